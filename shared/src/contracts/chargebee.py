@@ -1,0 +1,289 @@
+"""What the connector reads of Chargebee's resources (API v2): only these fields are typed, the rest stays in the raw bytes.
+
+Money is an integer in Chargebee's unit: hundredths, or whole units for zero-decimal currencies. Instants are unix seconds.
+Statuses, types and reason codes are open strings, because Chargebee adds values without a new API version.
+Chargebee leaves empty fields out, so everything but the identity has a default.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a Chargebee resource; members that are not declared are passed over when reading."""
+
+
+class Address(Wire, frozen=True, kw_only=True):
+    """A billing or shipping address; `country` is ISO 3166 alpha-2, with XI for Northern Ireland."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    company: str | None = None
+    phone: str | None = None
+    line1: str | None = None
+    line2: str | None = None
+    line3: str | None = None
+    city: str | None = None
+    state_code: str | None = None
+    state: str | None = None
+    country: str | None = None
+    zip: str | None = None
+
+
+class Customer(Wire, frozen=True, kw_only=True):
+    """A customer; `net_term_days` is the payment term of its invoices."""
+
+    id: str
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    company: str | None = None
+    vat_number: str | None = None
+    vat_number_prefix: str | None = None
+    vat_number_status: str | None = None
+    billing_address: Address | None = None
+    net_term_days: int = 0
+    taxability: str | None = None
+    locale: str | None = None
+    preferred_currency_code: str | None = None
+    business_entity_id: str | None = None
+    deleted: bool = False
+
+
+class Item(Wire, frozen=True, kw_only=True):
+    """A product of Product Catalog 2.0; `type` is plan, addon or charge."""
+
+    id: str
+    name: str | None = None
+    type: str | None = None
+    item_family_id: str | None = None
+    status: str | None = None
+    deleted: bool = False
+
+
+class AccountingDetail(Wire, frozen=True, kw_only=True):
+    """What a Chargebee user may enter at an item price for bookkeeping."""
+
+    sku: str | None = None
+    accounting_code: str | None = None
+    accounting_category1: str | None = None
+    accounting_category2: str | None = None
+    accounting_category3: str | None = None
+    accounting_category4: str | None = None
+
+
+class ItemPrice(Wire, frozen=True, kw_only=True):
+    """A price point of Product Catalog 2.0; invoice lines name it as their entity."""
+
+    id: str
+    name: str | None = None
+    external_name: str | None = None
+    item_id: str | None = None
+    item_type: str | None = None
+    item_family_id: str | None = None
+    currency_code: str | None = None
+    accounting_detail: AccountingDetail | None = None
+    status: str | None = None
+    deleted: bool = False
+
+
+class CatalogProduct(Wire, frozen=True, kw_only=True):
+    """A plan or an addon of Product Catalog 1.0, which carry their accounting codes themselves."""
+
+    id: str
+    name: str | None = None
+    currency_code: str | None = None
+    sku: str | None = None
+    accounting_code: str | None = None
+    status: str | None = None
+    deleted: bool = False
+
+
+class LineItem(Wire, frozen=True, kw_only=True):
+    """One line; `amount` is before discounts and includes tax only when the document's price type is tax_inclusive.
+
+    `date_to` is the instant at which the next term starts.
+    """
+
+    id: str | None = None
+    amount: int = 0
+    unit_amount: int = 0
+    quantity: int = 1
+    date_from: int | None = None
+    date_to: int | None = None
+    is_taxed: bool = False
+    tax_amount: int = 0
+    tax_rate: Decimal | None = None
+    discount_amount: int = 0
+    item_level_discount_amount: int = 0
+    description: str | None = None
+    entity_type: str | None = None
+    entity_id: str | None = None
+    tax_exempt_reason: str | None = None
+    subscription_id: str | None = None
+    customer_id: str | None = None
+    reference_line_item_id: str | None = None
+
+
+class LineItemTax(Wire, frozen=True, kw_only=True):
+    """The tax of one line at one rate; a line may have several."""
+
+    line_item_id: str | None = None
+    tax_name: str | None = None
+    tax_rate: Decimal | None = None
+    taxable_amount: int = 0
+    tax_amount: int = 0
+    tax_juris_type: str | None = None
+    tax_juris_name: str | None = None
+    tax_juris_code: str | None = None
+
+
+class LineItemDiscount(Wire, frozen=True, kw_only=True):
+    """The part of a discount that falls on one line; document-level discounts are already spread here."""
+
+    line_item_id: str | None = None
+    discount_type: str | None = None
+    coupon_id: str | None = None
+    entity_id: str | None = None
+    discount_amount: int = 0
+
+
+class Tax(Wire, frozen=True, kw_only=True):
+    """A row of the document's tax summary."""
+
+    name: str | None = None
+    amount: int = 0
+
+
+class TaxOrigin(Wire, frozen=True, kw_only=True):
+    """The registration of the seller under which the tax was charged."""
+
+    country: str | None = None
+    registration_number: str | None = None
+
+
+class SiteDetails(Wire, frozen=True, kw_only=True):
+    """How the site stood when the document was made."""
+
+    timezone: str | None = None
+
+
+class LinkedPayment(Wire, frozen=True, kw_only=True):
+    """A transaction applied to an invoice; failed ones stand here too."""
+
+    txn_id: str | None = None
+    applied_amount: int = 0
+    txn_status: str | None = None
+    txn_date: int | None = None
+    txn_amount: int = 0
+
+
+class Document(Wire, frozen=True, kw_only=True):
+    """What invoices and credit notes share."""
+
+    id: str
+    customer_id: str | None = None
+    subscription_id: str | None = None
+    status: str | None = None
+    date: int | None = None
+    price_type: str | None = None
+    currency_code: str | None = None
+    base_currency_code: str | None = None
+    exchange_rate: Decimal | None = None
+    total: int = 0
+    sub_total: int = 0
+    tax: int = 0
+    round_off_amount: int = 0
+    line_items: tuple[LineItem, ...] = ()
+    line_item_taxes: tuple[LineItemTax, ...] = ()
+    line_item_discounts: tuple[LineItemDiscount, ...] = ()
+    taxes: tuple[Tax, ...] = ()
+    tax_origin: TaxOrigin | None = None
+    site_details_at_creation: SiteDetails | None = None
+    business_entity_id: str | None = None
+    voided_at: int | None = None
+    deleted: bool = False
+
+
+class Invoice(Document, frozen=True, kw_only=True):
+    """An invoice; `id` is its number."""
+
+    due_date: int | None = None
+    net_term_days: int = 0
+    amount_due: int = 0
+    amount_paid: int = 0
+    amount_adjusted: int = 0
+    credits_applied: int = 0
+    write_off_amount: int = 0
+    paid_at: int | None = None
+    po_number: str | None = None
+    vat_number: str | None = None
+    billing_address: Address | None = None
+    shipping_address: Address | None = None
+    linked_payments: tuple[LinkedPayment, ...] = ()
+    line_items_next_offset: str | None = None
+
+
+class Allocation(Wire, frozen=True, kw_only=True):
+    """An invoice that a credit note paid for; a match, never a booking."""
+
+    invoice_id: str | None = None
+    allocated_amount: int = 0
+
+
+class CreditNote(Document, frozen=True, kw_only=True):
+    """A credit note with positive amounts; `type` is adjustment, refundable or store."""
+
+    type: str | None = None
+    reference_invoice_id: str | None = None
+    reason_code: str | None = None
+    create_reason_code: str | None = None
+    allocations: tuple[Allocation, ...] = ()
+    line_items_next_offset: str | None = None
+
+
+class LinkedInvoice(Wire, frozen=True, kw_only=True):
+    """An invoice that a payment was applied to."""
+
+    invoice_id: str | None = None
+    applied_amount: int = 0
+    invoice_total: int = 0
+    invoice_status: str | None = None
+
+
+class LinkedCreditNote(Wire, frozen=True, kw_only=True):
+    """A credit note that a refund paid out."""
+
+    cn_id: str | None = None
+    applied_amount: int = 0
+    cn_reference_invoice_id: str | None = None
+
+
+class Transaction(Wire, frozen=True, kw_only=True):
+    """A movement of money; `gateway` is not_applicable for those that a person or a connector recorded."""
+
+    id: str
+    customer_id: str | None = None
+    subscription_id: str | None = None
+    type: str | None = None
+    status: str | None = None
+    date: int | None = None
+    amount: int = 0
+    amount_unused: int = 0
+    currency_code: str | None = None
+    exchange_rate: Decimal | None = None
+    gateway: str | None = None
+    gateway_account_id: str | None = None
+    payment_method: str | None = None
+    reference_number: str | None = None
+    id_at_gateway: str | None = None
+    refunded_txn_id: str | None = None
+    linked_invoices: tuple[LinkedInvoice, ...] = ()
+    linked_credit_notes: tuple[LinkedCreditNote, ...] = ()
+    business_entity_id: str | None = None
+    deleted: bool = False

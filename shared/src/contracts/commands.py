@@ -1,0 +1,84 @@
+"""Commands: what the mapper asks the exact-writer to write. They are complete: the writer posts, it does not think."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import ClassVar, Literal
+
+import msgspec
+
+from contracts.envelope import Message
+from contracts.facts import DocumentRef
+
+
+class SaveAccount(Message, frozen=True, kw_only=True):
+    """Create the customer in Exact, or change what differs (crm/Accounts with status C).
+
+    `customer_ref` is `site/customer id`; `fingerprint` changes when a mapped field changes, so that equal ones cost no call.
+    `country` is ISO 3166 alpha-2; `vat_number` already passed the check digit, or is None.
+    """
+
+    TYPE: ClassVar[str] = "exact.account.save"
+    division: int
+    customer_ref: str
+    fingerprint: str
+    name: str
+    email: str | None = None
+    phone: str | None = None
+    address_line1: str | None = None
+    address_line2: str | None = None
+    address_line3: str | None = None
+    postcode: str | None = None
+    city: str | None = None
+    state: str | None = None
+    country: str | None = None
+    vat_number: str | None = None
+
+
+class EntryLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line to post; the amount excludes VAT and is signed as Exact wants it for the entry's kind.
+
+    sales: positive is revenue, negative is what a credit note takes back; general: positive is debit, negative is credit.
+    `vat_amount_minor` is Chargebee's own tax on this line and is sent, so that Exact does not recompute it. `from_date` and
+    `to_date` (both inclusive) ask Exact to defer the revenue. `is_receivable` marks the customer's line of a general entry.
+    """
+
+    gl_account: str
+    amount_minor: int
+    description: str = ""
+    vat_code: str | None = None
+    vat_amount_minor: int | None = None
+    cost_center: str | None = None
+    cost_unit: str | None = None
+    quantity: Decimal | None = None
+    from_date: date | None = None
+    to_date: date | None = None
+    is_receivable: bool = False
+
+
+class PostEntry(Message, frozen=True, kw_only=True):
+    """Post one entry: kind sales to salesentry/SalesEntries, kind general to generaljournalentry/GeneralJournalEntries.
+
+    `command_id` derives from the document and is the same after every replay. `your_ref` (at most 30 characters) is what an
+    unknown outcome is looked up by: in YourRef for sales entries, in the lines' description for general ones.
+    `exchange_rate` is division currency per unit of `currency`. Without a reporting period Exact derives it from the date.
+    """
+
+    TYPE: ClassVar[str] = "exact.entry.post"
+    division: int
+    command_id: str
+    kind: Literal["sales", "general"]
+    document: DocumentRef
+    customer_ref: str
+    journal: str
+    your_ref: str
+    entry_date: date
+    currency: str
+    decimals: int
+    lines: tuple[EntryLine, ...]
+    description: str = ""
+    due_date: date | None = None
+    exchange_rate: Decimal | None = None
+    reporting_year: int | None = None
+    reporting_period: int | None = None

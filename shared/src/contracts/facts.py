@@ -1,0 +1,259 @@
+"""Facts: what happened, in the past tense, never changed once stored.
+
+Who says which: ingest says what Chargebee showed, mapper what it decided, exact-writer what Exact did and shows,
+payment-matcher what it recorded in Chargebee.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import ClassVar, Literal
+
+import msgspec
+
+from contracts import chargebee
+from contracts.envelope import Message
+
+DocumentKind = Literal["invoice", "credit_note", "payment", "refund"]
+
+
+class DocumentRef(msgspec.Struct, frozen=True, kw_only=True):
+    """Which document a message is about, with what a person needs to recognise it.
+
+    `total_minor` is in hundredths of `currency`, or whole units where `decimals` is 0; negative for what lowers a debt.
+    `number` is the invoice number, the credit note's id or the transaction's id. `suffix` tells bookings of one document
+    apart: empty for the document itself, "R" for its reversal.
+    """
+
+    site: str
+    kind: DocumentKind
+    number: str
+    customer_id: str
+    currency: str
+    total_minor: int
+    decimals: int = 2
+    document_date: date | None = None
+    suffix: str = ""
+
+
+# ---------------------------------------------------------------------------------------------- ingest
+
+
+class Observed(Message, frozen=True, kw_only=True):
+    """A resource of Chargebee as it was at `resource_version`; older versions than the newest seen are never published."""
+
+    site: str
+    event_id: str
+    event_type: str
+    occurred_at: int
+    resource_version: int
+    deleted: bool = False
+
+
+class CustomerObserved(Observed, frozen=True, kw_only=True):
+    """A customer was created, changed or deleted."""
+
+    TYPE: ClassVar[str] = "chargebee.customer.observed"
+    resource: chargebee.Customer
+
+
+class ItemObserved(Observed, frozen=True, kw_only=True):
+    """A product of Product Catalog 2.0 was created, changed or deleted."""
+
+    TYPE: ClassVar[str] = "chargebee.item.observed"
+    resource: chargebee.Item
+
+
+class ItemPriceObserved(Observed, frozen=True, kw_only=True):
+    """A price point was created, changed or deleted."""
+
+    TYPE: ClassVar[str] = "chargebee.item_price.observed"
+    resource: chargebee.ItemPrice
+
+
+class PlanObserved(Observed, frozen=True, kw_only=True):
+    """A plan of Product Catalog 1.0 was created, changed or deleted."""
+
+    TYPE: ClassVar[str] = "chargebee.plan.observed"
+    resource: chargebee.CatalogProduct
+
+
+class AddonObserved(Observed, frozen=True, kw_only=True):
+    """An addon of Product Catalog 1.0 was created, changed or deleted."""
+
+    TYPE: ClassVar[str] = "chargebee.addon.observed"
+    resource: chargebee.CatalogProduct
+
+
+class InvoiceObserved(Observed, frozen=True, kw_only=True):
+    """An invoice was made, changed, voided or deleted."""
+
+    TYPE: ClassVar[str] = "chargebee.invoice.observed"
+    resource: chargebee.Invoice
+
+
+class CreditNoteObserved(Observed, frozen=True, kw_only=True):
+    """A credit note was made, changed, voided or deleted."""
+
+    TYPE: ClassVar[str] = "chargebee.credit_note.observed"
+    resource: chargebee.CreditNote
+
+
+class TransactionObserved(Observed, frozen=True, kw_only=True):
+    """Money moved, or a movement changed its state."""
+
+    TYPE: ClassVar[str] = "chargebee.transaction.observed"
+    resource: chargebee.Transaction
+
+
+# ---------------------------------------------------------------------------------------------- mapper
+
+
+class DocumentPlanned(Message, frozen=True, kw_only=True):
+    """An entry was made for the document and its command issued; `explanation` says in words which rules made the lines."""
+
+    TYPE: ClassVar[str] = "mapper.document.planned"
+    document: DocumentRef
+    division: int
+    command_id: str
+    mapping_version: str
+    explanation: tuple[str, ...] = ()
+
+
+class DocumentHeld(Message, frozen=True, kw_only=True):
+    """The document cannot be booked now; `code` is stable, `sentence` says why, `action` what a person can do.
+
+    `waiting` is true when the cause is expected to pass by itself (a customer whose event is still under way).
+    """
+
+    TYPE: ClassVar[str] = "mapper.document.held"
+    document: DocumentRef
+    code: str
+    sentence: str
+    action: str
+    waiting: bool = False
+
+
+class DocumentSetAside(Message, frozen=True, kw_only=True):
+    """The document is not to be booked, and why: a pending invoice, an offline payment, a total of zero."""
+
+    TYPE: ClassVar[str] = "mapper.document.set_aside"
+    document: DocumentRef
+    code: str
+    sentence: str
+
+
+# ---------------------------------------------------------------------------------------------- exact-writer
+
+
+class AccountSaved(Message, frozen=True, kw_only=True):
+    """A customer stands in Exact as the account `account_id` (a GUID)."""
+
+    TYPE: ClassVar[str] = "exact.account.saved"
+    division: int
+    customer_ref: str
+    account_id: str
+    created: bool
+
+
+class AccountRefused(Message, frozen=True, kw_only=True):
+    """Exact refused a customer; entries for it wait until a person or a newer version of the customer mends it."""
+
+    TYPE: ClassVar[str] = "exact.account.refused"
+    division: int
+    customer_ref: str
+    code: str
+    message: str
+
+
+class EntryPosted(Message, frozen=True, kw_only=True):
+    """A command ended as an entry in Exact; `found` is true when a look-up after a lost answer found it there."""
+
+    TYPE: ClassVar[str] = "exact.entry.posted"
+    division: int
+    command_id: str
+    document: DocumentRef
+    entry_id: str
+    entry_number: int
+    journal: str
+    your_ref: str
+    reporting_year: int | None = None
+    reporting_period: int | None = None
+    found: bool = False
+
+
+class EntryRefused(Message, frozen=True, kw_only=True):
+    """Exact, or the check before the call, refused a command for good; `code` is stable, `message` says it in words."""
+
+    TYPE: ClassVar[str] = "exact.entry.refused"
+    division: int
+    command_id: str
+    document: DocumentRef
+    code: str
+    message: str
+
+
+class ReceivableObserved(Message, frozen=True, kw_only=True):
+    """Exact's state of one receivable (sync/Cashflow/PaymentTerms); `document` is set when the entry is one of ours.
+
+    `amount_minor` is what was to be received, in hundredths of the receivable's currency.
+    """
+
+    TYPE: ClassVar[str] = "exact.receivable.observed"
+    division: int
+    term_id: str
+    timestamp: int
+    entry_id: str
+    your_ref: str | None
+    currency: str
+    amount_minor: int
+    is_fully_paid: bool
+    status: int
+    last_payment_date: date | None
+    document: DocumentRef | None = None
+
+
+class PeriodObserved(Message, frozen=True, kw_only=True):
+    """Whether a journal of Exact takes entries in a period, and the days of that period."""
+
+    TYPE: ClassVar[str] = "exact.period.observed"
+    division: int
+    journal: str
+    year: int
+    period: int
+    starts: date
+    ends: date
+    is_open: bool
+
+
+class ConnectionChanged(Message, frozen=True, kw_only=True):
+    """The writer can or cannot reach Exact: connected, consent_needed (a person must log in) or blocked, and why."""
+
+    TYPE: ClassVar[str] = "exact.connection.changed"
+    division: int
+    state: Literal["connected", "consent_needed", "blocked"]
+    reason: str
+
+
+# ---------------------------------------------------------------------------------------------- payment-matcher
+
+
+class PaymentRecorded(Message, frozen=True, kw_only=True):
+    """A receipt seen in Exact was recorded in Chargebee as `transaction_id`, under our own `reference`."""
+
+    TYPE: ClassVar[str] = "matcher.payment.recorded"
+    document: DocumentRef
+    transaction_id: str
+    amount_minor: int
+    payment_date: date
+    reference: str
+    found: bool = False
+
+
+class PaymentNotRecorded(Message, frozen=True, kw_only=True):
+    """A receipt seen in Exact was not recorded in Chargebee, and why (already paid there, voided, refused)."""
+
+    TYPE: ClassVar[str] = "matcher.payment.not_recorded"
+    document: DocumentRef
+    code: str
+    sentence: str
