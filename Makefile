@@ -5,12 +5,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ENGINE ?= embedded
+OVERLAY ?=
+# More arguments for pytest and for the demo, such as PYTEST="-k budget" or DEMO="--seed 7".
+PYTEST ?=
+DEMO ?=
 DISTRIBUTIONS := shared services/ingest services/mapper services/exact-writer services/payment-matcher console simulators
 
-.PHONY: help setup lock format check test bench chaos demo run clean
+.PHONY: help setup lock format check schemas test bench chaos demo run k8s stop clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 setup: $(VENV)/.ready ## make the virtual environment (done by every other command)
 
@@ -35,5 +39,33 @@ check: setup ## format, lint, types and import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-clean: ## remove what running left behind (not the virtual environment)
+schemas: setup ## write the messages' JSON schemas anew (a test compares them)
+	@$(BIN)/python scripts/schemas.py
+
+# The parallel part has a process a core; what starts whole processes follows alone, since it would disturb their timing.
+test: setup ## every test, with PostgreSQL and RabbitMQ
+	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses \
+		&& $(BIN)/pytest -n 2 -m "not slow" $(PYTEST) \
+		&& { $(BIN)/pytest -m slow $(PYTEST) || test $$? -eq 5; } # 5: no test selected, as with a narrow PYTEST
+
+chaos: setup ## kill -9 every service in the middle of its work, on both engines
+	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses && $(BIN)/pytest tests/chaos $(PYTEST)
+
+bench: setup ## measure, each figure beside its ceiling; writes var/bench/report.json
+	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses && PYTHONPATH=tests $(BIN)/python -m bench
+
+demo: setup ## a business month from Chargebee into Exact Online, on simulators; ENGINE=embedded or rabbitmq
+	@addresses=; if [ "$(ENGINE)" = rabbitmq ]; then addresses=$$($(BIN)/python scripts/services.py start) || exit 1; fi; \
+		env $$addresses $(BIN)/kruispost demo --engine $(ENGINE) $(DEMO)
+
+run: setup ## all services in one process, as configured by kruispost.yaml and .env
+	@if [ -f .env ]; then set -a; . ./.env; set +a; fi; exec $(BIN)/kruispost run
+
+k8s: ## print the manifests; OVERLAY=demo for the one with servers and simulators
+	@kubectl kustomize deploy/k8s/$(if $(OVERLAY),overlays/$(OVERLAY),base)
+
+stop: ## end the PostgreSQL and RabbitMQ that a test or a demo started
+	@test ! -f var/services/state.json || $(BIN)/python scripts/services.py stop
+
+clean: stop ## remove what running left behind (not the virtual environment)
 	@rm -rf var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
