@@ -1,0 +1,44 @@
+"""The wiring of the payment-matcher: `python -m payment_matcher`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from backbone import process
+from backbone.consumer import consume_envelopes
+from backbone.errors import ConfigurationError
+from backbone.process import Application, Context
+from backbone.relay import Relay, default_route
+from contracts.topology import MATCHER_QUEUE, topology
+from payment_matcher.chargebee_api import ChargebeeApi
+from payment_matcher.receipts import Receipts
+from payment_matcher.recording import SOURCE, Recorder
+
+
+async def build(context: Context) -> Application:
+    """Wire the service; raises ConfigurationError when the Chargebee API key is missing."""
+    key = context.settings.chargebee_api_key
+    if key is None:
+        raise ConfigurationError("The payment-matcher needs the API key of Chargebee; set KRUISPOST_CHARGEBEE_API_KEY.")
+    relay = Relay(context.database, context.broker, context.clock, routes=default_route)
+    recorder = Recorder(
+        database=context.database,
+        configuration=context.configuration,
+        clock=context.clock,
+        api=ChargebeeApi(api_key=key.get_secret_value(), base_url=context.settings.chargebee_url),
+        relay=relay,
+        telemetry=context.telemetry,
+    )
+    receipts = Receipts(context.database, context.configuration, context.clock, wake=recorder.wake)
+    queue = topology(context.configuration.divisions).queue(MATCHER_QUEUE)
+
+    async def consume(stop: asyncio.Event) -> None:
+        consumer = await consume_envelopes(context.database, context.broker, queue, SOURCE, receipts.handle, relay)
+        await stop.wait()
+        await consumer.close()
+
+    return Application(name=SOURCE, workers=(relay.run, consume, recorder.run), ready=(recorder.ready,))
+
+
+if __name__ == "__main__":
+    process.main(SOURCE, build)

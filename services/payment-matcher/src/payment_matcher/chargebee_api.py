@@ -1,0 +1,248 @@
+"""The calls to Chargebee, through its official SDK, with the SDK's traps mended here and nowhere else.
+
+    ChargebeeError
+      UnavailableError    no valid answer: 429, lock_timeout, 5xx, HTML, time-out, no connection. A write may have happened.
+      AccessDeniedError   the API key or the site is wrong (401, 403, site_not_found): nothing works until a person mends it
+      BusyOrStaleError    409: the invoice is in another state than we read, or the same call is still running
+      MissingError        404: the resource does not exist
+      RefusedError        any other final refusal
+
+The SDK retries 429 without end and without its Retry-After, so its retries stay off; the worker looks first and calls again.
+It raises bare exceptions for time-outs and for answers that are not JSON; they become UnavailableError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from payment_matcher.decision import InvoiceState
+
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 20
+PAGE_SIZE = 100
+PAGES_AT_MOST = 100
+TOO_MANY_REQUESTS = 429
+SERVER_ERRORS_FROM = 500
+# Stands for "/" inside an id until the URL is complete: the SDK escapes every character of an id but the slash.
+SLASH_IN_ID = "\ue000"
+SLASH_IN_ID_QUOTED = "%EE%80%80"
+
+Answer = TypeVar("Answer")
+
+
+class ChargebeeError(Exception):
+    """A call to Chargebee that did not succeed; `code` is Chargebee's api_error_code or one of our own."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class UnavailableError(ChargebeeError):
+    """Chargebee gave no valid answer; `retry_after_seconds` is its wish, where it named one."""
+
+    def __init__(self, code: str, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(code, message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class AccessDeniedError(ChargebeeError):
+    """The API key is refused or the site does not exist."""
+
+
+class BusyOrStaleError(ChargebeeError):
+    """The invoice's state does not allow the call any more, or the same call is still running."""
+
+
+class MissingError(ChargebeeError):
+    """The resource does not exist in Chargebee."""
+
+
+class RefusedError(ChargebeeError):
+    """Chargebee refused the call for good."""
+
+
+@dataclass(frozen=True)
+class RecordedPayment:
+    """A payment in Chargebee; `amount_minor` in Chargebee's unit."""
+
+    transaction_id: str
+    amount_minor: int
+
+
+class PaymentApi(Protocol):
+    """The three calls that recording a receipt needs."""
+
+    async def invoice(self, site: str, number: str) -> InvoiceState:
+        """Read an invoice; raises MissingError when there is none."""
+
+    async def find_payment(self, site: str, customer_id: str, reference: str) -> RecordedPayment | None:
+        """Find the customer's successful payment with this reference."""
+
+    async def record_payment(
+        self, site: str, number: str, *, amount_minor: int, paid_at: int, reference: str, comment: str
+    ) -> RecordedPayment:
+        """Record a bank transfer on an invoice."""
+
+
+class ChargebeeApi:
+    """The calls, each in a thread: the SDK opens a connection and reads its certificates for every call."""
+
+    def __init__(self, *, api_key: str, base_url: str | None) -> None:
+        self._api_key = api_key
+        self._base_url = base_url
+        self._clients: dict[str, Any] = {}
+
+    async def invoice(self, site: str, number: str) -> InvoiceState:
+        """Read an invoice; raises MissingError when there is none, and the other errors of this module."""
+        return await asyncio.to_thread(self._call, site, lambda client: _read_invoice(client, number))
+
+    async def find_payment(self, site: str, customer_id: str, reference: str) -> RecordedPayment | None:
+        """Find the customer's payment with this reference.
+
+        Chargebee passes silently over filters that it does not understand, so each row is compared here, and all pages are read.
+        """
+        return await asyncio.to_thread(self._call, site, lambda client: _find_payment(client, customer_id, reference))
+
+    async def record_payment(
+        self, site: str, number: str, *, amount_minor: int, paid_at: int, reference: str, comment: str
+    ) -> RecordedPayment:
+        """Record a bank transfer on an invoice.
+
+        The idempotency key names reference and amount: Chargebee refuses a key that comes back with another body, and the
+        amount is the only part of the body that can differ between two attempts.
+        """
+        params = {
+            "comment": comment,
+            "transaction": {
+                "amount": amount_minor,
+                "date": paid_at,
+                "payment_method": "bank_transfer",
+                "reference_number": reference,
+            },
+        }
+        headers = {"chargebee-idempotency-key": f"{reference}-{amount_minor}"}
+
+        def record(client: Any) -> RecordedPayment:
+            answer = client.Invoice.record_payment(_escaped(number), params, headers)
+            row = answer.transaction.raw_data
+            return RecordedPayment(transaction_id=str(row["id"]), amount_minor=int(row["amount"]))
+
+        return await asyncio.to_thread(self._call, site, record)
+
+    def _call(self, site: str, call: Callable[[Any], Answer]) -> Answer:
+        # Importing the SDK costs more than a second, so only a process that really calls Chargebee pays for it.
+        from chargebee import APIError  # noqa: PLC0415 (see above)
+
+        try:
+            return call(self._client(site))
+        except APIError as error:
+            raise classify(
+                status=int(error.http_status_code),
+                code=str(error.api_error_code),
+                message=str(error),
+                retry_after=(error.http_headers or {}).get("retry-after"),
+            ) from error
+        except (KeyError, AttributeError, TypeError, ValueError) as error:
+            # A write may have happened, so this is an unknown outcome and not the end.
+            raise UnavailableError("unreadable_answer", f"Chargebee's answer cannot be read: {error!r}") from error
+        except Exception as error:
+            if not _is_missing_answer(error):
+                raise
+            raise UnavailableError("no_answer", f"Chargebee gave no valid answer: {type(error).__name__}") from error
+
+    def _client(self, site: str) -> Any:
+        if site not in self._clients:
+            self._clients[site] = _open_client(site, self._api_key, self._base_url)
+        return self._clients[site]
+
+
+def classify(*, status: int, code: str, message: str, retry_after: str | None) -> ChargebeeError:
+    """Turn an error answer into one of this module's errors; an unknown 4xx is final."""
+    if status == TOO_MANY_REQUESTS or status >= SERVER_ERRORS_FROM:
+        return UnavailableError(code, message, retry_after_seconds=_seconds(retry_after))
+    if status in {401, 403} or code == "site_not_found":
+        return AccessDeniedError(code, message)
+    if status == 404:  # noqa: PLR2004 (the status is the name)
+        return MissingError(code, message)
+    if status == 409:  # noqa: PLR2004 (the status is the name)
+        return BusyOrStaleError(code, message)
+    return RefusedError(code, message)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Read Retry-After in seconds; its other form, a date, is undocumented for Chargebee and read as absent."""
+    if retry_after is None:
+        return None
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        return None
+
+
+def _is_missing_answer(error: Exception) -> bool:
+    """Whether the SDK raised for the network or for an answer it could not read, rather than for a mistake of ours.
+
+    It raises plain `Exception` for answers without api_error_code and lets httpx's errors through as they are.
+    """
+    return type(error) is Exception or isinstance(error, OSError) or type(error).__module__.split(".")[0] in {"httpx", "httpcore"}
+
+
+def _open_client(site: str, api_key: str, base_url: str | None) -> Any:
+    from chargebee import Chargebee  # noqa: PLC0415 (a second of import time, only where it is used)
+
+    client = Chargebee(
+        api_key=api_key, site=site, connection_time_out=CONNECT_TIMEOUT_SECONDS, read_time_out=READ_TIMEOUT_SECONDS
+    )
+    if base_url is not None:
+        client.env.api_endpoint = base_url.rstrip("/") + "/api/v2"
+        client.env.protocol = urlsplit(base_url).scheme
+        if client.env.protocol == "http":
+            # The SDK forces https as long as this attribute of the class is set, whatever the client says.
+            Chargebee.verify_ca_certs = False
+    plain_url = client.env.api_url
+    client.env.api_url = lambda url, sub_domain=None: plain_url(url, sub_domain).replace(SLASH_IN_ID_QUOTED, "%2F")
+    return client
+
+
+def _escaped(resource_id: str) -> str:
+    return resource_id.replace("/", SLASH_IN_ID)
+
+
+def _read_invoice(client: Any, number: str) -> InvoiceState:
+    row = client.Invoice.retrieve(_escaped(number)).invoice.raw_data
+    return InvoiceState(
+        number=str(row["id"]),
+        customer_id=str(row["customer_id"]),
+        currency=str(row["currency_code"]),
+        status=str(row["status"]),
+        amount_due_minor=int(row.get("amount_due", 0)),
+        invoiced_at=row.get("date"),
+        has_payments=bool(row.get("linked_payments")),
+        deleted=bool(row.get("deleted", False)),
+    )
+
+
+def _find_payment(client: Any, customer_id: str, reference: str) -> RecordedPayment | None:
+    params: dict[str, Any] = {
+        "limit": PAGE_SIZE,
+        "reference_number": {"is": reference},
+        "customer_id": {"is": customer_id},
+    }
+    for _ in range(PAGES_AT_MOST):
+        page = client.Transaction.list(params)
+        for entry in page.list:
+            row = entry.transaction.raw_data
+            if row.get("reference_number") == reference and row.get("status") == "success" and not row.get("deleted", False):
+                return RecordedPayment(transaction_id=str(row["id"]), amount_minor=int(row["amount"]))
+        if not page.next_offset:
+            return None
+        params = {**params, "offset": page.next_offset}
+    raise UnavailableError(
+        "filter_ignored", f"Chargebee lists more than {PAGES_AT_MOST * PAGE_SIZE} transactions for the one reference {reference}"
+    )

@@ -1,0 +1,112 @@
+"""What to do with one receipt, given how the invoice stands in Chargebee. Pure: values in, values out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
+
+from payment_matcher import refusals
+
+PAYABLE_STATUSES = frozenset({"payment_due", "posted", "not_paid"})
+HUNDREDTHS = 100
+
+
+@dataclass(frozen=True)
+class InvoiceState:
+    """An invoice as Chargebee shows it now; `amount_due_minor` in Chargebee's unit, `invoiced_at` in unix seconds.
+
+    `has_payments` is true when any transaction, of whatever outcome, is linked to it.
+    """
+
+    number: str
+    customer_id: str
+    currency: str
+    status: str
+    amount_due_minor: int
+    invoiced_at: int | None = None
+    has_payments: bool = False
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A receivable that Exact reports as fully paid; `amount_hundredths` as Exact counts, whatever the currency."""
+
+    number: str
+    currency: str
+    decimals: int
+    receivable_currency: str
+    amount_hundredths: int
+    paid_on: date
+
+
+@dataclass(frozen=True)
+class Record:
+    """Record this amount (Chargebee's unit) with this date (unix seconds)."""
+
+    amount_minor: int
+    paid_at: int
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Do not record, for the reason `code` of the refusals table."""
+
+    code: str
+    sentence: str
+
+
+def is_settled(status: str, amount_due_minor: int, *, deleted: bool) -> bool:
+    """Whether an invoice can take no payment any more, so that no call is needed to know it."""
+    return deleted or status in {"paid", "voided"} or (amount_due_minor == 0 and status in PAYABLE_STATUSES)
+
+
+def decide(receipt: Receipt, invoice: InvoiceState, *, zone: ZoneInfo, now: datetime) -> Record | Refuse:
+    """Decide whether and how much to record.
+
+    At most the amount due is recorded: what Chargebee does with more differs between its own texts.
+    """
+    number = receipt.number
+    if invoice.status == "voided":
+        return Refuse("voided", refusals.sentence("voided", number=number))
+    if invoice.deleted:
+        return Refuse("not_found", refusals.sentence("not_found", number=number))
+    if invoice.status == "paid" or (invoice.amount_due_minor <= 0 and invoice.status in PAYABLE_STATUSES):
+        return Refuse("already_paid", refusals.sentence("already_paid", number=number, status=invoice.status))
+    if invoice.status not in PAYABLE_STATUSES:
+        return Refuse("not_payable", refusals.sentence("not_payable", number=number, status=invoice.status))
+    received_minor = _in_chargebee_unit(receipt)
+    if isinstance(received_minor, Refuse):
+        return received_minor
+    return Record(
+        amount_minor=min(invoice.amount_due_minor, received_minor),
+        paid_at=_payment_instant(receipt.paid_on, invoice.invoiced_at, zone, now),
+    )
+
+
+def _in_chargebee_unit(receipt: Receipt) -> int | Refuse:
+    if receipt.receivable_currency != receipt.currency:
+        sentence = refusals.sentence(
+            "currency_differs",
+            number=receipt.number,
+            receivable_currency=receipt.receivable_currency,
+            currency=receipt.currency,
+        )
+        return Refuse("currency_differs", sentence)
+    if receipt.decimals != 0:
+        return receipt.amount_hundredths
+    whole, rest = divmod(receipt.amount_hundredths, HUNDREDTHS)
+    if rest:
+        sentence = refusals.sentence(
+            "amount_not_whole", number=receipt.number, amount=receipt.amount_hundredths, currency=receipt.currency
+        )
+        return Refuse("amount_not_whole", sentence)
+    return whole
+
+
+def _payment_instant(paid_on: date, invoiced_at: int | None, zone: ZoneInfo, now: datetime) -> int:
+    """Return the first instant of the payment's day on the site's clock, not before the invoice and not in the future."""
+    start_of_day = int(datetime.combine(paid_on, time.min, tzinfo=zone).timestamp())
+    earliest = start_of_day if invoiced_at is None else max(start_of_day, invoiced_at)
+    return min(earliest, int(now.timestamp()))

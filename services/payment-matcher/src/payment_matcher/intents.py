@@ -1,0 +1,149 @@
+"""The rows that stand for payments to record: written before any call, closed once, so that a crash loses and doubles nothing."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.database import Database
+from contracts import envelope as envelopes
+from contracts.envelope import Envelope
+from contracts.facts import DocumentRef, ReceivableObserved
+from payment_matcher.tables import intents, invoices
+
+REFERENCE_PREFIX = "KP-"
+REFERENCE_CHARACTERS = 20
+MILLISECONDS = 1000
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One payment to record; once it was prepared a call may have been made, and `paid_at` (unix seconds) stays as it is."""
+
+    reference: str
+    cause: Envelope
+    attempts: int
+    was_prepared: bool
+    paid_at: int | None
+
+
+def reference_of(division: int, term_id: str) -> str:
+    """Return the reference of the payment that a receivable of Exact leads to: the same receivable, the same reference."""
+    digest = uuid.UUID(envelopes.derived_id("payment", str(division), term_id)).bytes
+    return REFERENCE_PREFIX + base64.b32encode(digest).decode()[:REFERENCE_CHARACTERS]
+
+
+async def fold_invoice(
+    database: Database, connection: AsyncConnection, *, key: tuple[str, str], version: int, values: dict[str, Any]
+) -> None:
+    """Keep the newest state of an invoice; an older or equal version changes nothing."""
+    site, number = key
+    row = {"resource_version": version, **values}
+    statement = database.insert(invoices).values(site=site, number=number, **row)
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=["site", "number"], set_=row, where=invoices.c.resource_version < version)
+    )
+
+
+async def known_invoice(connection: AsyncConnection, site: str, number: str) -> sa.RowMapping | None:
+    """Return what was last observed of an invoice."""
+    query = sa.select(invoices).where(invoices.c.site == site, invoices.c.number == number)
+    return (await connection.execute(query)).mappings().one_or_none()
+
+
+async def plan(
+    database: Database,
+    connection: AsyncConnection,
+    *,
+    cause: Envelope,
+    receivable: ReceivableObserved,
+    document: DocumentRef,
+    now: datetime,
+) -> None:
+    """Write the intent to record a receivable's payment; one that exists already stays as it is."""
+    row = {
+        "reference": reference_of(receivable.division, receivable.term_id),
+        "division": receivable.division,
+        "term_id": receivable.term_id,
+        "site": document.site,
+        "number": document.number,
+        "cause": envelopes.encode(cause),
+        "state": "planned",
+        "attempts": 0,
+        "due_at_ms": _milliseconds(now),
+    }
+    await connection.execute(database.insert(intents).values(**row).on_conflict_do_nothing())
+
+
+async def make_all_due(connection: AsyncConnection, now: datetime) -> None:
+    """Let every open intent be taken at once: those that a stopped process held are not waited for."""
+    moment = _milliseconds(now)
+    await connection.execute(
+        sa.update(intents).where(intents.c.outcome.is_(None), intents.c.due_at_ms > moment).values(due_at_ms=moment)
+    )
+
+
+async def claim_next(connection: AsyncConnection, now: datetime, lease: timedelta, paused_sites: frozenset[str]) -> Intent | None:
+    """Take the open intent that has been due longest, so that no other process takes it before the lease ends.
+
+    Returns None when nothing is due, or when another process took that one first.
+    """
+    query = (
+        sa.select(intents)
+        .where(intents.c.outcome.is_(None), intents.c.due_at_ms <= _milliseconds(now), intents.c.site.not_in(paused_sites))
+        .order_by(intents.c.due_at_ms, intents.c.reference)
+        .limit(1)
+    )
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        return None
+    taken = await connection.execute(
+        sa.update(intents)
+        .where(intents.c.reference == row["reference"], intents.c.due_at_ms == row["due_at_ms"], intents.c.outcome.is_(None))
+        .values(due_at_ms=_milliseconds(now + lease), attempts=row["attempts"] + 1)
+    )
+    if taken.rowcount == 0:
+        return None
+    return Intent(
+        reference=row["reference"],
+        cause=envelopes.decode(bytes(row["cause"])),
+        attempts=row["attempts"] + 1,
+        was_prepared=row["state"] == "prepared",
+        paid_at=row["paid_at"],
+    )
+
+
+async def prepare(connection: AsyncConnection, reference: str, *, paid_at: int, due_at: datetime) -> None:
+    """Note before the call that it may be made, with which date, and keep the intent taken until `due_at`."""
+    await connection.execute(_open(reference).values(state="prepared", paid_at=paid_at, due_at_ms=_milliseconds(due_at)))
+
+
+async def postpone(connection: AsyncConnection, reference: str, *, due_at: datetime, error: str) -> None:
+    """Let the intent rest until `due_at`, and keep why."""
+    await connection.execute(_open(reference).values(due_at_ms=_milliseconds(due_at), last_error=error))
+
+
+async def close(connection: AsyncConnection, reference: str, *, state: str, outcome: str) -> bool:
+    """End the intent; returns False when another process already did."""
+    result = await connection.execute(_open(reference).values(state=state, outcome=outcome, last_error=None))
+    return bool(result.rowcount == 1)
+
+
+async def count_open(connection: AsyncConnection) -> int:
+    """Return how many payments are still to be recorded."""
+    query = sa.select(sa.func.count()).select_from(intents).where(intents.c.outcome.is_(None))
+    return int((await connection.execute(query)).scalar_one())
+
+
+def _open(reference: str) -> sa.Update:
+    return sa.update(intents).where(intents.c.reference == reference, intents.c.outcome.is_(None))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * MILLISECONDS)

@@ -1,0 +1,68 @@
+"""What the service does with what it hears: invoices are kept, a receivable that is fully paid becomes an intent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.clock import Clock
+from backbone.configuration import Configuration
+from backbone.database import Database
+from backbone.errors import Permanent
+from contracts.envelope import Envelope, Message
+from contracts.facts import InvoiceObserved, ReceivableObserved
+from payment_matcher import intents
+from payment_matcher.decision import is_settled
+
+
+class Receipts:
+    """Handles the facts of this service's queue, inside the consumer's transaction; it makes no calls."""
+
+    def __init__(self, database: Database, configuration: Configuration, clock: Clock, *, wake: Callable[[], None]) -> None:
+        self._database = database
+        self._configuration = configuration
+        self._clock = clock
+        self._wake = wake
+
+    async def handle(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
+        """Fold one fact; other facts than invoices and receivables change nothing here."""
+        match message:
+            case InvoiceObserved():
+                await self._fold_invoice(connection, message)
+            case ReceivableObserved():
+                await self._plan(connection, envelope, message)
+            case _:
+                pass
+
+    async def _fold_invoice(self, connection: AsyncConnection, fact: InvoiceObserved) -> None:
+        invoice = fact.resource
+        await intents.fold_invoice(
+            self._database,
+            connection,
+            key=(fact.site, invoice.id),
+            version=fact.resource_version,
+            values={
+                "status": invoice.status or "",
+                "amount_due_minor": invoice.amount_due,
+                "deleted": fact.deleted or invoice.deleted,
+            },
+        )
+
+    async def _plan(self, connection: AsyncConnection, envelope: Envelope, fact: ReceivableObserved) -> None:
+        document = fact.document
+        # Only what Exact reports as paid in full is recorded; a reversal's receivable is settled by the entry it reverses.
+        if document is None or document.kind != "invoice" or document.suffix or not fact.is_fully_paid or fact.amount_minor <= 0:
+            return
+        if document.site not in self._configuration.sites:
+            raise Permanent(
+                "unknown_site",
+                f"invoice {document.number} is paid in Exact but its site {document.site} is not in the configuration; add it",
+            )
+        known = await intents.known_invoice(connection, document.site, document.number)
+        # An invoice paid online is seen paid in Exact too, by our own booking of that payment.
+        if known is not None and is_settled(known["status"], known["amount_due_minor"], deleted=known["deleted"]):
+            return
+        await intents.plan(self._database, connection, cause=envelope, receivable=fact, document=document, now=self._clock.now())
+        # Before the commit on purpose: the worker looks again within a second should it be quicker than the commit.
+        self._wake()

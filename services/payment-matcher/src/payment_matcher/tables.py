@@ -1,0 +1,39 @@
+"""The service's own tables: what is known of Chargebee's invoices, and one row for each payment it means to record."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+invoices = sa.Table(
+    "invoices",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("number", sa.Text, primary_key=True),
+    sa.Column("resource_version", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("amount_due_minor", sa.BigInteger, nullable=False),
+    sa.Column("deleted", sa.Boolean, nullable=False),
+)
+
+# planned: the receipt is known, nothing is fixed yet. prepared: amount and date are fixed, the call may have been made.
+# recorded, not_recorded: the two ends.
+intents = sa.Table(
+    "intents",
+    metadata,
+    sa.Column("reference", sa.Text, primary_key=True),
+    sa.Column("division", sa.Integer, nullable=False),
+    sa.Column("term_id", sa.Text, nullable=False),
+    sa.Column("site", sa.Text, nullable=False),
+    sa.Column("number", sa.Text, nullable=False),
+    sa.Column("cause", sa.LargeBinary, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("paid_at", sa.BigInteger),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at_ms", sa.BigInteger, nullable=False),
+    sa.Column("outcome", sa.Text),
+    sa.Column("last_error", sa.Text),
+)
+_still_open = intents.c.outcome.is_(None)
+sa.Index("intents_due", intents.c.due_at_ms, sqlite_where=_still_open, postgresql_where=_still_open)
