@@ -1,0 +1,44 @@
+"""What a service is made of: the things it gets, and what it gives back to be run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from backbone.broker import Broker
+from backbone.clock import Clock
+from backbone.configuration import Configuration
+from backbone.database import Database
+from backbone.settings import Settings
+from backbone.telemetry import Telemetry
+
+Worker = Callable[[asyncio.Event], Awaitable[None]]
+Readiness = Callable[[], Awaitable[str | None]]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a service gets to build itself from."""
+
+    settings: Settings
+    configuration: Configuration
+    clock: Clock
+    database: Database
+    broker: Broker
+    telemetry: Telemetry
+
+
+@dataclass
+class Application:
+    """A built service: workers that run until the event is set, its routes, and what says whether it is ready (None) or why not."""
+
+    name: str
+    workers: Sequence[Worker]
+    router: APIRouter | None = None
+    ready: Sequence[Readiness] = ()
+
+
+Build = Callable[[Context], Awaitable[Application]]

@@ -1,0 +1,177 @@
+"""The one YAML file: sites, divisions and the mapping, as the controller writes them down. No secrets belong here."""
+
+from __future__ import annotations
+
+import zoneinfo
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from backbone.errors import ConfigurationError
+from backbone.yaml_reading import read_yaml
+
+
+def _exact_decimal(value: Any) -> Any:
+    # YAML reads 5.5 as a binary fraction; its shortest notation is what the controller typed.
+    return str(value) if isinstance(value, float) else value
+
+
+Rate = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(ge=0, le=100)]
+Code = Annotated[str, Field(min_length=1, max_length=50)]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+LineType = Literal["plan_item_price", "addon_item_price", "charge_item_price", "adhoc", "plan", "addon", "plan_setup"]
+
+
+class _Strict(BaseModel):
+    # Codes such as 8000 may be written without quotes; a misspelt key is an error, never ignored.
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+
+class SiteConfiguration(_Strict):
+    """One Chargebee site: where its days begin, and which division its documents go to."""
+
+    time_zone: str = Field(description="IANA name, such as Europe/Amsterdam; dates are cut in it")
+    division: int | None = Field(None, description="for documents without a business entity")
+    business_entities: dict[str, int] = Field(default_factory=dict, description="business entity id to division")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(value)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            message = f"{value!r} is not a time zone; use an IANA name such as Europe/Amsterdam"
+            raise ValueError(message) from None
+        return value
+
+
+class Journals(_Strict):
+    """The journal codes in Exact that entries go to."""
+
+    invoices: Code
+    credit_notes: Code
+    payments: Code
+
+
+class Rounding(_Strict):
+    """Where the difference goes that Chargebee calls round_off."""
+
+    account: Code
+    vat_code: Code | None = None
+
+
+class RevenueWhen(_Strict):
+    """What must hold for a revenue rule; what is left out may be anything."""
+
+    item_price: Code | None = None
+    item: Code | None = None
+    family: Code | None = None
+    type: LineType | None = None
+    currency: Currency | None = None
+    country: Country | None = None
+
+
+class RevenueRule(_Strict):
+    """Which ledger account, cost centre and cost unit a line is booked on."""
+
+    when: RevenueWhen = RevenueWhen()
+    account: Code
+    cost_center: Code | None = None
+    cost_unit: Code | None = None
+    defer: bool = Field(default=False, description="spread over the service period of the line")
+
+
+class VatWhen(_Strict):
+    """What must hold for a VAT rule; what is left out may be anything."""
+
+    country: Country | None = None
+    rate: Rate | None = None
+    reason: Code | None = Field(None, description="Chargebee's tax_exempt_reason, or none")
+
+
+class VatRule(_Strict):
+    """Which VAT code of the division a line gets."""
+
+    when: VatWhen = VatWhen()
+    code: Code
+
+
+class ControlAccount(_Strict):
+    """The clearing ledger account of one payment gateway and currency; `*` is any."""
+
+    gateway_account: Code = "*"
+    currency: Annotated[str, Field(pattern=r"^([A-Z]{3}|\*)$")] = "*"
+    account: Code
+
+
+class DivisionConfiguration(_Strict):
+    """One Exact administration and the mapping that turns documents into its entries."""
+
+    name: str
+    currency: Currency = "EUR"
+    journals: Journals
+    receivable_account: Code
+    period_policy: Literal["move", "hold"] = Field("move", description="what happens to a document dated in a closed period")
+    rounding: Rounding | None = None
+    revenue: tuple[RevenueRule, ...] = ()
+    vat: tuple[VatRule, ...] = ()
+    control_accounts: tuple[ControlAccount, ...] = ()
+    book_payments: bool = True
+
+
+class Configuration(_Strict):
+    """The whole file."""
+
+    version: Literal[1]
+    sites: dict[str, SiteConfiguration]
+    divisions: dict[int, DivisionConfiguration]
+
+    @model_validator(mode="after")
+    def _divisions_exist(self) -> Configuration:
+        for name, site in self.sites.items():
+            wanted = [*site.business_entities.values(), *([] if site.division is None else [site.division])]
+            unknown = sorted({division for division in wanted if division not in self.divisions})
+            if unknown:
+                listed = ", ".join(map(str, unknown))
+                message = f"site {name} books into division {listed}, which is not under divisions; add it there"
+                raise ValueError(message)
+        return self
+
+
+def load_configuration(path: Path) -> Configuration:
+    """Read and check the file.
+
+    Raises ConfigurationError with the file, the place in it and what to do, naming every mistake found.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{path}: the file cannot be read ({error}); set KRUISPOST_CONFIG to your kruispost.yaml."
+        ) from error
+    try:
+        document = read_yaml(text)
+    except yaml.YAMLError as error:
+        place = " ".join(str(error).split())
+        raise ConfigurationError(f"{path}: this is not YAML: {place}; correct the file.") from error
+    try:
+        return Configuration.model_validate(document)
+    except ValidationError as error:
+        mistakes = "; ".join(_mistake(item["loc"], item["msg"]) for item in error.errors(include_url=False, include_input=False))
+        raise ConfigurationError(
+            f"{path}: {mistakes}. Correct the file; `kruispost config-schema` prints what is allowed."
+        ) from error
+
+
+def _mistake(location: tuple[int | str, ...], message: str) -> str:
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    return f"{place or 'the document'}: {message[:1].lower()}{message[1:]}"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of the file, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Configuration.model_json_schema()}

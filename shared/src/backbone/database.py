@@ -1,0 +1,155 @@
+"""One service's own database: a schema of PostgreSQL, or a SQLite file. The only place that begins and commits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from backbone.errors import ConfigurationError
+from backbone.locks import FileLock, SessionLock
+from backbone.settings import Settings
+
+Dialect = Literal["postgresql", "sqlite"]
+BUSY_TIMEOUT_MS = 30_000
+
+
+def schema_of(service: str) -> str:
+    """Return the schema, the file name and the package of a service: `exact-writer` is exact_writer."""
+    return service.replace("-", "_")
+
+
+class Database:
+    """The database of one service.
+
+    On PostgreSQL each service has its own schema (the connections' search_path); on SQLite its own file, with one writer at a
+    time, since SQLite has one anyway and waiting in line beats failing on a lock.
+    """
+
+    def __init__(self, service: str, dialect: Dialect, writer: AsyncEngine, reader: AsyncEngine, data_dir: Path) -> None:
+        self.service = service
+        self.schema = schema_of(service)
+        self.dialect: Dialect = dialect
+        self._writer = writer
+        self._reader = reader
+        self._data_dir = data_dir
+        self._turn = asyncio.Lock()
+        self._writing_task: asyncio.Task[Any] | None = None
+
+    @classmethod
+    def open(cls, settings: Settings, service: str) -> Database:
+        """Prepare the engines; the first use connects. Raises ConfigurationError for an unusable database_url."""
+        if settings.database_url is None:
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = settings.data_dir / f"{schema_of(service)}.sqlite"
+            writer = _sqlite_engine(path, begin="BEGIN IMMEDIATE", query_only=False, pool_size=1)
+            reader = _sqlite_engine(path, begin="BEGIN", query_only=True, pool_size=settings.database_pool_size)
+            return cls(service, "sqlite", writer, reader, settings.data_dir)
+        url = make_url(settings.database_url)
+        if url.get_backend_name() not in {"postgresql", "postgres"}:
+            raise ConfigurationError("KRUISPOST_DATABASE_URL must start with postgresql://; unset it to use SQLite.")
+        url = url.set(drivername="postgresql+asyncpg")
+        size = settings.database_pool_size
+        writer = _postgresql_engine(url, service, size, reading=False)
+        reader = _postgresql_engine(url, service, size, reading=True)
+        return cls(service, "postgresql", writer, reader, settings.data_dir)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Everything done on the connection is committed together at the end, or not at all when the block raises."""
+        if self.dialect == "postgresql":
+            async with self._writer.begin() as connection:
+                yield connection
+            return
+        if self._writing_task is asyncio.current_task():
+            raise RuntimeError("this task is already inside a transaction of this database; use that connection")
+        async with self._turn:
+            self._writing_task = asyncio.current_task()
+            try:
+                async with self._writer.begin() as connection:
+                    yield connection
+            finally:
+                self._writing_task = None
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection that can only read. On PostgreSQL each statement sees what is committed when it starts."""
+        async with self._reader.connect() as connection:
+            yield connection
+
+    def insert(self, table: sa.Table) -> postgresql.Insert:
+        """Return the dialect's INSERT, which knows on_conflict_do_nothing and on_conflict_do_update."""
+        if self.dialect == "postgresql":
+            return postgresql.insert(table)
+        # Both have the same two methods with the same arguments; one type keeps the callers simple.
+        return sqlite.insert(table)  # type: ignore[return-value]  # duck-typed on purpose, see above
+
+    async def try_lock(self, name: str) -> SessionLock | FileLock | None:
+        """Take the lock `name` of this service, held across transactions until released or the process dies.
+
+        Returns None when another process holds it. On PostgreSQL it is a session lock: it is lost with its connection, so ask
+        `still_held()` before relying on it.
+        """
+        if self.dialect == "sqlite":
+            return FileLock.take(self._data_dir / f"{self.schema}.{name}.lock")
+        return await SessionLock.take(self._reader, f"kruispost/{self.schema}/{name}")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+
+def _postgresql_engine(url: sa.URL, service: str, size: int, *, reading: bool) -> AsyncEngine:
+    server_settings = {
+        "search_path": schema_of(service),
+        "application_name": f"kruispost-{service}",
+        "timezone": "UTC",
+        # A process that hangs inside a transaction would hold back every reader of the event logs.
+        "idle_in_transaction_session_timeout": "60000",
+    }
+    if reading:
+        server_settings["default_transaction_read_only"] = "on"
+    return create_async_engine(
+        url,
+        pool_size=size,
+        max_overflow=size,
+        pool_pre_ping=reading,
+        pool_recycle=1800,
+        hide_parameters=True,  # a failing statement must not carry customers into the logs
+        isolation_level="AUTOCOMMIT" if reading else "READ COMMITTED",
+        connect_args={"server_settings": server_settings, "timeout": 10, "command_timeout": 60},
+    )
+
+
+def _sqlite_engine(path: Path, *, begin: str, query_only: bool, pool_size: int) -> AsyncEngine:
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=pool_size, max_overflow=0, hide_parameters=True)
+
+    def connected(connection: Any, _record: Any) -> None:
+        # The driver must not begin by itself: it would begin late and without the write lock.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout = {BUSY_TIMEOUT_MS}",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            f"query_only = {'ON' if query_only else 'OFF'}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def begun(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "connect", connected)
+    event.listen(engine.sync_engine, "begin", begun)
+    return engine

@@ -1,0 +1,199 @@
+"""The append-only log of one service: its memory, and the outbox that the relay publishes from.
+
+Writers append to a stream at the version they expect. Readers read in the order (transaction, sequence), and only what no
+transaction that is still running could precede, so that a late commit is never skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.errors import StreamConflictError
+from backbone.tables import event_log
+from contracts import envelope as wire
+from contracts.envelope import Envelope
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Position:
+    """A place in a log; everything at or before it was read."""
+
+    transaction_id: int
+    sequence: int
+
+    def encode(self) -> str:
+        """Return the text form that checkpoints keep."""
+        return f"{self.transaction_id}-{self.sequence}"
+
+    @classmethod
+    def decode(cls, text: str) -> Position:
+        """Read the text form; raises ValueError for anything else."""
+        transaction_id, _, sequence = text.partition("-")
+        return cls(int(transaction_id), int(sequence))
+
+
+START = Position(-1, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One message as it stands in the log."""
+
+    position: Position
+    stream: str
+    version: int
+    envelope: Envelope
+
+
+_columns = (
+    event_log.c.transaction_id,
+    event_log.c.sequence,
+    event_log.c.stream,
+    event_log.c.version,
+    event_log.c.body,
+)
+
+_APPEND_POSTGRESQL = """
+INSERT INTO event_log (stream, version, message_id, type, body)
+SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::bytea[])
+WHERE coalesce((SELECT max(version) FROM event_log WHERE stream = $6::text), 0) = $7::integer
+ON CONFLICT DO NOTHING RETURNING version
+"""
+_APPEND_NEW_POSTGRESQL = """
+INSERT INTO event_log (stream, version, message_id, type, body)
+SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::bytea[])
+ON CONFLICT DO NOTHING RETURNING stream
+"""
+_INSERT_SQLITE = (
+    "INSERT INTO event_log (transaction_id, stream, version, message_id, type, body) VALUES (0, ?, ?, ?, ?, ?) "
+    "ON CONFLICT DO NOTHING"
+)
+
+
+async def append(connection: AsyncConnection, stream: str, expected_version: int, envelopes: Sequence[Envelope]) -> None:
+    """Append the envelopes as the versions after `expected_version` (0: the stream is new), all or none.
+
+    Raises StreamConflictError when the stream is at another version, also when another writer commits it meanwhile.
+    """
+    if not envelopes:
+        return
+    rows = [_row(stream, expected_version + number, envelope) for number, envelope in enumerate(envelopes, start=1)]
+    if connection.dialect.name == "sqlite":
+        if await stream_version(connection, stream) != expected_version:
+            raise StreamConflictError(stream, expected_version)
+        await connection.exec_driver_sql(_INSERT_SQLITE, rows)
+        return
+    columns = _columns_of(rows)
+    result = await connection.exec_driver_sql(_APPEND_POSTGRESQL, (*columns, stream, expected_version))
+    appended = len(result.all())
+    if appended == len(rows):
+        return
+    if appended:
+        await _spoil(connection)
+    raise StreamConflictError(stream, expected_version)
+
+
+async def append_new(connection: AsyncConnection, rows: Sequence[tuple[str, Envelope]]) -> list[bool]:
+    """Append each envelope as version 1 of its stream where the stream is new; say for each whether it was.
+
+    Of several rows for one stream the first wins. One statement on PostgreSQL, whatever the number of rows.
+    """
+    if not rows:
+        return []
+    first = dict(reversed([(stream, envelope) for stream, envelope in rows]))
+    # Locks are taken in the order of the streams, so that two writers with the same streams cannot wait for each other.
+    values = [_row(stream, 1, first[stream]) for stream in sorted(first)]
+    if connection.dialect.name == "sqlite":
+        appended = set()
+        for value in values:
+            result = await connection.exec_driver_sql(_INSERT_SQLITE, value)
+            if result.rowcount == 1:
+                appended.add(value[0])
+    else:
+        returned = await connection.exec_driver_sql(_APPEND_NEW_POSTGRESQL, _columns_of(values))
+        appended = {row[0] for row in returned}
+    answers = []
+    for stream, _ in rows:
+        answers.append(stream in appended)
+        appended.discard(stream)
+    return answers
+
+
+async def stream_version(connection: AsyncConnection, stream: str) -> int:
+    """Return the version of the last message of a stream; 0 when there is none."""
+    found = await connection.scalar(sa.select(sa.func.max(event_log.c.version)).where(event_log.c.stream == stream))
+    return int(found or 0)
+
+
+async def read_stream(connection: AsyncConnection, stream: str) -> list[Recorded]:
+    """Return a whole stream, oldest first."""
+    rows = await connection.execute(sa.select(*_columns).where(event_log.c.stream == stream).order_by(event_log.c.version))
+    return [_recorded(row) for row in rows]
+
+
+async def read_after(
+    connection: AsyncConnection, position: Position, limit: int, types: frozenset[str] | None = None
+) -> list[Recorded]:
+    """Return at most `limit` messages after a position, in the order of the log, of these types only if given.
+
+    On PostgreSQL messages become readable when every transaction of the cluster that began before theirs has ended, which is
+    a moment after their commit.
+    """
+    statement = sa.select(*_columns).where(_after(position), *_settled(connection))
+    if types is not None:
+        statement = statement.where(event_log.c.type.in_(sorted(types)))
+    rows = await connection.execute(statement.order_by(event_log.c.transaction_id, event_log.c.sequence).limit(limit))
+    return [_recorded(row) for row in rows]
+
+
+async def end_position(connection: AsyncConnection) -> Position:
+    """Return the position of the last message that can be read now; START when there is none."""
+    statement = sa.select(event_log.c.transaction_id, event_log.c.sequence).where(*_settled(connection))
+    newest_first = (event_log.c.transaction_id.desc(), event_log.c.sequence.desc())
+    row = (await connection.execute(statement.order_by(*newest_first).limit(1))).one_or_none()
+    return START if row is None else Position(*row)
+
+
+def _after(position: Position) -> sa.ColumnElement[bool]:
+    here = sa.tuple_(event_log.c.transaction_id, event_log.c.sequence)
+    return here > sa.tuple_(sa.literal(position.transaction_id, sa.BigInteger()), sa.literal(position.sequence, sa.BigInteger()))
+
+
+def _settled(connection: AsyncConnection) -> list[sa.ColumnElement[bool]]:
+    if connection.dialect.name == "sqlite":
+        return []  # one writer at a time: what is visible is complete
+    oldest_running = sa.text(
+        "event_log.transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+        " + (SELECT transaction_offset FROM event_log_offset)"
+    )
+    return [oldest_running]  # type: ignore[list-item]  # a text condition, which where() takes as well
+
+
+async def _spoil(connection: AsyncConnection) -> None:
+    """Make the transaction uncommittable: a part of the append went in, which must never be committed alone."""
+    try:
+        await connection.exec_driver_sql("DO $$ BEGIN RAISE EXCEPTION 'stream conflict'; END $$")
+    except DBAPIError:
+        return
+
+
+Row = tuple[str, int, str, str, bytes]
+
+
+def _row(stream: str, version: int, envelope: Envelope) -> Row:
+    return stream, version, envelope.id, envelope.type, wire.encode(envelope)
+
+
+def _columns_of(rows: Sequence[Row]) -> tuple[list[Any], ...]:
+    return tuple(list(column) for column in zip(*rows, strict=True))
+
+
+def _recorded(row: Any) -> Recorded:
+    transaction_id, sequence, stream, version, body = row
+    return Recorded(Position(transaction_id, sequence), stream, version, wire.decode(body))

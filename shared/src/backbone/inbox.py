@@ -1,0 +1,21 @@
+"""Which messages a consumer has handled, written in the same transaction as their effect."""
+
+from __future__ import annotations
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.tables import inbox
+
+
+async def first_time(connection: AsyncConnection, consumer: str, message_id: str) -> bool:
+    """Note the message and say whether this consumer sees it for the first time.
+
+    A second transaction with the same message waits for the first, and sees False when that one commits.
+    """
+    values = {"consumer": consumer, "message_id": message_id}
+    if connection.dialect.name == "sqlite":
+        result = await connection.execute(sqlite.insert(inbox).values(values).on_conflict_do_nothing())
+    else:
+        result = await connection.execute(postgresql.insert(inbox).values(values).on_conflict_do_nothing())
+    return result.rowcount == 1

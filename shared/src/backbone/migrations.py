@@ -1,0 +1,90 @@
+"""Bringing a service's database up to date: alembic revisions in the service's own package, run under a lock."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import weakref
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, StampStep
+from alembic.script import ScriptDirectory
+from alembic.script.revision import Revision
+
+from backbone.database import Database, schema_of
+from backbone.errors import ConfigurationError
+from backbone.locks import advisory_key
+
+VERSION_TABLE = "schema_version"
+
+# alembic keeps the running migration in a module-wide place, so two cannot run at once in one process.
+_one_at_a_time: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
+
+
+async def migrate(database: Database, service: str) -> None:
+    """Create the schema if absent and run every revision that is not there yet, in one transaction.
+
+    Raises ConfigurationError when the database is newer than this release.
+    """
+    script = script_directory(service)
+    lock = _one_at_a_time.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    async with lock, database.transaction() as connection:
+        await connection.run_sync(_upgrade, script, schema_of(service))
+
+
+def script_directory(service: str) -> ScriptDirectory:
+    """Return the revisions of a service, found in its package without importing it."""
+    package = schema_of(service)
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigurationError(
+            f"The service {service} is not installed; install the distribution that has the package {package}."
+        )
+    folder = Path(spec.submodule_search_locations[0]) / "migrations"
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("path_separator", "os")
+    return ScriptDirectory.from_config(config)
+
+
+def _upgrade(connection: sa.Connection, script: ScriptDirectory, schema: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": advisory_key("kruispost/migrate")})
+        known = connection.scalar(sa.text("SELECT 1 FROM pg_namespace WHERE nspname = :schema"), {"schema": schema})
+        if not known:  # asked first, since a role of least privilege may not create schemas, and need not
+            connection.execute(sa.schema.CreateSchema(schema))
+    present = set(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads())
+    revisions = {revision.revision for revision in script.walk_revisions()}
+    if present - revisions:
+        raise ConfigurationError(
+            f"The database of {schema} is at revision {', '.join(sorted(present))}, which this release does not know; "
+            "run the release that made it, or a newer one."
+        )
+    if present == set(script.get_heads()):
+        _keep_positions_growing(connection)
+        return
+
+    def upgrade(revision: str | tuple[str, ...], _context: MigrationContext) -> list[StampStep | Revision]:
+        return script._upgrade_revs("heads", revision)  # type: ignore[return-value,arg-type]  # noqa: SLF001 - alembic's own commands do the same; there is no public name
+
+    with EnvironmentContext(Config(), script, fn=upgrade) as environment:
+        environment.configure(connection=connection, version_table=VERSION_TABLE)
+        environment.run_migrations()
+    _keep_positions_growing(connection)
+
+
+def _keep_positions_growing(connection: sa.Connection) -> None:
+    """After a restore into another cluster, lift the new cluster's transaction numbers over those in the log."""
+    if connection.dialect.name != "postgresql":
+        return
+    connection.execute(
+        sa.text(
+            "UPDATE event_log_offset SET transaction_offset = transaction_offset + lag + 1 FROM ("
+            " SELECT (SELECT coalesce(max(transaction_id), 0) FROM event_log)"
+            "  - pg_snapshot_xmax(pg_current_snapshot())::text::bigint - transaction_offset AS lag FROM event_log_offset"
+            ") AS compared WHERE lag >= 0"
+        )
+    )
