@@ -1,0 +1,213 @@
+import uuid
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from simulators.exact.ledger import Heading, Posting
+from simulators.exact.refusals import Refusal
+from simulators.exact.wire import Row
+from simulators.exact.world import Division
+
+TERMS = "terms"
+OPEN, MATCHED = 20, 50
+_SALES = (20, 21)
+
+
+def open_term(division: Division, heading: Heading, posting: Posting, terms: Row | None = None) -> Row:
+    """Writes the term that a line on a receivables account causes, open; `terms` adds what the document knows."""
+    account = posting.account
+    if account is None:
+        raise LookupError("a term needs the account it stands with")
+    sign = division.settings.receivable_sign
+    amounts = {"FC": sign * posting.amount_fc, "DC": sign * posting.amount_dc}
+    day = posting.date or heading.date
+    row: Row = {
+        "ID": division.world.next_id(),
+        "EntryID": division.world.next_id(),
+        "TransactionEntryID": heading.entry_id,
+        "TransactionID": posting.id,
+        "TransactionType": heading.type,
+        "TransactionStatus": OPEN,
+        "TransactionIsReversal": False,
+        "TransactionReportingYear": heading.year,
+        "TransactionReportingPeriod": heading.period,
+        "TransactionDueDate": heading.due_date or day,
+        "LineType": 20,
+        "Status": OPEN,
+        "IsFullyPaid": False,
+        "Account": account["ID"],
+        "AccountCode": account["Code"],
+        "AccountName": account["Name"],
+        "AccountCountry": account.get("Country"),
+        "AmountDC": amounts["DC"],
+        "AmountFC": amounts["FC"],
+        "TransactionAmountDC": amounts["DC"],
+        "TransactionAmountFC": amounts["FC"],
+        "Currency": heading.currency,
+        "RateFC": heading.rate,
+        "Description": posting.description,
+        "DueDate": heading.due_date or day,
+        "EntryDate": day,
+        "InvoiceDate": day,
+        "EntryNumber": heading.number,
+        "InvoiceNumber": heading.invoice_number or posting.our_ref,
+        "GLAccount": posting.gl_account["ID"],
+        "GLAccountCode": posting.gl_account["Code"],
+        "GLAccountDescription": posting.gl_account["Description"],
+        "Journal": heading.journal["Code"],
+        "JournalDescription": heading.journal["Description"],
+        "YourRef": heading.your_ref,
+        "PaymentReference": heading.payment_reference,
+        "Source": 1,
+        **(terms or {}),
+    }
+    return division.create(TERMS, {name: value for name, value in row.items() if value is not None})
+
+
+def match_automatically(division: Division, term: Row, our_ref: int | None = None) -> Row | None:
+    """Settles a new term with an open one of the same account and exactly the opposite amount; returns that one.
+
+    Bank and general journal lines are matched so; sales entries only among themselves and only by the switch. Several
+    equal candidates: the oldest, or none, by the switch.
+    """
+    is_sales = term["TransactionType"] in _SALES
+    if is_sales and not division.settings.match_credit_notes:
+        return None
+    candidates = [
+        other
+        for other in division.table(TERMS).where("Account", term["Account"])
+        if other["Status"] == OPEN
+        and other["ID"] != term["ID"]
+        and other["GLAccount"] == term["GLAccount"]
+        and other["Currency"] == term["Currency"]
+        and other["AmountDC"] == -term["AmountDC"]
+        and (not is_sales or other["TransactionType"] in _SALES)
+    ]
+    if division.settings.match_by_our_ref and our_ref is not None:
+        named = [other for other in candidates if other.get("InvoiceNumber") == our_ref]
+        candidates = named or candidates
+    if not candidates or term["AmountDC"] == 0:
+        return None
+    if len(candidates) > 1 and division.settings.several_equal == "none":
+        return None
+    found = min(candidates, key=lambda other: (other["InvoiceDate"], division.table(TERMS).place(other["ID"])))
+    match(division, found, term)
+    return found
+
+
+def match(division: Division, one: Row, other: Row) -> None:
+    """Settles two open terms with each other; the larger one is split and its rest stays open.
+
+    Raises `Refusal` when one of them is settled already or both have the same sign.
+    """
+    if one["Status"] == MATCHED or other["Status"] == MATCHED:
+        raise Refusal([("processed", "")])
+    if one["AmountDC"] * other["AmountDC"] >= 0:
+        raise Refusal([("invalid", "amount")])
+    paid = min(abs(one["AmountDC"]), abs(other["AmountDC"]))
+    for term in (one, other):
+        if abs(term["AmountDC"]) > paid:
+            _split(division, term, paid)
+    latest = max(one["InvoiceDate"], other["InvoiceDate"])
+    payment, invoice = (one, other) if one["TransactionType"] not in _SALES else (other, one)
+    year, period = max((t["TransactionReportingYear"], t["TransactionReportingPeriod"]) for t in (one, other))
+    for term in (one, other):
+        changes: Row = {
+            "Status": MATCHED,
+            "EndDate": latest,
+            "EndYear": year,
+            "EndPeriod": period,
+            "LastPaymentDate": payment["InvoiceDate"],
+        }
+        if term is payment and invoice.get("YourRef"):
+            changes["YourRef"] = invoice["YourRef"]
+        division.update(TERMS, term["ID"], changes)
+    for term in (one, other):
+        _mark_fully_paid(division, term)
+    division.notify("FinancialTransactions", one["TransactionEntryID"])
+
+
+def _split(division: Division, term: Row, paid: Decimal) -> None:
+    part = paid if term["AmountDC"] > 0 else -paid
+    part_fc = part if term["RateFC"] == 1 else (part / term["RateFC"]).quantize(Decimal("0.01"))
+    rest = dict(term)
+    rest.update(
+        {
+            "ID": division.world.next_id(),
+            "EntryID": division.world.next_id(),
+            "AmountDC": term["AmountDC"] - part,
+            "AmountFC": term["AmountFC"] - part_fc,
+        }
+    )
+    division.create(TERMS, rest)
+    division.update(TERMS, term["ID"], {"AmountDC": part, "AmountFC": part_fc})
+
+
+def _mark_fully_paid(division: Division, term: Row) -> None:
+    parts = division.table(TERMS).where("TransactionID", term["TransactionID"])
+    if all(part["Status"] == MATCHED for part in parts):
+        for part in parts:
+            if not part["IsFullyPaid"]:
+                division.update(TERMS, part["ID"], {"IsFullyPaid": True})
+
+
+def unmatch(division: Division, transaction_entry_id: uuid.UUID) -> int:
+    """Opens the terms of an entry again and those they were settled with by equal amount; returns how many."""
+    opened = 0
+    for term in division.table(TERMS).where("TransactionEntryID", transaction_entry_id):
+        if term["Status"] != MATCHED:
+            continue
+        partner = next(
+            (
+                other
+                for other in division.table(TERMS).where("Account", term["Account"])
+                if other["Status"] == MATCHED
+                and other["AmountDC"] == -term["AmountDC"]
+                and other.get("EndDate") == term.get("EndDate")
+            ),
+            None,
+        )
+        for row in (term, partner):
+            if row is not None:
+                changes = dict.fromkeys(("EndDate", "EndYear", "EndPeriod", "LastPaymentDate"))
+                division.update(TERMS, row["ID"], {**changes, "Status": OPEN, "IsFullyPaid": False})
+                opened += 1
+    return opened
+
+
+def is_matched(division: Division, entry_id: uuid.UUID) -> bool:
+    """Whether a term of this entry is settled; such an entry cannot be deleted or changed."""
+    return any(term["Status"] == MATCHED for term in division.table(TERMS).where("TransactionEntryID", entry_id))
+
+
+def find_receivable(division: Division, reference: str) -> Row | None:
+    """The open receivable of a document number, by YourRef, or by the line's description where a journal has no YourRef."""
+    sign = division.settings.receivable_sign
+    open_terms = [t for t in division.table(TERMS) if t["Status"] == OPEN and t["AmountDC"] * sign > 0]
+    for term in open_terms:
+        if term.get("YourRef") == reference:
+            return term
+    for term in open_terms:
+        if reference in (term.get("Description") or "").split():
+            return term
+    return None
+
+
+def due_date(condition: Row, day: datetime) -> datetime:
+    """The date a condition leads to: first so many ends of months, then so many days."""
+    result = day
+    for _ in range(condition.get("PaymentEndOfMonths", 0)):
+        start = (result + timedelta(days=1)).replace(day=1)
+        next_start = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+        result = next_start - timedelta(days=1)
+    return result + timedelta(days=condition.get("PaymentDays", 0))
+
+
+def terms_of(division: Division, entry_id: uuid.UUID) -> list[Row]:
+    """The terms that an entry caused."""
+    return division.table(TERMS).where("TransactionEntryID", entry_id)
+
+
+def open_amount(division: Division, transaction_id: uuid.UUID) -> Decimal:
+    """What is still open of a ledger line, over all parts its term was split into, in the sign of terms."""
+    parts = division.table(TERMS).where("TransactionID", transaction_id)
+    return sum((part["AmountDC"] for part in parts if part["Status"] == OPEN), Decimal(0))
