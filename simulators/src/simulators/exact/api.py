@@ -93,6 +93,7 @@ class Api:
         if address.uri == "read/sync/Sync/SyncTimestamp":
             return _sync_timestamp(request, division)
         endpoint = _endpoint(address)
+        _check_scope(endpoint, request.method, self.world.settings.missing_scopes)
         root = f"{request.base_url}api/v1/{code}"
         if request.method == "GET":
             return _read(request, division, endpoint, address, root)
@@ -104,8 +105,9 @@ class Api:
 
     def _division(self, code: int, address: Address) -> Division:
         """The division of the address; system/Divisions works with any number."""
+        granted = self.world.settings.granted_divisions
         division = self.world.divisions.get(code)
-        if division is not None:
+        if division is not None and (granted is None or code in granted):
             return division
         if address.uri != "system/Divisions":
             raise ApiError(403, "Forbidden", {"Reason": "NoDivisionAccess"})
@@ -164,6 +166,13 @@ def _endpoint(address: Address) -> Endpoint:
     if endpoint is None:
         raise ApiError(404, _NOT_FOUND.format(address.uri.rsplit("/", 1)[-1]))
     return endpoint
+
+
+def _check_scope(endpoint: Endpoint, method: str, missing: tuple[str, ...]) -> None:
+    if endpoint.scope in missing:
+        verb = "read" if method == "GET" else "manage"
+        scope = endpoint.scope.lower().replace(" ", ".")
+        raise ApiError(403, f"Forbidden - Application Scope Violated. Cannot {verb} '{scope}' scope.")
 
 
 def _check_accept(request: Request) -> None:

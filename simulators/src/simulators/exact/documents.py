@@ -37,7 +37,8 @@ def create_document(division: Division, body: Row) -> Row:
     if row.get("HID") is not None and (row["HID"] == 0 or division.table(DOCUMENTS).where("HID", row["HID"])):
         findings.add("data_exists")
     findings.raise_if_any()
-    row.setdefault("HID", 1 + max((known["HID"] for known in division.table(DOCUMENTS)), default=0))
+    row.setdefault("HID", division.highest.get(DOCUMENTS, 0) + 1)
+    division.highest[DOCUMENTS] = max(division.highest.get(DOCUMENTS, 0), row["HID"])
     row.setdefault("DocumentDate", division.world.today())
     row |= {"TypeDescription": TYPES[row["Type"]]}
     if account is not None:

@@ -33,6 +33,7 @@ def create_account(division: Division, body: Row) -> Row:
     row.update({"IsSales": row["Status"] == "C", "Blocked": row.get("Blocked", False)})
     if row["Status"] == "C":
         row.setdefault("CustomerSince", division.world.today())
+    division.highest[ACCOUNTS] = max(division.highest.get(ACCOUNTS, 0), int(row["Code"]))
     stored = division.create(ACCOUNTS, references.without_empty(row))
     division.notify("Accounts", stored["ID"])
     return stored
@@ -127,10 +128,7 @@ def _check_references(division: Division, findings: Findings, row: Row) -> None:
 
 
 def _next_code(division: Division) -> str:
-    number = 0
-    for row in division.table(ACCOUNTS):
-        number = max(number, int(row["Code"]))
-    return str(number + 1).rjust(_ACCOUNT_LENGTH)
+    return str(division.highest.get(ACCOUNTS, 0) + 1).rjust(_ACCOUNT_LENGTH)
 
 
 def create_contact(division: Division, body: Row) -> Row:

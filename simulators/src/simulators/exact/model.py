@@ -41,13 +41,14 @@ class Property:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One resource of the API: its path below the division, its key, what it allows, and its properties."""
+    """One resource of the API: its path below the division, its key, what it allows, its scope, and its properties."""
 
     uri: str
     model: str
     key: tuple[str, ...]
     methods: frozenset[str]
     page: int
+    scope: str
     properties: dict[str, Property]
 
     @property
@@ -80,7 +81,7 @@ def _load() -> dict[str, Endpoint]:
             kind, _, rights = text.rpartition(" ")
             properties[name] = Property(name, kind, rights)
         endpoints[uri] = Endpoint(
-            uri, entry["model"], tuple(entry["key"]), frozenset(entry["methods"]), entry["page"], properties
+            uri, entry["model"], tuple(entry["key"]), frozenset(entry["methods"]), entry["page"], entry["scope"], properties
         )
     return endpoints
 

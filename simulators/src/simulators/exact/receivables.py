@@ -107,6 +107,7 @@ def match(division: Division, one: Row, other: Row) -> None:
     for term in (one, other):
         if abs(term["AmountDC"]) > paid:
             _split(division, term, paid)
+    match_id = division.world.next_id()  # not a property of Exact's: it remembers who was settled with whom
     latest = max(one["InvoiceDate"], other["InvoiceDate"])
     payment, invoice = (one, other) if one["TransactionType"] not in _SALES else (other, one)
     year, period = max((t["TransactionReportingYear"], t["TransactionReportingPeriod"]) for t in (one, other))
@@ -117,6 +118,7 @@ def match(division: Division, one: Row, other: Row) -> None:
             "EndYear": year,
             "EndPeriod": period,
             "LastPaymentDate": payment["InvoiceDate"],
+            "match_id": match_id,
         }
         if term is payment and invoice.get("YourRef"):
             changes["YourRef"] = invoice["YourRef"]
@@ -150,26 +152,17 @@ def _mark_fully_paid(division: Division, term: Row) -> None:
                 division.update(TERMS, part["ID"], {"IsFullyPaid": True})
 
 
-def unmatch(division: Division, transaction_entry_id: uuid.UUID) -> int:
-    """Opens the terms of an entry again and those they were settled with by equal amount; returns how many."""
+def unmatch(division: Division, entry_id: uuid.UUID) -> int:
+    """Opens the settled terms of an entry again, and those they were settled with; returns how many."""
+    settled = [term for term in terms_of(division, entry_id) if term["Status"] == MATCHED]
+    match_ids = {term["match_id"] for term in settled}
+    accounts = {term["Account"] for term in settled}
     opened = 0
-    for term in division.table(TERMS).where("TransactionEntryID", transaction_entry_id):
-        if term["Status"] != MATCHED:
-            continue
-        partner = next(
-            (
-                other
-                for other in division.table(TERMS).where("Account", term["Account"])
-                if other["Status"] == MATCHED
-                and other["AmountDC"] == -term["AmountDC"]
-                and other.get("EndDate") == term.get("EndDate")
-            ),
-            None,
-        )
-        for row in (term, partner):
-            if row is not None:
-                changes = dict.fromkeys(("EndDate", "EndYear", "EndPeriod", "LastPaymentDate"))
-                division.update(TERMS, row["ID"], {**changes, "Status": OPEN, "IsFullyPaid": False})
+    for account in accounts:
+        for term in division.table(TERMS).where("Account", account):
+            if term["Status"] == MATCHED and term["match_id"] in match_ids:
+                empty = dict.fromkeys(("EndDate", "EndYear", "EndPeriod", "LastPaymentDate", "match_id"))
+                division.update(TERMS, term["ID"], {**empty, "Status": OPEN, "IsFullyPaid": False})
                 opened += 1
     return opened
 
@@ -182,12 +175,12 @@ def is_matched(division: Division, entry_id: uuid.UUID) -> bool:
 def find_receivable(division: Division, reference: str) -> Row | None:
     """The open receivable of a document number, by YourRef, or by the line's description where a journal has no YourRef."""
     sign = division.settings.receivable_sign
-    open_terms = [t for t in division.table(TERMS) if t["Status"] == OPEN and t["AmountDC"] * sign > 0]
-    for term in open_terms:
-        if term.get("YourRef") == reference:
+    for term in division.table(TERMS).where("YourRef", reference):
+        if term["Status"] == OPEN and term["AmountDC"] * sign > 0:
             return term
-    for term in open_terms:
-        if reference in (term.get("Description") or "").split():
+    for term in division.table(TERMS):
+        named = reference in (term.get("Description") or "").split()
+        if named and term["Status"] == OPEN and term["AmountDC"] * sign > 0:
             return term
     return None
 

@@ -19,7 +19,24 @@ def check(division: Division, entry: Row, journal: str, period: tuple[int, int])
 
 def forget(division: Division, entry_id: uuid.UUID) -> None:
     """Takes the ledger lines and terms of an entry away and writes both into sync/Deleted."""
-    for line in division.table(ledger.LINES).where("EntryID", entry_id):
-        division.delete(ledger.LINES, line["ID"], ledger.ENTITY_TRANSACTION_LINES)
-    for term in division.table(receivables.TERMS).where("TransactionEntryID", entry_id):
-        division.delete(receivables.TERMS, term["ID"], ledger.ENTITY_PAYMENT_TERMS)
+    log(division, take_out(division, entry_id))
+
+
+def take_out(division: Division, entry_id: uuid.UUID) -> list[tuple[str, int, uuid.UUID]]:
+    """Takes the ledger lines and terms of an entry away without a trace; returns (table, entity type, key) of each."""
+    taken = []
+    for table, reference, kind in (
+        (ledger.LINES, "EntryID", ledger.ENTITY_TRANSACTION_LINES),
+        (receivables.TERMS, "TransactionEntryID", ledger.ENTITY_PAYMENT_TERMS),
+    ):
+        for row in division.table(table).where(reference, entry_id):
+            division.delete(table, row["ID"], None)
+            taken.append((table, kind, row["ID"]))
+    return taken
+
+
+def log(division: Division, taken: list[tuple[str, int, uuid.UUID]]) -> None:
+    """Writes into sync/Deleted what was taken out and has not come back under the same key."""
+    for table, kind, key in taken:
+        if division.table(table).get(key) is None:
+            division.log_deletion(key, kind)

@@ -92,7 +92,9 @@ DELETE: dict[str, Delete] = {
 def view(division: Division, uri: str) -> Iterable[Row] | None:
     """Rows of endpoints that have no table of their own; None for those that have one."""
     if uri == "system/Divisions":
-        return [_division_row(known) for known in division.world.divisions.values()]
+        granted = division.settings.granted_divisions
+        known = division.world.divisions.values()
+        return [_division_row(each) for each in known if granted is None or each.code in granted]
     if uri == "read/financial/ReceivablesList":
         return _receivables(division)
     if uri == "financialtransaction/BankEntries":

@@ -22,8 +22,9 @@ def change(division: Division, entry: Row, body: Row) -> None:
         findings.add("data_exists")
     if changes.get("ReportingYear", entry["ReportingYear"]) != entry["ReportingYear"]:
         findings.add("year_fixed")
-    if "Journal" in changes and changes["Journal"] != entry["Journal"]:
-        findings.add("not_allowed", "journal")
+    for name, field in (("Journal", "journal"), ("Currency", "currency"), ("Rate", "rate")):
+        if name in changes and changes[name] != entry[name]:
+            findings.add("not_allowed", field)
     if not is_open(division, entry["Journal"], entry["ReportingYear"], entry["ReportingPeriod"]):
         findings.add("period_closed")
     references.text(division, findings, changes, "YourRef")
@@ -54,8 +55,9 @@ def _check_rebooking(division: Division, findings: Findings, entry: Row, changes
 def _rebook(division: Division, entry: Row) -> None:
     if receivables.is_matched(division, entry["EntryID"]):
         return
-    removal.forget(division, entry["EntryID"])
+    replaced = removal.take_out(division, entry["EntryID"])
     sales_entries.book(division, entry["EntryID"])
+    removal.log(division, replaced)
 
 
 def delete(division: Division, entry: Row) -> None:

@@ -135,6 +135,8 @@ def _check_range(division: Division, findings: Findings, line: Row, entry: Row) 
     if first is None or last is None:
         findings.add("mandatory", "from" if first is None else "to")
         return
+    first, last = (day.replace(hour=0, minute=0, second=0, microsecond=0) for day in (first, last))
+    line |= {"From": first, "To": last}
     if first > last:
         findings.add("invalid", "from")
         return
@@ -174,10 +176,14 @@ def book(division: Division, entry_id: uuid.UUID) -> Row:
     heading = _heading(division, entry)
     header = _header_posting(division, entry, total_fc, total_dc)
     ledger.post(division, heading, [header, *_line_postings(division, lines), *_deferral(division, heading, lines)])
-    condition = {"PaymentCondition": entry["PaymentCondition"], "PaymentMethod": entry["PaymentConditionPaymentMethod"]}
-    days = (entry["DueDate"] - entry["EntryDate"]).days
-    term = receivables.open_term(division, heading, header, {**condition, "PaymentDays": days})
-    receivables.match_automatically(division, term)
+    if total_fc:
+        terms = {
+            "ID": entry.setdefault("term_id", division.world.next_id()),
+            "PaymentCondition": entry["PaymentCondition"],
+            "PaymentMethod": entry["PaymentConditionPaymentMethod"],
+            "PaymentDays": (entry["DueDate"] - entry["EntryDate"]).days,
+        }
+        receivables.match_automatically(division, receivables.open_term(division, heading, header, terms))
     return entry
 
 
@@ -217,7 +223,7 @@ def _header_posting(division: Division, entry: Row, total_fc: Decimal, total_dc:
         amount_dc=total_dc,
         description=entry.get("Description"),
         account=customer,
-        id=division.world.next_id(),
+        id=entry.setdefault("header_id", division.world.next_id()),  # stays when the entry is booked anew
     )
 
 

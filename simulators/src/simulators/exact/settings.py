@@ -21,6 +21,8 @@ class ExactSettings:
     redirect_uri: str | None = None  # None accepts any redirect address
     more_clients: tuple[tuple[str, str], ...] = ()  # further apps: (client id, client secret)
     user_name: str = "kruispost"
+    granted_divisions: tuple[int, ...] | None = None  # None: the user granted all of them
+    missing_scopes: tuple[str, ...] = ()  # scopes, as the reference names them, that the app did not ask for
     code_seconds: float = 180.0
     token_seconds: float = 600.0
     token_minimum_age_seconds: float = 570.0

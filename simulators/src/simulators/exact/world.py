@@ -77,6 +77,7 @@ class Division:
         self.entry_numbers: dict[tuple[str, int], int] = {}
         self.used_numbers: set[tuple[str, int, int]] = set()
         self.bank_balances: dict[str, Any] = {}
+        self.highest: dict[str, int] = {}  # the highest number given out, by kind
         self.default_payment_condition = "30"
         self.receivable_account_code = "1300"
         self.deferral_account_code = "1650"
@@ -114,16 +115,20 @@ class Division:
         """Takes a row out and, where Exact keeps a log of it, writes the deletion into sync/Deleted."""
         self.table(name).remove(key)
         if entity_type is not None:
-            self.table("sync/Deleted").add(
-                {
-                    "ID": self.world.next_id(),
-                    "EntityKey": key,
-                    "EntityType": entity_type,
-                    "DeletedDate": self.world.now().replace(microsecond=0),
-                    "DeletedBy": self.world.user_id,
-                    "Division": self.code,
-                }
-            )
+            self.log_deletion(key, entity_type)
+
+    def log_deletion(self, key: Any, entity_type: int) -> None:
+        """Writes a deletion into sync/Deleted."""
+        self.table("sync/Deleted").add(
+            {
+                "ID": self.world.next_id(),
+                "EntityKey": key,
+                "EntityType": entity_type,
+                "DeletedDate": self.world.now().replace(microsecond=0),
+                "DeletedBy": self.world.user_id,
+                "Division": self.code,
+            }
+        )
 
     def by_code(self, name: str, code: str | None) -> Row | None:
         """The row whose Code is this text, padding aside."""
