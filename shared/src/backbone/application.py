@@ -33,7 +33,7 @@ class Context:
 
 @dataclass
 class Application:
-    """A built service: workers that run until the event is set, its routes, and what says whether it is ready (None) or why not."""
+    """A built service: workers that run until the event is set, its routes, and checks that say why it is not ready, or None."""
 
     name: str
     workers: Sequence[Worker]

@@ -1,7 +1,187 @@
-"""Running a service as a process."""
+"""Running a service as a process, or all services in one: start, serve, drain, end."""
 
 from __future__ import annotations
 
-from backbone.application import Application, Build, Context, Readiness, Worker
+import asyncio
+import importlib.metadata
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
-__all__ = ["Application", "Build", "Context", "Readiness", "Worker"]
+import uvicorn
+import uvloop
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from backbone.application import Application, Build, Context, Readiness, Worker
+from backbone.broker import Broker
+from backbone.broker_embedded import EmbeddedBroker
+from backbone.broker_rabbitmq import RabbitBroker
+from backbone.clock import SystemClock
+from backbone.configuration import load_configuration
+from backbone.database import Database
+from backbone.errors import ConfigurationError, KruispostError
+from backbone.migrations import migrate
+from backbone.settings import Settings
+from backbone.telemetry import Telemetry, configure_logging, log
+from contracts.topology import topology
+
+__all__ = ["Application", "Build", "Context", "Readiness", "Worker", "main", "run_all"]
+
+ENTRY_POINTS = "kruispost.services"
+EXIT_FAILED, EXIT_UNUSABLE = 1, 2
+MIGRATION_TRIES, MIGRATION_PAUSE_SECONDS = 30, 1.0
+
+
+def main(name: str, build: Build) -> None:
+    """Run one service until it is told to stop. Exit code 0 after a drain, 1 when a worker failed, 2 for a bad configuration."""
+    sys.exit(_run({name: build}))
+
+
+def run_all(names: Sequence[str]) -> int:
+    """Run several services in one process and return its exit code; they are found by their entry points."""
+    found = {point.name: point for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}
+    missing = [name for name in names if name not in found]
+    if missing:
+        sys.stderr.write(f"not installed: {', '.join(missing)}; install the distributions of these services\n")
+        return EXIT_UNUSABLE
+    return _run({name: found[name].load() for name in names})
+
+
+def _run(builds: dict[str, Build]) -> int:
+    try:
+        settings = Settings()
+        configure_logging(settings.log_format)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(builds, settings))
+    except (ConfigurationError, ValidationError) as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_UNUSABLE
+
+
+def _open_broker(settings: Settings, name: str) -> Broker:
+    if settings.amqp_url is None:
+        return EmbeddedBroker(settings.data_dir / "broker.sqlite", dead_letter_limit=settings.dead_letter_limit)
+    return RabbitBroker(
+        settings.amqp_url, prefix=settings.amqp_prefix, dead_letter_limit=settings.dead_letter_limit, name=f"kruispost-{name}"
+    )
+
+
+async def _serve(builds: dict[str, Build], settings: Settings) -> int:
+    name = "kruispost" if len(builds) > 1 else next(iter(builds))
+    configuration = load_configuration(settings.config)
+    clock = SystemClock()
+    telemetry = Telemetry(name, settings.otlp_endpoint)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        stack.callback(telemetry.close)
+        broker = _open_broker(settings, name)
+        stack.push_async_callback(broker.close)
+        await broker.declare(topology(configuration.divisions))
+        applications = []
+        for service, build in builds.items():
+            database = Database.open(settings, service)
+            stack.push_async_callback(database.close)
+            if settings.migrate_on_start:
+                await _migrate(database, service)
+            applications.append(await build(Context(settings, configuration, clock, database, broker, telemetry)))
+        port = settings.port_of("ingest" if len(builds) > 1 else name)
+        server = _server(_site(applications, broker, telemetry, stop), settings.host, port)
+        log.info("started", services=list(builds), host=settings.host, port=port)
+        return await _work(applications, server, stop, settings.drain_seconds)
+
+
+async def _migrate(database: Database, service: str) -> None:
+    """Bring the database up to date, waiting for one that is still starting."""
+    for attempt in range(1, MIGRATION_TRIES + 1):
+        try:
+            await migrate(database, service)
+        except (SQLAlchemyError, OSError) as error:
+            if attempt == MIGRATION_TRIES:
+                raise
+            log.warning("waiting for the database", service=service, reason=str(error))
+            await asyncio.sleep(MIGRATION_PAUSE_SECONDS)
+        else:
+            return
+
+
+def _site(applications: Sequence[Application], broker: Broker, telemetry: Telemetry, stop: asyncio.Event) -> FastAPI:
+    """Build the HTTP side: the services' own routes, and what a platform asks of every process."""
+    site = FastAPI(title="Kruispost", docs_url=None, redoc_url=None, openapi_url=None)
+    for application in applications:
+        if application.router is not None:
+            site.include_router(application.router)
+
+    @site.get("/live")
+    async def live() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @site.get("/ready")
+    async def ready() -> JSONResponse:
+        reasons = ["the process is stopping"] if stop.is_set() else []
+        for application in applications:
+            answers = await asyncio.gather(*(check() for check in application.ready))
+            reasons += [f"{application.name}: {answer}" for answer in answers if answer]
+        reasons += broker.complaints()
+        return JSONResponse({"ready": not reasons, "reasons": reasons}, status_code=503 if reasons else 200)
+
+    @site.get("/metrics")
+    async def metrics() -> Response:
+        return Response(telemetry.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return site
+
+
+def _server(site: FastAPI, host: str, port: int) -> uvicorn.Server:
+    config = uvicorn.Config(
+        site,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(config)
+    # Signals are ours: the workers drain first, and the probes answer meanwhile.
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # see above
+    return server
+
+
+async def _until(worker: Worker, stop: asyncio.Event) -> None:
+    await worker(stop)
+
+
+async def _work(applications: Sequence[Application], server: uvicorn.Server, stop: asyncio.Event, drain_seconds: float) -> int:
+    """Run workers and server until told to stop or one of them ends; then give the others time to finish."""
+    workers: list[asyncio.Task[None]] = [
+        asyncio.create_task(_until(worker, stop), name=f"{application.name}: {getattr(worker, '__qualname__', 'worker')}")
+        for application in applications
+        for worker in application.workers
+    ]
+    serving = asyncio.create_task(server._serve(), name="http")  # noqa: SLF001 - serve() would catch the signals that are ours
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait((*workers, serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    asked = stop.is_set()
+    stop.set()
+    _, late = await asyncio.wait(workers, timeout=drain_seconds) if workers else (set(), set())
+    for task in late:
+        log.warning("did not finish in time", worker=task.get_name(), drain_seconds=drain_seconds)
+        task.cancel()
+    server.should_exit = True
+    results = await asyncio.gather(*workers, serving, return_exceptions=True)
+    stopping.cancel()
+    failed = False
+    for task, result in zip((*workers, serving), results, strict=True):
+        if isinstance(result, Exception):
+            failed = True
+            code = result.code if isinstance(result, KruispostError) else type(result).__name__
+            log.error("worker failed", worker=task.get_name(), code=code, exc_info=result)
+    log.info("stopped", asked=asked)
+    return EXIT_FAILED if failed or not asked else 0

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("var/kruispost"), description="where the embedded engines keep their files")
     database_url: str | None = Field(None, description="postgresql://user:password@host/database; unset: SQLite in data_dir")
     amqp_url: str | None = Field(None, description="amqp://user:password@host/vhost; unset: the in-process transport")
+    amqp_prefix: str = Field("", description="begins every exchange and queue name, to share a virtual host")
     database_pool_size: int = Field(5, ge=1, description="connections for writing, and as many for reading, of one service")
     chargebee_url: str | None = Field(None, description="another address for Chargebee, such as the simulator's")
     exact_url: str = Field("https://start.exactonline.nl", description="the address of Exact Online")

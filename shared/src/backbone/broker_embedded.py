@@ -1,0 +1,271 @@
+"""The broker of the embedded mode: queues in a SQLite file, served within one process. A kill -9 loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from backbone.broker import PREFETCH, DeadLetter, Delivery, Handler, Outgoing
+from backbone.crash_points import crash_point
+from backbone.errors import BrokerUnavailableError, UnroutableError
+from backbone.retries import Bury, DeadLetterLimit, after_failure
+from backbone.telemetry import log
+from contracts.topology import Queue, Topology
+
+IDLE_SECONDS = 1.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS messages (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, message_id TEXT NOT NULL, routing_key TEXT NOT NULL,
+  body BLOB NOT NULL, attempt INTEGER NOT NULL DEFAULT 1, deliveries INTEGER NOT NULL DEFAULT 0, due_at REAL NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS messages_of_queue ON messages (queue, number);
+CREATE TABLE IF NOT EXISTS dead_letters (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, message_id TEXT NOT NULL, routing_key TEXT NOT NULL,
+  body BLOB NOT NULL, code TEXT NOT NULL, sentence TEXT NOT NULL, attempt INTEGER NOT NULL, died_at REAL NOT NULL
+);
+"""
+Result = TypeVar("Result")
+Waiting = tuple[int, str, str, bytes, int, int]  # number, message id, routing key, body, attempt, earlier deliveries
+
+
+def topic_pattern(pattern: str) -> re.Pattern[str]:
+    """Translate a topic binding (`*` one word, `#` any number of words) into a regular expression."""
+    expression = ""
+    for word in pattern.split("."):
+        if word == "#":
+            expression += r"(?:\.[^.]+)*"
+        else:
+            expression += r"\." + (r"[^.]+" if word == "*" else re.escape(word))
+    return re.compile(expression)
+
+
+class EmbeddedBroker:
+    """The Broker port on one SQLite file; publishers and consumers live in the process that opened it."""
+
+    def __init__(self, path: Path, *, dead_letter_limit: int = 20) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
+        self._dead_letter_limit = dead_letter_limit
+        # One thread owns the connection: SQLite has one writer, and a queue of calls is the fairest lock.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="broker")
+        self._connection: sqlite3.Connection | None = None
+        self._bindings: list[tuple[str, re.Pattern[str], str]] = []
+        self._arrivals: dict[str, asyncio.Event] = {}
+        self._active: dict[str, asyncio.Lock] = {}
+        self._consumers: list[_EmbeddedConsumer] = []
+
+    async def declare(self, topology: Topology) -> None:
+        """Remember the bindings; the file keeps only messages."""
+        for queue in topology.queues:
+            for binding in queue.bindings:
+                rule = (binding.exchange, topic_pattern(binding.pattern), queue.name)
+                if rule not in self._bindings:
+                    self._bindings.append(rule)
+
+    async def publish(self, exchange: str, messages: Sequence[Outgoing]) -> None:
+        """Store every message in each queue it is bound to, all in one commit. Raises UnroutableError before storing any."""
+        rows = []
+        queues = set()
+        for message in messages:
+            names = {
+                name
+                for bound, pattern, name in self._bindings
+                if bound == exchange and pattern.fullmatch(f".{message.routing_key}")
+            }
+            if not names:
+                raise UnroutableError(f"message {message.message_id} ({message.routing_key}) would reach no queue of {exchange}")
+            queues |= names
+            rows += [(name, message.message_id, message.routing_key, message.body) for name in sorted(names)]
+
+        def store(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT INTO messages (queue, message_id, routing_key, body) VALUES (?, ?, ?, ?)", rows)
+
+        await self.run(store)
+        for name in queues:
+            self.arrival(name).set()
+
+    async def consume(self, queue: Queue, handler: Handler, *, prefetch: int = PREFETCH) -> _EmbeddedConsumer:
+        """Start a consumer of the queue; of several for a single-active queue, one works and the others stand by."""
+        consumer = _EmbeddedConsumer(self, queue, handler, prefetch, DeadLetterLimit(self._dead_letter_limit))
+        self._consumers.append(consumer)
+        return consumer
+
+    async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]:
+        """Show the oldest dead letters of a queue."""
+
+        def read(connection: sqlite3.Connection) -> list[Any]:
+            statement = (
+                "SELECT queue, message_id, routing_key, body, code, sentence, attempt, died_at FROM dead_letters "
+                "WHERE queue = ? ORDER BY number LIMIT ?"
+            )
+            return connection.execute(statement, (queue, limit)).fetchall()
+
+        rows = await self.run(read)
+        names = ("queue", "message_id", "routing_key", "body", "code", "sentence", "attempt")
+        return [DeadLetter(**dict(zip(names, row, strict=False)), died_at=datetime.fromtimestamp(row[7], UTC)) for row in rows]
+
+    async def depth(self, queue_name: str) -> int:
+        """Return how many messages wait in a queue (delayed ones stay in it here), or in its dead-letter queue."""
+        table = "dead_letters" if queue_name.endswith(".dead") else "messages"
+        statement = f"SELECT count(*) FROM {table} WHERE queue = ?"  # noqa: S608 - one of two constants
+        name = queue_name.removesuffix(".dead")
+        return await self.run(lambda connection: int(connection.execute(statement, (name,)).fetchone()[0]))
+
+    def complaints(self) -> list[str]:
+        """Say which lines stand still."""
+        return [consumer.complaint for consumer in self._consumers if consumer.complaint]
+
+    async def close(self) -> None:
+        """End the consumers, then close the file."""
+        for consumer in list(self._consumers):
+            await consumer.close()
+
+        def disconnect() -> None:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, disconnect)
+        self._thread.shutdown()
+
+    def arrival(self, queue: str) -> asyncio.Event:
+        """Return the event that is set when a message for the queue comes in."""
+        return self._arrivals.setdefault(queue, asyncio.Event())
+
+    def turn(self, queue: Queue) -> asyncio.Lock:
+        """Return the lock that makes one consumer of a single-active queue the active one."""
+        return self._active.setdefault(queue.name, asyncio.Lock()) if queue.single_active else asyncio.Lock()
+
+    def forget(self, consumer: _EmbeddedConsumer) -> None:
+        """Drop a consumer that has ended."""
+        if consumer in self._consumers:
+            self._consumers.remove(consumer)
+
+    async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do some work on the file, committed at its end. Raises BrokerUnavailableError when the file cannot be used."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
+        except sqlite3.Error as error:
+            raise BrokerUnavailableError(f"The file {self._path} of the embedded broker cannot be used: {error}.") from error
+
+    def _transact(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        if self._connection is None:
+            self._connection = sqlite3.connect(self._path, timeout=30)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.executescript(_SCHEMA)
+        with self._connection:  # commits, or rolls back when the work raises
+            return work(self._connection)
+
+
+class _EmbeddedConsumer:
+    """Takes messages in batches, hands them over one by one, and removes them when they were handled."""
+
+    def __init__(self, broker: EmbeddedBroker, queue: Queue, handler: Handler, prefetch: int, limit: DeadLetterLimit) -> None:
+        self._broker = broker
+        self._queue = queue
+        self._handler = handler
+        self._prefetch = prefetch
+        self._limit = limit
+        self._stopping = asyncio.Event()
+        self.complaint: str | None = None
+        self._task = asyncio.create_task(self._run(), name=f"consumer of {queue.name}")
+
+    async def close(self) -> None:
+        """Let the message in hand finish; the others stay in the file."""
+        self._stopping.set()
+        self._broker.arrival(self._queue.name).set()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._broker.forget(self)
+
+    async def _run(self) -> None:
+        async with self._broker.turn(self._queue):
+            while not self._stopping.is_set():
+                try:
+                    await self._round()
+                except BrokerUnavailableError as error:
+                    log.warning("consumer waits", queue=self._queue.name, reason=str(error))
+                    await asyncio.sleep(IDLE_SECONDS)
+
+    async def _round(self) -> None:
+        arrival = self._broker.arrival(self._queue.name)
+        arrival.clear()
+        batch = [] if self._limit.reached else await self._broker.run(self._take)
+        if not batch:
+            if self._limit.reached:
+                self.complaint = self._limit.complaint(self._queue.name)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(arrival.wait(), IDLE_SECONDS)
+            return
+        done: list[int] = []
+        try:
+            for row in batch:
+                if self._stopping.is_set() or self._limit.reached:
+                    break
+                await self._handle(row, done)
+        finally:
+            if done:
+                await self._broker.run(lambda connection: self._remove(connection, done))
+
+    def _take(self, connection: sqlite3.Connection) -> list[Waiting]:
+        statement = (
+            "SELECT number, message_id, routing_key, body, attempt, deliveries FROM messages "
+            "WHERE queue = ? AND due_at <= ? ORDER BY number LIMIT ?"
+        )
+        return connection.execute(statement, (self._queue.name, time.time(), self._prefetch)).fetchall()
+
+    @staticmethod
+    def _remove(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+        connection.executemany("DELETE FROM messages WHERE number = ?", [(number,) for number in numbers])
+
+    async def _handle(self, row: Waiting, done: list[int]) -> None:
+        number, message_id, routing_key, body, attempt, deliveries = row
+        try:
+            await self._handler(Delivery(body, message_id, routing_key, attempt, redelivered=deliveries > 0))
+        except Exception as error:  # noqa: BLE001 - every failure ends in exactly one of retry and dead letter
+            await self._after_failure(error, row)
+            return
+        self._limit.handled()
+        done.append(number)
+        crash_point("broker.handled")
+
+    async def _after_failure(self, error: Exception, row: Waiting) -> None:
+        number, message_id, routing_key, body, attempt, _ = row
+        outcome = after_failure(error, attempt, self._queue)
+        if isinstance(outcome, Bury):
+            self._limit.buried()
+            log.error("message buried", queue=self._queue.name, message_id=message_id, code=outcome.code, reason=outcome.sentence)
+            dead = (self._queue.name, message_id, routing_key, body, outcome.code, outcome.sentence, attempt, time.time())
+
+            def bury(connection: sqlite3.Connection) -> None:
+                connection.execute("DELETE FROM messages WHERE number = ?", (number,))
+                connection.execute(
+                    "INSERT INTO dead_letters (queue, message_id, routing_key, body, code, sentence, attempt, died_at) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    dead,
+                )
+
+            await self._broker.run(bury)
+            return
+        log.warning(
+            "message comes back later",
+            queue=self._queue.name,
+            message_id=message_id,
+            delay_seconds=outcome.delay_seconds,
+            reason=str(error),
+        )
+        due_at = time.time() + outcome.delay_seconds
+        await self._broker.run(
+            lambda connection: connection.execute(
+                "UPDATE messages SET attempt = attempt + 1, deliveries = deliveries + 1, due_at = ? WHERE number = ?",
+                (due_at, number),
+            )
+        )

@@ -1,0 +1,81 @@
+"""One message, one transaction, then the acknowledgement: how every service takes messages from a queue."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.broker import PREFETCH, Broker, Consumer, Delivery
+from backbone.crash_points import crash_point
+from backbone.database import Database
+from backbone.errors import Permanent, Transient
+from backbone.inbox import first_time
+from backbone.relay import Relay
+from backbone.telemetry import Telemetry
+from contracts import envelope as wire
+from contracts.envelope import Envelope, Message
+from contracts.messages import UnknownMessageError, unseal
+from contracts.topology import Queue
+
+Handle = Callable[[AsyncConnection, Envelope, Message], Awaitable[None]]
+
+
+def open_envelope(body: bytes) -> tuple[Envelope, Message]:
+    """Read the bytes of a delivery; raises Permanent when they are no message that this release knows."""
+    try:
+        envelope = wire.decode(body)
+    except msgspec.DecodeError as error:
+        raise Permanent(
+            "unreadable_message", f"A message is no envelope: {error}; find out who publishes to our exchanges."
+        ) from error
+    try:
+        return envelope, unseal(envelope)
+    except (UnknownMessageError, msgspec.DecodeError) as error:
+        raise Permanent(
+            "unreadable_message",
+            f"Message {envelope.id} about {envelope.subject} cannot be read: {error}; deploy the release that wrote it.",
+        ) from error
+
+
+async def consume_envelopes(  # noqa: PLR0917 - the wiring of every service reads in this order
+    database: Database,
+    broker: Broker,
+    queue: Queue,
+    consumer_name: str,
+    handle: Handle,
+    relay: Relay | None = None,
+    *,
+    telemetry: Telemetry | None = None,
+    prefetch: int = PREFETCH,
+) -> Consumer:
+    """Start handling a queue's messages, each once.
+
+    `handle` runs in the transaction that also notes the message in the inbox; the relay is woken after the commit, and the
+    message acknowledged after that. A database that is away is Transient.
+    """
+    metrics = telemetry or Telemetry()
+
+    async def deliver(delivery: Delivery) -> None:
+        envelope, message = open_envelope(delivery.body)
+        with metrics.span(f"{consumer_name} {envelope.type}", envelope):
+            try:
+                async with database.transaction() as connection:
+                    is_new = await first_time(connection, consumer_name, envelope.id)
+                    if is_new:
+                        await handle(connection, envelope, message)
+                    crash_point(f"{consumer_name}.before_commit")
+            except (OperationalError, InterfaceError, ConnectionError, TimeoutError) as error:
+                raise Transient(code="database_unavailable", sentence=f"The database does not answer ({error}).") from error
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    raise Transient(code="database_unavailable", sentence="The database connection was lost.") from error
+                raise
+        crash_point(f"{consumer_name}.committed")
+        metrics.count("messages_handled", consumer=consumer_name, outcome="handled" if is_new else "duplicate")
+        if relay is not None:
+            relay.wake()
+
+    return await broker.consume(queue, deliver, prefetch=prefetch)
