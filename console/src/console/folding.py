@@ -1,0 +1,212 @@
+"""How messages make up the present state of a document. Pure: the old row and a message in, the new row out.
+
+States: received (seen in Chargebee, not decided yet), waiting (held for something that comes by itself), held (a person is needed),
+set_aside (not to be booked), planned (an entry is under way to Exact), booked.
+
+Messages may come in any order: a statement replaces an older one only, and an entry in Exact outranks every plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from contracts import commands, facts
+from contracts.chargebee import Document, Transaction
+from contracts.envelope import Envelope, Message
+from contracts.facts import DocumentKind, DocumentRef
+
+State = Literal["received", "waiting", "held", "set_aside", "planned", "booked"]
+STATES: tuple[State, ...] = ("received", "waiting", "held", "set_aside", "planned", "booked")
+KINDS: tuple[DocumentKind, ...] = ("invoice", "credit_note", "payment", "refund")
+# Chargebee counts these in whole units and all others in hundredths.
+WHOLE_UNIT_CURRENCIES = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"}
+)
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class DocumentRow:
+    """One booking of a document as people see it; times in microseconds since 1970, amounts in the currency's smallest unit."""
+
+    site: str
+    kind: str
+    number: str
+    suffix: str = ""
+    customer_id: str = ""
+    currency: str = ""
+    decimals: int = 2
+    total_minor: int = 0
+    document_date: date | None = None
+    division: int | None = None
+    state: State = "received"
+    stated_at_us: int = 0
+    code: str = ""
+    sentence: str = ""
+    action: str = ""
+    entry_id: str = ""
+    entry_number: int | None = None
+    journal: str = ""
+    receipt: str = ""
+    receipt_sentence: str = ""
+    updated_at_us: int = 0
+
+    @property
+    def subject(self) -> str:
+        """The document's name in the timeline."""
+        return document_subject(self.site, self.kind, self.number, self.suffix)
+
+
+def microseconds(moment: datetime) -> int:
+    """Return an instant as whole microseconds since 1970."""
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * MICROSECONDS + since.microseconds
+
+
+def moment_of(time_us: int) -> datetime:
+    """Return the instant, in UTC, of microseconds since 1970."""
+    seconds, rest = divmod(time_us, MICROSECONDS)
+    return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=rest)
+
+
+def document_subject(site: str, kind: str, number: str, suffix: str) -> str:
+    """Name a booking of a document in the timeline."""
+    return f"{site}/{kind}/{number}" + (f"/{suffix}" if suffix else "")
+
+
+def customer_subject(customer_ref: str) -> str:
+    """Name a customer (`site/customer id`) in the timeline."""
+    return f"customer/{customer_ref}"
+
+
+def document_of(message: Message, zone_of: dict[str, ZoneInfo]) -> DocumentRef | None:
+    """Return which document a message is about; None for customers, products, periods and unassigned money.
+
+    Dates of Chargebee's resources are cut in the site's time zone; a site that is not configured has its dates in UTC.
+    """
+    match message:
+        case facts.InvoiceObserved(resource=resource, site=site):
+            return _observed(site, "invoice", resource, resource.total, zone_of)
+        case facts.CreditNoteObserved(resource=resource, site=site):
+            return _observed(site, "credit_note", resource, -resource.total, zone_of)
+        case facts.TransactionObserved(resource=resource, site=site) if resource.type == "payment":
+            return _observed(site, "payment", resource, -resource.amount, zone_of)
+        case facts.TransactionObserved(resource=resource, site=site) if resource.type == "refund":
+            return _observed(site, "refund", resource, resource.amount, zone_of)
+        case (
+            facts.DocumentPlanned()
+            | facts.DocumentHeld()
+            | facts.DocumentSetAside()
+            | facts.EntryPosted()
+            | facts.EntryRefused()
+            | facts.PaymentRecorded()
+            | facts.PaymentNotRecorded()
+            | facts.ReceivableObserved()
+            | commands.PostEntry()
+        ):
+            return message.document
+        case _:
+            return None
+
+
+def customer_of(message: Message) -> str | None:
+    """Return which customer (`site/customer id`) a message about an account in Exact is about."""
+    match message:
+        case facts.AccountSaved() | facts.AccountRefused() | commands.SaveAccount():
+            return message.customer_ref
+        case _:
+            return None
+
+
+def fold(row: DocumentRow, envelope: Envelope, message: Message, document: DocumentRef) -> DocumentRow:
+    """Return the row after the message; its identity stays."""
+    now_us = microseconds(envelope.time)
+    if not isinstance(message, facts.Observed) or row.state == "received":
+        row = _described(row, document)
+    row = replace(row, updated_at_us=max(row.updated_at_us, now_us))
+    match message:
+        case facts.EntryPosted():
+            return _booked(row, message, now_us)
+        case facts.PaymentRecorded():
+            return replace(row, receipt="recorded", receipt_sentence="")
+        case facts.PaymentNotRecorded() if row.receipt != "recorded":
+            return replace(row, receipt=message.code, receipt_sentence=message.sentence)
+        case facts.DocumentPlanned() | facts.DocumentHeld() | facts.DocumentSetAside() | facts.EntryRefused():
+            return _stated(row, message, now_us) if now_us >= row.stated_at_us else row
+        case _:
+            return row
+
+
+def _described(row: DocumentRow, document: DocumentRef) -> DocumentRow:
+    return replace(
+        row,
+        customer_id=document.customer_id,
+        currency=document.currency,
+        decimals=document.decimals,
+        total_minor=document.total_minor,
+        document_date=document.document_date or row.document_date,
+    )
+
+
+def _booked(row: DocumentRow, fact: facts.EntryPosted, now_us: int) -> DocumentRow:
+    row = replace(
+        row, division=fact.division, entry_id=fact.entry_id, entry_number=fact.entry_number, journal=fact.journal
+    )
+    if row.state == "held" and row.stated_at_us > now_us:
+        return row  # held again after it was booked: its content changed in Chargebee
+    return replace(row, state="booked", stated_at_us=now_us, code="", sentence="", action="")
+
+
+def _stated(
+    row: DocumentRow,
+    statement: facts.DocumentPlanned | facts.DocumentHeld | facts.DocumentSetAside | facts.EntryRefused,
+    now_us: int,
+) -> DocumentRow:
+    booked = bool(row.entry_id)
+    match statement:
+        case facts.DocumentHeld():
+            state: State = "waiting" if statement.waiting and not booked else "held"
+            return replace(
+                row, state=state, stated_at_us=now_us, code=statement.code, sentence=statement.sentence, action=statement.action
+            )
+        case _ if booked:
+            return row
+        case facts.DocumentPlanned():
+            return replace(
+                row, division=statement.division, state="planned", stated_at_us=now_us, code="", sentence="", action=""
+            )
+        case facts.DocumentSetAside():
+            return replace(
+                row, state="set_aside", stated_at_us=now_us, code=statement.code, sentence=statement.sentence, action=""
+            )
+        case facts.EntryRefused():
+            # The mapper answers a refusal with a new plan or with a hold; until then it is under way.
+            return replace(
+                row,
+                division=statement.division,
+                state="waiting",
+                stated_at_us=now_us,
+                code=statement.code,
+                sentence=statement.message,
+                action="",
+            )
+
+
+def _observed(
+    site: str, kind: DocumentKind, resource: Document | Transaction, total_minor: int, zone_of: dict[str, ZoneInfo]
+) -> DocumentRef:
+    currency = resource.currency_code or ""
+    day = None if resource.date is None else datetime.fromtimestamp(resource.date, tz=zone_of.get(site, UTC)).date()
+    return DocumentRef(
+        site=site,
+        kind=kind,
+        number=resource.id,
+        customer_id=resource.customer_id or "",
+        currency=currency,
+        total_minor=total_minor,
+        decimals=0 if currency in WHOLE_UNIT_CURRENCIES else 2,
+        document_date=day,
+    )

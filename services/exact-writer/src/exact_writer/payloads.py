@@ -1,0 +1,156 @@
+"""Commands to the JSON that Exact takes: pure. Amounts are exact decimal numbers, dates have no zone, codes become GUIDs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+from contracts.commands import EntryLine, PostEntry, SaveAccount
+
+from exact_writer import odata
+
+DESCRIPTION_LENGTH: Final = 60
+NAME_LENGTH: Final = 50
+SEARCH_CODE_PREFIX: Final = "KP"
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """The bytes to send; a Decimal becomes a JSON number with all its digits."""
+    return _encoder.encode(body)
+
+
+def amount(minor: int, decimals: int) -> Decimal:
+    """Minor units as the number that Exact takes: 12345 with two decimals is 123.45."""
+    return Decimal(minor).scaleb(-decimals)
+
+
+def search_code(customer_ref: str) -> str:
+    """The search code by which a customer's account is found again; accounts have no field for a foreign key."""
+    return SEARCH_CODE_PREFIX + hashlib.blake2b(customer_ref.encode(), digest_size=8).hexdigest().upper()
+
+
+def account(command: SaveAccount) -> dict[str, Any]:
+    """A crm/Accounts body; status C, since a sales entry for another status is refused. Fields that are None empty the field."""
+    return {
+        "Name": command.name[:NAME_LENGTH],
+        "Status": "C",
+        "SearchCode": search_code(command.customer_ref),
+        "Email": command.email,
+        "Phone": command.phone,
+        "AddressLine1": command.address_line1,
+        "AddressLine2": command.address_line2,
+        "AddressLine3": command.address_line3,
+        "Postcode": command.postcode,
+        "City": command.city,
+        "State": command.state,
+        "Country": command.country,
+        "VATNumber": command.vat_number,
+    }
+
+
+def new_account(command: SaveAccount) -> dict[str, Any]:
+    """The body of a POST: what is empty is left out."""
+    return _given(account(command))
+
+
+def sales_entry(command: PostEntry, customer_id: str, ledgers: Mapping[str, str], division_currency: str) -> dict[str, Any]:
+    """A salesentry/SalesEntries body. Chargebee's VAT is sent on every line with a VAT code, or Exact would recompute it.
+
+    `ledgers` maps codes to GUIDs; raises KeyError for one that is not there.
+    """
+    return _given(
+        {
+            "Customer": customer_id,
+            "Journal": command.journal,
+            "YourRef": command.your_ref,
+            "Description": _cut(command.description) or None,
+            "EntryDate": odata.day_out(command.entry_date),
+            "DueDate": odata.day_out(command.due_date) if command.due_date else None,
+            "Currency": command.currency,
+            "Rate": _rate(command, division_currency),
+            "ReportingYear": command.reporting_year,
+            "ReportingPeriod": command.reporting_period,
+            "SalesEntryLines": [_sales_line(line, command.decimals, ledgers) for line in command.lines],
+        }
+    )
+
+
+def general_entry(command: PostEntry, customer_id: str, ledgers: Mapping[str, str], division_currency: str) -> dict[str, Any]:
+    """A generaljournalentry/GeneralJournalEntries body. The header takes no date, reference or description; the lines do.
+
+    Every line's description names the reference, by which an unknown outcome is looked up.
+    """
+    return _given(
+        {
+            "JournalCode": command.journal,
+            "Currency": command.currency,
+            "ExchangeRate": _rate(command, division_currency),
+            "FinancialYear": command.reporting_year,
+            "FinancialPeriod": command.reporting_period,
+            "GeneralJournalEntryLines": [_general_line(line, command, customer_id, ledgers) for line in command.lines],
+        }
+    )
+
+
+def general_description(line: EntryLine, your_ref: str) -> str:
+    """A line's description with the reference in it, within Exact's length."""
+    if mentions(line.description[:DESCRIPTION_LENGTH], your_ref):
+        return _cut(line.description)
+    return _cut(f"{your_ref} {line.description}".strip())
+
+
+def mentions(description: str, your_ref: str) -> bool:
+    """Whether a description names exactly this reference: `TX1` is not in `paid TX10`."""
+    return re.search(rf"(?<![\w-]){re.escape(your_ref)}(?![\w-])", description) is not None
+
+
+def _sales_line(line: EntryLine, decimals: int, ledgers: Mapping[str, str]) -> dict[str, Any]:
+    with_vat = line.vat_code is not None and line.vat_amount_minor is not None
+    return _given(
+        {
+            "GLAccount": ledgers[line.gl_account],
+            "AmountFC": amount(line.amount_minor, decimals),
+            "Description": _cut(line.description) or None,
+            "VATCode": line.vat_code,
+            "VATAmountFC": amount(line.vat_amount_minor or 0, decimals) if with_vat else None,
+            "CostCenter": line.cost_center,
+            "CostUnit": line.cost_unit,
+            "Quantity": line.quantity,
+            "From": odata.day_out(line.from_date) if line.from_date else None,
+            "To": odata.day_out(line.to_date) if line.to_date else None,
+        }
+    )
+
+
+def _general_line(line: EntryLine, command: PostEntry, customer_id: str, ledgers: Mapping[str, str]) -> dict[str, Any]:
+    return _given(
+        {
+            "GLAccount": ledgers[line.gl_account],
+            "AmountFC": amount(line.amount_minor, command.decimals),
+            "Account": customer_id if line.is_receivable else None,
+            "Date": odata.day_out(command.entry_date),
+            "Description": general_description(line, command.your_ref),
+            "VATCode": line.vat_code,
+            "CostCenter": line.cost_center,
+            "CostUnit": line.cost_unit,
+            "Quantity": line.quantity,
+        }
+    )
+
+
+def _rate(command: PostEntry, division_currency: str) -> Decimal | None:
+    return command.exchange_rate if command.currency != division_currency else None
+
+
+def _given(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _cut(value: str) -> str:
+    return value[:DESCRIPTION_LENGTH].rstrip()

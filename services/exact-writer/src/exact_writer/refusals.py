@@ -1,0 +1,74 @@
+"""Exact's refusals: its Dutch and English texts to stable codes, and the codes of the check before a call.
+
+A business refusal is HTTP 500 with an OData error body; several messages are joined by line breaks. The most telling one wins.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# Every code that EntryRefused and AccountRefused can carry, with what a person can do.
+ACTIONS: Final[dict[str, str]] = {
+    "period_closed": "Open the period in Exact, or let the document move to the next open period.",
+    "no_financial_year": "Create the financial year in Exact, then retry the document.",
+    "not_a_customer": "Make the account a customer in Exact (status Customer), then retry the document.",
+    "vat_not_allowed": "Allow VAT on the journal in Exact, or map the document to a journal that allows it.",
+    "duplicate": "Look in Exact for the record that already has this number or code.",
+    "unbalanced": "Report this with the document's number: the entry was sent unbalanced.",
+    "invalid_reference": "Compare the mapping with Exact's master data: a ledger, VAT code, cost centre or journal is not usable there.",
+    "mandatory_field": "Fill in what Exact asks for in the mapping or in the settings of the administration.",
+    "invalid_value": "Correct the value in Chargebee or in the mapping; Exact names the field.",
+    "malformed": "Report this with the document's number: Exact could not read the request.",
+    "account_missing": "Restore the account in Exact, or save the customer in Chargebee again.",
+    "exact_failure": "Ask Exact's support with the time and the number; then retry the document.",
+    "unknown_gl_account": "Create the ledger in Exact, or correct its code in the mapping.",
+    "blocked_gl_account": "Unblock the ledger in Exact, or map to another one.",
+    "unknown_journal": "Create the journal in Exact, or correct its code in the configuration.",
+    "wrong_journal_type": "Choose a sales journal for invoices and credit notes and a general journal for payments.",
+    "unknown_vat_code": "Create the VAT code in Exact, or correct it in the mapping.",
+    "unknown_cost_center": "Create the cost centre in Exact, or correct its code in the mapping.",
+    "unknown_cost_unit": "Create the cost unit in Exact, or correct its code in the mapping.",
+    "other": "Read Exact's message; then retry the document.",
+}
+
+# In the order of what helps most: a closed period is named even when another message stands beside it.
+_PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
+    (code, re.compile(pattern, re.IGNORECASE))
+    for code, pattern in (
+        ("period_closed", r"periode is (af)?gesloten|period is closed|boekjaar is gesloten|financial year is closed"),
+        ("no_financial_year", r"(verplicht|onbekend): boekjaar|(mandatory|unknown): financial year"),
+        ("not_a_customer", r"(ongeldig: klant|invalid: customer) \(type\)"),
+        ("vat_not_allowed", r"(niet toegestaan: btw-code|not allowed: vat code)"),
+        ("unbalanced", r"niet in evenwicht|not (in )?balance|out of balance"),
+        ("duplicate", r"bestaat reeds|already exists|in gebruik: boekstuknummer|already used|reeds verwerkt|moet zijn: uniek"),
+        ("wrong_journal_type", r"(ongeldig: dagboek|invalid: (journal|diary)) \(type\)"),
+        ("invalid_reference", r"ongeldige referentie|invalid reference|niet herkende guid|unrecognized guid|ongeldig grootboek"),
+        ("mandatory_field", r"verplicht:|mandatory:"),
+        ("invalid_value", r"ongeldig:|invalid:|niet toegestaan:|not allowed:|geblokkeerd:|blocked:"),
+    )
+)
+
+# Bodies in Exact's error envelope that say that Exact itself failed: whether it wrote anything is not known.
+_FAILURES: Final = re.compile(
+    r"a problem has occurred|er is een probleem opgetreden|object reference not set|objectverwijzing is niet|server unavailable",
+    re.IGNORECASE,
+)
+
+
+def classify(message: str) -> str:
+    """The stable code of Exact's words; `other` for words that the catalogue does not know."""
+    for code, pattern in _PATTERNS:
+        if pattern.search(message):
+            return code
+    return "other"
+
+
+def is_failure(message: str) -> bool:
+    """Whether the words say that Exact failed, so that the outcome has to be looked up, rather than that it refused."""
+    return not message.strip() or _FAILURES.search(message) is not None
+
+
+def one_line(message: str) -> str:
+    """Exact's messages on one line, in their order."""
+    return "; ".join(part.strip() for part in message.splitlines() if part.strip())

@@ -1,0 +1,120 @@
+"""What the writer keeps beside its event log. Instants are unix seconds; a division is Exact's number of an administration."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+_big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_seconds = sa.Float(53)
+
+# The command journal. `envelope` is the command as it came; `is_open` is false once it is posted or refused.
+commands = sa.Table(
+    "commands",
+    metadata,
+    sa.Column("sequence", _big, primary_key=True, autoincrement=True),
+    sa.Column("command_id", sa.Text(), nullable=False, unique=True),
+    sa.Column("division", sa.BigInteger(), nullable=False),
+    sa.Column("kind", sa.Text(), nullable=False),
+    sa.Column("customer_ref", sa.Text(), nullable=False),
+    sa.Column("your_ref", sa.Text(), nullable=False),
+    sa.Column("state", sa.Text(), nullable=False),
+    sa.Column("is_open", sa.Boolean(), nullable=False),
+    sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"),
+    sa.Column("not_before", _seconds, nullable=False, server_default="0"),
+    sa.Column("planned_at", _seconds, nullable=False),
+    sa.Column("sent_at", _seconds, nullable=True),
+    sa.Column("epoch", sa.BigInteger(), nullable=True),
+    sa.Column("exact_id", sa.Text(), nullable=True),
+    sa.Column("exact_number", sa.BigInteger(), nullable=True),
+    sa.Column("code", sa.Text(), nullable=True),
+    sa.Column("message", sa.Text(), nullable=True),
+    sa.Column("envelope", sa.LargeBinary(), nullable=False),
+    sa.Index("commands_open", "division", "is_open", "sequence"),
+    sa.Index("commands_customer", "division", "customer_ref", "is_open", "sequence"),
+    sa.Index("commands_exact_id", "division", "exact_id"),
+)
+
+# Which customer is which account of Exact. `account_id` is empty while a customer was only refused.
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("division", sa.BigInteger(), primary_key=True),
+    sa.Column("customer_ref", sa.Text(), primary_key=True),
+    sa.Column("account_id", sa.Text(), nullable=True),
+    sa.Column("fingerprint", sa.Text(), nullable=False),
+)
+
+# The mirror of Exact's master data: one row a ledger, journal, VAT code, cost centre, cost unit, period or period status.
+master_data = sa.Table(
+    "master_data",
+    metadata,
+    sa.Column("division", sa.BigInteger(), primary_key=True),
+    sa.Column("kind", sa.Text(), primary_key=True),
+    sa.Column("code", sa.Text(), primary_key=True),
+    sa.Column("record", sa.LargeBinary(), nullable=False),
+)
+
+# How far each part of the mirror is: the highest row version seen, and when it was last read.
+mirror_state = sa.Table(
+    "mirror_state",
+    metadata,
+    sa.Column("division", sa.BigInteger(), primary_key=True),
+    sa.Column("kind", sa.Text(), primary_key=True),
+    sa.Column("timestamp", sa.BigInteger(), nullable=False, server_default="0"),
+    sa.Column("read_at", _seconds, nullable=False),
+)
+
+# Receivables as sync/Cashflow/PaymentTerms last showed them, also of entries that are not ours.
+receivables = sa.Table(
+    "receivables",
+    metadata,
+    sa.Column("division", sa.BigInteger(), primary_key=True),
+    sa.Column("term_id", sa.Text(), primary_key=True),
+    sa.Column("entry_id", sa.Text(), nullable=False),
+    sa.Column("timestamp", sa.BigInteger(), nullable=False),
+    sa.Column("record", sa.LargeBinary(), nullable=False),
+    sa.Index("receivables_entry", "division", "entry_id"),
+)
+
+# The tokens, encrypted; `obtained_at` and `expires_in_seconds` stay readable, so that nothing is decrypted to know the time.
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("client_id", sa.Text(), primary_key=True),
+    sa.Column("sealed", sa.LargeBinary(), nullable=False),
+    sa.Column("obtained_at", _seconds, nullable=False),
+    sa.Column("expires_in_seconds", _seconds, nullable=False),
+    sa.Column("consent_needed", sa.Text(), nullable=True),
+)
+
+oauth_states = sa.Table(
+    "oauth_states",
+    metadata,
+    sa.Column("state", sa.Text(), primary_key=True),
+    sa.Column("created_at", _seconds, nullable=False),
+)
+
+# Who may act in a division: the epoch grows with every new holder, and every claim checks it. `budget` survives a restart here.
+divisions = sa.Table(
+    "divisions",
+    metadata,
+    sa.Column("division", sa.BigInteger(), primary_key=True),
+    sa.Column("epoch", sa.BigInteger(), nullable=False, server_default="0"),
+    sa.Column("budget", sa.LargeBinary(), nullable=True),
+    sa.Column("connection_state", sa.Text(), nullable=True),
+    sa.Column("connection_reason", sa.Text(), nullable=True),
+    sa.Column("changes", sa.BigInteger(), nullable=False, server_default="0"),
+)
+
+# Answers that Exact counts as errors, within the last hour.
+counted_errors = sa.Table(
+    "counted_errors",
+    metadata,
+    sa.Column("sequence", _big, primary_key=True, autoincrement=True),
+    sa.Column("division", sa.BigInteger(), nullable=False),
+    sa.Column("endpoint", sa.Text(), nullable=False),
+    sa.Column("at", _seconds, nullable=False),
+    sa.Index("counted_errors_at", "division", "at"),
+)

@@ -1,0 +1,30 @@
+"""The tables of ingest beside its event log: how far each resource was seen, and what could not be read."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, DateTime, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+# Newest version seen of each resource, in milliseconds; `facts` is how many facts its stream holds.
+resource_versions = Table(
+    "resource_versions",
+    metadata,
+    Column("site", String(100), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("resource_id", String(200), primary_key=True),
+    Column("resource_version", BigInteger, nullable=False),
+    Column("facts", BigInteger, nullable=False),
+)
+
+# Parts of stored events that do not fit what we know of Chargebee. The event itself stays in the log.
+unreadable_events = Table(
+    "unreadable_events",
+    metadata,
+    Column("site", String(100), primary_key=True),
+    Column("event_id", String(100), primary_key=True),
+    Column("path", String(300), primary_key=True),
+    Column("event_type", String(100), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("noted_at", DateTime(timezone=True), nullable=False),
+)

@@ -1,0 +1,191 @@
+"""The worker that reads stored events in order and appends the facts they hold, with its checkpoint in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone import event_log
+from backbone.checkpoints import read_checkpoint, write_checkpoint
+from backbone.clock import Clock
+from backbone.crash_points import crash_point
+from backbone.database import Database
+from backbone.errors import StreamConflictError
+from backbone.event_log import Recorded
+from backbone.locks import advisory_key
+from backbone.telemetry import Telemetry, log
+from contracts.envelope import Envelope
+from ingest.tables import resource_versions, unreadable_events
+from ingest.translate import EVENT_RECEIVED, Observation, ResourceKey, Unreadable, news, observe
+
+CHECKPOINT = "translator"
+BATCH = 200
+POLL_SECONDS = 1.0
+RETRY_SECONDS = 2.0
+# A commit is readable only when no older transaction is open any more, so the log is looked at again soon after a wake-up.
+SETTLE_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+ONE_TRANSLATOR = advisory_key("kruispost/ingest/translator")  # of several replicas one translates
+
+
+class Translator:
+    """Turns raw events into facts; several may run, one at a time works."""
+
+    def __init__(self, database: Database, clock: Clock, telemetry: Telemetry, *, translated: Callable[[], None]) -> None:
+        """Read and write the log in `database`; `translated` is called after each commit, to wake the relay."""
+        self._database = database
+        self._clock = clock
+        self._telemetry = telemetry
+        self._translated = translated
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say that an event was stored."""
+        self._woken.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Translate until `stop` is set; a database that fails is tried again, and nothing is skipped meanwhile."""
+        attempts = 0
+        while not stop.is_set():
+            try:
+                translated = await self.translate_batch()
+            except (SQLAlchemyError, OSError, StreamConflictError) as error:
+                log.warning("translation_failed", reason=str(error), retry_after_seconds=RETRY_SECONDS)
+                await self._pause(stop, RETRY_SECONDS)
+                continue
+            if translated:
+                attempts = 0
+            elif attempts < len(SETTLE_SECONDS):
+                await self._clock.sleep(SETTLE_SECONDS[attempts])
+                attempts += 1
+            else:
+                attempts = 0 if await self._pause(stop, POLL_SECONDS) else len(SETTLE_SECONDS)
+
+    async def _pause(self, stop: asyncio.Event, seconds: float) -> bool:
+        """Wait for a wake-up, for `stop` or for the time to pass; True when woken."""
+        waiters = [asyncio.ensure_future(one) for one in (self._woken.wait(), stop.wait(), self._clock.sleep(seconds))]
+        try:
+            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiter in waiters:
+                waiter.cancel()
+        woken = self._woken.is_set()
+        self._woken.clear()
+        return woken
+
+    async def translate_batch(self) -> int:
+        """Translate the next events in one transaction; returns how many, 0 when there are none or another replica works."""
+        if not await self._anything_new():
+            return 0
+        async with self._database.transaction() as connection:
+            if not await self._alone(connection):
+                return 0
+            events = await _next_events(connection, BATCH)
+            if not events:
+                return 0
+            recorded, unreadable = await self._translate(connection, events)
+            await write_checkpoint(connection, CHECKPOINT, events[-1].position)
+            crash_point("ingest.translation_uncommitted")
+        crash_point("ingest.translation_committed")
+        self._translated()
+        self._count(recorded, unreadable)
+        return len(events)
+
+    async def _anything_new(self) -> bool:
+        # SQLite's transactions lock out the door, so the log is looked at without one first.
+        async with self._database.reading() as connection:
+            return bool(await _next_events(connection, 1))
+
+    async def _alone(self, connection: AsyncConnection) -> bool:
+        if self._database.dialect != "postgresql":
+            return True
+        return bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(ONE_TRANSLATOR))))
+
+    async def _translate(
+        self, connection: AsyncConnection, events: Sequence[Recorded]
+    ) -> tuple[list[Observation], list[Unreadable]]:
+        parts = [part for event in events for part in observe(event.envelope)]
+        observations = [part for part in parts if isinstance(part, Observation)]
+        unreadable = [part for part in parts if isinstance(part, Unreadable)]
+        stored = await _stored_versions(connection, {one.key for one in observations})
+        seen = {key: version for key, (version, _) in stored.items()}
+        fresh = list(news(seen, observations))
+        await _append(connection, fresh, {key: facts for key, (_, facts) in stored.items()})
+        await self._remember(connection, fresh, stored)
+        await self._note(connection, unreadable)
+        return fresh, unreadable
+
+    def _count(self, recorded: Iterable[Observation], unreadable: Iterable[Unreadable]) -> None:
+        for message_type, number in Counter(one.fact.type for one in recorded).items():
+            self._telemetry.count("facts_recorded", number, type=message_type)
+        for kind, number in Counter(one.kind for one in unreadable).items():
+            self._telemetry.count("unreadable_resources", number, kind=kind)
+
+    async def _remember(
+        self, connection: AsyncConnection, fresh: Sequence[Observation], stored: dict[ResourceKey, tuple[int, int]]
+    ) -> None:
+        rows: dict[ResourceKey, dict[str, object]] = {}
+        facts = {key: number for key, (_, number) in stored.items()}
+        for one in fresh:
+            facts[one.key] = facts.get(one.key, 0) + 1
+            rows[one.key] = {**one.key._asdict(), "resource_version": one.resource_version, "facts": facts[one.key]}
+        if not rows:
+            return
+        statement = self._database.insert(resource_versions)
+        statement = statement.on_conflict_do_update(
+            index_elements=list(resource_versions.primary_key.columns),
+            set_={"resource_version": statement.excluded.resource_version, "facts": statement.excluded.facts},
+        )
+        await connection.execute(statement, list(rows.values()))
+
+    async def _note(self, connection: AsyncConnection, unreadable: Iterable[Unreadable]) -> None:
+        rows = []
+        for one in unreadable:
+            log.warning("event_unreadable", site=one.site, event=one.event_id, path=one.path, reason=one.reason)
+            rows.append(
+                {
+                    "site": one.site,
+                    "event_id": one.event_id,
+                    "path": one.path[:300],
+                    "event_type": one.event_type,
+                    "reason": one.reason.replace("\x00", ""),
+                    "noted_at": self._clock.now(),
+                }
+            )
+        if rows:
+            await connection.execute(self._database.insert(unreadable_events).on_conflict_do_nothing(), rows)
+
+
+async def _next_events(connection: AsyncConnection, limit: int) -> list[Recorded]:
+    position = await read_checkpoint(connection, CHECKPOINT)
+    return await event_log.read_after(connection, position, limit, frozenset({EVENT_RECEIVED}))
+
+
+async def _stored_versions(connection: AsyncConnection, keys: Iterable[ResourceKey]) -> dict[ResourceKey, tuple[int, int]]:
+    """Return the newest version and the number of facts of each resource that was seen before."""
+    columns = resource_versions.c
+    wanted = tuple_(columns.site, columns.kind, columns.resource_id).in_([tuple(key) for key in keys])
+    rows = await connection.execute(select(resource_versions).where(wanted))
+    return {ResourceKey(row.site, row.kind, row.resource_id): (row.resource_version, row.facts) for row in rows}
+
+
+async def _append(connection: AsyncConnection, fresh: Sequence[Observation], facts: dict[ResourceKey, int]) -> None:
+    """Append the facts, those that open a stream together in one statement; raises StreamConflictError."""
+    opening: dict[str, Envelope] = {}
+    following: defaultdict[ResourceKey, list[Envelope]] = defaultdict(list)
+    for one in fresh:
+        if one.key in facts or one.key.stream in opening:
+            following[one.key].append(one.fact)
+        else:
+            opening[one.key.stream] = one.fact
+    if opening:
+        new = await event_log.append_new(connection, list(opening.items()))
+        taken = [stream for stream, is_new in zip(opening, new, strict=True) if not is_new]
+        if taken:
+            raise StreamConflictError(taken[0], 0)
+    for key, envelopes in following.items():
+        await event_log.append(connection, key.stream, facts.get(key, 1), envelopes)

@@ -1,0 +1,136 @@
+"""Documents as a bookkeeper sees them: what they are worth, of which day, for whom. Amounts are in minor units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+Kind = Literal["invoice", "credit_note", "payment", "refund"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A price point or a plan or addon of the older catalogue, with what revenue rules ask of it."""
+
+    price_id: str
+    item_id: str | None = None
+    family_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineTax:
+    """The tax of a line at one rate (in percent); `country` is the country whose tax it is, when the document says so."""
+
+    rate: Decimal
+    amount_minor: int
+    taxable_minor: int
+    country: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditedLine:
+    """The invoice line that a credit line takes back: its amount without tax and its service period (both days served)."""
+
+    net_minor: int
+    service_from: date
+    service_to: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentLine:
+    """One line of an invoice or credit note.
+
+    `amount_minor` is before `discount_minor`, and includes tax only on a tax-inclusive document. The service period has
+    both its days served, and is absent where nothing is served over time.
+    """
+
+    description: str
+    entity_type: str
+    product_id: str | None
+    amount_minor: int
+    discount_minor: int = 0
+    taxes: tuple[LineTax, ...] = ()
+    exempt_reason: str | None = None
+    service_from: date | None = None
+    service_to: date | None = None
+    credited: CreditedLine | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SalesDocument:
+    """What an invoice and a credit note share; amounts are positive on both.
+
+    `exchange_rate` is base currency per unit of `currency`. `customer_country` is where the customer is taxed: of the
+    shipping address, else of the billing address, both as they stood on the document.
+    """
+
+    number: str
+    customer_id: str
+    document_date: date
+    currency: str
+    total_minor: int
+    tax_minor: int
+    lines: tuple[DocumentLine, ...]
+    round_off_minor: int = 0
+    tax_inclusive: bool = False
+    base_currency: str | None = None
+    exchange_rate: Decimal | None = None
+    tax_origin: str | None = None
+    customer_country: str | None = None
+    vat_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoice(SalesDocument):
+    """An invoice; `due_date` is the day on which it must be paid."""
+
+    due_date: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditNote(SalesDocument):
+    """A credit note; it names the invoice that it credits, unless it stands alone.
+
+    `reference_known` is false while that invoice has not been seen; its address decides the country, its lines the deferral.
+    """
+
+    reference_invoice: str | None = None
+    reference_known: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """The part of a payment that was applied to one invoice, or of a refund to one credit note."""
+
+    number: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyMovement:
+    """What a payment and a refund share: money through a gateway, to be booked against its control account."""
+
+    number: str
+    customer_id: str
+    document_date: date
+    currency: str
+    amount_minor: int
+    gateway_account: str | None = None
+    base_currency: str | None = None
+    exchange_rate: Decimal | None = None
+    settlements: tuple[Settlement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment(MoneyMovement):
+    """Money that a customer paid through a gateway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund(MoneyMovement):
+    """Money that went back to a customer through a gateway; also a chargeback, which the bank took back."""
+
+
+Document = Invoice | CreditNote | Payment | Refund

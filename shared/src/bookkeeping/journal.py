@@ -1,0 +1,119 @@
+"""Entries: balanced sets of journal lines. One that does not balance cannot be made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from typing import Literal
+
+from bookkeeping.money import decimals_of
+
+
+class UnbalancedEntryError(ValueError):
+    """The debit and credit sides of an entry differ; this is a defect of the program, never of a document."""
+
+
+class Role(StrEnum):
+    """What a line is in its entry."""
+
+    RECEIVABLE = "receivable"
+    REVENUE = "revenue"
+    ROUNDING = "rounding"
+    CONTROL = "control"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line; `amount_minor` and its VAT are positive in debit and negative in credit.
+
+    The VAT stands beside its base, as Exact wants it: Exact's VAT code decides the ledger account it goes to.
+    """
+
+    role: Role
+    account: str
+    amount_minor: int
+    description: str = ""
+    vat_code: str | None = None
+    vat_minor: int = 0
+    cost_center: str | None = None
+    cost_unit: str | None = None
+    first: date | None = None
+    last: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """What an account or a VAT code gets from an entry: one of the sides is zero."""
+
+    account: str
+    debit_minor: int
+    credit_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A balanced entry: `sales` for invoices and credit notes, `general` for money. Raises UnbalancedEntryError otherwise.
+
+    `exchange_rate` is division currency per unit of `currency`, None when they are the same. `explanation` says in words
+    which rules made the lines. Without a reporting period the entry is reported in the period of its date.
+    """
+
+    kind: Literal["sales", "general"]
+    journal: str
+    reference: str
+    entry_date: date
+    currency: str
+    lines: tuple[Line, ...]
+    description: str = ""
+    due_date: date | None = None
+    exchange_rate: Decimal | None = None
+    reporting_year: int | None = None
+    reporting_period: int | None = None
+    explanation: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        difference = 0
+        for line in self.lines:
+            difference += line.amount_minor + line.vat_minor
+        if difference or not self.lines:
+            raise UnbalancedEntryError(f"{self.reference}: the sides differ by {difference} in {len(self.lines)} lines")
+
+    @property
+    def receivable_minor(self) -> int:
+        """What the customer's debt grows by; negative where it falls."""
+        return sum(line.amount_minor for line in self.lines if line.role is Role.RECEIVABLE)
+
+    def postings(self) -> list[Posting]:
+        """Return the journal in debit and credit, one row per account, VAT by its code: debtor first, then as they came."""
+        sums: dict[str, int] = {}
+        for line in sorted(self.lines, key=lambda line: line.role is not Role.RECEIVABLE):
+            sums[line.account] = sums.get(line.account, 0) + line.amount_minor
+        for line in self.lines:
+            if line.vat_minor:
+                name = f"VAT {line.vat_code}"
+                sums[name] = sums.get(name, 0) + line.vat_minor
+        return [Posting(name, max(amount, 0), max(-amount, 0)) for name, amount in sums.items() if amount]
+
+    def in_currency(self, currency: str) -> Entry:
+        """Return the entry in the division's currency: every line and its VAT rounded apart, the debtor as their sum."""
+        if self.exchange_rate is None:
+            return self
+        rate = self.exchange_rate.scaleb(decimals_of(currency) - decimals_of(self.currency))
+
+        def convert(amount_minor: int) -> int:
+            return int((amount_minor * rate).quantize(Decimal(1), ROUND_HALF_UP))
+
+        others = [
+            replace(line, amount_minor=convert(line.amount_minor), vat_minor=convert(line.vat_minor))
+            for line in self.lines
+            if line.role is not Role.RECEIVABLE
+        ]
+        debtors = [line for line in self.lines if line.role is Role.RECEIVABLE]
+        debt = -sum(line.amount_minor + line.vat_minor for line in others)
+        converted = [replace(line, amount_minor=convert(line.amount_minor)) for line in debtors[:-1]]
+        if debtors:
+            rest = debt - sum(line.amount_minor for line in converted)
+            converted.append(replace(debtors[-1], amount_minor=rest))
+        return replace(self, lines=(*converted, *others), currency=currency, exchange_rate=None)

@@ -1,0 +1,81 @@
+"""Payments and refunds through a gateway to general entries: the customer against the gateway's control account."""
+
+from __future__ import annotations
+
+from bookkeeping.documents import Payment, Refund
+from bookkeeping.journal import Entry, Line, Role
+from bookkeeping.mapping import Mapping
+from bookkeeping.money import format_minor
+from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from bookkeeping.sales import exchange_rate
+
+
+def money_label(document: Payment | Refund) -> str:
+    """Name a movement of money in a sentence."""
+    return f"{'payment' if isinstance(document, Payment) else 'refund'} {document.number}"
+
+
+def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejection | SetAside:
+    """Make the entry of a payment (control account debit, customer credit) or a refund (the mirror of it).
+
+    The customer gets one line per invoice or credit note that the money was applied to, because Exact matches by equal amount.
+    Every line's description starts with the transaction's id, which general entries are looked up by.
+    """
+    name = money_label(document)
+    if document.amount_minor == 0:
+        return set_aside("zero_total", document=name)
+    if not mapping.book_payments:
+        return set_aside("payments_not_booked", document=name)
+    rate = exchange_rate(document.currency, document.base_currency, document.exchange_rate, mapping)
+    if rate is False:
+        return reject("no_exchange_rate", document=name, currency=document.currency, division_currency=mapping.currency)
+    account = mapping.control_account(document.gateway_account, document.currency)
+    if account is None:
+        return reject(
+            "no_control_account",
+            document=name,
+            gateway=document.gateway_account or "*",
+            currency=document.currency,
+            division=mapping.division,
+        )
+    sign = 1 if isinstance(document, Payment) else -1
+    lines = [
+        Line(
+            role=Role.CONTROL,
+            account=account,
+            amount_minor=sign * document.amount_minor,
+            description=f"{document.number} {document.customer_id}",
+        )
+    ]
+    for number, amount_minor in _shares(document):
+        lines.append(
+            Line(
+                role=Role.RECEIVABLE,
+                account=mapping.receivable_account,
+                amount_minor=-sign * amount_minor,
+                description=f"{document.number} {number or document.customer_id}",
+            )
+        )
+    return Entry(
+        kind="general",
+        journal=mapping.payment_journal,
+        reference=document.number,
+        entry_date=document.document_date,
+        currency=document.currency,
+        exchange_rate=rate or None,
+        lines=tuple(lines),
+        description=name.capitalize() if not document.number else f"{name[:1].upper()}{name[1:]}",
+        explanation=(
+            f"{format_minor(document.amount_minor, document.currency)} {document.currency} against control account {account}"
+            f" of gateway account {document.gateway_account or 'any'}.",
+        ),
+    )
+
+
+def _shares(document: Payment | Refund) -> list[tuple[str, int]]:
+    """One share per document that the money settled, and the rest; everything in one when the shares exceed the amount."""
+    shares = [(settled.number, settled.amount_minor) for settled in document.settlements if settled.amount_minor > 0]
+    rest = document.amount_minor - sum(amount for _, amount in shares)
+    if rest < 0:
+        return [("", document.amount_minor)]
+    return [*shares, ("", rest)] if rest else shares

@@ -1,0 +1,169 @@
+"""Every reason why a document is not booked now: what happened, and what a person can do. The list of errors is made of this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """A code's sentence and action, as templates; `waiting` reasons are expected to pass by themselves."""
+
+    sentence: str
+    action: str
+    waiting: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why a document cannot be booked now; `waits_for` names the customer, product or invoice whose arrival may change that."""
+
+    code: str
+    sentence: str
+    action: str
+    waiting: bool = False
+    waits_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """Why a document is not to be booked at all."""
+
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Values for a template; a name that is missing shows as itself, so that an error never hides behind another one."""
+
+    values: dict[str, object] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> object:
+        return self.values.get(name, "{" + name + "}")
+
+
+REASONS: dict[str, Reason] = {
+    "waiting_for_customer": Reason(
+        sentence="Customer {customer} is not known yet, so {document} waits for it.",
+        action="Nothing to do: it is booked as soon as the customer arrives from Chargebee; after a day, backfill customers.",
+        waiting=True,
+    ),
+    "waiting_for_product": Reason(
+        sentence="Product {product} on line '{line}' is not known yet, so {document} waits for it.",
+        action="Nothing to do: it is booked as soon as the product arrives from Chargebee; after a day, backfill products.",
+        waiting=True,
+    ),
+    "waiting_for_invoice": Reason(
+        sentence="Invoice {invoice}, which {document} credits, is not known yet and decides {subject}.",
+        action="Nothing to do: it is booked as soon as the invoice arrives from Chargebee; after a day, backfill invoices.",
+        waiting=True,
+    ),
+    "payment_in_progress": Reason(
+        sentence="The gateway has not confirmed {document} yet (status {status}).",
+        action="Nothing to do: it is booked when Chargebee reports the money as received.",
+        waiting=True,
+    ),
+    "no_revenue_account": Reason(
+        sentence="No revenue rule fits line '{line}' ({entity_type}{product}) of {document}.",
+        action="Add under divisions.{division}.revenue: {{when: {{{condition}}}, account: \"...\"}}",
+    ),
+    "no_vat_code": Reason(
+        sentence="No VAT rule fits line '{line}' of {document}: country {country}, rate {rate} %, reason {reason}.",
+        action='Add under divisions.{division}.vat: {{when: {{{condition}}}, code: "..."}}',
+    ),
+    "country_unknown": Reason(
+        sentence="Line '{line}' of {document} is an export, but no address says to which country.",
+        action="Add the customer's country in Chargebee and issue the document anew, or map reason export without a country.",
+    ),
+    "vat_number_missing": Reason(
+        sentence="{document} shifts the VAT to the customer (reverse charge), but {customer} has no usable VAT number.",
+        action="Enter the customer's VAT number in Chargebee; it is booked when the change arrives.",
+    ),
+    "unknown_business_entity": Reason(
+        sentence="{document} belongs to business entity {entity}, which no division is mapped to.",
+        action="Map it under sites.{site}.{setting} to a division.",
+    ),
+    "unknown_site": Reason(
+        sentence="{document} comes from site {site}, which the configuration does not name.",
+        action="Add the site under sites, with its time zone and division.",
+    ),
+    "no_exchange_rate": Reason(
+        sentence="{document} is in {currency}, and Chargebee gives no exchange rate to the division's currency {division_currency}.",
+        action="Let the site's base currency be {division_currency}, or book this document by hand.",
+    ),
+    "no_rounding_account": Reason(
+        sentence="{document} was rounded by {amount}, and the division has no account for roundings.",
+        action='Add under divisions.{division}: rounding: {{account: "..."}}',
+    ),
+    "no_control_account": Reason(
+        sentence="No control account is set for gateway account {gateway} in {currency}, which {document} went through.",
+        action='Add under divisions.{division}.control_accounts: {{gateway_account: "{gateway}", currency: "{currency}", account: "..."}}',
+    ),
+    "amounts_do_not_add_up": Reason(
+        sentence="The lines of {document} ({lines}) with tax ({tax}) and rounding ({rounding}) give {sum}, but its total is {total}.",
+        action="Compare the document in Chargebee with its lines; book it by hand when Chargebee is right.",
+    ),
+    "incomplete_lines": Reason(
+        sentence="{document} has more lines than its event carried.",
+        action="Nothing to do: it is booked when the whole document was read; after a day, backfill invoices.",
+        waiting=True,
+    ),
+    "unreadable_document": Reason(
+        sentence="{document} has no usable {field}.",
+        action="Look at the document in Chargebee; it is booked when a corrected version arrives.",
+    ),
+    "unknown_status": Reason(
+        sentence="{document} has the status or type {status}, which this release does not know.",
+        action="Ask for a release that knows it, or book the document by hand.",
+    ),
+    "period_closed": Reason(
+        sentence="{document} is dated {date}, and period {period} of journal {journal} is closed{rest}.",
+        action="Open a period in Exact, or set period_policy to move so that it is reported in the next open period.",
+    ),
+    "changed_after_booking": Reason(
+        sentence="The amounts of {document} changed in Chargebee after it was booked.",
+        action="Compare both books and correct the difference by hand; the entry in Exact was left as it is.",
+    ),
+    "exact_refused": Reason(
+        sentence="Exact refused {document}: {message}",
+        action="Mend the cause in Exact or in the mapping, then retry the document.",
+    ),
+    "customer_refused": Reason(
+        sentence="Exact refused customer {customer} of {document}: {message}",
+        action="Correct the customer in Chargebee; the entry follows when Exact accepts the change.",
+    ),
+}
+
+SET_ASIDES: dict[str, str] = {
+    "pending": "{document} is still pending in Chargebee; it is booked when it closes.",
+    "deleted": "{document} was deleted before it was final.",
+    "zero_total": "{document} has only lines of zero, so there is nothing to book.",
+    "offline_payment": "{document} was recorded by hand or by another program; the bank's own statement books it.",
+    "own_payment": "{document} was recorded in Chargebee by this connector, from a receipt that Exact already has.",
+    "payment_failed": "{document} brought no money (status {status}).",
+    "authorization": "{document} only reserves money; nothing moved.",
+    "payments_not_booked": "{document} is a payment, and the division books payments elsewhere (book_payments is false).",
+}
+
+
+def reject(code: str, *, waits_for: str | None = None, **values: object) -> Rejection:
+    """Fill in the templates of a code; raises KeyError for a code that REASONS does not have."""
+    reason = REASONS[code]
+    named = _Named(values)
+    return Rejection(
+        code=code,
+        sentence=_capital(reason.sentence.format_map(named)),
+        action=reason.action.format_map(named),
+        waiting=reason.waiting,
+        waits_for=waits_for,
+    )
+
+
+def set_aside(code: str, **values: object) -> SetAside:
+    """Fill in the sentence of a code; raises KeyError for a code that SET_ASIDES does not have."""
+    return SetAside(code=code, sentence=_capital(SET_ASIDES[code].format_map(_Named(values))))
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

@@ -1,0 +1,154 @@
+"""Which VAT code of Exact belongs to a line, and whether a VAT number can be one at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+# Northern Ireland (XI) counts as the Union for goods only; services there are British, so it is not listed.
+UNION = frozenset(
+    (
+        *("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU"),
+        *("IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
+    )
+)
+INSIDE_UNION = "EU"
+OUTSIDE_UNION = "non-EU"
+NO_REASON = "none"
+REVERSE_CHARGE = "reverse_charge"
+ZERO = Decimal(0)
+
+_NUMBER_SHAPES: dict[str, re.Pattern[str]] = {
+    prefix: re.compile(shape)
+    for prefix, shape in {
+        "AT": r"U\d{8}",
+        "BE": r"[01]\d{9}",
+        "BG": r"\d{9,10}",
+        "CY": r"\d{8}[A-Z]",
+        "CZ": r"\d{8,10}",
+        "DE": r"\d{9}",
+        "DK": r"\d{8}",
+        "EE": r"\d{9}",
+        "EL": r"\d{9}",
+        "ES": r"[A-Z0-9]\d{7}[A-Z0-9]",
+        "FI": r"\d{8}",
+        "FR": r"[A-Z0-9]{2}\d{9}",
+        "HR": r"\d{11}",
+        "HU": r"\d{8}",
+        "IE": r"(\d[A-Z0-9+*]\d{5}[A-Z]{1,2}|\d{7}WI)",
+        "IT": r"\d{11}",
+        "LT": r"(\d{9}|\d{12})",
+        "LU": r"\d{8}",
+        "LV": r"\d{11}",
+        "MT": r"\d{8}",
+        "NL": r"\d{9}B\d{2}",
+        "PL": r"\d{10}",
+        "PT": r"\d{9}",
+        "RO": r"\d{2,10}",
+        "SE": r"\d{12}",
+        "SI": r"\d{8}",
+        "SK": r"\d{10}",
+        "XI": r"(\d{9}|\d{12}|GD\d{3}|HA\d{3})",
+        "GB": r"(\d{9}|\d{12}|GD\d{3}|HA\d{3})",
+    }.items()
+}
+
+
+def vat_number_of(raw: str | None, country: str | None) -> str | None:
+    """Return a VAT number in the shape its country gives, with its prefix (EL for Greece), or None when it cannot be one.
+
+    Numbers of countries without a known shape are returned as they are, without spaces and dots.
+    """
+    if raw is None:
+        return None
+    number = re.sub(r"[\s.\-/]", "", raw).upper()
+    if not number:
+        return None
+    prefix = "EL" if country == "GR" else (country or "")
+    for known in ({number[:2], "EL"} if number.startswith("GR") else {number[:2]}) & _NUMBER_SHAPES.keys():
+        if _NUMBER_SHAPES[known].fullmatch(number[2:]):
+            return known + number[2:]
+    shape = _NUMBER_SHAPES.get(prefix)
+    if shape is None:
+        return number
+    return prefix + number if shape.fullmatch(number) else None
+
+
+def country_fits(wanted: str | None, country: str | None) -> bool:
+    """Tell whether a rule's country (an ISO code, EU, non-EU, or None for any) covers a country; an unknown one only by any."""
+    if wanted is None:
+        return True
+    if country is None:
+        return False
+    if wanted == INSIDE_UNION:
+        return country in UNION
+    if wanted == OUTSIDE_UNION:
+        return country not in UNION
+    return wanted == country
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VatRule:
+    """Lines of this country, rate (percent) and exemption reason get this code; None stands for any, `none` for no reason."""
+
+    code: str
+    country: str | None = None
+    rate: Decimal | None = None
+    reason: str | None = None
+    words: str = field(init=False, default="", compare=False)
+
+    def __post_init__(self) -> None:
+        conditions = {"country": self.country, "rate": self.rate, "reason": self.reason}
+        object.__setattr__(self, "words", describe_conditions(conditions) or "any line")
+
+    def rank(self) -> tuple[int, ...]:
+        """Order rules by how specific they are: more conditions first, then an exact country, a reason, a rate."""
+        exact = self.country is not None and self.country not in (INSIDE_UNION, OUTSIDE_UNION)
+        given = [self.country is not None, self.reason is not None, self.rate is not None]
+        return (sum(given), int(exact), *(int(flag) for flag in given))
+
+    def fits(self, country: str | None, rate: Decimal, reason: str | None) -> bool:
+        """Tell whether the rule covers a line."""
+        return (
+            country_fits(self.country, country)
+            and (self.rate is None or self.rate == rate)
+            and (self.reason is None or self.reason == (reason or NO_REASON))
+        )
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def describe_conditions(conditions: dict[str, object]) -> str:
+    """Write conditions as they stand in the configuration, without those that are not set."""
+    return ", ".join(f"{name}: {value}" for name, value in conditions.items() if value is not None)
+
+
+class AmbiguousRulesError(ValueError):
+    """Two rules are equally specific and can both cover one line, so that neither may decide."""
+
+
+class VatRules:
+    """The VAT rules of a division, asked by country, rate and reason; raises AmbiguousRulesError for duplicates."""
+
+    __slots__ = ("_answers", "_rules")
+
+    def __init__(self, rules: Iterable[VatRule]) -> None:
+        self._rules = tuple(sorted(rules, key=VatRule.rank, reverse=True))
+        self._answers: dict[tuple[str | None, Decimal, str | None], VatRule | None] = {}
+        seen: set[tuple[str | None, Decimal | None, str | None]] = set()
+        for rule in self._rules:
+            conditions = (rule.country, rule.rate, rule.reason)
+            if conditions in seen:
+                raise AmbiguousRulesError(f"two VAT rules have the same conditions ({rule})")
+            seen.add(conditions)
+
+    def find(self, country: str | None, rate: Decimal, reason: str | None) -> VatRule | None:
+        """Return the most specific rule for a line, or None."""
+        key = (country, rate, reason)
+        if key not in self._answers:
+            # A site has few combinations; the answers are kept because every line of every document asks.
+            self._answers[key] = next((rule for rule in self._rules if rule.fits(country, rate, reason)), None)
+        return self._answers[key]
