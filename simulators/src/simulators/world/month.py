@@ -4,7 +4,7 @@ import random
 from zoneinfo import ZoneInfo
 
 from simulators.chargebee import catalogue
-from simulators.chargebee.pricing import Coupon
+from simulators.chargebee.pricing import Coupon, LineSpec
 from simulators.chargebee.site import Site
 
 from .cases import DAY, HOUR, write_cases
@@ -39,14 +39,24 @@ def make_month(
 def _ordinary_invoice(scenario: Scenario, person: Person, *, first: bool) -> None:
     """A subscription term for a new customer, or something more for one that is there already."""
     at = scenario.moment(1, 14) if first else scenario.moment(15, scenario.calendar.days)
-    basket = _basket(scenario.rng, person, first=first)
-    lines = [scenario.line(person, item, at, quantity=quantity) for item, quantity in basket]
+    lines = _lines(scenario, person, at, first=first)
     collect = person.channel == "online" and scenario.rng.random() < 0.6
     key = scenario.bill(person, at, lines, why="", collect=collect, subscribe=first)
     if person.channel == "online" and not collect:
         scenario.collect(person, key, at + scenario.rng.choice((60, 2 * HOUR, DAY, 2 * DAY)))
     elif person.channel == "bank" and scenario.rng.random() < 0.88:
         scenario.pay_by_bank(key, at + scenario.rng.randint(3, person.net_term_days + 4) * DAY)
+
+
+def _lines(scenario: Scenario, person: Person, at: int, *, first: bool) -> list[LineSpec]:
+    """Lines whose sum this customer has not been billed yet: a receipt of that amount then has one receivable only."""
+    while True:
+        basket = _basket(scenario.rng, person, first=first)
+        lines = [scenario.line(person, item, at, quantity=quantity) for item, quantity in basket]
+        net = sum(line.unit_amount_minor * line.quantity for line in lines)
+        if person.channel == "online" or net not in scenario.sums.setdefault(person.id, set()):
+            scenario.sums.setdefault(person.id, set()).add(net)
+            return lines
 
 
 def _basket(rng: random.Random, person: Person, *, first: bool) -> list[tuple[str, int]]:

@@ -19,10 +19,10 @@ SHARES: dict[Segment, int] = {
     "us-eur": 5,
 }
 _FIRST = {
-    "NL": ["Anouk", "Bram", "Daan", "Eva", "Fleur", "Gijs", "Hanna", "Joris", "Lotte", "Maarten", "Noor", "Pieter", "Sanne", "Thijs", "Willemijn", "Yara"],
-    "DE": ["Anke", "Bernd", "Clara", "Dieter", "Erika", "Friedrich", "Greta", "Hannes", "Jürgen", "Käthe", "Lukas", "Mareike", "Otto", "Ulrike"],
-    "FR": ["Agnès", "Benoît", "Chloé", "Didier", "Élise", "François", "Gaëlle", "Henri", "Inès", "Jérôme", "Léa", "Mathieu", "Noémie", "Olivier"],
-    "US": ["Ashley", "Brandon", "Cheryl", "Derek", "Emily", "Frank", "Grace", "Howard", "Jenna", "Kyle", "Laura", "Mason", "Nora", "Tyler"],
+    "NL": ["Anouk", "Bram", "Daan", "Eva", "Fleur", "Gijs", "Hanna", "Lotte", "Maarten", "Sanne", "Thijs", "Willemijn", "Yara"],
+    "DE": ["Anke", "Bernd", "Clara", "Dieter", "Erika", "Friedrich", "Greta", "Hannes", "Jürgen", "Lukas", "Otto", "Ulrike"],
+    "FR": ["Agnès", "Benoît", "Chloé", "Didier", "Élise", "François", "Gaëlle", "Henri", "Inès", "Léa", "Noémie", "Olivier"],
+    "US": ["Ashley", "Brandon", "Cheryl", "Derek", "Emily", "Frank", "Grace", "Howard", "Jenna", "Kyle", "Nora", "Tyler"],
 }
 _LAST = {
     "NL": ["de Vries", "Jansen", "van den Berg", "Bakker", "Visser", "Smit", "Meijer", "Mulder", "Bos", "Vos"],
