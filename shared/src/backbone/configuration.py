@@ -21,7 +21,7 @@ def _exact_decimal(value: Any) -> Any:
 
 Rate = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(ge=0, le=100)]
 Code = Annotated[str, Field(min_length=1, max_length=50)]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Country = Annotated[str, Field(pattern=r"^([A-Z]{2}|non-EU)$", description="ISO code; EU and non-EU are groups of countries")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 LineType = Literal["plan_item_price", "addon_item_price", "charge_item_price", "adhoc", "plan", "addon", "plan_setup"]
 
@@ -73,6 +73,7 @@ class RevenueWhen(_Strict):
     type: LineType | None = None
     currency: Currency | None = None
     country: Country | None = None
+    reason: Code | None = Field(None, description="Chargebee's tax_exempt_reason, or none")
 
 
 class RevenueRule(_Strict):

@@ -51,9 +51,7 @@ def place_in_period(entry: Entry, name: str, periods: Periods, mapping: Mapping)
 
 def _closed(entry: Entry, name: str, own: Period, *, no_later: bool) -> Rejection:
     rest = ", and no later one is known to be open" if no_later else ""
-    return reject(
-        "period_closed", document=name, date=entry.entry_date.isoformat(), period=own, journal=entry.journal, rest=rest
-    )
+    return reject("period_closed", document=name, date=entry.entry_date.isoformat(), period=own, journal=entry.journal, rest=rest)
 
 
 def _start_in_open(line: Line, periods: Periods, notes: list[str]) -> Line:

@@ -106,20 +106,18 @@ class RevenueRules:
 
 
 def _fits(rule: RevenueRule, question: RevenueQuestion, product: Product | None, *, product_unknown: bool = False) -> bool:
-    if rule.type is not None and rule.type != question.entity_type:
-        return False
-    if rule.currency is not None and rule.currency != question.currency:
-        return False
-    if rule.reason is not None and rule.reason != (question.reason or NO_REASON):
-        return False
-    if not country_fits(rule.country, question.country):
-        return False
-    if rule.item_price is None and not rule.asks_for_product():
-        return True
+    circumstances = (
+        rule.type in (None, question.entity_type)
+        and rule.currency in (None, question.currency)
+        and rule.reason in (None, question.reason or NO_REASON)
+        and country_fits(rule.country, question.country)
+    )
+    names_product = rule.item_price is not None or rule.asks_for_product()
+    if not circumstances or not names_product:
+        return circumstances
     # A set-up fee names its plan, but earns other revenue: it takes a product's rule only when that rule is for set-up fees.
-    if question.entity_type == SETUP_FEE and rule.type != SETUP_FEE:
-        return False
-    if rule.item_price is not None and rule.item_price != question.product_id:
+    for_others = question.entity_type == SETUP_FEE and rule.type != SETUP_FEE
+    if for_others or rule.item_price not in (None, question.product_id):
         return False
     if product_unknown:
         return True

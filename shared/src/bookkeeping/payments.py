@@ -62,14 +62,16 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
         reference=document.number,
         entry_date=document.document_date,
         currency=document.currency,
-        exchange_rate=rate or None,
+        exchange_rate=rate,
         lines=tuple(lines),
-        description=name.capitalize() if not document.number else f"{name[:1].upper()}{name[1:]}",
-        explanation=(
-            f"{format_minor(document.amount_minor, document.currency)} {document.currency} against control account {account}"
-            f" of gateway account {document.gateway_account or 'any'}.",
-        ),
+        description=f"{name[:1].upper()}{name[1:]}",
+        explanation=(_explanation(document, account),),
     )
+
+
+def _explanation(document: Payment | Refund, account: str) -> str:
+    amount = f"{format_minor(document.amount_minor, document.currency)} {document.currency}"
+    return f"{amount} against control account {account} of gateway account {document.gateway_account or 'any'}."
 
 
 def _shares(document: Payment | Refund) -> list[tuple[str, int]]:

@@ -36,6 +36,10 @@ class Periods:
                 return period
         return None
 
+    def numbered(self, year: int, number: int) -> Period | None:
+        """Return the period with a number, or None when it is not known."""
+        return next((period for period in self._periods if (period.year, period.number) == (year, number)), None)
+
     def first_open_after(self, closed: Period) -> Period | None:
         """Return the first open period that starts after `closed`, or None when none is known."""
         for period in self._periods:

@@ -66,7 +66,7 @@ REASONS: dict[str, Reason] = {
     ),
     "no_revenue_account": Reason(
         sentence="No revenue rule fits line '{line}' ({entity_type}{product}) of {document}.",
-        action="Add under divisions.{division}.revenue: {{when: {{{condition}}}, account: \"...\"}}",
+        action='Add under divisions.{division}.revenue: {{when: {{{condition}}}, account: "..."}}',
     ),
     "no_vat_code": Reason(
         sentence="No VAT rule fits line '{line}' of {document}: country {country}, rate {rate} %, reason {reason}.",
@@ -89,7 +89,7 @@ REASONS: dict[str, Reason] = {
         action="Add the site under sites, with its time zone and division.",
     ),
     "no_exchange_rate": Reason(
-        sentence="{document} is in {currency}, and Chargebee gives no exchange rate to the division's currency {division_currency}.",
+        sentence="{document} is in {currency}, and Chargebee gives no rate to the division's currency {division_currency}.",
         action="Let the site's base currency be {division_currency}, or book this document by hand.",
     ),
     "no_rounding_account": Reason(
@@ -98,10 +98,13 @@ REASONS: dict[str, Reason] = {
     ),
     "no_control_account": Reason(
         sentence="No control account is set for gateway account {gateway} in {currency}, which {document} went through.",
-        action='Add under divisions.{division}.control_accounts: {{gateway_account: "{gateway}", currency: "{currency}", account: "..."}}',
+        action=(
+            "Add under divisions.{division}.control_accounts: "
+            '{{gateway_account: "{gateway}", currency: "{currency}", account: "..."}}'
+        ),
     ),
     "amounts_do_not_add_up": Reason(
-        sentence="The lines of {document} ({lines}) with tax ({tax}) and rounding ({rounding}) give {sum}, but its total is {total}.",
+        sentence="The lines of {document} ({lines}), tax ({tax}) and rounding ({rounding}) give {sum}, but its total is {total}.",
         action="Compare the document in Chargebee with its lines; book it by hand when Chargebee is right.",
     ),
     "incomplete_lines": Reason(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from typing import Literal
 
 from bookkeeping.deferral import Portion, credit_portions
 from bookkeeping.documents import CreditNote, DocumentLine, Invoice, Product
@@ -36,7 +37,9 @@ def label(document: Invoice | CreditNote) -> str:
     return f"{'invoice' if isinstance(document, Invoice) else 'credit note'} {document.number}"
 
 
-def sales_entry(document: Invoice | CreditNote, mapping: Mapping, products: MappingOf[str, Product]) -> Entry | Rejection | SetAside:
+def sales_entry(
+    document: Invoice | CreditNote, mapping: Mapping, products: MappingOf[str, Product]
+) -> Entry | Rejection | SetAside:
     """Make the entry of an invoice or credit note, or say why there is none.
 
     Exact takes the amounts without VAT and Chargebee's VAT beside them, so that the debtor is the document's total.
@@ -97,7 +100,7 @@ def sales_entry(document: Invoice | CreditNote, mapping: Mapping, products: Mapp
     )
 
 
-def exchange_rate(currency: str, base: str | None, rate: Decimal | None, mapping: Mapping) -> Decimal | None | bool:
+def exchange_rate(currency: str, base: str | None, rate: Decimal | None, mapping: Mapping) -> Decimal | Literal[False] | None:
     """Return the rate to the division's currency, None when it is the same currency, False when nobody gave one.
 
     Chargebee's rate is to the site's base currency; it is sent with the entry, or Exact would take its own of the day.
@@ -235,7 +238,9 @@ def _revenue_rule(
 ) -> RevenueRule | Rejection:
     line = part.line
     country = document.customer_country or part.country
-    question = RevenueQuestion(line.entity_type, line.product_id, document.currency, country, reason)
+    question = RevenueQuestion(
+        entity_type=line.entity_type, product_id=line.product_id, currency=document.currency, country=country, reason=reason
+    )
     found = mapping.revenue.find(question, products.get(line.product_id) if line.product_id is not None else None)
     if isinstance(found, RevenueRule):
         return found
@@ -270,7 +275,7 @@ def _vat_rule(part: _Part, document: Invoice | CreditNote, mapping: Mapping, rea
     customer's country. Without tax the customer's country decides, since the seller's says nothing about why it is zero.
     """
     if part.country is not None:
-        countries = [part.country]
+        countries: list[str | None] = [part.country]
     elif part.rate or part.tax_minor:
         countries = [country for country in (document.tax_origin, document.customer_country) if country is not None]
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -121,7 +121,7 @@ class VatRule:
         return self.words
 
 
-def describe_conditions(conditions: dict[str, object]) -> str:
+def describe_conditions(conditions: Mapping[str, object]) -> str:
     """Write conditions as they stand in the configuration, without those that are not set."""
     return ", ".join(f"{name}: {value}" for name, value in conditions.items() if value is not None)
 

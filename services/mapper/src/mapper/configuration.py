@@ -1,0 +1,58 @@
+"""The controller's YAML as the bookkeeping rules it means."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from backbone.configuration import Configuration, DivisionConfiguration
+from backbone.errors import ConfigurationError
+from bookkeeping.mapping import ControlAccount, Mapping, RevenueRule, RevenueRules
+from bookkeeping.vat import AmbiguousRulesError, VatRule, VatRules
+
+
+def mappings_of(configuration: Configuration) -> dict[int, Mapping]:
+    """Return the mapping of every division. Raises ConfigurationError for rules that contradict each other."""
+    return {division: mapping_of(division, each) for division, each in configuration.divisions.items()}
+
+
+def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
+    """Return one division's mapping; its version changes whenever the division's section does."""
+    section = configuration.model_dump_json().encode()
+    try:
+        revenue = RevenueRules(
+            RevenueRule(
+                account=rule.account,
+                **rule.when.model_dump(),
+                cost_center=rule.cost_center,
+                cost_unit=rule.cost_unit,
+                defer=rule.defer,
+            )
+            for rule in configuration.revenue
+        )
+        vat = VatRules(VatRule(code=rule.code, **_normal_rate(rule.when.model_dump())) for rule in configuration.vat)
+    except AmbiguousRulesError as error:
+        raise ConfigurationError(f"Division {division}: {error}; make one of them more specific or remove it.") from error
+    journals, rounding = configuration.journals, configuration.rounding
+    return Mapping(
+        division=division,
+        version=hashlib.blake2b(section, digest_size=6).hexdigest(),
+        currency=configuration.currency,
+        invoice_journal=journals.invoices,
+        credit_note_journal=journals.credit_notes,
+        payment_journal=journals.payments,
+        receivable_account=configuration.receivable_account,
+        revenue=revenue,
+        vat=vat,
+        control_accounts=tuple(ControlAccount(**each.model_dump()) for each in configuration.control_accounts),
+        rounding_account=rounding.account if rounding else None,
+        rounding_vat_code=rounding.vat_code if rounding else None,
+        period_policy=configuration.period_policy,
+        book_payments=configuration.book_payments,
+    )
+
+
+def _normal_rate(conditions: dict[str, Any]) -> dict[str, Any]:
+    # 21, 21.0 and 21.00 are one rate; decimals with different trailing zeros are equal but hash and print alike only so.
+    rate = conditions["rate"]
+    return {**conditions, "rate": rate.normalize() if rate is not None else None}

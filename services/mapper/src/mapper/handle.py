@@ -1,0 +1,178 @@
+"""What the mapper does with each fact it hears."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.database import Database
+from bookkeeping.mapping import Mapping
+from bookkeeping.rejections import reject
+from contracts import chargebee, facts
+from contracts.commands import PostEntry
+from contracts.envelope import Envelope, Message
+from mapper.plan import Cause, Planner
+from mapper.store import Key, Row, Store
+from mapper.subjects import kind_of
+
+ATTEMPTS = 3
+
+
+class Mapper:
+    """Folds facts and lets the planner decide about the documents that a fact may have changed."""
+
+    def __init__(self, database: Database, planner: Planner, mappings: dict[int, Mapping]) -> None:
+        self._database = database
+        self._planner = planner
+        self._mappings = mappings
+
+    async def handle(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
+        """Handle one fact in the transaction of `connection`; facts that booking does not look at change nothing."""
+        store, cause = Store(self._database, connection), Cause(envelope)
+        match message:
+            case facts.InvoiceObserved() | facts.CreditNoteObserved() | facts.TransactionObserved():
+                await self._document(store, message, cause)
+            case facts.CustomerObserved():
+                await self._customer(store, message, cause)
+            case facts.ItemObserved() | facts.ItemPriceObserved() | facts.PlanObserved() | facts.AddonObserved():
+                await self._product(store, message, cause)
+            case facts.EntryPosted():
+                await self._posted(store, message, cause)
+            case facts.EntryRefused():
+                await self._refused(store, message, cause)
+            case facts.AccountRefused():
+                await self._account_refused(store, message, cause)
+            case facts.PeriodObserved():
+                await self._period(store, message, cause)
+            case facts.PaymentRecorded():
+                await self._own_payment(store, message)
+            case _:
+                pass
+
+    async def _document(
+        self, store: Store, fact: facts.InvoiceObserved | facts.CreditNoteObserved | facts.TransactionObserved, cause: Cause
+    ) -> None:
+        resource = msgspec.structs.replace(fact.resource, deleted=fact.deleted or fact.resource.deleted)
+        stored_as = fact.TYPE.split(".")[1]
+        if not await store.fold(stored_as, fact, resource.id, resource):
+            return
+        kind = kind_of(resource) if isinstance(resource, chargebee.Transaction) else stored_as
+        await self._planner.plan(store, Key(fact.site, kind, resource.id), cause)
+        if stored_as == "invoice":
+            await self._plan_all(store, await store.waiting_for(fact.site, f"invoice:{resource.id}"), cause)
+
+    async def _customer(self, store: Store, fact: facts.CustomerObserved, cause: Cause) -> None:
+        customer = fact.resource
+        if not await store.fold("customer", fact, customer.id, customer):
+            return
+        for division in await store.divisions_of(f"{fact.site}/{customer.id}"):
+            await self._planner.send_account(store, fact.site, customer, division, cause)
+        await self._plan_all(store, await store.waiting_for(fact.site, f"customer:{customer.id}"), cause)
+
+    async def _product(
+        self,
+        store: Store,
+        fact: facts.ItemObserved | facts.ItemPriceObserved | facts.PlanObserved | facts.AddonObserved,
+        cause: Cause,
+    ) -> None:
+        stored_as = fact.TYPE.split(".")[1]
+        if not await store.fold(stored_as, fact, fact.resource.id, fact.resource):
+            return
+        prices = [fact.resource.id]
+        if isinstance(fact, facts.ItemObserved):
+            prices = await store.prices_of_item(fact.site, fact.resource.id)
+        for price in prices:
+            await self._plan_all(store, await store.waiting_for(fact.site, f"product:{price}"), cause)
+
+    async def _plan_all(self, store: Store, keys: list[Key], cause: Cause) -> None:
+        for key in keys:
+            await self._planner.plan(store, key, cause, again=True)
+
+    async def _posted(self, store: Store, fact: facts.EntryPosted, cause: Cause) -> None:
+        row = await store.document_of_command(fact.command_id)
+        if row is None:
+            return  # booked before this mapper's state was rebuilt; its command comes again with the same id
+        await store.save(replace(row, state="booked", code=None, waits_for=None))
+        if not row.key.suffix:
+            # It may have been voided while its entry was under way.
+            await self._planner.plan(store, row.key, cause)
+
+    async def _refused(self, store: Store, fact: facts.EntryRefused, cause: Cause) -> None:
+        row = await store.document_of_command(fact.command_id)
+        if row is None or row.state == "booked":
+            return
+        if fact.code == "period_closed" and row.command is not None:
+            await self._period_was_closed(store, row, fact, cause)
+            return
+        await self._hold_refused(store, row, fact, cause)
+
+    async def _hold_refused(self, store: Store, row: Row, fact: facts.EntryRefused, cause: Cause) -> None:
+        name = f"{fact.document.kind.replace('_', ' ')} {fact.document.number}"
+        decision = reject("exact_refused", document=name, message=fact.message)
+        await self._planner.hold(store, row, fact.document, decision, cause, state="refused")
+
+    async def _period_was_closed(self, store: Store, row: Row, fact: facts.EntryRefused, cause: Cause) -> None:
+        """Plan a document anew whose period closed between the plan and the call."""
+        command = msgspec.json.decode(row.command or b"", type=PostEntry)
+        periods = await store.periods(command.division, command.journal)
+        tried = periods.of(command.entry_date)
+        if command.reporting_year is not None and command.reporting_period is not None:
+            tried = periods.numbered(command.reporting_year, command.reporting_period)
+        if tried is None or row.attempt >= ATTEMPTS:
+            await self._hold_refused(store, row, fact, cause)
+            return
+        await store.fold_period(
+            facts.PeriodObserved(
+                division=command.division,
+                journal=command.journal,
+                year=tried.year,
+                period=tried.number,
+                starts=tried.starts,
+                ends=tried.ends,
+                is_open=False,
+            )
+        )
+        await store.save(replace(row, state="refused", code="period_closed"))
+        await self._planner.plan(store, row.key, cause, again=True)
+
+    async def _account_refused(self, store: Store, fact: facts.AccountRefused, cause: Cause) -> None:
+        site, _, customer_id = fact.customer_ref.partition("/")
+        for key in await store.of_customer(site, customer_id, "planned"):
+            row = await store.document(key)
+            if row is None or row.division != fact.division or row.command is None:
+                continue
+            ref = msgspec.json.decode(row.command, type=PostEntry).document
+            name = f"{ref.kind.replace('_', ' ')} {ref.number}"
+            decision = reject("customer_refused", customer=customer_id, document=name, message=fact.message)
+            # The command stays with the writer, which posts it once the customer is accepted.
+            await self._planner.hold(store, row, ref, decision, cause, state="planned")
+
+    async def _period(self, store: Store, fact: facts.PeriodObserved, cause: Cause) -> None:
+        await store.fold_period(fact)
+        if fact.is_open:
+            await self._plan_all(store, await store.held_by("period_closed", fact.division), cause)
+
+    async def _own_payment(self, store: Store, fact: facts.PaymentRecorded) -> None:
+        """Note that a transaction in Chargebee is ours, before or after it comes back as a webhook."""
+        key = Key(fact.document.site, "payment", fact.transaction_id)
+        if await store.document(key) is None:
+            await store.save(
+                Row(key=key, customer_id=fact.document.customer_id, division=None, state="set_aside", code="own_payment")
+            )
+
+    async def replan_changed_mapping(self, stop: asyncio.Event) -> None:
+        """Decide anew about what is held under an older mapping; runs once, when the service starts."""
+        for division, version in [*((number, each.version) for number, each in self._mappings.items()), (None, "")]:
+            async with self._database.reading() as connection:
+                keys = await Store(self._database, connection).held_under_other_mapping(division, version)
+            for key in keys:
+                if stop.is_set():
+                    return
+                async with self._database.transaction() as connection:
+                    store = Store(self._database, connection)
+                    await partial(self._planner.plan, again=True)(store, key, Cause(None, f"mapping {version} "))
+        await stop.wait()

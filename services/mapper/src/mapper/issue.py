@@ -1,0 +1,162 @@
+"""Entries and customers to the commands that the exact-writer carries out, and an entry back from the command that booked it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import msgspec
+
+from bookkeeping.journal import Entry, Line, Role
+from bookkeeping.money import decimals_of
+from bookkeeping.vat import vat_number_of
+from contracts import chargebee
+from contracts.commands import EntryLine, PostEntry, SaveAccount
+from contracts.envelope import derived_id
+from contracts.facts import DocumentRef
+from mapper.translate import country_of
+
+YOUR_REF_LENGTH = 30
+DESCRIPTION_LENGTH = 60
+NAME_LENGTH = 50
+HASH_LENGTH = 8
+
+
+def your_ref(reference: str) -> str:
+    """Return a document number of at most 30 characters, Exact's limit; a longer one keeps its start and gets a hash."""
+    if len(reference) <= YOUR_REF_LENGTH:
+        return reference
+    digest = hashlib.blake2b(reference.encode(), digest_size=HASH_LENGTH // 2).hexdigest()
+    return f"{reference[: YOUR_REF_LENGTH - HASH_LENGTH - 1]}~{digest}"
+
+
+def post_entry(entry: Entry, document: DocumentRef, division: int, attempt: int) -> PostEntry:
+    """Return the command that books an entry.
+
+    Exact makes the debtor line of a sales entry itself, so only the others are sent, with their signs turned: revenue is
+    positive there. A general entry is sent whole, positive in debit.
+    """
+    sales = entry.kind == "sales"
+    sign = -1 if sales else 1
+    lines = [
+        EntryLine(
+            gl_account=line.account,
+            amount_minor=sign * line.amount_minor,
+            description=line.description[:DESCRIPTION_LENGTH],
+            vat_code=line.vat_code,
+            vat_amount_minor=sign * line.vat_minor if line.vat_code is not None else None,
+            cost_center=line.cost_center,
+            cost_unit=line.cost_unit,
+            from_date=line.first,
+            to_date=line.last,
+            is_receivable=line.role is Role.RECEIVABLE,
+        )
+        for line in entry.lines
+        if not (sales and line.role is Role.RECEIVABLE)
+    ]
+    site, kind, number, suffix = document.site, document.kind, document.number, document.suffix
+    return PostEntry(
+        division=division,
+        command_id=derived_id("entry", str(division), site, kind, number, suffix, str(attempt)),
+        kind=entry.kind,
+        document=document,
+        customer_ref=f"{site}/{document.customer_id}",
+        journal=entry.journal,
+        your_ref=your_ref(entry.reference),
+        entry_date=entry.entry_date,
+        currency=entry.currency,
+        decimals=decimals_of(entry.currency),
+        lines=tuple(lines),
+        description=entry.description[:DESCRIPTION_LENGTH],
+        due_date=entry.due_date,
+        exchange_rate=entry.exchange_rate,
+        reporting_year=entry.reporting_year,
+        reporting_period=entry.reporting_period,
+    )
+
+
+def booked_entry(command: PostEntry, reference: str, receivable_account: str) -> Entry:
+    """Return the entry that a command booked, so that its mirror takes back exactly that, whatever the rules say today."""
+    sales = command.kind == "sales"
+    sign = -1 if sales else 1
+    lines = [
+        Line(
+            role=_role(command, line),
+            account=line.gl_account,
+            amount_minor=sign * line.amount_minor,
+            description=line.description,
+            vat_code=line.vat_code,
+            vat_minor=sign * (line.vat_amount_minor or 0),
+            cost_center=line.cost_center,
+            cost_unit=line.cost_unit,
+            first=line.from_date,
+            last=line.to_date,
+        )
+        for line in command.lines
+    ]
+    if sales:
+        debt = -sum(line.amount_minor + line.vat_minor for line in lines)
+        lines.insert(0, Line(role=Role.RECEIVABLE, account=receivable_account, amount_minor=debt))
+    return Entry(
+        kind=command.kind,
+        journal=command.journal,
+        reference=reference,
+        entry_date=command.entry_date,
+        currency=command.currency,
+        lines=tuple(lines),
+        description=command.description,
+        due_date=command.due_date,
+        exchange_rate=command.exchange_rate,
+    )
+
+
+def _role(command: PostEntry, line: EntryLine) -> Role:
+    if line.is_receivable:
+        return Role.RECEIVABLE
+    return Role.REVENUE if command.kind == "sales" else Role.CONTROL
+
+
+def with_reference(entry: Entry, transaction_id: str) -> Entry:
+    """Return a general entry whose lines begin with the reference that a lost answer is looked up by."""
+    lines = tuple(
+        line
+        if line.description.startswith(entry.reference)
+        else replace(line, description=f"{entry.reference} {line.description.removeprefix(transaction_id).strip()}")
+        for line in entry.lines
+    )
+    return replace(entry, lines=lines)
+
+
+def account_name(customer: chargebee.Customer) -> str:
+    """Return the name for the ledger: the company, else the person, else the mail address, else Chargebee's id."""
+    address = customer.billing_address
+    person = " ".join(part for part in (customer.first_name, customer.last_name) if part)
+    return customer.company or (address.company if address else None) or person or customer.email or customer.id
+
+
+def save_account(customer: chargebee.Customer, site: str, division: int) -> SaveAccount:
+    """Return the command that brings a customer into Exact; its fingerprint covers every field that is sent."""
+    address = customer.billing_address or chargebee.Address()
+    country = country_of(address)
+    usable = customer.vat_number_status != "invalid"
+    prefix = customer.vat_number_prefix or ""
+    raw = f"{prefix}{customer.vat_number}" if customer.vat_number and prefix in ("XI", "GB") else customer.vat_number
+    command = SaveAccount(
+        division=division,
+        customer_ref=f"{site}/{customer.id}",
+        fingerprint="",
+        name=account_name(customer)[:NAME_LENGTH],
+        email=customer.email or address.email,
+        phone=customer.phone or address.phone,
+        address_line1=address.line1,
+        address_line2=address.line2,
+        address_line3=address.line3,
+        postcode=address.zip,
+        city=address.city,
+        # Exact knows states only of some countries, and refuses a code it does not know.
+        state=None,
+        country=country,
+        vat_number=vat_number_of(raw, country) if usable else None,
+    )
+    digest = hashlib.blake2b(msgspec.json.encode(command), digest_size=12).hexdigest()
+    return msgspec.structs.replace(command, fingerprint=digest)

@@ -1,0 +1,223 @@
+"""Reading and writing the mapper's tables, always on the connection of the message's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.database import Database
+from bookkeeping.documents import Product
+from bookkeeping.periods import Period, Periods
+from contracts import chargebee
+from contracts.facts import Observed, PeriodObserved
+from mapper import tables
+from mapper.translate import product_of
+
+Resource = TypeVar("Resource", bound=chargebee.Wire)
+OPEN_STATES = ("held", "waiting", "refused")
+
+_decoders: dict[type[chargebee.Wire], msgspec.json.Decoder[Any]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Which booking of which document: the suffix is empty for the document itself, R for its reversal."""
+
+    site: str
+    kind: str
+    number: str
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What is known of a booking."""
+
+    key: Key
+    customer_id: str
+    division: int | None
+    state: str
+    code: str | None = None
+    waits_for: str | None = None
+    fingerprint: str | None = None
+    attempt: int = 0
+    command_id: str | None = None
+    command: bytes | None = None
+    mapping_version: str | None = None
+
+
+_document_columns = tuple(tables.documents.c)
+
+
+def _row(values: Any) -> Row:
+    site, kind, number, suffix, *rest = values
+    names = (
+        "customer_id",
+        "division",
+        "state",
+        "code",
+        "waits_for",
+        "fingerprint",
+        "attempt",
+        "command_id",
+        "command",
+        "mapping_version",
+    )
+    return Row(key=Key(site, kind, number, suffix), **dict(zip(names, rest, strict=True)))
+
+
+class Store:
+    """The tables, through one transaction."""
+
+    def __init__(self, database: Database, connection: AsyncConnection) -> None:
+        self._database = database
+        self.connection = connection
+
+    async def fold(self, kind: str, fact: Observed, identity: str, resource: chargebee.Wire) -> bool:
+        """Keep a resource when it is newer than what is kept; say whether it was. Arrival order decides nothing."""
+        table = tables.resources
+        values = {
+            "site": fact.site,
+            "kind": kind,
+            "id": identity,
+            "resource_version": fact.resource_version,
+            "body": msgspec.json.encode(resource),
+        }
+        statement = self._database.insert(table).values(values)
+        changed = {"resource_version": fact.resource_version, "body": values["body"]}
+        result = await self.connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[table.c.site, table.c.kind, table.c.id],
+                set_=changed,
+                where=table.c.resource_version < fact.resource_version,
+            )
+        )
+        return bool(result.rowcount == 1)
+
+    async def resource(self, site: str, kind: str, identity: str | None, struct: type[Resource]) -> Resource | None:
+        """Return the newest known version of a resource, or None."""
+        if not identity:
+            return None
+        table = tables.resources
+        where = (table.c.site == site, table.c.kind == kind, table.c.id == identity)
+        body = await self.connection.scalar(sa.select(table.c.body).where(*where))
+        if body is None:
+            return None
+        decoder = _decoders.setdefault(struct, msgspec.json.Decoder(struct))
+        found: Resource = decoder.decode(body)
+        return found
+
+    async def products(self, site: str, identities: set[str]) -> dict[str, Product]:
+        """Return what is known of the products that lines name: price points, or plans and addons of the older catalogue."""
+        found: dict[str, Product] = {}
+        for identity in sorted(identities):
+            price = await self.resource(site, "item_price", identity, chargebee.ItemPrice)
+            if price is None:
+                continue
+            item = await self.resource(site, "item", price.item_id, chargebee.Item)
+            if item is None and price.item_id is not None and price.item_family_id is None:
+                continue  # the family stands on the item, which is still under way
+            found[identity] = product_of(price, item)
+        return found
+
+    async def prices_of_item(self, site: str, item_id: str) -> list[str]:
+        """Return the price points of an item."""
+        table = tables.resources
+        rows = await self.connection.execute(sa.select(table.c.body).where(table.c.site == site, table.c.kind == "item_price"))
+        prices = (msgspec.json.decode(row.body, type=chargebee.ItemPrice) for row in rows)
+        return [price.id for price in prices if price.item_id == item_id]
+
+    async def document(self, key: Key) -> Row | None:
+        """Return what is known of a booking; on PostgreSQL its row is locked, since two partitions may meet in it."""
+        table = tables.documents
+        columns = zip(
+            (table.c.site, table.c.kind, table.c.number, table.c.suffix),
+            (key.site, key.kind, key.number, key.suffix),
+            strict=True,
+        )
+        statement = sa.select(*_document_columns).where(*(column == value for column, value in columns)).with_for_update()
+        values = (await self.connection.execute(statement)).one_or_none()
+        return _row(values) if values is not None else None
+
+    async def document_of_command(self, command_id: str) -> Row | None:
+        """Return the booking that issued a command."""
+        statement = sa.select(*_document_columns).where(tables.documents.c.command_id == command_id).with_for_update()
+        values = (await self.connection.execute(statement)).one_or_none()
+        return _row(values) if values is not None else None
+
+    async def save(self, row: Row) -> None:
+        """Write what is known of a booking."""
+        table = tables.documents
+        identity = {"site": row.key.site, "kind": row.key.kind, "number": row.key.number, "suffix": row.key.suffix}
+        changed = {name: getattr(row, name) for name in row.__dataclass_fields__ if name != "key"}
+        statement = self._database.insert(table).values({**identity, **changed})
+        await self.connection.execute(statement.on_conflict_do_update(index_elements=list(identity), set_=changed))
+
+    async def waiting_for(self, site: str, waits_for: str) -> list[Key]:
+        """Return the documents that wait for something, in a steady order."""
+        table = tables.documents
+        return await self._keys(table.c.site == site, table.c.waits_for == waits_for, table.c.state.in_(OPEN_STATES))
+
+    async def of_customer(self, site: str, customer_id: str, state: str) -> list[Key]:
+        """Return the documents of a customer that are in a state."""
+        table = tables.documents
+        return await self._keys(table.c.site == site, table.c.customer_id == customer_id, table.c.state == state)
+
+    async def held_by(self, code: str, division: int) -> list[Key]:
+        """Return the documents of a division that are held for one reason."""
+        table = tables.documents
+        return await self._keys(table.c.code == code, table.c.division == division, table.c.state.in_(OPEN_STATES))
+
+    async def held_under_other_mapping(self, division: int | None, version: str) -> list[Key]:
+        """Return the held documents whose mapping was another one than `version`."""
+        table = tables.documents
+        belongs = table.c.division == division if division is not None else table.c.division.is_(None)
+        return await self._keys(belongs, table.c.state.in_(OPEN_STATES), sa.func.coalesce(table.c.mapping_version, "") != version)
+
+    async def _keys(self, *where: sa.ColumnElement[bool]) -> list[Key]:
+        table = tables.documents
+        columns = (table.c.site, table.c.kind, table.c.number, table.c.suffix)
+        rows = await self.connection.execute(sa.select(*columns).where(*where).order_by(*columns))
+        return [Key(*row) for row in rows]
+
+    async def account_fingerprint(self, division: int, customer_ref: str) -> str | None:
+        """Return the fingerprint under which a customer was last sent to a division, or None."""
+        table = tables.accounts
+        where = (table.c.division == division, table.c.customer_ref == customer_ref)
+        return await self.connection.scalar(sa.select(table.c.fingerprint).where(*where))
+
+    async def save_account(self, division: int, customer_ref: str, fingerprint: str) -> None:
+        """Remember under which fingerprint a customer was sent."""
+        values = {"division": division, "customer_ref": customer_ref, "fingerprint": fingerprint}
+        statement = self._database.insert(tables.accounts).values(values)
+        changed = {"fingerprint": fingerprint}
+        await self.connection.execute(statement.on_conflict_do_update(index_elements=["division", "customer_ref"], set_=changed))
+
+    async def divisions_of(self, customer_ref: str) -> list[int]:
+        """Return the divisions that know a customer."""
+        table = tables.accounts
+        rows = await self.connection.execute(
+            sa.select(table.c.division).where(table.c.customer_ref == customer_ref).order_by(table.c.division)
+        )
+        return [row.division for row in rows]
+
+    async def fold_period(self, fact: PeriodObserved) -> None:
+        """Keep the state of a period."""
+        identity = {"division": fact.division, "journal": fact.journal, "year": fact.year, "period": fact.period}
+        changed = {"starts": fact.starts, "ends": fact.ends, "is_open": fact.is_open}
+        statement = self._database.insert(tables.periods).values({**identity, **changed})
+        await self.connection.execute(statement.on_conflict_do_update(index_elements=list(identity), set_=changed))
+
+    async def periods(self, division: int, journal: str) -> Periods:
+        """Return the known periods of a journal."""
+        table = tables.periods
+        statement = sa.select(table.c.year, table.c.period, table.c.starts, table.c.ends, table.c.is_open)
+        rows = await self.connection.execute(statement.where(table.c.division == division, table.c.journal == journal))
+        return Periods(
+            Period(year=year, number=period, starts=starts, ends=ends, is_open=bool(is_open))
+            for year, period, starts, ends, is_open in rows
+        )

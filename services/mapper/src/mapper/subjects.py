@@ -1,0 +1,176 @@
+"""Everything that deciding about one document needs, read in one go: the resource, its customer, its division's mapping."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass
+from datetime import date
+from typing import cast, get_args
+from zoneinfo import ZoneInfo
+
+from backbone.configuration import Configuration
+from bookkeeping.deferral import UnreadableInstantError, local_date
+from bookkeeping.documents import CreditNote, Document, Invoice
+from bookkeeping.mapping import Mapping
+from bookkeeping.money import decimals_of
+from bookkeeping.rejections import Rejection, SetAside, reject
+from contracts import chargebee
+from contracts.facts import DocumentKind, DocumentRef
+from mapper.store import Key, Store
+from mapper.translate import NO_MONEY, credit_note_of, invoice_of, money_of
+
+RESOURCE_OF: dict[str, tuple[str, type[chargebee.Wire]]] = {
+    "invoice": ("invoice", chargebee.Invoice),
+    "credit_note": ("credit_note", chargebee.CreditNote),
+    "payment": ("transaction", chargebee.Transaction),
+    "refund": ("transaction", chargebee.Transaction),
+}
+LOWERS_DEBT = frozenset(("credit_note", "payment"))
+Resource = chargebee.Invoice | chargebee.CreditNote | chargebee.Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A document and what surrounds it.
+
+    `translated` is the document as a bookkeeper sees it, or why it cannot or shall not be booked. `is_gone` says that it was
+    voided, deleted or taken back. `fingerprint` changes with what a booking would look like, not with payments or statuses.
+    """
+
+    key: Key
+    ref: DocumentRef
+    customer: chargebee.Customer | None
+    division: int | None
+    mapping: Mapping | None
+    translated: Document | Rejection | SetAside
+    is_gone: bool
+    is_deleted: bool
+    gone_on: date | None
+    fingerprint: str
+
+
+def kind_of(transaction: chargebee.Transaction) -> str:
+    """Return the kind of document that a transaction is."""
+    return "refund" if transaction.type in ("refund", "payment_reversal") else "payment"
+
+
+class Subjects:
+    """Loads subjects from the store."""
+
+    def __init__(self, configuration: Configuration, mappings: MappingOf[int, Mapping]) -> None:
+        self._configuration = configuration
+        self._mappings = mappings
+
+    async def load(self, store: Store, key: Key) -> Subject | None:
+        """Read a document; None when its resource was never seen."""
+        kind, struct = RESOURCE_OF[key.kind]
+        resource = cast("Resource | None", await store.resource(key.site, kind, key.number, struct))
+        if resource is None:
+            return None
+        customer = await store.resource(key.site, "customer", resource.customer_id, chargebee.Customer)
+        site = self._configuration.sites.get(key.site)
+        zone = ZoneInfo(self._zone_of(key, resource))
+        division = None
+        translated: Document | Rejection | SetAside
+        if site is None:
+            translated = reject("unknown_site", document=_label(key), site=key.site)
+        else:
+            entity = resource.business_entity_id
+            division = site.business_entities.get(entity) if entity else site.division
+            translated = await self._translate(store, key, resource, customer, zone)
+            if division is None and not isinstance(translated, SetAside):
+                setting = f"business_entities.{entity}" if entity else "division"
+                translated = reject(
+                    "unknown_business_entity", document=_label(key), entity=entity or "(none)", site=key.site, setting=setting
+                )
+        is_deleted = resource.deleted
+        is_gone = is_deleted or _is_void(resource)
+        return Subject(
+            key=key,
+            ref=_ref(key, resource, zone),
+            customer=customer,
+            division=division,
+            mapping=self._mappings.get(division) if division is not None else None,
+            translated=translated,
+            is_gone=is_gone,
+            is_deleted=is_deleted,
+            gone_on=_day(getattr(resource, "voided_at", None), zone),
+            fingerprint=_fingerprint(resource),
+        )
+
+    def _zone_of(self, key: Key, resource: Resource) -> str:
+        """Return the zone that cuts the document's days: the configured one, which the controller checked."""
+        site = self._configuration.sites.get(key.site)
+        if site is not None:
+            return site.time_zone
+        details = getattr(resource, "site_details_at_creation", None)
+        return (details.timezone if details is not None else None) or "UTC"
+
+    async def _translate(
+        self, store: Store, key: Key, resource: Resource, customer: chargebee.Customer | None, zone: ZoneInfo
+    ) -> Document | Rejection | SetAside:
+        if isinstance(resource, chargebee.Invoice):
+            return invoice_of(resource, customer, zone)
+        if isinstance(resource, chargebee.CreditNote):
+            invoice = await store.resource(key.site, "invoice", resource.reference_invoice_id, chargebee.Invoice)
+            return credit_note_of(resource, invoice, customer, zone)
+        return money_of(resource, zone)
+
+
+def product_ids(document: Document) -> set[str]:
+    """Return the products that a document's lines name."""
+    if not isinstance(document, Invoice | CreditNote):
+        return set()
+    return {line.product_id for line in document.lines if line.product_id is not None}
+
+
+def _is_void(resource: Resource) -> bool:
+    if isinstance(resource, chargebee.Transaction):
+        return resource.status in NO_MONEY
+    return resource.status == "voided"
+
+
+def _label(key: Key) -> str:
+    return f"{key.kind.replace('_', ' ')} {key.number}"
+
+
+def _day(instant: int | None, zone: ZoneInfo) -> date | None:
+    if instant is None:
+        return None
+    try:
+        return local_date(instant, zone)
+    except UnreadableInstantError:
+        return None
+
+
+def _ref(key: Key, resource: Resource, zone: ZoneInfo) -> DocumentRef:
+    amount = resource.amount if isinstance(resource, chargebee.Transaction) else resource.total
+    currency = resource.currency_code or ""
+    if key.kind not in get_args(DocumentKind):
+        raise KeyError(key.kind)
+    return DocumentRef(
+        site=key.site,
+        kind=cast("DocumentKind", key.kind),
+        number=key.number,
+        customer_id=resource.customer_id or "",
+        currency=currency,
+        total_minor=-amount if key.kind in LOWERS_DEBT else amount,
+        decimals=decimals_of(currency),
+        document_date=_day(resource.date, zone),
+    )
+
+
+def _fingerprint(resource: Resource) -> str:
+    """Hash what a booking is made of. Statuses, payments and allocations change without changing the booking."""
+    if isinstance(resource, chargebee.Transaction):
+        parts: tuple[object, ...] = (resource.amount, resource.currency_code, resource.date, resource.customer_id)
+    else:
+        lines = [
+            (item.id, item.amount, item.discount_amount, item.tax_amount, item.entity_id, item.date_from, item.date_to)
+            for item in resource.line_items
+        ]
+        taxes = [(row.line_item_id, str(row.tax_rate), row.tax_amount) for row in resource.line_item_taxes]
+        head = (resource.total, resource.tax, resource.round_off_amount, resource.currency_code, resource.date)
+        parts = (*head, resource.customer_id, lines, taxes)
+    return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()

@@ -1,0 +1,63 @@
+"""The mapper's own tables: the newest version of each resource, what became of each document, customers and periods."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+# The newest observed version of everything that booking looks at; `body` is the fact's data as it came.
+resources = sa.Table(
+    "resources",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("resource_version", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+# One row a booking: suffix "" for the document itself, "R" for its reversal.
+# state: held (a person or a mapping), waiting (passes by itself), set_aside, planned, booked, refused.
+documents = sa.Table(
+    "documents",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("number", sa.Text, primary_key=True),
+    sa.Column("suffix", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("division", sa.Integer),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("code", sa.Text),
+    sa.Column("waits_for", sa.Text),
+    sa.Column("fingerprint", sa.Text),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("command_id", sa.Text),
+    sa.Column("command", sa.LargeBinary),
+    sa.Column("mapping_version", sa.Text),
+)
+sa.Index("documents_waiting", documents.c.site, documents.c.waits_for)
+sa.Index("documents_of_command", documents.c.command_id)
+sa.Index("documents_of_customer", documents.c.site, documents.c.customer_id, documents.c.state)
+sa.Index("documents_by_state", documents.c.state, documents.c.mapping_version)
+
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("division", sa.Integer, primary_key=True),
+    sa.Column("customer_ref", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+)
+
+periods = sa.Table(
+    "periods",
+    metadata,
+    sa.Column("division", sa.Integer, primary_key=True),
+    sa.Column("journal", sa.Text, primary_key=True),
+    sa.Column("year", sa.Integer, primary_key=True),
+    sa.Column("period", sa.Integer, primary_key=True),
+    sa.Column("starts", sa.Date, nullable=False),
+    sa.Column("ends", sa.Date, nullable=False),
+    sa.Column("is_open", sa.Boolean, nullable=False),
+)

@@ -1,0 +1,244 @@
+"""Chargebee's resources to documents as a bookkeeper sees them; the only file that knows Chargebee's field names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import tzinfo
+from decimal import Decimal
+from typing import Any
+
+from bookkeeping.deferral import UnreadableInstantError, local_date, service_days
+from bookkeeping.documents import (
+    CreditedLine,
+    CreditNote,
+    DocumentLine,
+    Invoice,
+    LineTax,
+    Payment,
+    Product,
+    Refund,
+    SalesDocument,
+    Settlement,
+)
+from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from bookkeeping.vat import vat_number_of
+from contracts import chargebee
+
+POSTED = frozenset(("posted", "payment_due", "not_paid", "paid"))
+CREDITED = frozenset(("adjusted", "refunded", "refund_due"))
+MONEY_UNDER_WAY = frozenset(("in_progress", "needs_attention"))
+NO_MONEY = frozenset(("failure", "timeout", "voided", "late_failure"))
+OWN_REFERENCE = "KP-"
+OFFLINE_GATEWAY = "not_applicable"
+ZERO = Decimal(0)
+# Northern Ireland's VAT area is written XI; everywhere else the country is the United Kingdom.
+COUNTRY_NAMES = {"XI": "GB", "EL": "GR", "UK": "GB"}
+
+
+def country_of(*addresses: chargebee.Address | None) -> str | None:
+    """Return the ISO country of the first address that names one."""
+    for address in addresses:
+        if address is not None and address.country:
+            country = address.country.strip().upper()
+            return COUNTRY_NAMES.get(country, country)
+    return None
+
+
+def product_of(resource: chargebee.ItemPrice | chargebee.CatalogProduct, item: chargebee.Item | None) -> Product:
+    """Return what revenue rules ask of a product; the family stands on the price or on its item."""
+    if isinstance(resource, chargebee.CatalogProduct):
+        return Product(price_id=resource.id)
+    family = resource.item_family_id or (item.item_family_id if item is not None else None)
+    return Product(price_id=resource.id, item_id=resource.item_id, family_id=family)
+
+
+def invoice_of(invoice: chargebee.Invoice, customer: chargebee.Customer | None, zone: tzinfo) -> Invoice | Rejection | SetAside:
+    """Translate an invoice that counts; pending ones are set aside, unknown statuses rejected."""
+    name = f"invoice {invoice.id}"
+    if invoice.status == "pending":
+        return set_aside("pending", document=name)
+    if invoice.status not in POSTED and invoice.status != "voided":
+        return reject("unknown_status", document=name, status=invoice.status)
+    if invoice.line_items_next_offset:
+        return reject("incomplete_lines", document=name)
+    shared = _shared(invoice, name, zone, {})
+    if isinstance(shared, Rejection):
+        return shared
+    try:
+        due = local_date(invoice.due_date, zone) if invoice.due_date is not None else None
+    except UnreadableInstantError:
+        return reject("unreadable_document", document=name, field="due date")
+    country = country_of(invoice.shipping_address, invoice.billing_address) or (
+        country_of(customer.billing_address) if customer is not None else None
+    )
+    raw_number = invoice.vat_number or (customer.vat_number if customer is not None else None)
+    return Invoice(**shared, due_date=due, customer_country=country, vat_number=vat_number_of(raw_number, country))
+
+
+def credit_note_of(
+    note: chargebee.CreditNote, invoice: chargebee.Invoice | None, customer: chargebee.Customer | None, zone: tzinfo
+) -> CreditNote | Rejection:
+    """Translate a credit note; `invoice` is the one it refers to, when it has been seen."""
+    name = f"credit note {note.id}"
+    if note.status not in CREDITED and note.status != "voided":
+        return reject("unknown_status", document=name, status=note.status)
+    if note.line_items_next_offset:
+        return reject("incomplete_lines", document=name)
+    shared = _shared(note, name, zone, _credited_lines(invoice, zone) if invoice is not None else {})
+    if isinstance(shared, Rejection):
+        return shared
+    country, number = None, None
+    if invoice is not None:
+        country, number = country_of(invoice.shipping_address, invoice.billing_address), invoice.vat_number
+    if customer is not None:
+        country, number = country or country_of(customer.billing_address), number or customer.vat_number
+    return CreditNote(
+        **shared,
+        reference_invoice=note.reference_invoice_id,
+        reference_known=invoice is not None or note.reference_invoice_id is None,
+        customer_country=country,
+        vat_number=vat_number_of(number, country),
+    )
+
+
+def money_of(transaction: chargebee.Transaction, zone: tzinfo) -> Payment | Refund | Rejection | SetAside:
+    """Translate a transaction that moved money through a gateway; set aside what moved none, or moved it elsewhere.
+
+    A payment reversal (a chargeback, or a direct debit taken back) is money that went back, like a refund.
+    """
+    kind = "payment" if transaction.type in ("payment", "authorization", None) else "refund"
+    name = f"{kind} {transaction.id}"
+    if transaction.type == "authorization":
+        return set_aside("authorization", document=name)
+    if transaction.type not in ("payment", "refund", "payment_reversal"):
+        return reject("unknown_status", document=name, status=transaction.type)
+    if (transaction.reference_number or "").startswith(OWN_REFERENCE):
+        return set_aside("own_payment", document=name)
+    if transaction.gateway in (None, OFFLINE_GATEWAY):
+        return set_aside("offline_payment", document=name)
+    if transaction.status in NO_MONEY:
+        return set_aside("payment_failed", document=name, status=transaction.status)
+    if transaction.status in MONEY_UNDER_WAY:
+        return reject("payment_in_progress", document=name, status=transaction.status)
+    if transaction.status != "success":
+        return reject("unknown_status", document=name, status=transaction.status)
+    if transaction.date is None or not transaction.customer_id or not transaction.currency_code:
+        return reject("unreadable_document", document=name, field="date, customer or currency")
+    try:
+        day = local_date(transaction.date, zone)
+    except UnreadableInstantError:
+        return reject("unreadable_document", document=name, field="date")
+    settled = [(each.invoice_id, each.applied_amount) for each in transaction.linked_invoices]
+    settled += [(each.cn_id, each.applied_amount) for each in transaction.linked_credit_notes]
+    made = Payment if kind == "payment" else Refund
+    return made(
+        number=transaction.id,
+        customer_id=transaction.customer_id,
+        document_date=day,
+        currency=transaction.currency_code,
+        amount_minor=transaction.amount,
+        gateway_account=transaction.gateway_account_id,
+        base_currency=transaction.base_currency_code,
+        exchange_rate=transaction.exchange_rate,
+        settlements=tuple(Settlement(number=number, amount_minor=amount) for number, amount in settled if number),
+    )
+
+
+def _shared(
+    document: chargebee.Document, name: str, zone: tzinfo, credited: dict[str, CreditedLine]
+) -> dict[str, Any] | Rejection:
+    """Translate what invoices and credit notes share, as keyword arguments."""
+    if document.date is None or not document.customer_id or not document.currency_code:
+        return reject("unreadable_document", document=name, field="date, customer or currency")
+    try:
+        day = local_date(document.date, zone)
+        lines = _lines(document, zone, credited)
+    except UnreadableInstantError:
+        return reject("unreadable_document", document=name, field="date")
+    shared: SalesDocument = SalesDocument(
+        number=document.id,
+        customer_id=document.customer_id,
+        document_date=day,
+        currency=document.currency_code,
+        total_minor=document.total,
+        tax_minor=document.tax,
+        lines=lines,
+        round_off_minor=document.round_off_amount,
+        tax_inclusive=document.price_type == "tax_inclusive",
+        base_currency=document.base_currency_code,
+        exchange_rate=document.exchange_rate,
+        tax_origin=document.tax_origin.country if document.tax_origin is not None else None,
+    )
+    names = SalesDocument.__dataclass_fields__
+    return {field: getattr(shared, field) for field in names if field not in ("customer_country", "vat_number")}
+
+
+def _lines(document: chargebee.Document, zone: tzinfo, credited: dict[str, CreditedLine]) -> tuple[DocumentLine, ...]:
+    taxes: dict[str | None, list[chargebee.LineItemTax]] = defaultdict(list)
+    for row in document.line_item_taxes:
+        taxes[row.line_item_id].append(row)
+    discounts: dict[str | None, int] = defaultdict(int)
+    for discount in document.line_item_discounts:
+        discounts[discount.line_item_id] += discount.discount_amount
+    lines = []
+    for item in document.line_items:
+        days = None
+        if item.date_from is not None and item.date_to is not None:
+            days = service_days(item.date_from, item.date_to, zone)
+        lines.append(
+            DocumentLine(
+                description=item.description or item.entity_id or "",
+                entity_type=item.entity_type or "adhoc",
+                product_id=item.entity_id,
+                amount_minor=item.amount,
+                # The rows are the truth where there are any; older documents only have the line's own sum.
+                discount_minor=discounts[item.id] if document.line_item_discounts else item.discount_amount,
+                taxes=_taxes(item, taxes[item.id]),
+                exempt_reason=item.tax_exempt_reason,
+                service_from=days[0] if days else None,
+                service_to=days[1] if days else None,
+                credited=credited.get(item.reference_line_item_id or ""),
+            )
+        )
+    return tuple(lines)
+
+
+def _taxes(item: chargebee.LineItem, rows: list[chargebee.LineItemTax]) -> tuple[LineTax, ...]:
+    """Return a line's taxes; older documents have no rows, only the line's own rate and amount."""
+    if rows:
+        return tuple(
+            LineTax(
+                rate=(row.tax_rate or ZERO).normalize(),
+                amount_minor=row.tax_amount,
+                taxable_minor=row.taxable_amount,
+                country=_country_of_tax(row),
+            )
+            for row in rows
+        )
+    if item.tax_amount or (item.is_taxed and item.tax_rate):
+        rate = (item.tax_rate or ZERO).normalize()
+        return (LineTax(rate=rate, amount_minor=item.tax_amount, taxable_minor=item.amount - item.discount_amount),)
+    return ()
+
+
+def _country_of_tax(row: chargebee.LineItemTax) -> str | None:
+    """Return the country whose tax it is: the jurisdiction's code is a country's, or begins with it (US-OH)."""
+    code = (row.tax_juris_code or "").strip().upper()
+    if row.tax_juris_type not in (None, "country") and "-" not in code:
+        return None
+    country = code[:2]
+    return COUNTRY_NAMES.get(country, country) if len(country) == 2 and country.isalpha() else None  # noqa: PLR2004 - ISO alpha-2
+
+
+def _credited_lines(invoice: chargebee.Invoice, zone: tzinfo) -> dict[str, CreditedLine]:
+    """Return the lines of an invoice that are served over time, by their ids, with their amounts without tax."""
+    found = {}
+    lines = _lines(invoice, zone, {})
+    for item, line in zip(invoice.line_items, lines, strict=True):
+        if item.id is None or line.service_from is None or line.service_to is None:
+            continue
+        net = line.amount_minor - line.discount_minor
+        if invoice.price_type == "tax_inclusive":
+            net -= sum(tax.amount_minor for tax in line.taxes)
+        found[item.id] = CreditedLine(net_minor=net, service_from=line.service_from, service_to=line.service_to)
+    return found
