@@ -83,7 +83,7 @@ def credit_portions(
     credit's date, which says nothing. A month is consumed when the credit's date is its last day or later.
     """
     first, last = invoiced
-    if own is not None and own != invoiced and first <= own[0] <= own[1] <= last:
+    if own is not None and own != invoiced and first <= own[0] < own[1] <= last:
         first, last = own
         left = [portion for portion in schedule(invoiced_minor, *invoiced) if portion.last is not None and portion.last >= first]
     else:

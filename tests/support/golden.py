@@ -1,0 +1,190 @@
+"""Reads the cases in tests/golden and books them: a document above, its journal below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from backbone.configuration import DivisionConfiguration
+from bookkeeping.deferral import month_end
+from bookkeeping.documents import (
+    CreditedLine,
+    CreditNote,
+    Document,
+    DocumentLine,
+    Invoice,
+    LineTax,
+    Payment,
+    Product,
+    Refund,
+    Settlement,
+)
+from bookkeeping.entries import make_entry, place_in_period, reverse
+from bookkeeping.journal import Entry, Role
+from bookkeeping.mapping import Mapping
+from bookkeeping.money import format_minor
+from bookkeeping.periods import Period, Periods
+from bookkeeping.rejections import Rejection, SetAside
+from mapper.configuration import mapping_of
+
+FOLDER = Path(__file__).parent.parent / "golden"
+DIVISION = 100001
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The accounts, the rules and the products of every case."""
+
+    accounts: dict[str, str]
+    vat_accounts: dict[str, str]
+    mapping: Mapping
+    products: dict[str, Product]
+
+
+@cache
+def chart() -> Chart:
+    """Read the chart of accounts."""
+    data = yaml.safe_load((FOLDER / "chart.yaml").read_text())
+    products = [Product(price_id=row["price"], item_id=row["item"], family_id=row["family"]) for row in data["products"]]
+    return Chart(
+        accounts=data["accounts"],
+        vat_accounts=data["vat_accounts"],
+        mapping=mapping_of(DIVISION, DivisionConfiguration.model_validate(data["division"])),
+        products={product.price_id: product for product in products},
+    )
+
+
+def cases() -> list[tuple[str, dict[str, Any], list[str]]]:
+    """Return every booking of every case with its name and the periods that are closed."""
+    found = []
+    for path in sorted(FOLDER.glob("*.yaml")):
+        if path.name == "chart.yaml":
+            continue
+        data = yaml.safe_load(path.read_text())
+        found += [
+            (f"{path.stem}-{booking['document']['number']}", booking, data.get("closed", [])) for booking in data["bookings"]
+        ]
+    return found
+
+
+def book(booking: dict[str, Any], closed: list[str]) -> Entry | Rejection | SetAside:
+    """Book a case, in the year 2026 of which some months are closed."""
+    mapping = replace(chart().mapping, period_policy=booking.get("period_policy", "move"))
+    document = document_of(booking["document"])
+    made = make_entry(document, mapping, chart().products)
+    if not isinstance(made, Entry):
+        return made
+    if "reversed_on" in booking:
+        made = reverse(made, booking["reversed_on"], mapping)
+    return place_in_period(made, document.number, months(closed), mapping)
+
+
+def months(closed: list[str]) -> Periods:
+    """Return the months of 2026."""
+    starts = [date(2026, month, 1) for month in range(1, 13)]
+    return Periods(
+        Period(
+            year=2026, number=start.month, starts=start, ends=month_end(start), is_open=f"2026-{start.month:02d}" not in closed
+        )
+        for start in starts
+    )
+
+
+def minor(amount: str) -> int:
+    """Return hundredths."""
+    return int(Decimal(amount) * 100)
+
+
+def document_of(data: dict[str, Any]) -> Document:
+    """Return the document that a case describes."""
+    if data["kind"] in ("payment", "refund"):
+        made = Payment if data["kind"] == "payment" else Refund
+        return made(
+            number=data["number"],
+            customer_id="CUST1",
+            document_date=data["date"],
+            currency="EUR",
+            amount_minor=minor(data["amount"]),
+            gateway_account=data["gateway"],
+            settlements=tuple(
+                Settlement(number=number, amount_minor=minor(amount)) for number, amount in data.get("settles", {}).items()
+            ),
+        )
+    shared: dict[str, Any] = {
+        "number": data["number"],
+        "customer_id": "CUST1",
+        "document_date": data["date"],
+        "currency": data.get("currency", "EUR"),
+        "total_minor": minor(data["total"]),
+        "tax_minor": minor(data["tax"]),
+        "lines": tuple(_line(line) for line in data["lines"]),
+        "round_off_minor": minor(data.get("round_off", "0")),
+        "tax_inclusive": data.get("inclusive", False),
+        "base_currency": "EUR",
+        "exchange_rate": Decimal(data["rate"]) if "rate" in data else None,
+        "tax_origin": data.get("tax_origin"),
+        "customer_country": data.get("country"),
+        "vat_number": data.get("vat_number"),
+    }
+    if data["kind"] == "credit_note":
+        return CreditNote(**shared, reference_invoice=data.get("credits"))
+    return Invoice(**shared, due_date=data["date"])
+
+
+def _line(data: dict[str, Any]) -> DocumentLine:
+    credited = data.get("credited")
+    return DocumentLine(
+        description=data.get("product", "Charge"),
+        entity_type=data.get("type", "plan_item_price"),
+        product_id=data.get("product"),
+        amount_minor=minor(data["amount"]),
+        discount_minor=minor(data.get("discount", "0")),
+        taxes=tuple(
+            LineTax(
+                rate=Decimal(tax["rate"]),
+                amount_minor=minor(tax["tax"]),
+                taxable_minor=minor(tax["base"]),
+                country=tax.get("country"),
+            )
+            for tax in data.get("taxes", ())
+        ),
+        exempt_reason=data.get("reason"),
+        service_from=data.get("from"),
+        service_to=data.get("to"),
+        credited=CreditedLine(net_minor=minor(credited["net"]), service_from=credited["from"], service_to=credited["to"])
+        if credited
+        else None,
+    )
+
+
+def journal(entry: Entry) -> str:
+    """Write an entry as a bookkeeper does: debit above credit, VAT on the account that its code stands for."""
+    rows = []
+    for posting in entry.postings():
+        account = posting.account
+        if account.startswith("VAT "):
+            account = chart().vat_accounts[account.removeprefix("VAT ")]
+        side, amount = ("D", posting.debit_minor) if posting.debit_minor else ("C", posting.credit_minor)
+        rows.append((side, f"{side}  {account} {chart().accounts[account]:<40}{format_minor(amount, entry.currency):>13}"))
+    return "\n".join(row for wanted in "DC" for side, row in rows if side == wanted) + "\n"
+
+
+def tidy(text: str) -> list[str]:
+    """Return the lines of a journal with single blanks."""
+    return [" ".join(line.split()) for line in text.strip().splitlines()]
+
+
+def deferrals(entry: Entry) -> list[str]:
+    """Return how each revenue line is released."""
+    return [
+        f"{format_minor(abs(line.amount_minor), entry.currency)} "
+        + (f"from {line.first} to {line.last}" if line.first is not None else "at once")
+        for line in entry.lines
+        if line.role is Role.REVENUE
+    ]
