@@ -38,7 +38,7 @@ class Position:
         return cls(int(transaction_id), int(sequence))
 
 
-START = Position(-1, -1)
+START = Position(0, 0)  # before everything: sequences begin at 1
 
 
 @dataclass(frozen=True, slots=True)
