@@ -276,6 +276,7 @@ class Transaction(Wire, frozen=True, kw_only=True):
     amount: int = 0
     amount_unused: int = 0
     currency_code: str | None = None
+    base_currency_code: str | None = None
     exchange_rate: Decimal | None = None
     gateway: str | None = None
     gateway_account_id: str | None = None

@@ -1,0 +1,131 @@
+"""A mapper on a database of its own, for tests: facts in, and what it said so far."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from support.facts import OCTOBER_5, SITE, envelope, observed
+
+from backbone.clock import ManualClock
+from backbone.configuration import Configuration
+from backbone.database import Database
+from backbone.tables import event_log
+from backbone.telemetry import Telemetry
+from contracts import commands, facts
+from contracts.envelope import Message, decode
+from contracts.messages import unseal
+from mapper.configuration import mappings_of
+from mapper.handle import Mapper
+from mapper.plan import Planner
+from mapper.subjects import Subjects
+
+CONFIGURATION = Configuration.model_validate(
+    {
+        "version": 1,
+        "sites": {SITE: {"time_zone": "Europe/Amsterdam", "division": 100001, "business_entities": {"BE-2": 100001}}},
+        "divisions": {
+            100001: {
+                "name": "Test",
+                "journals": {"invoices": "70", "credit_notes": "70", "payments": "90"},
+                "receivable_account": "1300",
+                "rounding": {"account": "4900", "vat_code": "N"},
+                "revenue": [
+                    {"when": {"item_price": "Team-EUR"}, "account": "8000", "cost_center": "NL"},
+                    {"when": {"family": "services"}, "account": "8020"},
+                ],
+                "vat": [
+                    {"when": {"country": "NL", "rate": 21}, "code": "2"},
+                    {"when": {"country": "NL", "rate": 9}, "code": "1"},
+                ],
+                "control_accounts": [{"account": "1290"}],
+            }
+        },
+    }
+)
+
+
+class Stage:
+    """A mapper on a database, and what it has said so far."""
+
+    def __init__(self, database: Database, configuration: Configuration = CONFIGURATION) -> None:
+        self.database = database
+        clock, mappings = ManualClock(), mappings_of(configuration)
+        self.mapper = Mapper(database, Planner(Subjects(configuration, mappings), clock, Telemetry()), mappings)
+
+    async def hear(self, *messages: Message) -> None:
+        """Handle facts, each in a transaction of its own."""
+        for message in messages:
+            async with self.database.transaction() as connection:
+                await self.mapper.handle(connection, envelope(message), message)
+
+    async def said(self, *kinds: type[Message]) -> list[Any]:
+        """Return what was said, of these types only if given."""
+        async with self.database.reading() as connection:
+            # Read past the log's own reader, which waits for every older transaction of a server that other tests use too.
+            rows = await connection.execute(sa.select(event_log.c.body).order_by(event_log.c.sequence))
+        messages = [unseal(decode(row.body)) for row in rows]
+        return [message for message in messages if not kinds or isinstance(message, kinds)]
+
+    async def entries(self) -> list[commands.PostEntry]:
+        """Return the entries that were to be posted."""
+        return await self.said(commands.PostEntry)
+
+    async def reasons(self) -> list[str]:
+        """Return the codes of what was not booked."""
+        return [message.code for message in await self.said(facts.DocumentHeld, facts.DocumentSetAside)]
+
+
+def posted(command: commands.PostEntry, **more: Any) -> facts.EntryPosted:
+    """Exact has the entry."""
+    return facts.EntryPosted(
+        division=command.division,
+        command_id=command.command_id,
+        document=command.document,
+        entry_id="e",
+        entry_number=26700001,
+        journal=command.journal,
+        your_ref=command.your_ref,
+        **more,
+    )
+
+
+def refused(command: commands.PostEntry, code: str, message: str = "Exact says no") -> facts.EntryRefused:
+    """Exact does not take the entry."""
+    return facts.EntryRefused(
+        division=command.division, command_id=command.command_id, document=command.document, code=code, message=message
+    )
+
+
+def period(number: int, *, is_open: bool, journal: str = "70") -> facts.PeriodObserved:
+    """A month from September to November 2026 is open or closed."""
+    last = {9: 30, 10: 31, 11: 30}[number]
+    return facts.PeriodObserved(
+        division=100001,
+        journal=journal,
+        year=2026,
+        period=number,
+        starts=date(2026, number, 1),
+        ends=date(2026, number, last),
+        is_open=is_open,
+    )
+
+
+def payment(**more: Any) -> facts.Observed:
+    """A card payment of 121.00 for INV-1."""
+    resource = {
+        "id": "txn_1",
+        "customer_id": "CUST1",
+        "type": "payment",
+        "status": "success",
+        "date": OCTOBER_5,
+        "amount": 12_100,
+        "currency_code": "EUR",
+        "base_currency_code": "EUR",
+        "gateway": "stripe",
+        "gateway_account_id": "gw_1",
+        "linked_invoices": [{"invoice_id": "INV-1", "applied_amount": 12_100}],
+        **more,
+    }
+    return observed(facts.TransactionObserved, resource, resource.pop("version", 1))
