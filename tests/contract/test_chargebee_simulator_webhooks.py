@@ -87,6 +87,7 @@ async def test_duplicates_carry_the_same_id():
         await receiver.wait_for(8)
         ids = [event["id"] for event in receiver.events]
     assert sorted(ids) == sorted([event["id"] for event in app.site.events] * 2)
+    assert not any("webhooks" in event for event in receiver.events)  # a duplicate is no re-delivery
 
 
 async def test_events_overtake_each_other_within_the_window():
