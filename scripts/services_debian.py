@@ -26,6 +26,9 @@ POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 PACKAGES = {"postgres": "postgresql", "rabbitmq": "rabbitmq-server"}
 USERS = {"postgres": "postgres", "rabbitmq": "rabbitmq"}
 
+# Servers outlive the script on purpose; where the same process also stops them, it collects their exit codes.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
 
 class CannotStartError(Exception):
     """A server cannot be started this way; the message says why."""
@@ -66,6 +69,9 @@ def stop(started: Started) -> None:
         with suppress(ProcessLookupError):
             # Each leads a process group of its own (RabbitMQ's script waits for the node as its child).
             os.killpg(pid, signal.SIGKILL)
+    for pid in ours:
+        if pid in _children:
+            _children.pop(pid).wait()
     if started.directory:
         shutil.rmtree(started.directory, ignore_errors=True)
 
@@ -172,6 +178,7 @@ def _start_rabbitmq(programs: pathlib.Path, home: pathlib.Path) -> Started:
                 stderr=output,
                 start_new_session=True,
             )
+        _children[child.pid] = child
         # The pid of RabbitMQ is its script's, which hands SIGTERM on to the node.
         processes[str(child.pid)] = _began(child.pid)
     started = Started(
