@@ -56,9 +56,8 @@ async def test_later_versions_of_a_booked_invoice_book_nothing_more(stage):
 
 
 async def test_changed_amounts_after_booking_are_shown_once_and_not_booked(stage):
-    await stage.hear(
-        customer(), invoice(), invoice(version=2, lines=[line(9_000, 1_890)]), invoice(version=3, lines=[line(9_000, 1_890)])
-    )
+    changed = line(9_000, 1_890)
+    await stage.hear(customer(), invoice(), invoice(version=2, lines=[changed]), invoice(version=3, lines=[changed]))
     assert len(await stage.entries()) == 1
     assert await stage.reasons() == ["changed_after_booking"]
 

@@ -38,6 +38,7 @@ CONFIGURATION = Configuration.model_validate(
                 "vat": [
                     {"when": {"country": "NL", "rate": 21}, "code": "2"},
                     {"when": {"country": "NL", "rate": 9}, "code": "1"},
+                    {"when": {"rate": 0, "reason": "reverse_charge"}, "code": "EUV"},
                 ],
                 "control_accounts": [{"account": "1290"}],
             }

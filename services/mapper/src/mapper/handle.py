@@ -20,6 +20,8 @@ from mapper.store import Key, Row, Store
 from mapper.subjects import kind_of
 
 ATTEMPTS = 3
+Product = facts.ItemObserved | facts.ItemPriceObserved | facts.PlanObserved | facts.AddonObserved
+MANY_DOCUMENTS_HANG_ON = Product | facts.PeriodObserved
 
 
 class Mapper:
@@ -33,6 +35,7 @@ class Mapper:
     async def handle(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
         """Handle one fact in the transaction of `connection`; facts that booking does not look at change nothing."""
         store, cause = Store(self._database, connection), Cause(envelope)
+        await store.share(alone=isinstance(message, MANY_DOCUMENTS_HANG_ON))
         match message:
             case facts.InvoiceObserved() | facts.CreditNoteObserved() | facts.TransactionObserved():
                 await self._document(store, message, cause)
@@ -46,6 +49,8 @@ class Mapper:
                 await self._refused(store, message, cause)
             case facts.AccountRefused():
                 await self._account_refused(store, message, cause)
+            case facts.AccountSaved():
+                await store.set_refusal(message.division, message.customer_ref, None)
             case facts.PeriodObserved():
                 await self._period(store, message, cause)
             case facts.PaymentRecorded():
@@ -71,14 +76,11 @@ class Mapper:
             return
         for division in await store.divisions_of(f"{fact.site}/{customer.id}"):
             await self._planner.send_account(store, fact.site, customer, division, cause)
-        await self._plan_all(store, await store.waiting_for(fact.site, f"customer:{customer.id}"), cause)
+        # Not only what waits for the customer: its country and VAT number decide about other holds, too.
+        for state in ("waiting", "held"):
+            await self._plan_all(store, await store.of_customer(fact.site, customer.id, state), cause)
 
-    async def _product(
-        self,
-        store: Store,
-        fact: facts.ItemObserved | facts.ItemPriceObserved | facts.PlanObserved | facts.AddonObserved,
-        cause: Cause,
-    ) -> None:
+    async def _product(self, store: Store, fact: Product, cause: Cause) -> None:
         stored_as = fact.TYPE.split(".")[1]
         if not await store.fold(stored_as, fact, fact.resource.id, fact.resource):
             return
@@ -140,16 +142,13 @@ class Mapper:
         await self._planner.plan(store, row.key, cause, again=True)
 
     async def _account_refused(self, store: Store, fact: facts.AccountRefused, cause: Cause) -> None:
+        await store.set_refusal(fact.division, fact.customer_ref, fact.message)
         site, _, customer_id = fact.customer_ref.partition("/")
         for key in await store.of_customer(site, customer_id, "planned"):
             row = await store.document(key)
-            if row is None or row.division != fact.division or row.command is None:
-                continue
-            ref = msgspec.json.decode(row.command, type=PostEntry).document
-            name = f"{ref.kind.replace('_', ' ')} {ref.number}"
-            decision = reject("customer_refused", customer=customer_id, document=name, message=fact.message)
-            # The command stays with the writer, which posts it once the customer is accepted.
-            await self._planner.hold(store, row, ref, decision, cause, state="planned")
+            if row is not None and row.division == fact.division and row.command is not None:
+                ref = msgspec.json.decode(row.command, type=PostEntry).document
+                await self._planner.hold_for_customer(store, row, ref, fact.message, cause)
 
     async def _period(self, store: Store, fact: facts.PeriodObserved, cause: Cause) -> None:
         await store.fold_period(fact)
@@ -174,5 +173,6 @@ class Mapper:
                     return
                 async with self._database.transaction() as connection:
                     store = Store(self._database, connection)
+                    await store.share(alone=False)
                     await partial(self._planner.plan, again=True)(store, key, Cause(None, f"mapping {version} "))
         await stop.wait()

@@ -15,6 +15,7 @@ from bookkeeping.entries import make_entry, place_in_period, reverse
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from contracts import chargebee
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message, seal
 from contracts.facts import DocumentHeld, DocumentPlanned, DocumentRef, DocumentSetAside
@@ -115,24 +116,26 @@ class Planner:
         await self._append(
             store, key, [(planned, _customer_key(ref)), (command, str(mapping.division))], cause, command.command_id
         )
-        await store.save(
-            Row(
-                key=key,
-                customer_id=ref.customer_id,
-                division=mapping.division,
-                state="planned",
-                fingerprint=subject.fingerprint,
-                attempt=attempt,
-                command_id=command.command_id,
-                command=msgspec.json.encode(command),
-                mapping_version=mapping.version,
-            )
+        row = Row(
+            key=key,
+            customer_id=ref.customer_id,
+            division=mapping.division,
+            state="planned",
+            fingerprint=subject.fingerprint,
+            attempt=attempt,
+            command_id=command.command_id,
+            command=msgspec.json.encode(command),
+            mapping_version=mapping.version,
         )
+        await store.save(row)
         self._telemetry.count("documents_planned", kind=ref.kind)
+        refusal = await store.refusal(mapping.division, command.customer_ref)
+        if refusal is not None:
+            await self.hold_for_customer(store, row, ref, refusal, cause)
 
-    async def send_account(self, store: Store, site: str, customer: object, division: int, cause: Cause) -> None:
+    async def send_account(self, store: Store, site: str, customer: chargebee.Customer, division: int, cause: Cause) -> None:
         """Send a customer to a division when it is new there or a field that Exact gets has changed."""
-        command = save_account(customer, site, division)  # type: ignore[arg-type]  # a chargebee.Customer by its callers
+        command = save_account(customer, site, division)
         if await store.account_fingerprint(division, command.customer_ref) == command.fingerprint:
             return
         await store.save_account(division, command.customer_ref, command.fingerprint)
@@ -184,6 +187,12 @@ class Planner:
         """Hold a booking that was issued already, because Exact refused it or its customer."""
         await store.save(replace(row, state=state, code=decision.code, waits_for=decision.waits_for))
         await self._tell(store, row.key, ref, decision, cause)
+
+    async def hold_for_customer(self, store: Store, row: Row, ref: DocumentRef, message: str, cause: Cause) -> None:
+        """Show that Exact refused the customer; the command stays with the writer, which posts it once the customer is taken."""
+        name = f"{ref.kind.replace('_', ' ')} {ref.number}"
+        decision = reject("customer_refused", customer=ref.customer_id, document=name, message=message)
+        await self.hold(store, row, ref, decision, cause, state="planned")
 
     async def _after_booking(self, store: Store, subject: Subject, row: Row, cause: Cause) -> None:
         """Look at a document that has its entry: reverse it when it is gone, complain when its amounts changed."""

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.database import Database
+from backbone.locks import advisory_key
 from bookkeeping.documents import Product
 from bookkeeping.periods import Period, Periods
 from contracts import chargebee
@@ -18,6 +19,7 @@ from mapper import tables
 from mapper.translate import product_of
 
 Resource = TypeVar("Resource", bound=chargebee.Wire)
+SHARED_DATA = advisory_key("kruispost/mapper/shared-data")
 OPEN_STATES = ("held", "waiting", "refused")
 
 _decoders: dict[type[chargebee.Wire], msgspec.json.Decoder[Any]] = {}
@@ -76,6 +78,16 @@ class Store:
     def __init__(self, database: Database, connection: AsyncConnection) -> None:
         self._database = database
         self.connection = connection
+
+    async def share(self, *, alone: bool) -> None:
+        """Wait until what many documents hang on (products, periods) stands still; `alone` for changing it. Until the commit.
+
+        Else a document that is put on hold for a product, and the product that arrives at that moment in another partition,
+        would not see each other, and the document would wait for ever. SQLite has one writer at a time anyway.
+        """
+        if self.connection.dialect.name == "postgresql":
+            lock = sa.func.pg_advisory_xact_lock if alone else sa.func.pg_advisory_xact_lock_shared
+            await self.connection.execute(sa.select(lock(SHARED_DATA)))
 
     async def fold(self, kind: str, fact: Observed, identity: str, resource: chargebee.Wire) -> bool:
         """Keep a resource when it is newer than what is kept; say whether it was. Arrival order decides nothing."""
@@ -194,8 +206,20 @@ class Store:
         """Remember under which fingerprint a customer was sent."""
         values = {"division": division, "customer_ref": customer_ref, "fingerprint": fingerprint}
         statement = self._database.insert(tables.accounts).values(values)
-        changed = {"fingerprint": fingerprint}
+        changed = {"fingerprint": fingerprint, "refusal": None}
         await self.connection.execute(statement.on_conflict_do_update(index_elements=["division", "customer_ref"], set_=changed))
+
+    async def set_refusal(self, division: int, customer_ref: str, message: str | None) -> None:
+        """Remember that Exact refused a customer and why, or that it took it."""
+        table = tables.accounts
+        where = (table.c.division == division, table.c.customer_ref == customer_ref)
+        await self.connection.execute(sa.update(table).where(*where).values(refusal=message))
+
+    async def refusal(self, division: int, customer_ref: str) -> str | None:
+        """Return why Exact refused a customer as it was last sent, or None."""
+        table = tables.accounts
+        where = (table.c.division == division, table.c.customer_ref == customer_ref)
+        return await self.connection.scalar(sa.select(table.c.refusal).where(*where))
 
     async def divisions_of(self, customer_ref: str) -> list[int]:
         """Return the divisions that know a customer."""

@@ -48,6 +48,7 @@ accounts = sa.Table(
     sa.Column("division", sa.Integer, primary_key=True),
     sa.Column("customer_ref", sa.Text, primary_key=True),
     sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("refusal", sa.Text),  # Exact's words about the customer as it was last sent
 )
 
 periods = sa.Table(

@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("division", sa.Integer, primary_key=True),
         sa.Column("customer_ref", sa.Text, primary_key=True),
         sa.Column("fingerprint", sa.Text, nullable=False),
+        sa.Column("refusal", sa.Text),
     )
     op.create_table(
         "periods",
