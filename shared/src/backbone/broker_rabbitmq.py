@@ -8,72 +8,48 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
-from aiormq.exceptions import ChannelInvalidStateError
+from aio_pika.exceptions import DeliveryError, PublishError
+from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 
-from backbone.broker import PREFETCH, DeadLetter, Delivery, Handler, Outgoing
+from backbone.broker import PREFETCH, DeadLetter, Handler, Outgoing
+from backbone.clock import Clock, SystemClock
 from backbone.crash_points import crash_point
-from backbone.errors import BrokerUnavailableError, UnroutableError
-from backbone.retries import Bury, DeadLetterLimit, after_failure
+from backbone.errors import BrokerUnavailableError, ConfigurationError, UnroutableError
+from backbone.rabbit_consumer import BROKER_ERRORS, CODE, ORIGIN, RECONNECT_SECONDS, SENTENCE, RabbitConsumer, attempt_of
+from backbone.rabbit_topology import declare, remove_prefixed
+from backbone.retries import DeadLetterLimit
 from backbone.telemetry import log
 from contracts.topology import Queue, Topology
 
+__all__ = ["RabbitBroker", "remove_prefixed"]
+
 GROUP = 100  # messages whose confirms are awaited together: five times as fast as one by one, and no more with 500
 TIMEOUT_SECONDS = 30.0
-RECONNECT_SECONDS = 1.0
-ATTEMPT, CODE, SENTENCE, ORIGIN = "kruispost-attempt", "kruispost-code", "kruispost-sentence", "kruispost-routing-key"
-BROKER_ERRORS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, asyncio.InvalidStateError)
-Arguments = dict[str, Any]
-
-
-def queue_arguments(queue: Queue, prefix: str) -> Arguments:
-    """Return the arguments of a queue: replicated, bounded in redeliveries, one active consumer where order matters.
-
-    Dead-lettering is at-least-once, which RabbitMQ does only for quorum queues that refuse rather than drop when full.
-    """
-    arguments: Arguments = {
-        "x-queue-type": "quorum",
-        "x-delivery-limit": queue.delivery_limit,
-        "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": prefix + queue.dead_letters,
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
-    }
-    return {**arguments, "x-single-active-consumer": True} if queue.single_active else arguments
-
-
-def retry_arguments(queue: Queue, delay_seconds: int, prefix: str) -> Arguments:
-    """Return the arguments of a retry queue: messages wait there and then go back to their queue by themselves."""
-    return {
-        "x-queue-type": "quorum",
-        "x-message-ttl": delay_seconds * 1000,
-        "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": prefix + queue.name,
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
-    }
 
 
 class RabbitBroker:
     """The Broker port on one RabbitMQ virtual host. `prefix` keeps several installations on one virtual host apart."""
 
-    def __init__(self, url: str, *, prefix: str = "", dead_letter_limit: int = 20, name: str = "kruispost") -> None:
+    def __init__(
+        self, url: str, *, prefix: str = "", dead_letter_limit: int = 20, name: str = "kruispost", clock: Clock | None = None
+    ) -> None:
         self._url = url
         self._prefix = prefix
         self._name = name
+        self._clock = clock or SystemClock()
         self._dead_letter_limit = dead_letter_limit
         self._connection: AbstractConnection | None = None
         self._connecting = asyncio.Lock()
         self._publishing: AbstractChannel | None = None
         self._exchanges: dict[str, AbstractExchange] = {}
-        self._consumers: list[_RabbitConsumer] = []
+        self._consumers: list[RabbitConsumer] = []
         self._trouble: str | None = None
-        self._closing = False
 
     @property
     def prefix(self) -> str:
@@ -81,7 +57,10 @@ class RabbitBroker:
         return self._prefix
 
     async def declare(self, topology: Topology) -> None:
-        """Create what is not there yet; waits for a broker that is away."""
+        """Create what is not there yet; waits for a broker that is away.
+
+        Raises ConfigurationError when a queue exists with other arguments, or the user may not create it.
+        """
         while True:
             try:
                 await self._declare(topology)
@@ -94,19 +73,13 @@ class RabbitBroker:
     async def _declare(self, topology: Topology) -> None:
         try:
             channel = await (await self.connection()).channel()
-            for name in topology.exchanges:
-                await channel.declare_exchange(self._prefix + name, aio_pika.ExchangeType.TOPIC, durable=True)
-            for queue in topology.queues:
-                await channel.declare_queue(self._prefix + queue.dead_letters, durable=True, arguments={"x-queue-type": "quorum"})
-                declared = await channel.declare_queue(
-                    self._prefix + queue.name, durable=True, arguments=queue_arguments(queue, self._prefix)
-                )
-                for delay in queue.retry_delays_seconds:
-                    name = self._prefix + queue.retry_queue(delay)
-                    await channel.declare_queue(name, durable=True, arguments=retry_arguments(queue, delay, self._prefix))
-                for binding in queue.bindings:
-                    await declared.bind(self._prefix + binding.exchange, binding.pattern)
+            await declare(channel, topology, self._prefix)
             await channel.close()
+        except (ChannelPreconditionFailed, ChannelAccessRefused) as error:
+            raise ConfigurationError(
+                f"RabbitMQ refuses our exchanges and queues: {error}. Give the user the right to configure them, or let the old "
+                "ones run empty and delete them, or choose another KRUISPOST_AMQP_PREFIX."
+            ) from error
         except BROKER_ERRORS as error:
             raise BrokerUnavailableError(f"Exchanges and queues cannot be declared: {error}.") from error
 
@@ -146,6 +119,8 @@ class RabbitBroker:
             if isinstance(answer, BROKER_ERRORS):
                 await self._drop_channel()
                 raise BrokerUnavailableError(f"RabbitMQ did not confirm a message: {answer}.") from answer
+            if isinstance(answer, asyncio.CancelledError):  # the library's way to say that the connection was lost
+                raise BrokerUnavailableError("The connection to RabbitMQ was lost before it confirmed a message.")
             if isinstance(answer, BaseException):
                 raise answer
 
@@ -163,11 +138,12 @@ class RabbitBroker:
     async def _drop_channel(self) -> None:
         channel, self._publishing = self._publishing, None
         if channel is not None and not channel.is_closed:
-            await channel.close()
+            with suppress(*BROKER_ERRORS):
+                await asyncio.wait_for(channel.close(), RECONNECT_SECONDS)
 
-    async def consume(self, queue: Queue, handler: Handler, *, prefetch: int = PREFETCH) -> _RabbitConsumer:
+    async def consume(self, queue: Queue, handler: Handler, *, prefetch: int = PREFETCH) -> RabbitConsumer:
         """Start a consumer that comes back by itself when the connection is lost."""
-        consumer = _RabbitConsumer(self, queue, handler, prefetch, DeadLetterLimit(self._dead_letter_limit))
+        consumer = RabbitConsumer(self, queue, handler, prefetch, self._clock, DeadLetterLimit(self._dead_letter_limit))
         self._consumers.append(consumer)
         return consumer
 
@@ -202,13 +178,12 @@ class RabbitBroker:
 
     async def close(self) -> None:
         """End the consumers, then the connection."""
-        self._closing = True
         for consumer in list(self._consumers):
             await consumer.close()
         if self._connection is not None and not self._connection.is_closed:
             await self._connection.close()
 
-    def forget(self, consumer: _RabbitConsumer) -> None:
+    def forget(self, consumer: RabbitConsumer) -> None:
         """Drop a consumer that has ended."""
         if consumer in self._consumers:
             self._consumers.remove(consumer)
@@ -237,130 +212,6 @@ def _dead_letter(queue: str, message: AbstractIncomingMessage) -> DeadLetter:
         body=message.body,
         code=str(headers.get(CODE) or "delivery_limit"),
         sentence=str(headers.get(SENTENCE) or limit_sentence),
-        attempt=_attempt(message),
+        attempt=attempt_of(message),
         died_at=message.timestamp.astimezone(UTC) if isinstance(message.timestamp, datetime) else None,
     )
-
-
-def _attempt(message: AbstractIncomingMessage) -> int:
-    value = message.headers.get(ATTEMPT)
-    return value if isinstance(value, int) else 1
-
-
-class _RabbitConsumer:
-    """Hands messages over one by one, in order; a lost connection leaves them to the next delivery."""
-
-    def __init__(self, broker: RabbitBroker, queue: Queue, handler: Handler, prefetch: int, limit: DeadLetterLimit) -> None:
-        self._broker = broker
-        self._queue = queue
-        self._handler = handler
-        self._prefetch = prefetch
-        self._limit = limit
-        self._stopping = asyncio.Event()
-        self.complaint: str | None = None
-        self._task = asyncio.create_task(self._run(), name=f"consumer of {queue.name}")
-
-    async def close(self) -> None:
-        """Let the message in hand finish and be acknowledged; the broker takes the others back."""
-        self._stopping.set()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._broker.forget(self)
-
-    async def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                await self._session()
-            except (BrokerUnavailableError, *BROKER_ERRORS) as error:
-                log.warning("consumer reconnects", queue=self._queue.name, reason=str(error))
-                await _first(self._stopping.wait(), asyncio.sleep(RECONNECT_SECONDS))
-
-    async def _session(self) -> None:
-        """Consume over one channel until it is closed or we stop."""
-        channel = await (await self._broker.connection()).channel()
-        arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
-        channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
-        try:
-            await channel.set_qos(prefetch_count=self._prefetch)
-            source = await channel.get_queue(self._broker.prefix + self._queue.name, ensure=False)
-            await source.consume(arrived.put, no_ack=False)
-            stopping = asyncio.ensure_future(self._stopping.wait())
-            try:
-                while not self._stopping.is_set():
-                    if self._limit.reached:
-                        self.complaint = self._limit.complaint(self._queue.name)
-                        await stopping
-                        break
-                    getting = asyncio.ensure_future(arrived.get())
-                    await asyncio.wait((getting, stopping), return_when=asyncio.FIRST_COMPLETED)
-                    if not getting.done():
-                        getting.cancel()
-                        break
-                    message = getting.result()
-                    if message is None:
-                        raise BrokerUnavailableError("The channel was closed.")
-                    await self._handle(message)
-            finally:
-                stopping.cancel()
-        finally:
-            if not channel.is_closed:
-                await channel.close()
-
-    async def _handle(self, message: AbstractIncomingMessage) -> None:
-        origin = str(message.headers.get(ORIGIN) or message.routing_key or "")
-        attempt = _attempt(message)
-        delivery = Delivery(
-            message.body, message.message_id or "", origin, attempt, redelivered=bool(message.redelivered) or attempt > 1
-        )
-        try:
-            await self._handler(delivery)
-        except Exception as error:  # noqa: BLE001 - every failure ends in exactly one of retry and dead letter
-            await self._after_failure(error, message, delivery)
-        else:
-            self._limit.handled()
-            crash_point("broker.handled")
-        await message.ack()
-
-    async def _after_failure(self, error: Exception, message: AbstractIncomingMessage, delivery: Delivery) -> None:
-        outcome = after_failure(error, delivery.attempt, self._queue)
-        headers = {**message.headers, ORIGIN: delivery.routing_key}
-        about = {"queue": self._queue.name, "message_id": delivery.message_id}
-        if isinstance(outcome, Bury):
-            self._limit.buried()
-            log.error("message buried", code=outcome.code, reason=outcome.sentence, **about)
-            target = self._queue.dead_letters
-            headers |= {CODE: outcome.code, SENTENCE: outcome.sentence, ATTEMPT: delivery.attempt}
-        else:
-            log.warning("message comes back later", delay_seconds=outcome.delay_seconds, reason=str(error), **about)
-            target = self._queue.retry_queue(outcome.delay_seconds)
-            headers |= {ATTEMPT: delivery.attempt + 1}
-        copy = aio_pika.Message(
-            message.body,
-            message_id=message.message_id,
-            content_type=message.content_type,
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-            timestamp=message.timestamp,
-            headers={name: value for name, value in headers.items() if not name.startswith("x-")},
-        )
-        await self._broker.publish_group("", [(self._broker.prefix + target, copy)])
-
-
-async def _first(*waiting: Any) -> None:
-    tasks = [asyncio.ensure_future(each) for each in waiting]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-
-
-async def remove_prefixed(url: str, prefix: str, topology: Topology) -> None:
-    """Delete an installation's queues and exchanges with all they hold; for rehearsals and tests. `prefix` must not be empty."""
-    if not prefix:
-        raise ValueError("without a prefix this would delete the queues of a real installation")
-    connection = await aio_pika.connect(url, timeout=TIMEOUT_SECONDS)
-    async with connection:
-        channel = await connection.channel()
-        for queue in topology.queues:
-            retries = (queue.retry_queue(delay) for delay in queue.retry_delays_seconds)
-            for name in (queue.name, queue.dead_letters, *retries):
-                await channel.queue_delete(prefix + name)
-        for name in topology.exchanges:
-            await channel.exchange_delete(prefix + name)

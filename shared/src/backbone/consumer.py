@@ -40,7 +40,7 @@ def open_envelope(body: bytes) -> tuple[Envelope, Message]:
         ) from error
 
 
-async def consume_envelopes(  # noqa: PLR0917 - the wiring of every service reads in this order
+async def consume_envelopes(
     database: Database,
     broker: Broker,
     queue: Queue,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from backbone.errors import Permanent, Transient
+from backbone.broker import Delivery, Handler
+from backbone.errors import Backpressure, Permanent, Transient
+from backbone.telemetry import log
 from contracts.topology import Queue
+
+PRESSURE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,37 @@ def after_failure(error: Exception, attempt: int, queue: Queue) -> Retry | Bury:
         "handling_failed",
         f"Handling failed {attempt} times, last with {kind}: {error}; mend the cause, then retry the message.",
     )
+
+
+async def hand_over(
+    handler: Handler, delivery: Delivery, stopping: asyncio.Event, complain: Callable[[str | None], None]
+) -> bool:
+    """Let the handler handle a message, again and again while it meets backpressure, so that the line keeps its order.
+
+    Returns False when it was told to stop meanwhile: the message then stays in its queue. Raises what else the handler raised.
+    """
+    while True:
+        try:
+            await handler(delivery)
+        except Backpressure as pressure:
+            complain(pressure.sentence)
+            log.warning("line waits", message_id=delivery.message_id, reason=pressure.sentence)
+            seconds = PRESSURE_SECONDS if pressure.retry_after_seconds is None else pressure.retry_after_seconds
+            if await is_set_within(stopping, seconds):
+                return False
+            complain(None)
+        else:
+            return True
+
+
+async def is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, at most so long, and say whether it is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return event.is_set()
+    return True
 
 
 @dataclass

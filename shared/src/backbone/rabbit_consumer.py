@@ -1,0 +1,169 @@
+"""A consumer on RabbitMQ. A lost connection leaves a message to its next delivery, and the inbox drops it if it was handled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import aio_pika
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
+from aio_pika.exceptions import AMQPError
+from aiormq.exceptions import ChannelInvalidStateError
+
+from backbone.broker import Delivery, Handler
+from backbone.clock import Clock
+from backbone.crash_points import crash_point
+from backbone.errors import BrokerUnavailableError
+from backbone.retries import Bury, DeadLetterLimit, after_failure, hand_over, is_set_within
+from backbone.telemetry import log
+from contracts.topology import Queue
+
+RECONNECT_SECONDS = 1.0
+ATTEMPT, CODE, SENTENCE, ORIGIN = "kruispost-attempt", "kruispost-code", "kruispost-sentence", "kruispost-routing-key"
+BROKER_ERRORS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, asyncio.InvalidStateError)
+
+
+class Publisher(Protocol):
+    """What a consumer needs of its broker."""
+
+    @property
+    def prefix(self) -> str:
+        """What every name of this installation begins with."""
+        ...
+
+    async def connection(self) -> AbstractConnection:
+        """Return the open connection, made anew when it was lost."""
+        ...
+
+    async def publish_group(self, exchange: str, group: Sequence[tuple[str, aio_pika.Message]]) -> None:
+        """Publish with confirms."""
+        ...
+
+    def forget(self, consumer: RabbitConsumer) -> None:
+        """Drop a consumer that has ended."""
+        ...
+
+
+class RabbitConsumer:
+    """Hands messages over one by one, in order, and comes back by itself when the connection was lost."""
+
+    def __init__(
+        self, broker: Publisher, queue: Queue, handler: Handler, prefetch: int, clock: Clock, limit: DeadLetterLimit
+    ) -> None:
+        self._broker = broker
+        self._queue = queue
+        self._handler = handler
+        self._prefetch = prefetch
+        self._clock = clock
+        self._limit = limit
+        self._stopping = asyncio.Event()
+        self.complaint: str | None = None
+        self._task = asyncio.create_task(self._run(), name=f"consumer of {queue.name}")
+
+    async def close(self) -> None:
+        """Let the message in hand finish and be acknowledged; the broker takes the others back."""
+        self._stopping.set()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._broker.forget(self)
+
+    async def _run(self) -> None:
+        task = asyncio.current_task()
+        while not self._stopping.is_set():
+            try:
+                await self._session()
+            except asyncio.CancelledError:
+                # The client library cancels what waits on a connection that it lost; only our own ending is an ending.
+                if task is None or task.cancelling():
+                    raise
+                log.warning("consumer reconnects", queue=self._queue.name, reason="the connection was lost")
+            except (BrokerUnavailableError, *BROKER_ERRORS) as error:
+                log.warning("consumer reconnects", queue=self._queue.name, reason=str(error))
+            await is_set_within(self._stopping, RECONNECT_SECONDS)
+
+    async def _session(self) -> None:
+        """Consume over one channel until it is closed or we stop."""
+        channel = await (await self._broker.connection()).channel()
+        arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
+        channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
+        # A queue that is deleted or changes its leader ends the subscription, not the channel.
+        (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lambda *_: arrived.put_nowait(None))
+        try:
+            await channel.set_qos(prefetch_count=self._prefetch)
+            source = await channel.get_queue(self._broker.prefix + self._queue.name, ensure=False)
+            await source.consume(arrived.put, no_ack=False)
+            while (message := await self._next(arrived)) is not None:
+                await self._handle(message)
+                if self._limit.reached:
+                    # The channel stays open, with its messages in hand: no other consumer may run into the same wall.
+                    self.complaint = self._limit.complaint(self._queue.name)
+                    await self._stopping.wait()
+        finally:
+            if not channel.is_closed:
+                await channel.close()
+
+    async def _next(self, arrived: asyncio.Queue[AbstractIncomingMessage | None]) -> AbstractIncomingMessage | None:
+        """Return the next message, or None when we stop; raises BrokerUnavailableError when the subscription ended."""
+        getting = asyncio.ensure_future(arrived.get())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((getting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if self._stopping.is_set():
+                return None
+            message = getting.result()
+        finally:
+            getting.cancel()
+            stopping.cancel()
+        if message is None:
+            raise BrokerUnavailableError("The subscription ended.")
+        return message
+
+    async def _handle(self, message: AbstractIncomingMessage) -> None:
+        origin = str(message.headers.get(ORIGIN) or message.routing_key or "")
+        attempt = attempt_of(message)
+        redelivered = bool(message.redelivered) or attempt > 1
+        delivery = Delivery(message.body, message.message_id or "", origin, attempt, redelivered=redelivered)
+        try:
+            handled = await hand_over(self._handler, delivery, self._stopping, self._complain)
+        except Exception as error:  # noqa: BLE001 - every failure ends in exactly one of retry and dead letter
+            await self._after_failure(error, message, delivery)
+        else:
+            if not handled:
+                return  # not acknowledged: it goes back when the channel closes
+            self._limit.handled()
+            crash_point("broker.handled")
+        await message.ack()
+
+    def _complain(self, sentence: str | None) -> None:
+        self.complaint = None if sentence is None else f"queue {self._queue.name} waits: {sentence}"
+
+    async def _after_failure(self, error: Exception, message: AbstractIncomingMessage, delivery: Delivery) -> None:
+        outcome = after_failure(error, delivery.attempt, self._queue)
+        headers: dict[str, Any] = {**message.headers, ORIGIN: delivery.routing_key}
+        about = {"queue": self._queue.name, "message_id": delivery.message_id}
+        timestamp = message.timestamp
+        if isinstance(outcome, Bury):
+            self._limit.buried()
+            log.error("message buried", code=outcome.code, reason=outcome.sentence, **about)
+            target = self._queue.dead_letters
+            headers |= {CODE: outcome.code, SENTENCE: outcome.sentence, ATTEMPT: delivery.attempt}
+            timestamp = self._clock.now()
+        else:
+            log.warning("message comes back later", delay_seconds=outcome.delay_seconds, reason=str(error), **about)
+            target = self._queue.retry_queue(outcome.delay_seconds)
+            headers |= {ATTEMPT: delivery.attempt + 1}
+        copy = aio_pika.Message(
+            message.body,
+            message_id=message.message_id,
+            content_type=message.content_type,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            timestamp=timestamp,
+            headers={name: value for name, value in headers.items() if not name.startswith("x-")},
+        )
+        await self._broker.publish_group("", [(self._broker.prefix + target, copy)])
+
+
+def attempt_of(message: AbstractIncomingMessage) -> int:
+    """Return which attempt a delivery is, 1 for a message that was never retried."""
+    value = message.headers.get(ATTEMPT)
+    return value if isinstance(value, int) else 1

@@ -1,0 +1,78 @@
+"""The topology on RabbitMQ: which arguments each kind of queue gets, declaring them, and removing them again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aio_pika
+from aio_pika.abc import AbstractChannel
+
+from contracts.topology import Queue, Topology
+
+Arguments = dict[str, Any]
+
+# Looking at dead letters counts as a delivery. RabbitMQ 4 drops a message after 20 of those unless told otherwise, and 3.10 does
+# not know the value -1 for "never".
+LOOKS_AT_DEAD_LETTERS = 1_000_000_000
+
+
+def queue_arguments(queue: Queue, prefix: str) -> Arguments:
+    """Return the arguments of a queue: replicated, bounded in redeliveries, one active consumer where order matters.
+
+    Dead-lettering is at-least-once, which RabbitMQ does only for quorum queues that refuse rather than drop when full.
+    """
+    arguments: Arguments = {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": queue.delivery_limit,
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": prefix + queue.dead_letters,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+    return {**arguments, "x-single-active-consumer": True} if queue.single_active else arguments
+
+
+def retry_arguments(queue: Queue, delay_seconds: int, prefix: str) -> Arguments:
+    """Return the arguments of a retry queue: messages wait there and then go back to their queue by themselves."""
+    return {
+        "x-queue-type": "quorum",
+        "x-message-ttl": delay_seconds * 1000,
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": prefix + queue.name,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+
+
+def dead_letter_arguments() -> Arguments:
+    """Return the arguments of a dead-letter queue: replicated, and no number of looks makes it drop a message."""
+    return {"x-queue-type": "quorum", "x-delivery-limit": LOOKS_AT_DEAD_LETTERS}
+
+
+async def declare(channel: AbstractChannel, topology: Topology, prefix: str) -> None:
+    """Create every exchange, queue and binding that is not there yet."""
+    for name in topology.exchanges:
+        await channel.declare_exchange(prefix + name, aio_pika.ExchangeType.TOPIC, durable=True)
+    for queue in topology.queues:
+        await channel.declare_queue(prefix + queue.dead_letters, durable=True, arguments=dead_letter_arguments())
+        declared = await channel.declare_queue(prefix + queue.name, durable=True, arguments=queue_arguments(queue, prefix))
+        for delay in queue.retry_delays_seconds:
+            arguments = retry_arguments(queue, delay, prefix)
+            await channel.declare_queue(prefix + queue.retry_queue(delay), durable=True, arguments=arguments)
+        for binding in queue.bindings:
+            await declared.bind(prefix + binding.exchange, binding.pattern)
+
+
+async def remove_prefixed(url: str, prefix: str, topology: Topology) -> None:
+    """Delete an installation's queues and exchanges with all they hold; for rehearsals and tests. `prefix` must not be empty."""
+    if not prefix:
+        raise ValueError("without a prefix this would delete the queues of a real installation")
+    connection = await aio_pika.connect(url, timeout=30)
+    async with connection:
+        channel = await connection.channel()
+        for queue in topology.queues:
+            retries = (queue.retry_queue(delay) for delay in queue.retry_delays_seconds)
+            for name in (queue.name, queue.dead_letters, *retries):
+                await channel.queue_delete(prefix + name)
+        for name in topology.exchanges:
+            await channel.exchange_delete(prefix + name)
