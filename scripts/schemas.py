@@ -30,7 +30,8 @@ def current_schemas() -> dict[str, Schema]:
     for schema in schemas.values():
         for definition in schema.get("$defs", {}).values():
             definition["description"] = inspect.cleandoc(definition.get("description", ""))
-    return schemas
+    as_json: dict[str, Schema] = json.loads(json.dumps(schemas))  # a default of () is [] there, as in the snapshots
+    return as_json
 
 
 def committed_schemas() -> dict[str, Schema]:

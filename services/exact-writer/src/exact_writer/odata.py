@@ -37,7 +37,8 @@ def query(path: str, *, select: Sequence[str] = (), filter_by: str | None = None
         "$filter": filter_by,
         "$top": str(top) if top is not None else None,
     }
-    given = "&".join(f"{name}={quote(value, safe="(),'")}" for name, value in options.items() if value is not None)
+    unquoted = "(),'"
+    given = "&".join(f"{name}={quote(value, safe=unquoted)}" for name, value in options.items() if value is not None)
     return f"{path}?{given}" if given else path
 
 
