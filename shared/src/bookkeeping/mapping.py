@@ -80,7 +80,7 @@ class RevenueRules:
         self._rules = tuple(sorted(rules, key=RevenueRule.rank, reverse=True))
         self._answers: dict[tuple[str | None, ...], RevenueRule | None] = {}
         for one, other in combinations(self._rules, 2):
-            if one.rank() == other.rank() and _overlap(one, other):
+            if _equally_specific(one, other) and _overlap(one, other):
                 raise AmbiguousRulesError(f"two revenue rules are equally specific and can fit one line ({one}) and ({other})")
 
     def find(self, question: RevenueQuestion, product: Product | None) -> RevenueRule | ProductNeeded | None:
@@ -124,6 +124,14 @@ def _fits(rule: RevenueRule, question: RevenueQuestion, product: Product | None,
     item = product.item_id if product is not None else None
     family = product.family_id if product is not None else None
     return rule.item in (None, item) and rule.family in (None, family)
+
+
+def _equally_specific(one: RevenueRule, other: RevenueRule) -> bool:
+    """Tell whether neither rule is narrower; a country within a group of countries is, when all else asks for the same."""
+    if one.rank()[:-1] != other.rank()[:-1]:
+        return False
+    asked = [(rule.currency is None, rule.country is None, rule.reason is None) for rule in (one, other)]
+    return asked[0] != asked[1] or one.rank() == other.rank()
 
 
 def _overlap(one: RevenueRule, other: RevenueRule) -> bool:
