@@ -6,7 +6,7 @@ import gc
 
 from backbone import process
 from backbone.application import Application, Context
-from backbone.relay import Relay, default_route
+from backbone.relay import Relay
 from ingest.credentials import Credentials
 from ingest.store import EventStore
 from ingest.translator import Translator
@@ -17,7 +17,7 @@ async def build(context: Context) -> Application:
     """Wire the service; raises ConfigurationError when webhooks would need no password."""
     settings = context.settings
     credentials = Credentials(settings.webhook_username, settings.webhook_password)
-    relay = Relay(context.database, context.broker, context.clock, routes=default_route)
+    relay = Relay(context.database, context.broker, context.clock, telemetry=context.telemetry)
     translator = Translator(context.database, context.clock, context.telemetry, translated=relay.wake)
     store = EventStore(context.database, context.clock, stored=translator.wake)
     door = Door(
@@ -29,7 +29,7 @@ async def build(context: Context) -> Application:
         telemetry=context.telemetry,
     )
     collect_garbage_rarely()
-    return Application(name="ingest", workers=[translator.run, relay.run], router=router(door))
+    return Application(name="ingest", workers=[translator.run, relay.run], router=router(door), ready=[relay.ready])
 
 
 def collect_garbage_rarely() -> None:

@@ -145,7 +145,7 @@ class Translator:
     async def _note(self, connection: AsyncConnection, unreadable: Iterable[Unreadable]) -> None:
         rows = []
         for one in unreadable:
-            log.warning("event_unreadable", site=one.site, event=one.event_id, path=one.path, reason=one.reason)
+            log.warning("event_unreadable", site=one.site, event_id=one.event_id, path=one.path, reason=one.reason)
             rows.append(
                 {
                     "site": one.site,
