@@ -7,12 +7,13 @@ import contextlib
 
 import pytest
 import sqlalchemy as sa
-from backbone import event_log
-from backbone.errors import StreamConflictError
-from backbone.event_log import START, Position
 from sqlalchemy.exc import DBAPIError
 from support.engines import DATABASES, database_for
 from support.logs import note, read_until
+
+from backbone import event_log
+from backbone.errors import StreamConflictError
+from backbone.event_log import START, Position
 
 
 @pytest.fixture(params=DATABASES)
@@ -114,7 +115,9 @@ async def test_one_event_from_twenty_writers_at_once_is_kept_once(database):
 async def test_reading_pages_through_the_log_in_one_order(database):
     for number in range(7):
         async with database.transaction() as connection:
-            await event_log.append(connection, f"doc/{number}", 0, [note(f"n{number}", kind="test.odd" if number % 2 else "test.even")])
+            await event_log.append(
+                connection, f"doc/{number}", 0, [note(f"n{number}", kind="test.odd" if number % 2 else "test.even")]
+            )
     everything = await read_until(database, 7, limit=3)
     assert [row.envelope.id for row in everything] == [f"n{number}" for number in range(7)]
     assert [row.position for row in everything] == sorted({row.position for row in everything})
@@ -163,7 +166,9 @@ async def test_a_reader_that_follows_racing_writers_sees_everything_once(databas
     async def follow() -> list[str]:
         return [row.envelope.id for row in await read_until(database, writers * each, limit=5)]
 
-    seen, *_ = await asyncio.gather(follow(), *(write(name) for name in range(writers)))
+    following = asyncio.create_task(follow())
+    await asyncio.gather(*(write(name) for name in range(writers)))
+    seen = await following
     assert sorted(seen) == sorted(f"{name}-{number}" for name in range(writers) for number in range(each))
     for name in range(writers):
         assert [one for one in seen if one.startswith(f"{name}-")] == [f"{name}-{number}" for number in range(each)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from support.engines import DATABASES, database_for
+
 from backbone.checkpoints import read_checkpoint, write_checkpoint
 from backbone.event_log import START, Position
 from backbone.inbox import first_time
-from support.engines import DATABASES, database_for
 
 
 @pytest.fixture(params=DATABASES)

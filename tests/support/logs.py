@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import msgspec
+
 from backbone import event_log
 from backbone.database import Database
 from backbone.event_log import START, Position, Recorded

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from backbone.broker import PREFETCH, DeadLetter, Delivery, Handler, Outgoing
+from backbone.clock import Clock, SystemClock
 from backbone.crash_points import crash_point
-from backbone.errors import BrokerUnavailableError, UnroutableError
-from backbone.retries import Bury, DeadLetterLimit, after_failure
+from backbone.errors import BrokerUnavailableError, Permanent, UnroutableError
+from backbone.locks import FileLock
+from backbone.retries import Bury, DeadLetterLimit, after_failure, hand_over, is_set_within
 from backbone.telemetry import log
 from contracts.topology import Queue, Topology
 
-IDLE_SECONDS = 1.0
+IDLE_SECONDS = 0.25
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
   number INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, message_id TEXT NOT NULL, routing_key TEXT NOT NULL,
@@ -50,17 +50,22 @@ def topic_pattern(pattern: str) -> re.Pattern[str]:
 class EmbeddedBroker:
     """The Broker port on one SQLite file; publishers and consumers live in the process that opened it."""
 
-    def __init__(self, path: Path, *, dead_letter_limit: int = 20) -> None:
+    def __init__(self, path: Path, *, dead_letter_limit: int = 20, clock: Clock | None = None) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
+        self._clock = clock or SystemClock()
         self._dead_letter_limit = dead_letter_limit
         # One thread owns the connection: SQLite has one writer, and a queue of calls is the fairest lock.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="broker")
         self._connection: sqlite3.Connection | None = None
         self._bindings: list[tuple[str, re.Pattern[str], str]] = []
         self._arrivals: dict[str, asyncio.Event] = {}
-        self._active: dict[str, asyncio.Lock] = {}
+        self.in_hand: set[int] = set()
         self._consumers: list[_EmbeddedConsumer] = []
+
+    def seconds(self) -> float:
+        """Return the seconds since 1970, which messages are due by."""
+        return self._clock.now().timestamp()
 
     async def declare(self, topology: Topology) -> None:
         """Remember the bindings; the file keeps only messages."""
@@ -140,28 +145,31 @@ class EmbeddedBroker:
         """Return the event that is set when a message for the queue comes in."""
         return self._arrivals.setdefault(queue, asyncio.Event())
 
-    def turn(self, queue: Queue) -> asyncio.Lock:
-        """Return the lock that makes one consumer of a single-active queue the active one."""
-        return self._active.setdefault(queue.name, asyncio.Lock()) if queue.single_active else asyncio.Lock()
+    def take_turn(self, queue: Queue) -> FileLock | None:
+        """Make the caller the one active consumer of a queue, also among several processes on one directory; None: stand by."""
+        return FileLock.take(self._path.with_name(f"{self._path.stem}.{queue.name}.lock"))
 
     def forget(self, consumer: _EmbeddedConsumer) -> None:
         """Drop a consumer that has ended."""
         if consumer in self._consumers:
             self._consumers.remove(consumer)
 
-    async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do some work on the file, committed at its end. Raises BrokerUnavailableError when the file cannot be used."""
+    async def run(self, work: Callable[[sqlite3.Connection], Result], *, durable: bool = True) -> Result:
+        """Do some work on the file, committed at its end. Raises BrokerUnavailableError when the file cannot be used.
+
+        What is not `durable` survives kill -9 but not a power cut: fit for what a repeated delivery mends.
+        """
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, durable)
         except sqlite3.Error as error:
             raise BrokerUnavailableError(f"The file {self._path} of the embedded broker cannot be used: {error}.") from error
 
-    def _transact(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+    def _transact(self, work: Callable[[sqlite3.Connection], Result], durable: bool) -> Result:  # noqa: FBT001 - passed by position
         if self._connection is None:
             self._connection = sqlite3.connect(self._path, timeout=30)
             self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(_SCHEMA)
+        self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         with self._connection:  # commits, or rolls back when the work raises
             return work(self._connection)
 
@@ -187,85 +195,111 @@ class _EmbeddedConsumer:
         self._broker.forget(self)
 
     async def _run(self) -> None:
-        async with self._broker.turn(self._queue):
+        turn: FileLock | None = None
+        try:
             while not self._stopping.is_set():
+                if turn is None and self._queue.single_active:
+                    turn = self._broker.take_turn(self._queue)
+                    if turn is None:
+                        await is_set_within(self._stopping, IDLE_SECONDS)
+                        continue
                 try:
                     await self._round()
                 except BrokerUnavailableError as error:
                     log.warning("consumer waits", queue=self._queue.name, reason=str(error))
-                    await asyncio.sleep(IDLE_SECONDS)
+                    await is_set_within(self._stopping, IDLE_SECONDS)
+        finally:
+            if turn is not None:
+                await turn.release()
 
     async def _round(self) -> None:
+        if self._limit.reached:
+            self.complaint = self._limit.complaint(self._queue.name)
+            await self._stopping.wait()
+            return
         arrival = self._broker.arrival(self._queue.name)
         arrival.clear()
-        batch = [] if self._limit.reached else await self._broker.run(self._take)
+        batch = await self._broker.run(self._take, durable=False)
         if not batch:
-            if self._limit.reached:
-                self.complaint = self._limit.complaint(self._queue.name)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(arrival.wait(), IDLE_SECONDS)
+            await is_set_within(arrival, IDLE_SECONDS)
             return
         done: list[int] = []
+        begun = 0
         try:
             for row in batch:
                 if self._stopping.is_set() or self._limit.reached:
                     break
+                begun += 1
                 await self._handle(row, done)
         finally:
-            if done:
-                await self._broker.run(lambda connection: self._remove(connection, done))
+            self._broker.in_hand.difference_update(row[0] for row in batch)
+            rest = [row[0] for row in batch[begun:]]
+            await self._broker.run(lambda connection: self._finish(connection, done, rest), durable=False)
 
     def _take(self, connection: sqlite3.Connection) -> list[Waiting]:
+        """Take the next messages in hand and count the delivery."""
         statement = (
             "SELECT number, message_id, routing_key, body, attempt, deliveries FROM messages "
             "WHERE queue = ? AND due_at <= ? ORDER BY number LIMIT ?"
         )
-        return connection.execute(statement, (self._queue.name, time.time(), self._prefetch)).fetchall()
+        # The one active consumer of a queue has nothing in hand when it takes more; several share what they took.
+        in_hand: set[int] = set() if self._queue.single_active else self._broker.in_hand
+        values = (self._queue.name, self._broker.seconds(), self._prefetch + len(in_hand))
+        batch = [row for row in connection.execute(statement, values).fetchall() if row[0] not in in_hand][: self._prefetch]
+        if batch and batch[0][5] > 0:
+            # It was delivered before and the process died: alone, so that those behind it do not share its fate.
+            batch = batch[:1]
+        in_hand.update(row[0] for row in batch)
+        numbers = [(row[0],) for row in batch]
+        connection.executemany("UPDATE messages SET deliveries = deliveries + 1 WHERE number = ?", numbers)
+        return batch
 
     @staticmethod
-    def _remove(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
-        connection.executemany("DELETE FROM messages WHERE number = ?", [(number,) for number in numbers])
+    def _finish(connection: sqlite3.Connection, done: Sequence[int], rest: Sequence[int]) -> None:
+        """Remove what was handled, and uncount the delivery of what was not begun."""
+        connection.executemany("DELETE FROM messages WHERE number = ?", [(number,) for number in done])
+        connection.executemany("UPDATE messages SET deliveries = deliveries - 1 WHERE number = ?", [(number,) for number in rest])
 
     async def _handle(self, row: Waiting, done: list[int]) -> None:
         number, message_id, routing_key, body, attempt, deliveries = row
+        if deliveries >= self._queue.delivery_limit:
+            sentence = f"The process died {deliveries} times while it handled this message; mend the cause, then retry it."
+            await self._after_failure(Permanent("delivery_limit", sentence), row)
+            return
+        delivery = Delivery(body, message_id, routing_key, attempt, redelivered=deliveries > 0 or attempt > 1)
         try:
-            await self._handler(Delivery(body, message_id, routing_key, attempt, redelivered=deliveries > 0))
+            handled = await hand_over(self._handler, delivery, self._stopping, self._complain)
         except Exception as error:  # noqa: BLE001 - every failure ends in exactly one of retry and dead letter
             await self._after_failure(error, row)
+            return
+        if not handled:
+            await self._broker.run(lambda connection: self._finish(connection, (), (number,)), durable=False)
             return
         self._limit.handled()
         done.append(number)
         crash_point("broker.handled")
 
+    def _complain(self, sentence: str | None) -> None:
+        self.complaint = None if sentence is None else f"queue {self._queue.name} waits: {sentence}"
+
     async def _after_failure(self, error: Exception, row: Waiting) -> None:
-        number, message_id, routing_key, body, attempt, _ = row
+        number, message_id, _, _, attempt, _ = row
         outcome = after_failure(error, attempt, self._queue)
+        about = {"queue": self._queue.name, "message_id": message_id}
         if isinstance(outcome, Bury):
             self._limit.buried()
-            log.error("message buried", queue=self._queue.name, message_id=message_id, code=outcome.code, reason=outcome.sentence)
-            dead = (self._queue.name, message_id, routing_key, body, outcome.code, outcome.sentence, attempt, time.time())
-
-            def bury(connection: sqlite3.Connection) -> None:
-                connection.execute("DELETE FROM messages WHERE number = ?", (number,))
-                connection.execute(
-                    "INSERT INTO dead_letters (queue, message_id, routing_key, body, code, sentence, attempt, died_at) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    dead,
-                )
-
-            await self._broker.run(bury)
+            log.error("message buried", code=outcome.code, reason=outcome.sentence, **about)
+            await self._broker.run(lambda connection: self._bury(connection, number, outcome))
             return
-        log.warning(
-            "message comes back later",
-            queue=self._queue.name,
-            message_id=message_id,
-            delay_seconds=outcome.delay_seconds,
-            reason=str(error),
+        log.warning("message comes back later", delay_seconds=outcome.delay_seconds, reason=str(error), **about)
+        due_at = self._broker.seconds() + outcome.delay_seconds
+        statement = "UPDATE messages SET attempt = attempt + 1, deliveries = 0, due_at = ? WHERE number = ?"
+        await self._broker.run(lambda connection: connection.execute(statement, (due_at, number)))
+
+    def _bury(self, connection: sqlite3.Connection, number: int, reason: Bury) -> None:
+        connection.execute(
+            "INSERT INTO dead_letters (queue, message_id, routing_key, body, code, sentence, attempt, died_at) "
+            "SELECT queue, message_id, routing_key, body, ?, ?, attempt, ? FROM messages WHERE number = ?",
+            (reason.code, reason.sentence, self._broker.seconds(), number),
         )
-        due_at = time.time() + outcome.delay_seconds
-        await self._broker.run(
-            lambda connection: connection.execute(
-                "UPDATE messages SET attempt = attempt + 1, deliveries = deliveries + 1, due_at = ? WHERE number = ?",
-                (due_at, number),
-            )
-        )
+        connection.execute("DELETE FROM messages WHERE number = ?", (number,))
