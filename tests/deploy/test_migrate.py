@@ -20,7 +20,7 @@ def test_it_makes_the_database_of_every_service_and_may_be_repeated(tmp_path):
     for _ in range(2):
         done = migrate(tmp_path)
         assert done.returncode == 0, done.stderr
-        assert all(f'"service": "{name}"' in done.stdout for name in SERVICES)
+        assert all(f'"service": "{name}"' in done.stderr for name in SERVICES)
 
 
 def test_a_database_that_is_away_is_told_in_one_sentence(tmp_path):
