@@ -96,7 +96,7 @@ def credit_portions(
             first = left[0].first
     releasable = min(abs(sum(portion.amount_minor for portion in left)), abs(credit_minor))
     deferred = releasable if credit_minor >= 0 else -releasable
-    portions = [Portion(credit_minor - deferred)] if credit_minor != deferred else []
+    portions = [Portion(credit_minor - deferred)] if credit_minor != deferred or not deferred else []
     if deferred:
         portions.append(Portion(deferred, first, last))
     return portions
