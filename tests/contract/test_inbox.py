@@ -28,10 +28,13 @@ async def test_a_message_is_new_once_for_each_consumer(database):
 
 
 async def test_a_message_whose_effect_was_rolled_back_is_new_again(database):
-    with pytest.raises(ZeroDivisionError):
+    async def fail():
         async with database.transaction() as connection:
             assert await first_time(connection, "mapper", "m1")
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     async with database.transaction() as connection:
         assert await first_time(connection, "mapper", "m1")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.broker import PREFETCH, Broker, Consumer, Delivery
+from backbone.clock import SystemClock
 from backbone.crash_points import crash_point
-from backbone.database import Database
-from backbone.errors import Permanent, Transient
+from backbone.database import Database, is_away
+from backbone.errors import Backpressure, Permanent
 from backbone.inbox import first_time
 from backbone.relay import Relay
 from backbone.telemetry import Telemetry
@@ -54,11 +54,13 @@ async def consume_envelopes(
     """Start handling a queue's messages, each once.
 
     `handle` runs in the transaction that also notes the message in the inbox; the relay is woken after the commit, and the
-    message acknowledged after that. A database that is away is Transient.
+    message acknowledged after that. While the database is away the line waits, and keeps its order.
     """
     metrics = telemetry or Telemetry()
+    clock = SystemClock()
 
     async def deliver(delivery: Delivery) -> None:
+        started = clock.monotonic()
         envelope, message = open_envelope(delivery.body)
         with metrics.span(f"{consumer_name} {envelope.type}", envelope):
             try:
@@ -67,14 +69,14 @@ async def consume_envelopes(
                     if is_new:
                         await handle(connection, envelope, message)
                     crash_point(f"{consumer_name}.before_commit")
-            except (OperationalError, InterfaceError, ConnectionError, TimeoutError) as error:
-                raise Transient(code="database_unavailable", sentence=f"The database does not answer ({error}).") from error
-            except DBAPIError as error:
-                if error.connection_invalidated:
-                    raise Transient(code="database_unavailable", sentence="The database connection was lost.") from error
+            except Exception as error:
+                if is_away(error):
+                    sentence = f"The database does not answer ({type(error).__name__}); the message is handled when it does."
+                    raise Backpressure(code="database_unavailable", sentence=sentence) from error
                 raise
         crash_point(f"{consumer_name}.committed")
         metrics.count("messages_handled", consumer=consumer_name, outcome="handled" if is_new else "duplicate")
+        metrics.observe("handling_seconds", clock.monotonic() - started, consumer=consumer_name)
         if relay is not None:
             relay.wake()
 

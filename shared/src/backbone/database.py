@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from backbone.errors import ConfigurationError
@@ -20,6 +23,25 @@ from backbone.settings import Settings
 
 Dialect = Literal["postgresql", "sqlite"]
 BUSY_TIMEOUT_MS = 30_000
+
+
+# SQLSTATE classes and codes with which PostgreSQL says "not now": connection, login, database, resources, deadlock, lock or
+# query timed out, shutting down or starting up, a transaction that idled too long.
+_NOT_NOW = ("08", "28", "3D", "53", "40", "55P03", "57014", "57P", "25P03")
+_SQLITE_NOT_NOW = ("locked", "busy", "disk", "full", "unable to open", "readonly")
+
+
+def is_away(error: BaseException) -> bool:
+    """Say whether an error means that the database does not answer now, rather than that it refuses what was asked."""
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        if isinstance(error, OperationalError) and any(word in str(error.orig) for word in _SQLITE_NOT_NOW):
+            return True
+        return str(getattr(error.orig, "sqlstate", None) or "").startswith(_NOT_NOW)
+    if isinstance(error, asyncpg.PostgresError):  # connecting raises these bare
+        return str(error.sqlstate or "").startswith(_NOT_NOW)
+    return isinstance(error, (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError))
 
 
 def schema_of(service: str) -> str:

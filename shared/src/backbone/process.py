@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
 import uvicorn
 import uvloop
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
 from backbone.application import Application, Build, Context, Readiness, Worker
 from backbone.broker import Broker
@@ -22,9 +23,10 @@ from backbone.broker_embedded import EmbeddedBroker
 from backbone.broker_rabbitmq import RabbitBroker
 from backbone.clock import SystemClock
 from backbone.configuration import load_configuration
-from backbone.database import Database
+from backbone.database import Database, is_away
 from backbone.errors import ConfigurationError, KruispostError
 from backbone.migrations import migrate
+from backbone.retries import is_set_within
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry, configure_logging, log
 from contracts.topology import topology
@@ -33,6 +35,7 @@ __all__ = ["Application", "Build", "Context", "Readiness", "Worker", "main", "ru
 
 ENTRY_POINTS = "kruispost.services"
 EXIT_FAILED, EXIT_UNUSABLE = 1, 2
+DECLARE_SECONDS = 3.0
 MIGRATION_TRIES, MIGRATION_PAUSE_SECONDS = 30, 1.0
 
 
@@ -82,32 +85,61 @@ async def _serve(builds: dict[str, Build], settings: Settings) -> int:
         stack.callback(telemetry.close)
         broker = _open_broker(settings, name)
         stack.push_async_callback(broker.close)
-        await broker.declare(topology(configuration.divisions))
+        # Not awaited: webhooks are taken, and work in the log goes on, while the broker is away.
+        declaring = asyncio.create_task(broker.declare(topology(configuration.divisions)), name="declare the topology")
+        stack.push_async_callback(_end, declaring)
+        await asyncio.wait((declaring,), timeout=DECLARE_SECONDS)
         applications = []
         for service, build in builds.items():
             database = Database.open(settings, service)
             stack.push_async_callback(database.close)
-            if settings.migrate_on_start:
-                await _migrate(database, service)
+            if settings.migrate_on_start and not await _migrate(database, service, stop):
+                return 0
             applications.append(await build(Context(settings, configuration, clock, database, broker, telemetry)))
         port = settings.port_of("ingest" if len(builds) > 1 else name)
-        server = _server(_site(applications, broker, telemetry, stop), settings.host, port)
+        listening = _listen(settings.host, port)
+        stack.callback(listening.close)
+        server = _server(_site(applications, broker, telemetry, stop))
         log.info("started", services=list(builds), host=settings.host, port=port)
-        return await _work(applications, server, stop, settings.drain_seconds)
+        return await _work(applications, server, listening, declaring, stop, settings.drain_seconds)
 
 
-async def _migrate(database: Database, service: str) -> None:
-    """Bring the database up to date, waiting for one that is still starting."""
-    for attempt in range(1, MIGRATION_TRIES + 1):
+async def _migrate(database: Database, service: str, stop: asyncio.Event) -> bool:
+    """Bring the database up to date, waiting for one that is still starting; False when told to stop meanwhile.
+
+    Raises ConfigurationError when the database does not answer for too long.
+    """
+    for _ in range(MIGRATION_TRIES):
         try:
             await migrate(database, service)
-        except (SQLAlchemyError, OSError) as error:
-            if attempt == MIGRATION_TRIES:
+        except Exception as error:
+            if not is_away(error):
                 raise
-            log.warning("waiting for the database", service=service, reason=str(error))
-            await asyncio.sleep(MIGRATION_PAUSE_SECONDS)
+            reason = str(error)
+            log.warning("waiting for the database", service=service, reason=reason)
+            if await is_set_within(stop, MIGRATION_PAUSE_SECONDS):
+                return False
         else:
-            return
+            return True
+    raise ConfigurationError(f"The database does not answer ({reason}); start it, or correct KRUISPOST_DATABASE_URL.")
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the address before anything works, so that a taken port is one sentence and no half-started service."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot listen on {host}:{port} ({error}); stop what does, or set KRUISPOST_PORT.") from error
+    listening.setblocking(False)
+    return listening
 
 
 def _site(applications: Sequence[Application], broker: Broker, telemetry: Telemetry, stop: asyncio.Event) -> FastAPI:
@@ -137,37 +169,46 @@ def _site(applications: Sequence[Application], broker: Broker, telemetry: Teleme
     return site
 
 
-def _server(site: FastAPI, host: str, port: int) -> uvicorn.Server:
+def _server(site: FastAPI) -> uvicorn.Server:
     config = uvicorn.Config(
         site,
-        host=host,
-        port=port,
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=5,
     )
-    server = uvicorn.Server(config)
-    # Signals are ours: the workers drain first, and the probes answer meanwhile.
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # see above
-    return server
+    return uvicorn.Server(config)
 
 
 async def _until(worker: Worker, stop: asyncio.Event) -> None:
     await worker(stop)
 
 
-async def _work(applications: Sequence[Application], server: uvicorn.Server, stop: asyncio.Event, drain_seconds: float) -> int:
-    """Run workers and server until told to stop or one of them ends; then give the others time to finish."""
+async def _work(
+    applications: Sequence[Application],
+    server: uvicorn.Server,
+    listening: socket.socket,
+    declaring: asyncio.Task[None],
+    stop: asyncio.Event,
+    drain_seconds: float,
+) -> int:
+    """Run workers and server until told to stop or one of them fails; then give the others time to finish.
+
+    The server ends last: the probes answer while the workers drain, and a webhook that still comes in is stored.
+    """
     workers: list[asyncio.Task[None]] = [
         asyncio.create_task(_until(worker, stop), name=f"{application.name}: {getattr(worker, '__qualname__', 'worker')}")
         for application in applications
         for worker in application.workers
     ]
-    serving = asyncio.create_task(server._serve(), name="http")  # noqa: SLF001 - serve() would catch the signals that are ours
+    serving = asyncio.create_task(server._serve([listening]), name="http")  # noqa: SLF001 - serve() would take signals, ours
     stopping = asyncio.create_task(stop.wait(), name="stop")
-    await asyncio.wait((*workers, serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    running = {*workers, serving, stopping, declaring}
+    failed: list[asyncio.Task[Any]] = []
+    while not (failed or stop.is_set() or serving.done()):  # a worker may end by itself when its work is done
+        ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        failed = [task for task in ended if not task.cancelled() and task.exception() is not None]
     asked = stop.is_set()
     stop.set()
     _, late = await asyncio.wait(workers, timeout=drain_seconds) if workers else (set(), set())
@@ -175,13 +216,21 @@ async def _work(applications: Sequence[Application], server: uvicorn.Server, sto
         log.warning("did not finish in time", worker=task.get_name(), drain_seconds=drain_seconds)
         task.cancel()
     server.should_exit = True
-    results = await asyncio.gather(*workers, serving, return_exceptions=True)
     stopping.cancel()
-    failed = False
-    for task, result in zip((*workers, serving), results, strict=True):
-        if isinstance(result, Exception):
-            failed = True
-            code = result.code if isinstance(result, KruispostError) else type(result).__name__
-            log.error("worker failed", worker=task.get_name(), code=code, exc_info=result)
+    await asyncio.gather(*workers, serving, stopping, return_exceptions=True)
+    return _exit_code((*workers, serving, declaring), asked=asked)
+
+
+def _exit_code(tasks: Sequence[asyncio.Task[Any]], *, asked: bool) -> int:
+    """Log what failed; raises ConfigurationError when that was the reason."""
+    code = 0 if asked else EXIT_FAILED
+    for task in tasks:
+        error = task.exception() if task.done() and not task.cancelled() else None
+        if isinstance(error, ConfigurationError):
+            raise error
+        if error is not None:
+            code = EXIT_FAILED
+            reason = error.code if isinstance(error, KruispostError) else type(error).__name__
+            log.error("worker failed", worker=task.get_name(), code=reason, exc_info=error)
     log.info("stopped", asked=asked)
-    return EXIT_FAILED if failed or not asked else 0
+    return code

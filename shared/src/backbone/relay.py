@@ -6,16 +6,15 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from backbone import checkpoints, event_log
 from backbone.broker import Broker, Outgoing
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
-from backbone.database import Database
-from backbone.errors import BrokerUnavailableError, UnroutableError
+from backbone.database import Database, is_away
+from backbone.errors import BrokerUnavailableError, KruispostError, UnroutableError
 from backbone.event_log import Recorded
 from backbone.locks import FileLock, SessionLock
+from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
 from contracts import envelope as wire
 from contracts.envelope import Envelope
@@ -26,6 +25,9 @@ CHECKPOINT = "relay"
 BATCH = 500
 POLL_SECONDS = 0.25
 LOCK_RETRY_SECONDS = 1.0
+# What was just committed becomes readable when the transactions before it have ended, which takes them some milliseconds: after
+# a wake-up that finds nothing, the relay looks again soon rather than at the next poll.
+LOOK_AGAIN_SECONDS = (0.005, 0.01, 0.02, 0.04)
 LONGEST_PAUSE_SECONDS = 30.0
 Route = tuple[str, str]
 
@@ -73,28 +75,60 @@ class Relay:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until `stop` is set; waits out a broker or database that is away."""
-        pause_seconds = POLL_SECONDS
+        failures = 0
         lock: SessionLock | FileLock | None = None
         try:
             while not stop.is_set():
                 try:
-                    if lock is None or not await lock.still_held():
-                        lock = await self._database.try_lock(CHECKPOINT)
+                    lock = await self._held(lock)
                     if lock is None:
-                        await self._pause(stop, LOCK_RETRY_SECONDS)
+                        await is_set_within(stop, LOCK_RETRY_SECONDS)
                         continue
-                    while await self.publish_batch() == BATCH and not stop.is_set():
-                        pass
-                    pause_seconds, self._complaint = POLL_SECONDS, None
-                except (BrokerUnavailableError, UnroutableError, SQLAlchemyError, OSError) as error:
-                    self._telemetry.count("relay_failures", service=self._database.service)
-                    self._complaint = f"messages of {self._database.service} cannot be published: {error}"
-                    log.warning("relay waits", service=self._database.service, reason=str(error), pause_seconds=pause_seconds)
-                    pause_seconds = min(pause_seconds * 2, LONGEST_PAUSE_SECONDS)
-                await self._pause(stop, pause_seconds)
+                    await self._publish_all(stop)
+                except Exception as error:
+                    if not isinstance(error, (BrokerUnavailableError, UnroutableError)) and not is_away(error):
+                        raise
+                    await self._wait_out(error, failures, stop)
+                    failures += 1
+                else:
+                    failures, self._complaint = 0, None
+                    await self._pause(stop, POLL_SECONDS)
         finally:
             if lock is not None:
                 await lock.release()
+
+    async def _held(self, lock: SessionLock | FileLock | None) -> SessionLock | FileLock | None:
+        """Return the lock while this process has it, else try to take it anew."""
+        if lock is not None:
+            if await lock.still_held():
+                return lock
+            await lock.release()
+        return await self._database.try_lock(CHECKPOINT)
+
+    async def _publish_all(self, stop: asyncio.Event) -> None:
+        woken = self._woken.is_set()
+        published = 0
+        while not stop.is_set():
+            count = await self.publish_batch()
+            published += count
+            if count < BATCH:
+                break
+        if not woken or published:
+            return
+        for seconds in LOOK_AGAIN_SECONDS:
+            await is_set_within(self._woken, seconds)
+            if stop.is_set() or await self.publish_batch():
+                return
+
+    async def _wait_out(self, error: Exception, failures: int, stop: asyncio.Event) -> None:
+        """Wait before the next try, longer each time; new messages do not shorten it."""
+        seconds = min(POLL_SECONDS * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
+        service = self._database.service
+        self._telemetry.count("relay_failures", service=service)
+        reason = error.sentence if isinstance(error, KruispostError) else f"the database does not answer ({type(error).__name__})"
+        self._complaint = f"messages of {service} wait to be published: {reason}"
+        log.warning("relay waits", service=service, reason=reason, pause_seconds=seconds)
+        await is_set_within(stop, seconds)
 
     async def publish_batch(self) -> int:
         """Publish one batch and return how many messages of the log it went past.
