@@ -25,9 +25,8 @@ def format_minor(amount_minor: int, currency: str) -> str:
     """Write an amount the way a bookkeeper reads it, without its currency: `1,234.56`."""
     if currency in ZERO_DECIMAL_CURRENCIES:
         return f"{amount_minor:,}"
-    sign = "-" if amount_minor < 0 else ""
     whole, hundredths = divmod(abs(amount_minor), 100)
-    return f"{sign}{whole:,}.{hundredths:02d}"
+    return f"{'-' if amount_minor < 0 else ''}{whole:,}.{hundredths:02d}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 
 # Northern Ireland (XI) counts as the Union for goods only; services there are British, so it is not listed.
 UNION = frozenset(
@@ -56,6 +57,7 @@ _NUMBER_SHAPES: dict[str, re.Pattern[str]] = {
 }
 
 
+@lru_cache(maxsize=4096)
 def vat_number_of(raw: str | None, country: str | None) -> str | None:
     """Return a VAT number in the shape its country gives, with its prefix (EL for Greece), or None when it cannot be one.
 

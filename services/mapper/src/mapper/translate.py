@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from bookkeeping.deferral import UnreadableInstantError, local_date, service_days
@@ -17,7 +18,6 @@ from bookkeeping.documents import (
     Payment,
     Product,
     Refund,
-    SalesDocument,
     Settlement,
 )
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
@@ -155,22 +155,20 @@ def _shared(
         lines = _lines(document, zone, credited)
     except UnreadableInstantError:
         return reject("unreadable_document", document=name, field="date")
-    shared: SalesDocument = SalesDocument(
-        number=document.id,
-        customer_id=document.customer_id,
-        document_date=day,
-        currency=document.currency_code,
-        total_minor=document.total,
-        tax_minor=document.tax,
-        lines=lines,
-        round_off_minor=document.round_off_amount,
-        tax_inclusive=document.price_type == "tax_inclusive",
-        base_currency=document.base_currency_code,
-        exchange_rate=document.exchange_rate,
-        tax_origin=document.tax_origin.country if document.tax_origin is not None else None,
-    )
-    names = SalesDocument.__dataclass_fields__
-    return {field: getattr(shared, field) for field in names if field not in ("customer_country", "vat_number")}
+    return {
+        "number": document.id,
+        "customer_id": document.customer_id,
+        "document_date": day,
+        "currency": document.currency_code,
+        "total_minor": document.total,
+        "tax_minor": document.tax,
+        "lines": lines,
+        "round_off_minor": document.round_off_amount,
+        "tax_inclusive": document.price_type == "tax_inclusive",
+        "base_currency": document.base_currency_code,
+        "exchange_rate": document.exchange_rate,
+        "tax_origin": document.tax_origin.country if document.tax_origin is not None else None,
+    }
 
 
 def _lines(document: chargebee.Document, zone: tzinfo, credited: dict[str, CreditedLine]) -> tuple[DocumentLine, ...]:
@@ -208,23 +206,25 @@ def _taxes(item: chargebee.LineItem, rows: list[chargebee.LineItemTax]) -> tuple
     if rows:
         return tuple(
             LineTax(
-                rate=(row.tax_rate or ZERO).normalize(),
+                rate=row.tax_rate or ZERO,
                 amount_minor=row.tax_amount,
                 taxable_minor=row.taxable_amount,
-                country=_country_of_tax(row),
+                country=_country_of_tax(row.tax_juris_code, row.tax_juris_type),
             )
             for row in rows
         )
     if item.tax_amount or (item.is_taxed and item.tax_rate):
-        rate = (item.tax_rate or ZERO).normalize()
-        return (LineTax(rate=rate, amount_minor=item.tax_amount, taxable_minor=item.amount - item.discount_amount),)
+        return (
+            LineTax(rate=item.tax_rate or ZERO, amount_minor=item.tax_amount, taxable_minor=item.amount - item.discount_amount),
+        )
     return ()
 
 
-def _country_of_tax(row: chargebee.LineItemTax) -> str | None:
+@lru_cache(maxsize=1024)
+def _country_of_tax(juris_code: str | None, juris_type: str | None) -> str | None:
     """Return the country whose tax it is: the jurisdiction's code is a country's, or begins with it (US-OH)."""
-    code = (row.tax_juris_code or "").strip().upper()
-    if row.tax_juris_type not in (None, "country") and "-" not in code:
+    code = (juris_code or "").strip().upper()
+    if juris_type not in (None, "country") and "-" not in code:
         return None
     country = code[:2]
     return COUNTRY_NAMES.get(country, country) if len(country) == 2 and country.isalpha() else None  # noqa: PLR2004 - ISO alpha-2
