@@ -67,7 +67,7 @@ def read_event(body: bytes) -> ReceivedEvent:
     except msgspec.DecodeError as error:
         mended = _without_lone_surrogates(body)
         if mended == body:
-            raise UnusableEventError("not_json", f"The body is not JSON: {error}.") from None
+            raise _not_json(error) from None
         return read_event(mended)
     except RecursionError:
         raise _too_deep() from None
@@ -104,8 +104,12 @@ def _diagnosis(body: bytes) -> UnusableEventError:
     """Say what is wrong with JSON that is not an event; off the fast path, because it reads the body again."""
     try:
         parts = _parts.decode(body)
-    except msgspec.ValidationError:
+    except msgspec.DecodeError as error:
+        if not isinstance(error, msgspec.ValidationError):
+            return _not_json(error)  # the fast path had stopped before the place where it breaks
         return UnusableEventError("not_an_object", "The body is JSON but not an object; an event of Chargebee is one.")
+    except RecursionError:
+        return _too_deep()
     for member, value in (("id", parts.id), ("event_type", parts.event_type)):
         problem = _string_problem(member, value)
         if problem is not None:
@@ -123,6 +127,10 @@ def _string_problem(member: str, value: msgspec.Raw) -> UnusableEventError | Non
     except msgspec.MsgspecError:
         return UnusableEventError(f"event_{_short(member)}_unusable", f"The event's {member} is not a string.")
     return None
+
+
+def _not_json(error: msgspec.DecodeError) -> UnusableEventError:
+    return UnusableEventError("not_json", f"The body is not JSON: {error}.")
 
 
 def _too_deep() -> UnusableEventError:

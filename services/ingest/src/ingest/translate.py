@@ -105,7 +105,7 @@ _heads = msgspec.json.Decoder(_Head)
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
 _integers = msgspec.json.Decoder(int)
 _encoder = msgspec.json.Encoder()
-_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_PATH = re.compile(r" - at `\$(?:\.resource(?=[.\[`]))?(?P<path>[^`]*)`$")
 
 
 def observe(received: Envelope) -> Iterator[Observation | Unreadable]:
@@ -234,4 +234,4 @@ def _where(path: str, error: Exception) -> tuple[str, str]:
     found = _PATH.search(text)
     if found is None:
         return path, text
-    return path + found["path"].removeprefix(".resource"), text[: found.start()]
+    return path + found["path"], text[: found.start()]
