@@ -149,6 +149,29 @@ async def test_a_long_number_keeps_within_exacts_limit_and_stays_unique(stage):
     assert len(set(refs)) == 2
 
 
+@pytest.mark.parametrize(
+    ("details", "day"),
+    [
+        ({"timezone": "Europe/Amsterdam"}, date(2026, 11, 1)),
+        ({"timezone": "America/New_York"}, date(2026, 10, 31)),
+        ({"timezone": "No/Where"}, date(2026, 11, 1)),
+        ({"timezone": "../../etc/passwd"}, date(2026, 11, 1)),
+        (None, date(2026, 11, 1)),
+    ],
+)
+async def test_a_document_near_midnight_gets_the_day_of_its_site(stage, details, day):
+    half_past_midnight = 1_793_489_400  # 1 November 2026 in Amsterdam, October in UTC and in New York
+    more = {"site_details_at_creation": details} if details else {}
+    await stage.hear(customer(), invoice(date=half_past_midnight, **more))
+    assert [entry.entry_date for entry in await stage.entries()] == [day]
+
+
+async def test_documents_of_a_site_that_is_not_configured_are_held(stage):
+    stranger = invoice(site_details_at_creation={"timezone": "No/Where"})
+    await stage.hear(customer(), msgspec.structs.replace(stranger, site="someone-else"))
+    assert await stage.reasons() == ["unknown_site"]
+
+
 ODD_WORDS = [
     "",
     "EUR",

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import cast, get_args
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from backbone.configuration import Configuration
 from bookkeeping.deferral import UnreadableInstantError, local_date
@@ -70,7 +71,7 @@ class Subjects:
             return None
         customer = await store.resource(key.site, "customer", resource.customer_id, chargebee.Customer)
         site = self._configuration.sites.get(key.site)
-        zone = ZoneInfo(self._zone_of(key, resource))
+        zone = _zone(_own_zone(resource), site.time_zone if site is not None else "UTC")
         division = None
         translated: Document | Rejection | SetAside
         if site is None:
@@ -99,14 +100,6 @@ class Subjects:
             fingerprint=_fingerprint(resource),
         )
 
-    def _zone_of(self, key: Key, resource: Resource) -> str:
-        """Return the zone that cuts the document's days: the configured one, which the controller checked."""
-        site = self._configuration.sites.get(key.site)
-        if site is not None:
-            return site.time_zone
-        details = getattr(resource, "site_details_at_creation", None)
-        return (details.timezone if details is not None else None) or "UTC"
-
     async def _translate(
         self, store: Store, key: Key, resource: Resource, customer: chargebee.Customer | None, zone: ZoneInfo
     ) -> Document | Rejection | SetAside:
@@ -116,6 +109,22 @@ class Subjects:
             invoice = await store.resource(key.site, "invoice", resource.reference_invoice_id, chargebee.Invoice)
             return credit_note_of(resource, invoice, customer, zone)
         return money_of(resource, zone)
+
+
+def _own_zone(resource: Resource) -> str | None:
+    """Return the zone of the site as it stood when the document was made, which Chargebee puts on invoices and credit notes."""
+    if isinstance(resource, chargebee.Transaction) or resource.site_details_at_creation is None:
+        return None
+    return resource.site_details_at_creation.timezone
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str | None, otherwise: str) -> ZoneInfo:
+    """Return a document's own time zone, or the configured one where it has none that is known here."""
+    try:
+        return ZoneInfo(name or otherwise)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo(otherwise)
 
 
 def product_ids(document: Document) -> set[str]:
