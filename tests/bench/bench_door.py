@@ -1,0 +1,105 @@
+"""Webhooks a second, authenticated, stored, committed and answered, beside the same route with a store that forgets."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.door_server import PASSWORD, SITE, USERNAME
+from support.engines import postgresql_database
+
+ROUNDS = 5
+SECONDS = 2.0
+WARM_UP_SECONDS = 0.5
+CONNECTIONS = (16, 64)
+KINDS = ("forgetting", "storing", "translating")
+AUTHORIZATION = "Basic " + base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
+
+Run = dict[str, float]
+
+
+@contextmanager
+def door(kind: str, database_url: str, directory: Path) -> Iterator[int]:
+    """Run a door in a process of its own and give its port."""
+    command = [sys.executable, "-m", "bench.door_server", kind, database_url, str(directory)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KRUISPOST_")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def load(port: int, connections: int, seconds: float, run: int) -> Run:
+    """Load a door from another process."""
+    arguments = [str(port), SITE, AUTHORIZATION, str(connections), str(seconds), str(run)]
+    command = [sys.executable, "-m", "bench.door_load", *arguments]
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=seconds + 60)
+    result: Run = json.loads(answer.stdout)
+    return result
+
+
+def measure() -> dict[str, dict[str, Any]]:
+    """Measure the doors in turns; figures are medians of the rounds, ratios of the same round.
+
+    `door` is the door with its store; `door_translating` has the translator at work in the same process, as in the product.
+    """
+    runs: dict[tuple[str, int], list[Run]] = {(kind, connections): [] for kind in KINDS for connections in CONNECTIONS}
+    with ExitStack() as stack:
+        ports = {}
+        for kind in KINDS:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            ports[kind] = stack.enter_context(door(kind, stack.enter_context(_database()), directory))
+        number = 0
+        for kind in KINDS:
+            load(ports[kind], CONNECTIONS[0], WARM_UP_SECONDS, number := number + 1)
+        for _ in range(ROUNDS):
+            for connections in CONNECTIONS:
+                for kind in KINDS:
+                    runs[kind, connections].append(load(ports[kind], connections, SECONDS, number := number + 1))
+    figures: dict[str, dict[str, Any]] = {}
+    for connections in CONNECTIONS:
+        ceilings = runs["forgetting", connections]
+        for kind, name in (("storing", "door"), ("translating", "door_translating")):
+            measured = runs[kind, connections]
+            figures[f"{name}_{connections}_connections"] = _row(measured, ceilings, "per_second", "per_second", "webhooks/s")
+        storing = runs["storing", connections]
+        figures[f"door_p99_against_p50_{connections}_connections"] = _row(storing, storing, "p99_ms", "p50_ms", "ms")
+    return figures
+
+
+def _row(measured: list[Run], ceilings: list[Run], value: str, ceiling: str, unit: str) -> dict[str, Any]:
+    ratios = [one[value] / other[ceiling] for one, other in zip(measured, ceilings, strict=True)]
+    return {
+        "value": statistics.median(one[value] for one in measured),
+        "unit": unit,
+        "ceiling": statistics.median(one[ceiling] for one in ceilings),
+        "ratio": statistics.median(ratios),
+    }
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    """Give an empty PostgreSQL database, which is what the product runs on where speed matters."""
+    with asyncio.Runner() as runner:
+        manager = postgresql_database()
+        url = runner.run(manager.__aenter__())
+        try:
+            yield url
+        finally:
+            runner.run(manager.__aexit__(None, None, None))
