@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from backbone.broker import Delivery, Outgoing
-from contracts.topology import Binding, Queue, Topology
+from contracts.envelope import Envelope, seal
+from contracts.facts import ConnectionChanged
+from contracts.topology import FACTS_EXCHANGE, Binding, Queue, Topology
 
 EXCHANGE = "test.facts"
 PATIENCE_SECONDS = 20.0
@@ -67,3 +70,17 @@ async def eventually(check: Callable[[], object], *, seconds: float = PATIENCE_S
             if result:
                 return
             await asyncio.sleep(0.05)
+
+
+# A queue for facts as the relay publishes them, and facts to send through it.
+FACTS = Queue(
+    name="facts", bindings=(Binding(exchange=FACTS_EXCHANGE, pattern="#"),), single_active=True, retry_delays_seconds=(1,)
+)
+FACTS_TOPOLOGY = Topology(exchanges=(FACTS_EXCHANGE,), queues=(FACTS,))
+
+
+def fact(name: str) -> Envelope:
+    """Return a fact whose id follows from the name and whose reason is the name."""
+    message = ConnectionChanged(division=1, state="connected", reason=name)
+    now = datetime(2026, 10, 5, 10, tzinfo=UTC)
+    return seal(message, source="test", subject=name, key="acme-test/C1", time=now, distinguisher=name)

@@ -46,6 +46,7 @@ class RabbitBroker:
         self._dead_letter_limit = dead_letter_limit
         self._connection: AbstractConnection | None = None
         self._connecting = asyncio.Lock()
+        self._opening = asyncio.Lock()
         self._publishing: AbstractChannel | None = None
         self._exchanges: dict[str, AbstractExchange] = {}
         self._consumers: list[RabbitConsumer] = []
@@ -72,7 +73,7 @@ class RabbitBroker:
 
     async def _declare(self, topology: Topology) -> None:
         try:
-            channel = await (await self.connection()).channel()
+            channel = await self.open_channel()
             await declare(channel, topology, self._prefix)
             await channel.close()
         except (ChannelPreconditionFailed, ChannelAccessRefused) as error:
@@ -126,11 +127,10 @@ class RabbitBroker:
 
     async def _exchange(self, name: str) -> AbstractExchange:
         if self._publishing is None or self._publishing.is_closed:
-            connection = await self.connection()
-            async with self._connecting:
+            async with self._opening:
                 if self._publishing is None or self._publishing.is_closed:
-                    self._publishing = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                    self._exchanges = {"": self._publishing.default_exchange}
+                    channel = await self.open_channel()
+                    self._publishing, self._exchanges = channel, {"": channel.default_exchange}
         if name not in self._exchanges:
             self._exchanges[name] = await self._publishing.get_exchange(name, ensure=False)
         return self._exchanges[name]
@@ -141,6 +141,12 @@ class RabbitBroker:
             with suppress(*BROKER_ERRORS):
                 await asyncio.wait_for(channel.close(), RECONNECT_SECONDS)
 
+    async def _leave_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.is_closed:
+            with suppress(*BROKER_ERRORS, RuntimeError):
+                await asyncio.wait_for(connection.close(), RECONNECT_SECONDS)
+
     async def consume(self, queue: Queue, handler: Handler, *, prefetch: int = PREFETCH) -> RabbitConsumer:
         """Start a consumer that comes back by itself when the connection is lost."""
         consumer = RabbitConsumer(self, queue, handler, prefetch, self._clock, DeadLetterLimit(self._dead_letter_limit))
@@ -150,7 +156,7 @@ class RabbitBroker:
     async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]:
         """Show the oldest dead letters; they are taken without acknowledgement and go back in their order."""
         found: list[DeadLetter] = []
-        channel = await (await self.connection()).channel()
+        channel = await self.open_channel()
         try:
             source = await channel.get_queue(f"{self._prefix}{queue}.dead", ensure=False)
             while len(found) < limit:
@@ -164,7 +170,7 @@ class RabbitBroker:
 
     async def depth(self, queue_name: str) -> int:
         """Return how many messages wait in a queue."""
-        channel = await (await self.connection()).channel()
+        channel = await self.open_channel()
         try:
             declared = await channel.declare_queue(self._prefix + queue_name, passive=True)
             return int(declared.declaration_result.message_count or 0)
@@ -180,18 +186,26 @@ class RabbitBroker:
         """End the consumers, then the connection."""
         for consumer in list(self._consumers):
             await consumer.close()
-        if self._connection is not None and not self._connection.is_closed:
-            await self._connection.close()
+        await self._leave_connection()
 
     def forget(self, consumer: RabbitConsumer) -> None:
         """Drop a consumer that has ended."""
         if consumer in self._consumers:
             self._consumers.remove(consumer)
 
+    async def open_channel(self) -> AbstractChannel:
+        """Open a channel that confirms and returns; raises BrokerUnavailableError."""
+        connection = await self.connection()
+        try:
+            return await connection.channel(publisher_confirms=True, on_return_raises=True)
+        except (*BROKER_ERRORS, RuntimeError) as error:  # the library says "closed" by a bare RuntimeError
+            raise BrokerUnavailableError(f"The connection to RabbitMQ was lost: {error}.") from error
+
     async def connection(self) -> AbstractConnection:
         """Return the open connection, made anew when it was lost. Raises BrokerUnavailableError."""
         async with self._connecting:
-            if self._connection is None or self._connection.is_closed:
+            if self._connection is None or not _is_open(self._connection):
+                await self._leave_connection()
                 try:
                     properties: Any = {"connection_name": self._name}
                     self._connection = await aio_pika.connect(self._url, timeout=TIMEOUT_SECONDS, client_properties=properties)
@@ -215,3 +229,8 @@ def _dead_letter(queue: str, message: AbstractIncomingMessage) -> DeadLetter:
         attempt=attempt_of(message),
         died_at=message.timestamp.astimezone(UTC) if isinstance(message.timestamp, datetime) else None,
     )
+
+
+def _is_open(connection: AbstractConnection) -> bool:
+    # `is_closed` only tells whether we closed it; `connected` is cleared when it was lost.
+    return not connection.is_closed and connection.connected.is_set()

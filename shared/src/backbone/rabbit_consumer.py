@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import aio_pika
-from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 from aiormq.exceptions import ChannelInvalidStateError
 
@@ -32,8 +32,8 @@ class Publisher(Protocol):
         """What every name of this installation begins with."""
         ...
 
-    async def connection(self) -> AbstractConnection:
-        """Return the open connection, made anew when it was lost."""
+    async def open_channel(self) -> AbstractChannel:
+        """Open a channel on a connection made anew when it was lost."""
         ...
 
     async def publish_group(self, exchange: str, group: Sequence[tuple[str, aio_pika.Message]]) -> None:
@@ -79,14 +79,16 @@ class RabbitConsumer:
                 log.warning("consumer reconnects", queue=self._queue.name, reason="the connection was lost")
             except (BrokerUnavailableError, *BROKER_ERRORS) as error:
                 log.warning("consumer reconnects", queue=self._queue.name, reason=str(error))
+            except Exception:  # noqa: BLE001 - a consumer that ended here would let its queue fill up in silence
+                log.exception("consumer reconnects", queue=self._queue.name)
             await is_set_within(self._stopping, RECONNECT_SECONDS)
 
     async def _session(self) -> None:
         """Consume over one channel until it is closed or we stop."""
-        channel = await (await self._broker.connection()).channel()
+        channel = await self._broker.open_channel()
         arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
         channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
-        # A queue that is deleted or changes its leader ends the subscription, not the channel.
+        # Losing a queue ends the subscription, not the channel.
         (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(lambda *_: arrived.put_nowait(None))
         try:
             await channel.set_qos(prefetch_count=self._prefetch)

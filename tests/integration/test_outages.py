@@ -1,0 +1,197 @@
+"""The network to RabbitMQ or PostgreSQL breaks: nothing is lost, nothing acknowledged that was not committed, order is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from support.engines import AMQP_URL, broker_for, database_for, postgresql_database
+from support.lines import EXCHANGE, FACTS, FACTS_TOPOLOGY, TOPOLOGY, WORK, Notebook, eventually, fact, outgoing
+from support.proxy import Proxy, proxy_to
+
+from backbone import event_log
+from backbone.broker import Broker, Outgoing
+from backbone.broker_rabbitmq import RabbitBroker, remove_prefixed
+from backbone.clock import SystemClock
+from backbone.consumer import consume_envelopes
+from backbone.database import Database
+from backbone.errors import BrokerUnavailableError
+from backbone.migrations import migrate
+from backbone.relay import Relay
+from backbone.settings import Settings
+from contracts import envelope as wire
+from contracts.envelope import Envelope
+from contracts.topology import FACTS_EXCHANGE, Topology
+
+
+class Rabbit:
+    """A broker behind a proxy, with names of its own."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.prefix = f"kp_test_{secrets.token_hex(6)}."
+        self._topology = topology
+
+    async def __aenter__(self):
+        url = make_url(AMQP_URL)
+        self._proxying = proxy_to(url.host or "127.0.0.1", url.port or 5672)
+        self.proxy = await self._proxying.__aenter__()
+        through = url.set(host="127.0.0.1", port=self.proxy.port).render_as_string(hide_password=False)
+        self.broker = RabbitBroker(through, prefix=self.prefix)
+        return self
+
+    async def __aexit__(self, *_):
+        self.proxy.reopen()
+        await self.broker.close()
+        await self._proxying.__aexit__(None, None, None)
+        await remove_prefixed(AMQP_URL, self.prefix, self._topology)
+
+
+@pytest.fixture
+async def rabbit(tmp_path):
+    async with broker_for("rabbitmq", tmp_path, TOPOLOGY):  # skips where there is no server
+        pass
+    async with Rabbit(TOPOLOGY) as rabbit:
+        await rabbit.broker.declare(TOPOLOGY)
+        yield rabbit
+
+
+@pytest.mark.broker
+async def test_a_connection_that_breaks_while_messages_are_handled_loses_none(rabbit):
+    ids = [f"m{number:03}" for number in range(120)]
+    await rabbit.broker.publish(EXCHANGE, outgoing(*ids))
+    handled: list[str] = []
+
+    async def handle(delivery):
+        handled.append(delivery.message_id)
+        if len(handled) in (30, 80):
+            rabbit.proxy.cut()
+        await asyncio.sleep(0.001)
+
+    await rabbit.broker.consume(WORK, handle)
+    await eventually(lambda: set(handled) == set(ids), seconds=40)
+    assert rabbit.proxy.accepted >= 3
+    first_seen = list(dict.fromkeys(handled))
+    assert first_seen == ids, "a redelivery may repeat messages, but not reorder them"
+    await eventually(lambda: _is_empty(rabbit.broker, "work"))
+
+
+async def _is_empty(broker: Broker, queue: str) -> bool:
+    return await broker.depth(queue) == 0
+
+
+@pytest.mark.broker
+async def test_publishing_without_a_network_fails_and_works_again_after_it(rabbit):
+    rabbit.proxy.shut()
+    with pytest.raises(BrokerUnavailableError):
+        await rabbit.broker.publish(EXCHANGE, outgoing("a"))
+    with pytest.raises(BrokerUnavailableError):
+        await rabbit.broker.publish(EXCHANGE, outgoing("a"))
+    assert "RabbitMQ" in rabbit.broker.complaints()[0]
+    rabbit.proxy.reopen()
+    await rabbit.broker.publish(EXCHANGE, outgoing("b"))
+    assert rabbit.broker.complaints() == []
+    notebook = Notebook()
+    await rabbit.broker.consume(WORK, notebook)
+    await eventually(lambda: "b" in notebook.ids)
+
+
+@pytest.mark.broker
+async def test_what_was_confirmed_before_the_connection_broke_is_there(rabbit):
+    confirmed: list[str] = []
+    cutting = asyncio.create_task(_cut_often(rabbit.proxy))
+    for number in range(60):
+        group = [f"m{number}-{one}" for one in range(20)]
+        try:
+            await rabbit.broker.publish(EXCHANGE, outgoing(*group))
+        except BrokerUnavailableError:
+            continue
+        confirmed += group
+        await asyncio.sleep(0.005)
+    cutting.cancel()
+    assert confirmed
+    notebook = Notebook()
+    await rabbit.broker.consume(WORK, notebook)
+    await eventually(lambda: set(confirmed) <= set(notebook.ids))
+
+
+async def _cut_often(proxy: Proxy) -> None:
+    while True:
+        await asyncio.sleep(0.05)
+        proxy.cut()
+
+
+@pytest.mark.broker
+async def test_the_relay_waits_out_a_broker_that_is_away(tmp_path):
+    async with database_for("sqlite", tmp_path, "ingest") as database, Rabbit(FACTS_TOPOLOGY) as rabbit:
+        await rabbit.broker.declare(FACTS_TOPOLOGY)
+        notebook = Notebook()
+        await rabbit.broker.consume(FACTS, notebook)
+        relay = Relay(database, rabbit.broker, SystemClock())
+        stop = asyncio.Event()
+        running = asyncio.create_task(relay.run(stop))
+        rabbit.proxy.shut()
+        facts = [fact(f"f{number}") for number in range(5)]
+        async with database.transaction() as connection:
+            await event_log.append(connection, "x/1", 0, facts)
+        relay.wake()
+        await eventually(lambda: _complains(relay))
+        assert notebook.seen == []
+        rabbit.proxy.reopen()
+        await eventually(lambda: len(set(notebook.ids)) == 5)
+        assert list(dict.fromkeys(notebook.ids)) == [one.id for one in facts]
+        await eventually(lambda: _is_content(relay))
+        stop.set()
+        await asyncio.wait_for(running, 5)
+
+
+async def _complains(relay: Relay) -> bool:
+    return "wait to be published" in (await relay.ready() or "")
+
+
+async def _is_content(relay: Relay) -> bool:
+    return await relay.ready() is None
+
+
+@pytest.mark.postgres
+async def test_a_consumer_waits_out_a_database_that_is_away_and_keeps_the_order(tmp_path):
+    async with postgresql_database() as url:
+        address = make_url(url)
+        async with (
+            proxy_to(address.host or "127.0.0.1", address.port or 5432) as proxy,
+            broker_for("embedded", tmp_path, FACTS_TOPOLOGY) as broker,
+        ):
+            through = address.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+            database = Database.open(Settings(data_dir=tmp_path, database_url=through), "ingest")
+            await migrate(database, "ingest")
+            async with database.transaction() as connection:
+                await connection.execute(sa.text("CREATE TABLE effects (number serial, name text)"))
+            facts = [fact(f"f{number}") for number in range(30)]
+
+            async def handle(connection, _envelope, message):
+                await connection.execute(sa.text("INSERT INTO effects (name) VALUES (:name)"), {"name": message.reason})
+                if message.reason in to_break:
+                    to_break.remove(message.reason)
+                    proxy.shut()
+                    asyncio.get_running_loop().call_later(0.5, proxy.reopen)
+
+            to_break = {"f7", "f21"}
+
+            async def names() -> list[str]:
+                async with database.reading() as connection:
+                    return list(await connection.scalars(sa.text("SELECT name FROM effects ORDER BY number")))
+
+            await broker.publish(FACTS_EXCHANGE, [_published(one) for one in facts])
+            consumer = await consume_envelopes(database, broker, FACTS, "tester", handle)
+            await eventually(lambda: "does not answer" in " ".join(broker.complaints()))
+            await eventually(lambda: _is_empty(broker, "facts"), seconds=40)
+            assert await names() == [f"f{number}" for number in range(30)]
+            assert await broker.depth("facts.dead") == 0
+            await consumer.close()
+            await database.close()
+
+
+def _published(envelope: Envelope) -> Outgoing:
+    return Outgoing("exact.connection.changed.0", wire.encode(envelope), envelope.id)
