@@ -113,6 +113,22 @@ async def test_while_the_database_fails_nobody_is_told_200(tmp_path):
         assert len(await stage.stored()) == 10
 
 
+@pytest.mark.postgres
+async def test_after_the_database_came_back_webhooks_are_taken_again(tmp_path):
+    async with ingest_stage("postgresql", tmp_path) as stage:
+        await stage.accept(webhook("ev_0"))
+        async with stage.database.reading() as connection:
+            await connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        body = webhook("ev_1", invoice=invoice("INV-1", 1))
+        statuses = [(await stage.post(body)).status_code for _ in range(5)]
+        assert set(statuses) <= {200, 503}
+        assert statuses[-1] == 200
+        assert {event.key for event in await stage.stored()} == {f"{SITE}/ev_0", f"{SITE}/ev_1"}
+
+
 async def test_the_outcomes_are_counted(tmp_path):
     async with ingest_stage("sqlite", tmp_path) as stage:
         await stage.accept(golden("invoice_generated"), golden("invoice_generated"))

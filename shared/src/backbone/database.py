@@ -101,6 +101,20 @@ class Database:
             finally:
                 self._writing_task = None
 
+    async def run_alone(self, statement: str, *arguments: object) -> list[Any]:
+        """Run one statement of PostgreSQL as a transaction of its own and return its rows; SQLite has no such shortcut.
+
+        The driver does it in one round trip where a transaction takes three, which halves the time of a small commit.
+        """
+        async with self._writer.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            try:
+                rows: list[Any] = await driver.fetch(statement, *arguments)
+            except BaseException:
+                await connection.invalidate()  # the pool cannot see whether the connection survived
+                raise
+            return rows
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection that can only read. On PostgreSQL each statement sees what is committed when it starts."""

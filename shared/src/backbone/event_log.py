@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from backbone.database import Database
 from backbone.errors import StreamConflictError
 from backbone.tables import event_log
 from contracts import envelope as wire
@@ -106,9 +107,7 @@ async def append_new(connection: AsyncConnection, rows: Sequence[tuple[str, Enve
     """
     if not rows:
         return []
-    first = dict(reversed([(stream, envelope) for stream, envelope in rows]))
-    # Locks are taken in the order of the streams, so that two writers with the same streams cannot wait for each other.
-    values = [_row(stream, 1, first[stream]) for stream in sorted(first)]
+    values = _first_versions(rows)
     if connection.dialect.name == "sqlite":
         appended = set()
         for value in values:
@@ -118,11 +117,18 @@ async def append_new(connection: AsyncConnection, rows: Sequence[tuple[str, Enve
     else:
         returned = await connection.exec_driver_sql(_APPEND_NEW_POSTGRESQL, _columns_of(values))
         appended = {row[0] for row in returned}
-    answers = []
-    for stream, _ in rows:
-        answers.append(stream in appended)
-        appended.discard(stream)
-    return answers
+    return _answers(rows, appended)
+
+
+async def append_new_alone(database: Database, rows: Sequence[tuple[str, Envelope]]) -> list[bool]:
+    """Do the same as append_new in a transaction of its own, which has committed when this returns."""
+    if database.dialect == "sqlite":
+        async with database.transaction() as connection:
+            return await append_new(connection, rows)
+    if not rows:
+        return []
+    returned = await database.run_alone(_APPEND_NEW_POSTGRESQL, *_columns_of(_first_versions(rows)))
+    return _answers(rows, {row[0] for row in returned})
 
 
 async def stream_version(connection: AsyncConnection, stream: str) -> int:
@@ -184,6 +190,20 @@ async def _spoil(connection: AsyncConnection) -> None:
 
 
 Row = tuple[str, int, str, str, bytes]
+
+
+def _first_versions(rows: Sequence[tuple[str, Envelope]]) -> list[Row]:
+    first = dict(reversed([(stream, envelope) for stream, envelope in rows]))
+    # Locks are taken in the order of the streams, so that two writers with the same streams cannot wait for each other.
+    return [_row(stream, 1, first[stream]) for stream in sorted(first)]
+
+
+def _answers(rows: Sequence[tuple[str, Envelope]], appended: set[str]) -> list[bool]:
+    answers = []
+    for stream, _ in rows:
+        answers.append(stream in appended)
+        appended.discard(stream)
+    return answers
 
 
 def _row(stream: str, version: int, envelope: Envelope) -> Row:

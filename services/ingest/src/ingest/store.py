@@ -87,8 +87,10 @@ class EventStore:
 
     async def _flush_group(self, group: dict[str, _Waiting]) -> None:
         try:
-            async with asyncio.timeout(FLUSH_SECONDS), self._database.transaction() as connection:
-                fresh = await event_log.append_new(connection, [(stream, one.envelope) for stream, one in group.items()])
+            async with asyncio.timeout(FLUSH_SECONDS):
+                fresh = await event_log.append_new_alone(
+                    self._database, [(stream, one.envelope) for stream, one in group.items()]
+                )
         except Exception:  # noqa: BLE001 - whatever it was, nobody may be told 200; every waiter is told to deliver again
             log.exception("webhooks_not_stored", events=len(group))
             _refuse(group.values())
