@@ -74,7 +74,11 @@ async def eventually(check: Callable[[], object], *, seconds: float = PATIENCE_S
 
 # A queue for facts as the relay publishes them, and facts to send through it.
 FACTS = Queue(
-    name="facts", bindings=(Binding(exchange=FACTS_EXCHANGE, pattern="#"),), single_active=True, retry_delays_seconds=(1,)
+    name="facts",
+    bindings=(Binding(exchange=FACTS_EXCHANGE, pattern="#"),),
+    single_active=True,
+    retry_delays_seconds=(1,),
+    delivery_limit=3,
 )
 FACTS_TOPOLOGY = Topology(exchanges=(FACTS_EXCHANGE,), queues=(FACTS,))
 

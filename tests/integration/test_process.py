@@ -1,0 +1,88 @@
+"""A service as a process: it answers probes, drains when asked to stop, and says in one sentence why it cannot start."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from support.child import child, free_port
+
+pytestmark = pytest.mark.slow
+TRIAL = ("-m", "support.trial_service")
+
+
+async def test_a_service_answers_probes_and_ends_with_zero_when_asked_to(tmp_path):
+    async with child(*TRIAL, "finish", directory=tmp_path) as service:
+        assert (await service.get("/live")).status_code == 200
+        ready = await service.get("/ready")
+        assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": []})
+        metrics = await service.get("/metrics")
+        assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+        service.terminate()
+        assert await service.ended() == 0
+
+
+async def test_a_worker_that_fails_ends_the_process_for_the_supervisor_to_restart(tmp_path):
+    async with child(*TRIAL, "fail", directory=tmp_path) as service:
+        assert await service.ended() == 1
+        assert "a defect in a worker" in service.said
+
+
+async def test_a_stopping_process_says_so_and_waits_no_longer_than_it_may(tmp_path):
+    async with child(*TRIAL, "hang", directory=tmp_path, settings={"KRUISPOST_DRAIN_SECONDS": "1.5"}) as service:
+        await service.get("/live")
+        service.terminate()
+        await asyncio.sleep(0.3)
+        ready = await service.get("/ready")
+        assert ready.status_code == 503
+        assert ready.json()["reasons"] == ["the process is stopping"]
+        assert await service.ended(10) == 0
+        assert "did not finish in time" in service.said
+
+
+async def test_without_a_broker_the_process_lives_and_says_what_is_missing(tmp_path):
+    settings = {"KRUISPOST_AMQP_URL": f"amqp://guest:guest@127.0.0.1:{free_port()}/"}
+    async with child(*TRIAL, "finish", directory=tmp_path, settings=settings) as service:
+        assert (await service.get("/live")).status_code == 200
+        ready = await service.get("/ready")
+        assert ready.status_code == 503
+        assert "RabbitMQ cannot be reached" in ready.json()["reasons"][0]
+        service.terminate()
+        assert await service.ended(10) == 0
+
+
+async def test_a_process_that_waits_for_its_database_stops_when_asked(tmp_path):
+    settings = {"KRUISPOST_DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none"}
+    async with child(*TRIAL, "finish", directory=tmp_path, settings=settings) as service:
+        await asyncio.sleep(2.5)
+        assert service.process.returncode is None
+        service.terminate()
+        assert await service.ended(10) == 0
+        assert "waiting for the database" in service.said
+
+
+@pytest.mark.parametrize(
+    ("configuration", "words"),
+    [
+        ("version: 1\nsites: {}\ndivision: {}\n", "kruispost.yaml: division"),
+        ("version: 1\nversion: 1\n", "stands here twice"),
+        ("version: [\n", "this is not YAML"),
+    ],
+)
+async def test_an_unusable_configuration_is_one_sentence_and_exit_code_two(tmp_path, configuration, words):
+    (tmp_path / "kruispost.yaml").write_text(configuration, encoding="utf-8")
+    async with child(*TRIAL, "finish", directory=tmp_path) as service:
+        assert await service.ended() == 2
+        assert words in service.said
+        assert "Traceback" not in service.said
+
+
+async def test_a_taken_port_is_one_sentence_and_exit_code_two(tmp_path):
+    async with child(*TRIAL, "finish", directory=tmp_path) as first:
+        await first.get("/live")
+        other = tmp_path / "other"
+        other.mkdir()
+        async with child(*TRIAL, "finish", directory=other, settings={"KRUISPOST_PORT": str(first.port)}) as second:
+            assert await second.ended() == 2
+            assert "Cannot listen" in second.said
+            assert "Traceback" not in second.said

@@ -1,0 +1,92 @@
+"""Child processes for tests: started with an environment of their own, always ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import httpx
+
+TESTS = Path(__file__).parent.parent
+CONFIGURATION = """
+version: 1
+sites:
+  acme-test: {time_zone: Europe/Amsterdam, division: 123456}
+divisions:
+  123456:
+    name: Acme B.V.
+    journals: {invoices: 70, credit_notes: 71, payments: 90}
+    receivable_account: 1300
+"""
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Child:
+    """A running process and what it said."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self.process = process
+        self.port = port
+        self._output = b""
+
+    async def ended(self, seconds: float = 30) -> int:
+        """Wait for the end and return the exit code (minus the signal's number when it was killed)."""
+        async with asyncio.timeout(seconds):
+            _, errors = await self.process.communicate()
+        self._output += errors
+        return self.process.returncode or 0
+
+    @property
+    def said(self) -> str:
+        """What it wrote to standard error until it ended."""
+        return self._output.decode()
+
+    def terminate(self) -> None:
+        """Ask it to stop, as Kubernetes does."""
+        self.process.send_signal(signal.SIGTERM)
+
+    async def get(self, path: str, seconds: float = 30) -> httpx.Response:
+        """Ask over HTTP, patiently while it starts."""
+        async with asyncio.timeout(seconds), httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}") as client:
+            while True:
+                with suppress(httpx.TransportError):
+                    return await client.get(path)
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def child(*arguments: str, directory: Path, settings: Mapping[str, str] | None = None) -> AsyncIterator[Child]:
+    """Run `python <arguments>` on SQLite in `directory` unless the settings say otherwise; killed at the end if it still runs."""
+    port = free_port()
+    configuration = directory / "kruispost.yaml"
+    if not configuration.exists():
+        configuration.write_text(CONFIGURATION, encoding="utf-8")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("KRUISPOST_")},
+        "KRUISPOST_CONFIG": str(configuration),
+        "KRUISPOST_DATA_DIR": str(directory / "data"),
+        "KRUISPOST_PORT": str(port),
+        "PYTHONPATH": str(TESTS),
+        **(settings or {}),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, env=environment, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        yield Child(process, port)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
