@@ -1,0 +1,93 @@
+"""Migrations: what they make is what the code declares, they can run at once and again, and positions survive a restore."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+
+import pytest
+import sqlalchemy as sa
+from support.engines import DATABASES, database_for, settings_for
+from support.logs import note, read_until
+from support.migrations import differences
+
+from backbone import event_log
+from backbone.database import Database, schema_of
+from backbone.errors import ConfigurationError
+from backbone.migrations import migrate
+
+SERVICES = ["ingest", "mapper", "exact-writer", "payment-matcher", "console"]
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+@pytest.mark.parametrize("service", SERVICES)
+async def test_the_migrations_make_the_declared_tables(tmp_path, dialect, service):
+    declared = importlib.import_module(f"{schema_of(service)}.tables").metadata
+    async with database_for(dialect, tmp_path, service) as database:
+        assert await differences(database, declared) == []
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_migrating_again_and_at_once_changes_nothing(tmp_path, dialect):
+    async with settings_for(dialect, tmp_path) as settings:
+        databases = [Database.open(settings, "ingest") for _ in range(3)]
+        await asyncio.gather(*(migrate(database, "ingest") for database in databases))
+        async with databases[0].transaction() as connection:
+            await event_log.append(connection, "doc/1", 0, [note("kept")])
+        await migrate(databases[1], "ingest")
+        assert [row.envelope.id for row in await read_until(databases[2], 1)] == ["kept"]
+        for database in databases:
+            await database.close()
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_a_database_of_a_newer_release_is_refused(tmp_path, dialect):
+    async with database_for(dialect, tmp_path, "ingest") as database:
+        async with database.transaction() as connection:
+            await connection.execute(sa.text("UPDATE schema_version SET version_num = '9999'"))
+        with pytest.raises(ConfigurationError, match="does not know"):
+            await migrate(database, "ingest")
+
+
+async def test_a_service_that_is_not_installed_is_named(tmp_path):
+    async with settings_for("sqlite", tmp_path) as settings:
+        database = Database.open(settings, "teller")
+        with pytest.raises(ConfigurationError, match="teller is not installed"):
+            await migrate(database, "teller")
+        await database.close()
+
+
+@pytest.mark.postgres
+async def test_services_share_a_database_without_seeing_each_others_tables(tmp_path):
+    async with settings_for("postgresql", tmp_path) as settings:
+        ingest, mapper = Database.open(settings, "ingest"), Database.open(settings, "mapper")
+        await migrate(ingest, "ingest")
+        await migrate(mapper, "mapper")
+        async with ingest.transaction() as connection:
+            await event_log.append(connection, "doc/1", 0, [note("a")])
+        async with mapper.reading() as connection:
+            assert await event_log.stream_version(connection, "doc/1") == 0
+        await ingest.close()
+        await mapper.close()
+
+
+@pytest.mark.postgres
+async def test_after_a_restore_into_a_younger_server_old_and_new_messages_are_read_in_order(tmp_path):
+    """A restored log carries transaction numbers that the new server reaches in years; readers must not wait for that."""
+    async with database_for("postgresql", tmp_path, "ingest") as database:
+        async with database.transaction() as connection:
+            await event_log.append(connection, "doc/old", 0, [note("old")])
+            await connection.execute(sa.text("ALTER TABLE event_log DISABLE TRIGGER USER"))
+            await connection.execute(sa.text("UPDATE event_log SET transaction_id = transaction_id + 5000000000"))
+            await connection.execute(sa.text("ALTER TABLE event_log ENABLE TRIGGER USER"))
+        await migrate(database, "ingest")
+        (old,) = await read_until(database, 1)
+        async with database.transaction() as connection:
+            await event_log.append(connection, "doc/new", 0, [note("new")])
+        (new,) = await read_until(database, 1, old.position)
+        assert (old.envelope.id, new.envelope.id) == ("old", "new")
+        await migrate(database, "ingest")
+        async with database.transaction() as connection:
+            await event_log.append(connection, "doc/newer", 0, [note("newer")])
+        assert [row.envelope.id for row in await read_until(database, 2, old.position)] == ["new", "newer"]

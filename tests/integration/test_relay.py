@@ -1,0 +1,198 @@
+"""The relay: what is committed goes out in its order, once per commit as a rule and never less, by one process at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+from support.engines import BROKERS, DATABASES, broker_for, database_for
+from support.lines import FACTS, FACTS_TOPOLOGY, Notebook, eventually, fact
+from support.logs import note
+
+from backbone import event_log
+from backbone.broker import Outgoing
+from backbone.clock import SystemClock
+from backbone.consumer import consume_envelopes
+from backbone.database import Database
+from backbone.errors import Permanent
+from backbone.relay import Relay, default_route
+from backbone.telemetry import Telemetry
+from contracts import envelope as wire
+from contracts.commands import PostEntry
+from contracts.topology import COMMANDS_EXCHANGE, FACTS_EXCHANGE, partition
+
+
+@pytest.fixture(params=DATABASES)
+async def database(request, tmp_path):
+    async with database_for(request.param, tmp_path, "ingest") as database:
+        yield database
+
+
+@pytest.fixture
+async def broker(tmp_path):
+    async with broker_for("embedded", tmp_path, FACTS_TOPOLOGY) as broker:
+        yield broker
+
+
+@asynccontextmanager
+async def running(*relays):
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(relay.run(stop)) for relay in relays]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*tasks)
+
+
+async def commit(database: Database, stream: str, names: list[str]) -> None:
+    async with database.transaction() as connection:
+        await event_log.append(connection, stream, 0, [fact(name) for name in names])
+
+
+async def test_committed_facts_go_out_in_order_and_internal_messages_stay(database, broker):
+    notebook = Notebook()
+    await broker.consume(FACTS, notebook)
+    relay = Relay(database, broker, SystemClock())
+    await commit(database, "x/1", ["f0", "f1"])
+    async with database.transaction() as connection:
+        await event_log.append(connection, "raw/1", 0, [note("internal")])
+    async with running(relay):
+        await notebook.wait_for(2)
+        await commit(database, "x/2", ["f2"])
+        relay.wake()
+        await notebook.wait_for(3)
+    assert notebook.ids == [fact(f"f{number}").id for number in range(3)]
+    assert notebook.seen[0].body == wire.encode(fact("f0"))
+
+
+async def test_a_relay_that_starts_again_goes_on_after_its_checkpoint(database, broker):
+    notebook = Notebook()
+    await broker.consume(FACTS, notebook)
+    await commit(database, "x/1", ["f0"])
+    async with running(Relay(database, broker, SystemClock())):
+        await notebook.wait_for(1)
+    await commit(database, "x/2", ["f1"])
+    async with running(Relay(database, broker, SystemClock())):
+        await notebook.wait_for(2)
+        await asyncio.sleep(0.4)
+    assert notebook.ids == [fact("f0").id, fact("f1").id]
+
+
+async def test_of_two_relays_one_publishes_and_the_other_takes_over(database, broker):
+    notebook = Notebook()
+    await broker.consume(FACTS, notebook)
+    first, second = Relay(database, broker, SystemClock()), Relay(database, broker, SystemClock())
+    async with running(second):
+        async with running(first):
+            await commit(database, "x/1", [f"f{number}" for number in range(20)])
+            await notebook.wait_for(20)
+            await asyncio.sleep(0.5)
+            assert len(notebook.ids) == 20
+        await commit(database, "x/2", ["last"])
+        await notebook.wait_for(21)
+    assert notebook.ids[-1] == fact("last").id
+
+
+async def test_a_message_nobody_is_bound_to_stops_the_relay_visibly(database, broker):
+    relay = Relay(database, broker, SystemClock(), routes=lambda _: ("kruispost.unknown", "no.queue"))
+    await commit(database, "x/1", ["f0"])
+    async with running(relay):
+        await eventually(lambda: _complaint(relay))
+    assert "would reach no queue" in (await relay.ready() or "")
+
+
+async def _complaint(relay: Relay) -> bool:
+    return await relay.ready() is not None
+
+
+async def test_a_wake_up_publishes_well_before_the_next_poll(database, broker, monkeypatch):
+    monkeypatch.setattr("backbone.relay.POLL_SECONDS", 30.0)
+    notebook = Notebook()
+    await broker.consume(FACTS, notebook)
+    relay = Relay(database, broker, SystemClock())
+    async with running(relay):
+        await asyncio.sleep(0.3)
+        for number in range(5):
+            await commit(database, f"x/{number}", [f"f{number}"])
+            relay.wake()
+        async with asyncio.timeout(10):
+            await notebook.wait_for(5)
+
+
+def test_facts_and_commands_go_to_their_exchanges_and_everything_else_nowhere():
+    assert default_route(fact("a")) == (FACTS_EXCHANGE, f"exact.connection.changed.{partition('acme-test/C1')}")
+    command = msgspec.structs.replace(fact("a"), type=PostEntry.TYPE, key="123456")
+    assert default_route(command) == (COMMANDS_EXCHANGE, "exact.entry.post.123456")
+    assert default_route(note("x")) is None
+
+
+@pytest.mark.parametrize("engine", BROKERS)
+async def test_a_message_delivered_twice_has_one_effect_and_keeps_its_trace(tmp_path, engine):
+    telemetry = Telemetry()
+    with telemetry.span("cause"):
+        trace = (telemetry.current_traceparent() or "")[3:35]
+        published = msgspec.structs.replace(fact("f0"), traceparent=telemetry.current_traceparent())
+    seen = []
+    async with (
+        database_for("sqlite", tmp_path, "ingest") as database,
+        broker_for(engine, tmp_path, FACTS_TOPOLOGY) as broker,
+    ):
+
+        async def handle(_connection, envelope, message):
+            seen.append((envelope.id, message.reason, (telemetry.current_traceparent() or "")[3:35]))
+
+        consumer = await consume_envelopes(database, broker, FACTS, "tester", handle, telemetry=telemetry)
+        async with database.transaction() as connection:
+            await event_log.append(connection, "x/1", 0, [published])
+        relay = Relay(database, broker, SystemClock())
+        assert await relay.publish_batch() == 1
+        again = Outgoing("exact.connection.changed.0", wire.encode(published), published.id)
+        await broker.publish(FACTS_EXCHANGE, [again, again])
+        await eventually(lambda: b'outcome="duplicate"} 2.0' in telemetry.exposition())
+        await consumer.close()
+    assert seen == [(published.id, "f0", trace)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\xff\xfe", b"{}", b'{"id": 1}', wire.encode(note("x")), wire.encode(msgspec.structs.replace(fact("a"), version=99))],
+    ids=["not JSON", "no envelope", "wrong types", "unknown type", "newer version"],
+)
+async def test_what_cannot_be_read_becomes_a_dead_letter_and_the_line_goes_on(tmp_path, body):
+    handled = []
+    async with (
+        database_for("sqlite", tmp_path, "ingest") as database,
+        broker_for("embedded", tmp_path, FACTS_TOPOLOGY) as broker,
+    ):
+
+        async def handle(_connection, envelope, _message):
+            handled.append(envelope.id)
+
+        await broker.publish(FACTS_EXCHANGE, [Outgoing("x.0", body, "bad"), Outgoing("x.0", wire.encode(fact("good")), "good")])
+        consumer = await consume_envelopes(database, broker, FACTS, "tester", handle)
+        await eventually(lambda: handled)
+        await consumer.close()
+        (letter,) = await broker.dead_letters("facts", 10)
+    assert handled == [fact("good").id]
+    assert (letter.message_id, letter.code) == ("bad", "unreadable_message")
+
+
+async def test_an_effect_of_a_handler_that_fails_is_undone(tmp_path):
+    async with (
+        database_for("sqlite", tmp_path, "ingest") as database,
+        broker_for("embedded", tmp_path, FACTS_TOPOLOGY) as broker,
+    ):
+
+        async def handle(connection, envelope, _message):
+            await event_log.append(connection, "effect/1", 0, [note(f"effect of {envelope.id}")])
+            raise Permanent("no", "No.")
+
+        await broker.publish(FACTS_EXCHANGE, [Outgoing("x.0", wire.encode(fact("f0")), "f0")])
+        consumer = await consume_envelopes(database, broker, FACTS, "tester", handle)
+        await eventually(lambda: broker.depth("facts.dead"))
+        await consumer.close()
+        async with database.reading() as connection:
+            assert await event_log.stream_version(connection, "effect/1") == 0
