@@ -222,15 +222,16 @@ async def test_past_the_limit_of_dead_letters_in_a_row_the_line_stops_and_says_s
 async def test_one_consumer_is_active_and_another_takes_over(broker):
     first, second = Notebook(), Notebook()
     active = await broker.consume(WORK, first)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.5)
     await broker.consume(WORK, second)
-    await broker.publish(EXCHANGE, outgoing("a", "b"))
-    await first.wait_for(2)
+    await asyncio.sleep(0.5)
+    await broker.publish(EXCHANGE, outgoing(*"abcdef"))
+    await first.wait_for(6)
     assert second.seen == []
     await active.close()
-    await broker.publish(EXCHANGE, outgoing("c"))
+    await broker.publish(EXCHANGE, outgoing("last"))
     await second.wait_for(1)
-    assert (first.ids, second.ids) == (["a", "b"], ["c"])
+    assert (first.ids, second.ids) == (list("abcdef"), ["last"])
 
 
 async def test_an_empty_publication_is_nothing(broker):

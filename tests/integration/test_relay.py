@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from support.engines import BROKERS, DATABASES, broker_for, database_for
 from support.lines import FACTS, FACTS_TOPOLOGY, Notebook, eventually, fact
 from support.logs import note
@@ -120,6 +121,27 @@ async def test_a_wake_up_publishes_well_before_the_next_poll(database, broker, m
             relay.wake()
         async with asyncio.timeout(10):
             await notebook.wait_for(5)
+
+
+@pytest.mark.postgres
+async def test_a_transaction_elsewhere_delays_a_message_by_milliseconds_and_not_until_the_next_poll(tmp_path, monkeypatch):
+    monkeypatch.setattr("backbone.relay.POLL_SECONDS", 30.0)
+    async with (
+        database_for("postgresql", tmp_path, "ingest") as database,
+        broker_for("embedded", tmp_path, FACTS_TOPOLOGY) as broker,
+    ):
+        notebook = Notebook()
+        await broker.consume(FACTS, notebook)
+        relay = Relay(database, broker, SystemClock())
+        async with running(relay):
+            await asyncio.sleep(0.3)
+            async with database.transaction() as elsewhere:
+                await elsewhere.execute(sa.text("SELECT pg_current_xact_id()"))
+                await commit(database, "x/1", ["f0"])
+                relay.wake()
+                await asyncio.sleep(0.01)
+            async with asyncio.timeout(10):
+                await notebook.wait_for(1)
 
 
 def test_facts_and_commands_go_to_their_exchanges_and_everything_else_nowhere():

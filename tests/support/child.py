@@ -78,7 +78,7 @@ async def child(*arguments: str, directory: Path, settings: Mapping[str, str] | 
         "KRUISPOST_CONFIG": str(configuration),
         "KRUISPOST_DATA_DIR": str(directory / "data"),
         "KRUISPOST_PORT": str(port),
-        "PYTHONPATH": str(TESTS),
+        "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(TESTS)))),
         **(settings or {}),
     }
     process = await asyncio.create_subprocess_exec(
