@@ -55,32 +55,36 @@ def load(port: int, connections: int, seconds: float, run: int) -> Run:
 
 
 def measure() -> dict[str, dict[str, Any]]:
-    """Measure the doors in turns; figures are medians of the rounds, ratios of the same round.
+    """Measure the door and its ceiling in turns; figures are medians of the rounds, ratios of the same round.
 
-    `door` is the door with its store; `door_translating` has the translator at work in the same process, as in the product.
+    `door` is the door with its store; `door_translating` has the translator at work in the same process, as in the product
+    under a load that never pauses. It comes last, because it works on for a while after each run and would disturb the others.
     """
     runs: dict[tuple[str, int], list[Run]] = {(kind, connections): [] for kind in KINDS for connections in CONNECTIONS}
-    with ExitStack() as stack:
-        ports = {}
-        for kind in KINDS:
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            ports[kind] = stack.enter_context(door(kind, stack.enter_context(_database()), directory))
-        number = 0
-        for kind in KINDS:
-            load(ports[kind], CONNECTIONS[0], WARM_UP_SECONDS, number := number + 1)
-        for _ in range(ROUNDS):
-            for connections in CONNECTIONS:
-                for kind in KINDS:
-                    runs[kind, connections].append(load(ports[kind], connections, SECONDS, number := number + 1))
+    for kinds in (("forgetting", "storing"), ("translating",)):
+        with ExitStack() as stack:
+            ports = {kind: stack.enter_context(_door_of_its_own(kind)) for kind in kinds}
+            for kind in kinds:
+                load(ports[kind], CONNECTIONS[0], WARM_UP_SECONDS, 0)
+            for number in range(1, ROUNDS + 1):
+                for connections in CONNECTIONS:
+                    for kind in kinds:
+                        runs[kind, connections].append(
+                            load(ports[kind], connections, SECONDS, 2 * number + (connections > CONNECTIONS[0]))
+                        )
     figures: dict[str, dict[str, Any]] = {}
     for connections in CONNECTIONS:
-        ceilings = runs["forgetting", connections]
-        for kind, name in (("storing", "door"), ("translating", "door_translating")):
-            measured = runs[kind, connections]
+        ceilings, storing = runs["forgetting", connections], runs["storing", connections]
+        for name, measured in (("door", storing), ("door_translating", runs["translating", connections])):
             figures[f"{name}_{connections}_connections"] = _row(measured, ceilings, "per_second", "per_second", "webhooks/s")
-        storing = runs["storing", connections]
         figures[f"door_p99_against_p50_{connections}_connections"] = _row(storing, storing, "p99_ms", "p50_ms", "ms")
     return figures
+
+
+@contextmanager
+def _door_of_its_own(kind: str) -> Iterator[int]:
+    with tempfile.TemporaryDirectory() as directory, _database() as url, door(kind, url, Path(directory)) as port:
+        yield port
 
 
 def _row(measured: list[Run], ceilings: list[Run], value: str, ceiling: str, unit: str) -> dict[str, Any]:

@@ -108,7 +108,10 @@ class Translator:
     async def _translate(
         self, connection: AsyncConnection, events: Sequence[Recorded]
     ) -> tuple[list[Observation], list[Unreadable]]:
-        parts = [part for event in events for part in observe(event.envelope)]
+        parts: list[Observation | Unreadable] = []
+        for event in events:
+            parts += observe(event.envelope)
+            await asyncio.sleep(0)  # the door lives in the same process and must not wait for a whole batch
         observations = [part for part in parts if isinstance(part, Observation)]
         unreadable = [part for part in parts if isinstance(part, Unreadable)]
         stored = await _stored_versions(connection, {one.key for one in observations})
