@@ -169,7 +169,10 @@ def load_configuration(path: Path) -> Configuration:
 
 
 def _mistake(location: tuple[int | str, ...], message: str) -> str:
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    # A division's number is a key of the file, any other number is a place in a list.
+    keys = {1} if location[:1] == ("divisions",) else set()
+    words = (f"[{part}]" if isinstance(part, int) and depth not in keys else f".{part}" for depth, part in enumerate(location))
+    place = "".join(words).lstrip(".")
     return f"{place or 'the document'}: {message[:1].lower()}{message[1:]}"
 
 

@@ -10,6 +10,8 @@ from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from backbone.errors import ConfigurationError
+
 PREFIX = "KRUISPOST_"
 DEFAULT_PORTS = {"ingest": 8080, "mapper": 8081, "exact-writer": 8082, "payment-matcher": 8083, "console": 8084}
 
@@ -23,7 +25,11 @@ class MountedSecrets(PydanticBaseSettingsSource):
         path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
         if not path:
             return None, field_name, False
-        return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            variable = f"{PREFIX}{field_name.upper()}_FILE"
+            raise ConfigurationError(f"{variable} names a file that cannot be read ({error}); mount it.") from error
 
     def __call__(self) -> dict[str, Any]:
         """Return every setting that a file gives."""
