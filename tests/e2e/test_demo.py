@@ -11,7 +11,7 @@ DOCUMENTS = 300
 PROMISED_ZERO = ("lost", "doubled", "unexplained_cents", "rate_limited", "error_blocks", "waiting")
 
 
-def play(directory: Path, *arguments: str, documents: int = DOCUMENTS, seconds: int = 420) -> dict:
+def play(directory: Path, *arguments: str, documents: int = DOCUMENTS, seconds: int = 420):
     """Run the demo command in a directory of its own and return its report."""
     command = [sys.executable, "-m", "console", "demo", "--directory", str(directory), "--documents", str(documents), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import asyncpg
+
 from backbone.broker_rabbitmq import remove_prefixed
 from contracts.topology import topology
 

@@ -1,6 +1,6 @@
 """How messages make up the present state of a document. Pure: the old row and a message in, the new row out.
 
-States: received (seen in Chargebee, not decided yet), waiting (held for something that comes by itself), held (a person is needed),
+States: received (seen in Chargebee, not decided yet), waiting (for something that comes by itself), held (a person is needed),
 set_aside (not to be booked), planned (an entry is under way to Exact), booked.
 
 Messages may come in any order: a statement replaces an older one only, and an entry in Exact outranks every plan.
@@ -152,9 +152,7 @@ def _described(row: DocumentRow, document: DocumentRef) -> DocumentRow:
 
 
 def _booked(row: DocumentRow, fact: facts.EntryPosted, now_us: int) -> DocumentRow:
-    row = replace(
-        row, division=fact.division, entry_id=fact.entry_id, entry_number=fact.entry_number, journal=fact.journal
-    )
+    row = replace(row, division=fact.division, entry_id=fact.entry_id, entry_number=fact.entry_number, journal=fact.journal)
     if row.state == "held" and row.stated_at_us > now_us:
         return row  # held again after it was booked: its content changed in Chargebee
     return replace(row, state="booked", stated_at_us=now_us, code="", sentence="", action="")

@@ -1,0 +1,210 @@
+"""`kruispost`: the command line.
+
+Exit codes of every command: 0 done and well, 1 done and something is wrong (the output says what), 2 it could not be done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.configuration import json_schema, load_configuration
+from backbone.database import Database
+from backbone.errors import KruispostError
+from backbone.migrate import migrate_all
+from backbone.process import run_all
+from backbone.settings import Settings
+from console import queries, show
+from console.doctor import Finding, examine
+from console.login import LoginError, log_in
+from console.sentences import Language
+from contracts.topology import topology as declared_topology
+
+WRONG, IMPOSSIBLE = 1, 2
+SERVICES = ("ingest", "mapper", "exact-writer", "payment-matcher", "console")
+Result = TypeVar("Result")
+
+app = typer.Typer(name="kruispost", no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+out = Console()
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
+
+
+class UnusableError(Exception):
+    """The command cannot be carried out; the message is for the person who gave it."""
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one sentence on standard error and exit code 2."""
+    try:
+        app()
+    except (UnusableError, LoginError, KruispostError, ValidationError) as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(IMPOSSIBLE) from error
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def _read(question: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+    """Ask the console's own database."""
+
+    async def ask() -> Result:
+        database = Database.open(Settings(), "console")
+        try:
+            async with database.reading() as connection:
+                return await question(connection)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(ask())
+    except (SQLAlchemyError, OSError) as error:
+        raise UnusableError(
+            f"The console's database cannot be read ({error}); check KRUISPOST_DATABASE_URL or KRUISPOST_DATA_DIR, "
+            "and run `kruispost migrate`."
+        ) from error
+
+
+@app.command()
+def run() -> None:
+    """Run all services in this one process until it is stopped."""
+    raise typer.Exit(run_all(SERVICES))
+
+
+@app.command()
+def demo(
+    engine: Annotated[Literal["embedded", "rabbitmq"], typer.Option(help="embedded, or PostgreSQL and RabbitMQ")] = "embedded",
+    seed: Annotated[int, typer.Option(help="the same seed plays the same month")] = 42,
+    documents: Annotated[int, typer.Option(min=20, help="play at least so many documents")] = 300,
+    directory: Annotated[Path, typer.Option(help="where logs and the report go; it is emptied first")] = Path("var/demo"),
+    kill: Annotated[str | None, typer.Option(help="kill -9 this service half-way (embedded: the one process)")] = None,
+    crash_at: Annotated[str | None, typer.Option(help="let a service die at a named point: service=point:n")] = None,
+    patience_seconds: Annotated[float, typer.Option(help="give up after this long")] = 240.0,
+    as_json: AsJson = False,
+) -> None:
+    """Play a business month on both simulators and compare the books. Exit code 0 only when a controller could sign."""
+    from console.demo import DemoOptions
+    from console.demo import demo as play
+
+    options = DemoOptions(
+        engine=engine,
+        seed=seed,
+        documents=documents,
+        directory=directory,
+        kill=kill,
+        crash_at=crash_at,
+        patience_seconds=patience_seconds,
+    )
+    raise typer.Exit(play(options, as_json=as_json))
+
+
+@app.command()
+def status(
+    state: Annotated[str | None, typer.Option(help="received, waiting, held, set_aside, planned or booked")] = None,
+    kind: Annotated[str | None, typer.Option(help="invoice, credit_note, payment or refund")] = None,
+    code: Annotated[str | None, typer.Option(help="a reason, such as no_revenue_account")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="list at most so many documents")] = 25,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is booked, waiting or held and why. Exit code 1 while something is held for a person."""
+
+    async def ask(connection: AsyncConnection) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        filtered = any(value is not None for value in (state, kind, code))
+        listed = await queries.documents(connection, state=state if filtered else "held", kind=kind, code=code, limit=limit)
+        return await queries.summary(connection), listed
+
+    counts, listed = _read(ask)
+    if as_json:
+        _print_json({**counts, "documents": listed})
+    else:
+        show.summary(out, counts)
+        show.documents(out, listed, held=not any((state, kind, code)))
+    raise typer.Exit(WRONG if counts["states"].get("held") else 0)
+
+
+@app.command()
+def trace(
+    number: Annotated[str, typer.Argument(help="an invoice number, a credit note's or a transaction's id")],
+    lang: Annotated[Language, typer.Option(help="en or nl")] = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Tell the life of one document. Exit code 1 when nobody knows it."""
+    found = _read(lambda connection: queries.life_of(connection, number))
+    if as_json:
+        _print_json({"documents": found})
+    elif not found:
+        typer.echo(f"No document has the number {number}; it has not come in, or its number is written differently.", err=True)
+    else:
+        show.life(out, found, lang)
+    raise typer.Exit(0 if found else WRONG)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check the configuration, the secrets and whether every system can be reached. Writes nothing. Exit code 1 for a finding."""
+    findings: list[Finding] = asyncio.run(examine())
+    if as_json:
+        _print_json({"findings": [finding.as_dict() for finding in findings]})
+    else:
+        show.findings(out, findings)
+    raise typer.Exit(0 if all(finding.is_well for finding in findings) else WRONG)
+
+
+@app.command()
+def login(
+    writer_url: Annotated[str | None, typer.Option(help="where exact-writer listens (default: this machine)")] = None,
+    code: Annotated[
+        str | None, typer.Option(help="the address that the browser came back to, when it could not be opened")
+    ] = None,
+    wait_seconds: Annotated[float, typer.Option(help="how long to wait for the consent")] = 300.0,
+    as_json: AsJson = False,
+) -> None:
+    """Connect to Exact: print the address of its consent page and wait until the writer has its token."""
+    settings = Settings()
+    port = 0 if writer_url else settings.port_of("ingest" if settings.amqp_url is None else "exact-writer")
+    address = log_in(
+        settings, writer_url or f"http://127.0.0.1:{port}", came_back_to=code, wait_seconds=wait_seconds, tell=typer.echo
+    )
+    if as_json:
+        _print_json({"connected": True, "writer": address})
+    else:
+        typer.echo("Connected: the writer has its token.")
+
+
+@app.command("topology")
+def show_topology(as_json: AsJson = False) -> None:
+    """Print every exchange, queue and binding of this installation."""
+    declared = declared_topology(load_configuration(Settings().config).divisions)
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.format(msgspec.json.encode(declared)).decode())
+    else:
+        show.topology(out, declared)
+
+
+@app.command("config-schema")
+def config_schema() -> None:
+    """Print the JSON schema of kruispost.yaml, for editors."""
+    _print_json(json_schema())
+
+
+@app.command()
+def migrate(as_json: AsJson = False) -> None:
+    """Bring the database of every service up to date."""
+    try:
+        asyncio.run(migrate_all(Settings()))
+    except (SQLAlchemyError, OSError) as error:
+        raise UnusableError(f"The database did not answer ({error}); start it, or correct KRUISPOST_DATABASE_URL.") from error
+    if as_json:
+        _print_json({"migrated": True})

@@ -1,0 +1,117 @@
+"""`kruispost doctor`: looks at everything an installation needs, without writing anything anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import aio_pika
+import httpx
+import sqlalchemy as sa
+from aio_pika.exceptions import AMQPError
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from backbone.configuration import Configuration, load_configuration
+from backbone.database import Database
+from backbone.errors import ConfigurationError
+from backbone.settings import Settings
+
+TIMEOUT_SECONDS = 10.0
+SECRETS = {
+    "webhook_username": "ingest refuses to start without it",
+    "webhook_password": "ingest refuses to start without it",
+    "chargebee_api_key": "the payment-matcher cannot record payments without it",
+    "exact_client_id": "the writer cannot connect to Exact without it",
+    "exact_client_secret": "the writer cannot connect to Exact without it",
+    "exact_redirect_uri": "the writer cannot connect to Exact without it",
+    "encryption_keys": "the writer cannot keep Exact's token without it",
+    "admin_token": "`kruispost login` and the console's addresses need it",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `advice` is empty when it is well."""
+
+    subject: str
+    is_well: bool
+    sentence: str
+    advice: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it for JSON."""
+        return asdict(self)
+
+
+async def examine() -> list[Finding]:
+    """Look at settings, configuration, secrets, database, broker and both outside systems."""
+    try:
+        settings = Settings()
+    except (ValidationError, ConfigurationError) as error:
+        return [Finding("settings", is_well=False, sentence=str(error), advice="correct the environment; .env.example lists all")]
+    findings, configuration = _configuration(settings)
+    findings += [_secret(settings, name, why) for name, why in SECRETS.items()]
+    findings.append(await _database(settings))
+    findings.append(await _broker(settings))
+    findings.append(await _address("Exact", settings.exact_url, "check KRUISPOST_EXACT_URL and the way out of your network"))
+    for site in configuration.sites if configuration is not None else ():
+        url = settings.chargebee_url or f"https://{site}.chargebee.com"
+        findings.append(await _address(f"Chargebee site {site}", url, "check the site's name and the way out of your network"))
+    return findings
+
+
+def _configuration(settings: Settings) -> tuple[list[Finding], Configuration | None]:
+    try:
+        configuration = load_configuration(settings.config)
+    except ConfigurationError as error:
+        return [Finding("configuration", is_well=False, sentence=error.sentence, advice="correct the file")], None
+    divisions = ", ".join(map(str, sorted(configuration.divisions)))
+    findings = [Finding("configuration", is_well=True, sentence=f"{settings.config} is readable; divisions {divisions}")]
+    for number, division in configuration.divisions.items():
+        for name, rules in (("revenue", division.revenue), ("vat", division.vat)):
+            if not rules:
+                sentence = f"division {number} has no {name} rules, so every document will be held"
+                findings.append(
+                    Finding(f"division {number}", is_well=False, sentence=sentence, advice=f"write divisions.{number}.{name}")
+                )
+    return findings, configuration
+
+
+def _secret(settings: Settings, name: str, why: str) -> Finding:
+    variable = f"KRUISPOST_{name.upper()}"
+    if getattr(settings, name) is None:
+        return Finding(variable, is_well=False, sentence=f"it is not set; {why}", advice=f"set {variable} or {variable}_FILE")
+    return Finding(variable, is_well=True, sentence="it is set")
+
+
+async def _database(settings: Settings) -> Finding:
+    database = Database.open(settings, "console")
+    try:
+        async with database.reading() as connection:
+            await connection.execute(sa.text("SELECT 1"))
+    except (SQLAlchemyError, OSError) as error:
+        return Finding("database", is_well=False, sentence=f"it does not answer: {error}", advice="check KRUISPOST_DATABASE_URL")
+    finally:
+        await database.close()
+    return Finding("database", is_well=True, sentence=f"{database.dialect} answers")
+
+
+async def _broker(settings: Settings) -> Finding:
+    if settings.amqp_url is None:
+        return Finding("broker", is_well=True, sentence="embedded, in the data directory")
+    try:
+        connection = await aio_pika.connect(settings.amqp_url, timeout=TIMEOUT_SECONDS)
+    except (AMQPError, OSError, TimeoutError) as error:
+        return Finding("broker", is_well=False, sentence=f"RabbitMQ does not answer: {error}", advice="check KRUISPOST_AMQP_URL")
+    await connection.close()
+    return Finding("broker", is_well=True, sentence="RabbitMQ answers")
+
+
+async def _address(name: str, url: str, advice: str) -> Finding:
+    """Any HTTP answer will do: whether we are let in is for the service to find out, with its own credentials."""
+    try:
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+            await client.get(url)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Finding(name, is_well=False, sentence=f"{url} does not answer: {type(error).__name__}", advice=advice)
+    return Finding(name, is_well=True, sentence=f"{url} answers")

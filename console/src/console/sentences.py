@@ -1,0 +1,71 @@
+"""What happened to a document, in one plain sentence of Dutch or English each."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+Language = Literal["en", "nl"]
+
+_TEMPLATES: dict[Language, dict[str, str]] = {
+    "en": {
+        "observed": "Chargebee showed it ({event}, status {status}).",
+        "deleted": "Chargebee deleted it ({event}).",
+        "mapper.document.planned": "An entry was made by mapping {mapping_version} for division {division}.",
+        "mapper.document.held": "Held: {sentence} What to do: {action}",
+        "mapper.document.set_aside": "Set aside: {sentence}",
+        "exact.account.save": "The customer was sent to the writer as {name}.",
+        "exact.account.saved": "The customer stands in Exact's division {division}.",
+        "exact.account.refused": "Exact refused the customer: {message}",
+        "exact.entry.post": "To be booked in journal {journal} under {your_ref}, dated {entry_date}.",
+        "exact.entry.posted": "Booked in Exact: entry {entry_number} in journal {journal}.",
+        "exact.entry.found": "Its answer was lost; it was found in Exact as entry {entry_number} in journal {journal}.",
+        "exact.entry.refused": "Exact refused the entry: {message}",
+        "exact.receivable.paid": "Exact shows it fully paid, last on {last_payment_date}.",
+        "exact.receivable.open": "Exact shows it as open.",
+        "matcher.payment.recorded": "The receipt was recorded in Chargebee as {transaction_id} under {reference}.",
+        "matcher.payment.not_recorded": "The receipt was not recorded in Chargebee: {sentence}",
+    },
+    "nl": {
+        "observed": "Chargebee liet het zien ({event}, status {status}).",
+        "deleted": "Chargebee heeft het verwijderd ({event}).",
+        "mapper.document.planned": "Er is een boeking gemaakt met mapping {mapping_version}, voor administratie {division}.",
+        "mapper.document.held": "Vastgehouden: {sentence} Wat te doen: {action}",
+        "mapper.document.set_aside": "Terzijde gelegd: {sentence}",
+        "exact.account.save": "De klant is naar de schrijver gestuurd als {name}.",
+        "exact.account.saved": "De klant staat in administratie {division} van Exact.",
+        "exact.account.refused": "Exact weigerde de klant: {message}",
+        "exact.entry.post": "Te boeken in dagboek {journal} onder {your_ref}, gedateerd {entry_date}.",
+        "exact.entry.posted": "Geboekt in Exact: boekstuk {entry_number} in dagboek {journal}.",
+        "exact.entry.found": "Het antwoord ging verloren; in Exact teruggevonden als boekstuk {entry_number} in dagboek {journal}.",
+        "exact.entry.refused": "Exact weigerde de boeking: {message}",
+        "exact.receivable.paid": "Exact toont het als volledig betaald, laatst op {last_payment_date}.",
+        "exact.receivable.open": "Exact toont het als openstaand.",
+        "matcher.payment.recorded": "De ontvangst is in Chargebee vastgelegd als {transaction_id} onder {reference}.",
+        "matcher.payment.not_recorded": "De ontvangst is niet in Chargebee vastgelegd: {sentence}",
+    },
+}
+
+
+class _Values(dict[str, Any]):
+    """A value that is missing shows as a dash, so that an older message can still be told."""
+
+    def __missing__(self, key: str) -> str:
+        return "-"
+
+
+def describe(message_type: str, details: dict[str, Any], language: Language = "en") -> str:
+    """Return the sentence of a message; its type for one that has none."""
+    name = message_type
+    if message_type.startswith("chargebee."):
+        name = "deleted" if details.get("deleted") else "observed"
+    elif message_type == "exact.entry.posted" and details.get("found"):
+        name = "exact.entry.found"
+    elif message_type == "exact.receivable.observed":
+        name = "exact.receivable.paid" if details.get("is_fully_paid") else "exact.receivable.open"
+    template = _TEMPLATES[language].get(name)
+    return template.format_map(_Values(details)) if template is not None else message_type
+
+
+def untranslated() -> list[str]:
+    """Return what one language can say and the other cannot."""
+    return sorted(_TEMPLATES["en"].keys() ^ _TEMPLATES["nl"].keys())
