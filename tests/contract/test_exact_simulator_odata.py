@@ -1,5 +1,4 @@
 import json
-import re
 from decimal import Decimal
 
 import pytest
@@ -195,8 +194,7 @@ async def test_created_is_dutch_time():
     async with exact() as client:
         await client.customer()
         created = (await client.rows("crm/Accounts", select="Created"))[0]["Created"]
-        milliseconds = int(re.fullmatch(r"/Date\((\d+)\)/", created)[1])
-        assert milliseconds == int(client.clock() + 3600) * 1000
+        assert created == f"/Date({int(client.clock() + 3600) * 1000})/"
 
 
 async def test_a_post_answers_mostly_nulls_unless_the_representation_is_asked_for():

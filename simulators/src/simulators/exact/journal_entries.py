@@ -65,7 +65,8 @@ def _check_line(division: Division, findings: Findings, line: Row, journal: Row 
 
 
 def _fill_amounts(division: Division, line: Row, vat: Row | None, rate: Decimal) -> None:
-    # Which of the two amounts Exact reads on this line is not known; the one that is not read counts as absent.
+    # Which of the two amounts Exact reads on this line is not known (the reference calls AmountDC read-only, users post it);
+    # the one that is not read counts as absent.
     choice = division.settings.journal_amount
     amount = line.get("AmountFC") if choice in ("AmountFC", "both") else None
     if amount is None and choice in ("AmountDC", "both") and line.get("AmountDC") is not None:
