@@ -48,13 +48,15 @@ async def consume_envelopes(
     handle: Handle,
     relay: Relay | None = None,
     *,
+    after_commit: Callable[[], None] | None = None,
     telemetry: Telemetry | None = None,
     prefetch: int = PREFETCH,
 ) -> Consumer:
     """Start handling a queue's messages, each once.
 
-    `handle` runs in the transaction that also notes the message in the inbox; the relay is woken after the commit, and the
-    message acknowledged after that. While the database is away the line waits, and keeps its order.
+    `handle` runs in the transaction that also notes the message in the inbox; the relay is woken and `after_commit`
+    called after the commit, and the message acknowledged after that. While the database is away the line waits and keeps its
+    order.
     """
     metrics = telemetry or Telemetry()
     clock = SystemClock()
@@ -79,5 +81,7 @@ async def consume_envelopes(
         metrics.observe("handling_seconds", clock.monotonic() - started, consumer=consumer_name)
         if relay is not None:
             relay.wake()
+        if after_commit is not None:
+            after_commit()
 
     return await broker.consume(queue, deliver, prefetch=prefetch)

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
-from contracts.commands import EntryLine, PostEntry, SaveAccount
 
+from contracts.commands import EntryLine, PostEntry, SaveAccount
 from exact_writer import odata
 
 DESCRIPTION_LENGTH: Final = 60

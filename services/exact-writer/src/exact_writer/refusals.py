@@ -16,7 +16,7 @@ ACTIONS: Final[dict[str, str]] = {
     "vat_not_allowed": "Allow VAT on the journal in Exact, or map the document to a journal that allows it.",
     "duplicate": "Look in Exact for the record that already has this number or code.",
     "unbalanced": "Report this with the document's number: the entry was sent unbalanced.",
-    "invalid_reference": "Compare the mapping with Exact's master data: a ledger, VAT code, cost centre or journal is not usable there.",
+    "invalid_reference": "Compare the mapping with Exact: a ledger, VAT code, cost centre or journal is not usable there.",
     "mandatory_field": "Fill in what Exact asks for in the mapping or in the settings of the administration.",
     "invalid_value": "Correct the value in Chargebee or in the mapping; Exact names the field.",
     "malformed": "Report this with the document's number: Exact could not read the request.",

@@ -1,7 +1,7 @@
 """What the writer does next in a division: pure.
 
-Outcomes that are unknown come first, since they hold up their customer. Accounts come before entries that wait for them. Otherwise
-the order is that of arrival, and the commands of one customer keep theirs.
+Outcomes that are unknown come first, since they hold up their customer. Otherwise the order is that of arrival, an account comes
+before the entries that wait for it, and the commands of one customer keep their order.
 """
 
 from __future__ import annotations

@@ -105,7 +105,6 @@ divisions = sa.Table(
     sa.Column("budget", sa.LargeBinary(), nullable=True),
     sa.Column("connection_state", sa.Text(), nullable=True),
     sa.Column("connection_reason", sa.Text(), nullable=True),
-    sa.Column("changes", sa.BigInteger(), nullable=False, server_default="0"),
 )
 
 # Answers that Exact counts as errors, within the last hour.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
 from backbone import tables
 
 revision = "0001"
@@ -103,7 +104,6 @@ def _create_connection() -> None:
         sa.Column("budget", sa.LargeBinary(), nullable=True),
         sa.Column("connection_state", sa.Text(), nullable=True),
         sa.Column("connection_reason", sa.Text(), nullable=True),
-        sa.Column("changes", sa.BigInteger(), nullable=False, server_default="0"),
     )
     op.create_table(
         "counted_errors",

@@ -1,0 +1,148 @@
+"""The wiring of the exact-writer: `python -m exact_writer`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone import process
+from backbone.consumer import consume_envelopes
+from backbone.errors import ConfigurationError
+from backbone.process import Application, Context, Worker
+from backbone.relay import Relay
+from contracts.envelope import Envelope, Message
+from contracts.topology import topology, writer_queue
+from exact_writer import journal
+from exact_writer.announce import SOURCE
+from exact_writer.auth import ExactLogin
+from exact_writer.calls import DivisionCalls
+from exact_writer.client import ExactClient
+from exact_writer.mirror import Mirror
+from exact_writer.post import Poster
+from exact_writer.routes import consent_router
+from exact_writer.vault import Vault
+from exact_writer.writer import DivisionWriter
+from exact_writer.writer_settings import WriterSettings
+
+
+async def build(context: Context) -> Application:
+    """Wire the service; raises ConfigurationError when a secret is missing."""
+    writer_settings = WriterSettings()
+    client = ExactClient(context.settings.exact_url, writer_settings)
+    login = _login(context, client)
+    relay = Relay(context.database, context.broker, context.clock, telemetry=context.telemetry)
+    writers = {
+        division: _writer(division, context, client, login, relay, writer_settings)
+        for division in context.configuration.divisions
+    }
+    admin_token = context.settings.admin_token
+    return Application(
+        name=SOURCE,
+        workers=(
+            relay.run,
+            *(_consuming(context, division, writers, relay) for division in writers),
+            _acting(writers, client),
+        ),
+        router=consent_router(
+            context.database, login, context.clock, admin_token.get_secret_value() if admin_token is not None else None
+        ),
+        ready=(relay.ready, *(writer.ready for writer in writers.values())),
+    )
+
+
+def _login(context: Context, client: ExactClient) -> ExactLogin:
+    settings = context.settings
+    secret, keys = settings.exact_client_secret, settings.encryption_keys
+    if settings.exact_client_id is None or secret is None or settings.exact_redirect_uri is None or keys is None:
+        raise ConfigurationError(
+            "The exact-writer needs KRUISPOST_EXACT_CLIENT_ID, KRUISPOST_EXACT_CLIENT_SECRET, KRUISPOST_EXACT_REDIRECT_URI "
+            "and KRUISPOST_ENCRYPTION_KEYS; set all four."
+        )
+    return ExactLogin(
+        database=context.database,
+        vault=Vault(context.database, settings.exact_client_id, keys.get_secret_value()),
+        client=client,
+        clock=context.clock,
+        telemetry=context.telemetry,
+        client_id=settings.exact_client_id,
+        client_secret=secret.get_secret_value(),
+        redirect_uri=settings.exact_redirect_uri,
+    )
+
+
+def _writer(
+    division: int, context: Context, client: ExactClient, login: ExactLogin, relay: Relay, settings: WriterSettings
+) -> DivisionWriter:
+    configuration = context.configuration.divisions[division]
+    database, clock, telemetry = context.database, context.clock, context.telemetry
+    calls = DivisionCalls(
+        division, database=database, clock=clock, client=client, login=login, telemetry=telemetry, settings=settings
+    )
+    mirror = Mirror(division, configuration, database=database, clock=clock, calls=calls)
+    poster = Poster(
+        division,
+        configuration.currency,
+        database=database,
+        clock=clock,
+        calls=calls,
+        mirror=mirror,
+        telemetry=telemetry,
+        settings=settings,
+    )
+    return DivisionWriter(
+        division,
+        database=database,
+        clock=clock,
+        login=login,
+        calls=calls,
+        mirror=mirror,
+        poster=poster,
+        telemetry=telemetry,
+        settings=settings,
+        poll_seconds=context.settings.poll_seconds,
+        wake_relay=relay.wake,
+    )
+
+
+def _consuming(context: Context, division: int, writers: Mapping[int, DivisionWriter], relay: Relay) -> Worker:
+    """Take the commands of one division into its journal."""
+    queue = topology(context.configuration.divisions).queue(writer_queue(division))
+
+    async def handle(connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
+        await journal.plan(context.database, connection, envelope, message, context.clock.now().timestamp())
+
+    async def consume(stop: asyncio.Event) -> None:
+        consumer = await consume_envelopes(
+            context.database,
+            context.broker,
+            queue,
+            f"{SOURCE}.{division}",
+            handle,
+            relay,
+            after_commit=writers[division].wake,
+            telemetry=context.telemetry,
+        )
+        await stop.wait()
+        await consumer.close()
+
+    return consume
+
+
+def _acting(writers: Mapping[int, DivisionWriter], client: ExactClient) -> Worker:
+    """Run the writers of all divisions, and close the connection to Exact after the last of them has ended its call."""
+
+    async def act(stop: asyncio.Event) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for writer in writers.values():
+                    group.create_task(writer.run(stop), name=f"{SOURCE} {writer.division}")
+        finally:
+            await client.close()
+
+    return act
+
+
+if __name__ == "__main__":
+    process.main(SOURCE, build)

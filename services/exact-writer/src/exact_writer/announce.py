@@ -1,0 +1,80 @@
+"""The writer's facts: sealed and appended to its log, in the transaction of what they tell."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone import event_log
+from contracts.envelope import Envelope, seal
+from contracts.facts import (
+    AccountRefused,
+    AccountSaved,
+    ConnectionChanged,
+    DocumentRef,
+    EntryPosted,
+    EntryRefused,
+    PeriodObserved,
+    ReceivableObserved,
+)
+
+SOURCE = "exact-writer"
+
+
+def subject_of(document: DocumentRef) -> str:
+    """How a document is named in an envelope."""
+    return f"{document.site}/{document.kind}/{document.number}"
+
+
+def key_of(document: DocumentRef) -> str:
+    """The customer whose messages keep their order."""
+    return f"{document.site}/{document.customer_id}"
+
+
+async def entry(connection: AsyncConnection, fact: EntryPosted | EntryRefused, cause: Envelope, now: datetime) -> None:
+    """Tell how a command ended; a command ends once, so its stream has one message."""
+    envelope = seal(fact, source=SOURCE, subject=subject_of(fact.document), key=key_of(fact.document), time=now, cause=cause)
+    await event_log.append(connection, f"entry/{fact.command_id}", 0, [envelope])
+
+
+async def account(connection: AsyncConnection, fact: AccountSaved | AccountRefused, cause: Envelope, now: datetime) -> None:
+    """Tell how saving a customer ended."""
+    subject = f"{fact.division}/account/{fact.customer_ref}"
+    envelope = seal(fact, source=SOURCE, subject=subject, key=fact.customer_ref, time=now, cause=cause)
+    await event_log.append(connection, f"account/{cause.id}", 0, [envelope])
+
+
+async def connection_changed(connection: AsyncConnection, fact: ConnectionChanged, now: datetime) -> None:
+    """Tell that Exact can or cannot be reached."""
+    await _append_next(connection, fact, f"{fact.division}/connection", fact.division, now)
+
+
+async def period(connection: AsyncConnection, fact: PeriodObserved, now: datetime) -> None:
+    """Tell that a period is open or closed for a journal."""
+    subject = f"{fact.division}/period/{fact.journal}/{fact.year}/{fact.period}"
+    await _append_next(connection, fact, subject, fact.division, now)
+
+
+async def receivables(connection: AsyncConnection, facts: list[ReceivableObserved], now: datetime) -> None:
+    """Tell how receivables stand; each version of one is told once, and again when it turns out to be ours."""
+    rows = []
+    for fact in facts:
+        subject = f"{fact.division}/receivable/{fact.term_id}"
+        version = f"{fact.timestamp}{'/ours' if fact.document else ''}"
+        key = key_of(fact.document) if fact.document else str(fact.division)
+        rows.append(
+            (
+                f"{subject}/{version}",
+                seal(fact, source=SOURCE, subject=subject, key=key, time=now, distinguisher=version),
+            )
+        )
+    await event_log.append_new(connection, rows)
+
+
+async def _append_next(
+    connection: AsyncConnection, fact: ConnectionChanged | PeriodObserved, subject: str, division: int, now: datetime
+) -> None:
+    version = await event_log.stream_version(connection, subject)
+    envelope = seal(fact, source=SOURCE, subject=subject, key=str(division), time=now, distinguisher=str(version))
+    await event_log.append(connection, subject, version, [envelope])

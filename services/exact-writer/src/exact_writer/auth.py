@@ -1,0 +1,199 @@
+"""The OAuth client: consent, and one refresh at a time.
+
+Exact kills a refresh token with its first use, refuses to refresh before 570 of 600 seconds have passed since the last answer,
+and needs a person when the chain of tokens breaks. So a refresh happens under a lock that all processes share, reads the tokens again
+inside it, and stores the new pair before anything uses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+from urllib.parse import urlencode
+
+import httpx
+
+from backbone.clock import Clock
+from backbone.crash_points import crash_point
+from backbone.database import Database
+from backbone.telemetry import Telemetry, log
+from exact_writer.client import ExactClient, NotSentError, UnknownError
+from exact_writer.vault import Stored, Tokens, Vault
+
+MINIMUM_AGE_SHARE: Final = 0.95  # 570 of 600 seconds
+RETRY_SECONDS: Final = 15.0
+LOCK_PAUSE_SECONDS: Final = 0.2
+LOCK_NAME: Final = "token"
+
+
+class ConsentNeededError(Exception):
+    """A person has to log in at Exact; `reason` says why, as a clause."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NoTokenNowError(Exception):
+    """There is no usable token at the moment; it is worth asking again at `retry_at` (unix seconds)."""
+
+    def __init__(self, reason: str, retry_at: float) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_at = retry_at
+
+
+class ExactLogin:
+    """Gives access tokens. Refreshes them when they are old enough, and never sooner."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        vault: Vault,
+        client: ExactClient,
+        clock: Clock,
+        telemetry: Telemetry,
+        client_id: str,
+        client_secret: str,
+        redirect_uri: str,
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._client = client
+        self._clock = clock
+        self._telemetry = telemetry
+        self._app = {"client_id": client_id, "client_secret": client_secret}
+        self._redirect_uri = redirect_uri
+        self._turn = asyncio.Lock()
+        self._known: Stored | None = None
+        self._retry_at = 0.0
+        self.changed = asyncio.Event()
+
+    def consent_url(self, state: str) -> str:
+        """The page of Exact on which a person gives consent."""
+        query = {"client_id": self._app["client_id"], "redirect_uri": self._redirect_uri, "response_type": "code", "state": state}
+        return f"{self._client.base_url}/api/oauth2/auth?{urlencode(query)}"
+
+    async def access_token(self, *, rejected: str | None = None) -> str:
+        """A token that Exact should accept. `rejected` is one that it did not: then another is got, if Exact allows it yet.
+
+        Raises ConsentNeededError, or NoTokenNowError when a refresh did not work for now.
+        """
+        stored = self._known
+        if stored is None or stored.consent_needed or self._wants_refresh(stored.tokens, rejected):
+            async with self._turn:
+                stored = await self._renewed(rejected)
+        return stored.tokens.access_token
+
+    async def exchange(self, code: str) -> None:
+        """Turn the code of a consent into tokens and store them; a code works once, within three minutes.
+
+        Raises ConsentNeededError with Exact's words when it is refused, NoTokenNowError when Exact does not answer.
+        """
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self._redirect_uri, **self._app}
+        async with self._turn:
+            response = await self._ask(form)
+            if response.status_code != httpx.codes.OK:
+                raise ConsentNeededError(f"Exact refused the code of the consent: {_said(response)}")
+            await self._store(response)
+        log.info("connected to Exact")
+
+    async def _renewed(self, rejected: str | None) -> Stored:
+        """Read the tokens again and refresh them if that is still needed; the caller holds the turn of this process."""
+        stored = await self._read()
+        if not self._wants_refresh(stored.tokens, rejected):
+            return stored
+        now = self._now()
+        if now < self._oldest_refresh(stored.tokens):
+            raise NoTokenNowError("Exact does not accept the token and gives no other yet", self._oldest_refresh(stored.tokens))
+        if now < self._retry_at:
+            if now < stored.tokens.obtained_at + stored.tokens.expires_in_seconds and rejected is None:
+                return stored
+            raise NoTokenNowError("Exact gave no new token", self._retry_at)
+        lock = await self._database.try_lock(LOCK_NAME)
+        while lock is None:
+            await self._clock.sleep(LOCK_PAUSE_SECONDS)
+            lock = await self._database.try_lock(LOCK_NAME)
+        try:
+            stored = await self._read()
+            if not self._wants_refresh(stored.tokens, rejected):
+                return stored
+            return await self._refresh(stored)
+        finally:
+            await lock.release()
+
+    async def _refresh(self, stored: Stored) -> Stored:
+        form = {"grant_type": "refresh_token", "refresh_token": stored.tokens.refresh_token, **self._app}
+        crash_point("exact_writer.before_refresh")
+        response = await self._ask(form)
+        if response.status_code == httpx.codes.OK:
+            self._telemetry.count("exact_token_refreshes", outcome="refreshed")
+            return await self._store(response)
+        said = _said(response)
+        self._retry_at = self._now() + RETRY_SECONDS
+        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            self._telemetry.count("exact_token_refreshes", outcome="failed")
+            raise NoTokenNowError(f"Exact's token endpoint answered {response.status_code}", self._retry_at)
+        if "not expired" in said or "TooEarlyToRefreshTokens" in response.headers.get("Reason", ""):
+            self._telemetry.count("exact_token_refreshes", outcome="too_early")
+            log.warning("Exact says the token is too young to refresh; it is used until it expires", said=said)
+            if self._now() < stored.tokens.obtained_at + stored.tokens.expires_in_seconds:
+                return stored
+            raise NoTokenNowError("Exact says that the token is still too young to be refreshed", self._retry_at)
+        self._telemetry.count("exact_token_refreshes", outcome="consent_needed")
+        reason = f"Exact refused to renew the token ({said})"
+        await self._vault.spoil(reason)
+        self._known = None
+        raise ConsentNeededError(reason)
+
+    async def _ask(self, form: dict[str, str]) -> httpx.Response:
+        try:
+            return await self._client.token_request(form)
+        except (NotSentError, UnknownError) as error:
+            self._telemetry.count("exact_token_refreshes", outcome="failed")
+            self._retry_at = self._now() + RETRY_SECONDS
+            raise NoTokenNowError(error.message, self._retry_at) from error
+
+    async def _store(self, response: httpx.Response) -> Stored:
+        answer = response.json()
+        tokens = Tokens(
+            access_token=answer["access_token"],
+            refresh_token=answer["refresh_token"],
+            obtained_at=self._now(),
+            expires_in_seconds=float(str(answer["expires_in"])),
+        )
+        crash_point("exact_writer.before_token_stored")
+        await self._vault.store(tokens)
+        self._known = Stored(tokens=tokens, consent_needed=None)
+        self._retry_at = 0.0
+        self.changed.set()
+        return self._known
+
+    async def _read(self) -> Stored:
+        stored = await self._vault.read()
+        self._known = stored
+        if stored is None:
+            raise ConsentNeededError("nobody has logged in at Exact yet")
+        if stored.consent_needed:
+            raise ConsentNeededError(stored.consent_needed)
+        return stored
+
+    def _wants_refresh(self, tokens: Tokens, rejected: str | None) -> bool:
+        return tokens.access_token == rejected or self._now() >= self._oldest_refresh(tokens)
+
+    def _oldest_refresh(self, tokens: Tokens) -> float:
+        return tokens.obtained_at + tokens.expires_in_seconds * MINIMUM_AGE_SHARE
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _said(response: httpx.Response) -> str:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        return str(body.get("error_description") or body.get("error") or response.status_code)
+    return f"HTTP {response.status_code}"

@@ -1,0 +1,192 @@
+"""The calls of one division: each waits for the budget, is counted before it leaves, and is accounted for with its answer."""
+
+from __future__ import annotations
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.clock import Clock
+from backbone.crash_points import crash_point
+from backbone.database import Database
+from backbone.telemetry import Telemetry
+from exact_writer import budget as rules
+from exact_writer import error_limit
+from exact_writer.auth import ExactLogin
+from exact_writer.budget import Budget, WaitUntil
+from exact_writer.client import (
+    Answer,
+    CallError,
+    ExactClient,
+    NotSentError,
+    RateLimitedError,
+    RefusedError,
+    Request,
+    UnauthorizedError,
+    UnknownError,
+)
+from exact_writer.tables import counted_errors, divisions
+from exact_writer.writer_settings import WriterSettings
+
+
+class NotAllowedNowError(Exception):
+    """The budget or the error limit allows no such call before `at` (unix seconds); `why` names the limit."""
+
+    def __init__(self, at: float, why: str) -> None:
+        super().__init__(f"no call before {at}: {why}")
+        self.at = at
+        self.why = why
+
+
+class DivisionCalls:
+    """Makes the calls of one division, one at a time. Keeps the budget in the database, so that a restart does not exceed it."""
+
+    def __init__(
+        self,
+        division: int,
+        *,
+        database: Database,
+        clock: Clock,
+        client: ExactClient,
+        login: ExactLogin,
+        telemetry: Telemetry,
+        settings: WriterSettings,
+    ) -> None:
+        self._division = division
+        self._database = database
+        self._clock = clock
+        self._client = client
+        self._login = login
+        self._telemetry = telemetry
+        self._settings = settings
+        self._budget = Budget()
+        self._errors: dict[str, list[float]] = {}
+        self._rejected: str | None = None
+        self._unsaved_errors: list[str] = []
+
+    async def load(self) -> None:
+        """Take up the budget and the errors where the last holder left them."""
+        now = self._now()
+        async with self._database.transaction() as connection:
+            kept = await connection.scalar(sa.select(divisions.c.budget).where(divisions.c.division == self._division))
+            await connection.execute(
+                sa.delete(counted_errors).where(
+                    counted_errors.c.division == self._division, counted_errors.c.at < now - error_limit.HOUR_SECONDS
+                )
+            )
+            rows = await connection.execute(
+                sa.select(counted_errors.c.endpoint, counted_errors.c.at).where(counted_errors.c.division == self._division)
+            )
+            self._errors = {}
+            for row in rows:
+                self._errors.setdefault(row.endpoint, []).append(row.at)
+        kept_budget = msgspec.json.decode(bytes(kept), type=Budget) if kept else Budget()
+        self._budget = rules.restored(kept_budget, now + self._settings.exact_longest_request_seconds)
+
+    @property
+    def day_limit(self) -> int | None:
+        """How many calls a day Exact allows; None before it said."""
+        return self._budget.day.limit if self._budget.day else None
+
+    def wait_until(self) -> WaitUntil | None:
+        """The limit that allows no call now, or None."""
+        decision = rules.decide(self._budget, self._now())
+        return decision if isinstance(decision, WaitUntil) else None
+
+    def blocked_endpoints(self) -> dict[str, float]:
+        """The endpoints that the error limit closes, each until an instant."""
+        now = self._now()
+        untils = {endpoint: error_limit.blocked_until(errors, now) for endpoint, errors in self._errors.items()}
+        return {endpoint: until for endpoint, until in untils.items() if until is not None}
+
+    async def token(self) -> str:
+        """An access token; raises ConsentNeededError or NoTokenNowError."""
+        token = await self._login.access_token(rejected=self._rejected)
+        self._rejected = None
+        return token
+
+    async def read(self, request: Request) -> Answer:
+        """Make a reading call, waiting for the minute if need be.
+
+        Raises NotAllowedNowError when the day or the error limit stands in the way, and CallError.
+        """
+        while (wait := self.wait_until()) is not None:
+            if wait.why == "day":
+                raise NotAllowedNowError(wait.at, wait.why)
+            await self._clock.sleep(max(0.0, wait.at - self._now()))
+        until = self.blocked_endpoints().get(request.endpoint)
+        if until is not None:
+            raise NotAllowedNowError(until, "errors")
+        token = await self.token()
+        async with self._database.transaction() as connection:
+            await self.count(connection)
+        try:
+            return await self.send(request, token)
+        finally:
+            async with self._database.transaction() as connection:
+                await self.save(connection)
+
+    async def count(self, connection: AsyncConnection) -> None:
+        """Count a call that is about to leave."""
+        self._budget = rules.sent(self._budget, self._now())
+        await self.save(connection)
+
+    async def send(self, request: Request, token: str) -> Answer:
+        """Make a call that was counted; the caller saves what it taught. Raises CallError."""
+        started = self._clock.monotonic()
+        self._telemetry.count("exact_calls", method=request.method, endpoint=request.endpoint)
+        crash_point("exact_writer.before_call")
+        outcome = "ok"
+        try:
+            answer = await self._client.call(self._division, request, token)
+        except CallError as error:
+            outcome = self._learn_from(error, request, token)
+            raise
+        else:
+            self._budget = rules.answered(self._budget, answer.headers, self._now())
+        finally:
+            self._telemetry.count("exact_answers", outcome=outcome)
+            self._telemetry.observe("exact_call_seconds", self._clock.monotonic() - started, endpoint=request.endpoint)
+            crash_point("exact_writer.after_call")
+        return answer
+
+    async def save(self, connection: AsyncConnection) -> None:
+        """Keep the budget and the counted errors."""
+        await connection.execute(
+            sa.update(divisions).where(divisions.c.division == self._division).values(budget=msgspec.json.encode(self._budget))
+        )
+        for endpoint in self._unsaved_errors:
+            await connection.execute(sa.insert(counted_errors).values(division=self._division, endpoint=endpoint, at=self._now()))
+        self._unsaved_errors.clear()
+        division = str(self._division)
+        if self._budget.minute is not None:
+            left = max(0, self._budget.minute.remaining - self._budget.minute.sent_since)
+            self._telemetry.gauge("exact_budget_minute_left", left, division=division)
+        today = rules.remaining_today(self._budget, self._now())
+        if today is not None:
+            self._telemetry.gauge("exact_budget_day_left", today, division=division)
+
+    def _learn_from(self, error: CallError, request: Request, token: str) -> str:
+        now = self._now()
+        if isinstance(error, UnauthorizedError):
+            self._rejected = token
+        if error.status is not None and error_limit.counts(error.status):
+            self._errors.setdefault(request.endpoint, []).append(now)
+            self._unsaved_errors.append(request.endpoint)
+        if isinstance(error, NotSentError):
+            # It never left, but counting one call too many for a minute is cheaper than being wrong about that.
+            self._budget = rules.lost(self._budget, now)
+            return "transient"
+        if error.headers is None:
+            self._budget = rules.lost(self._budget, now + self._settings.exact_longest_request_seconds)
+            return "unknown"
+        if isinstance(error, RateLimitedError):
+            self._budget = rules.refused(self._budget, error.headers, now)
+            return "limited"
+        self._budget = rules.answered(self._budget, error.headers, now)
+        if isinstance(error, UnknownError):
+            return "unknown"
+        return "refused" if isinstance(error, RefusedError) else "transient"
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()

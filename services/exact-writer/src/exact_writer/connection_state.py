@@ -1,0 +1,67 @@
+"""Whether the writer can work in a division, told when it changes and shown to the readiness probe."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import sqlalchemy as sa
+
+from backbone.clock import Clock
+from backbone.database import Database
+from contracts.facts import ConnectionChanged
+from exact_writer import announce
+from exact_writer.tables import divisions
+
+State = Literal["connected", "consent_needed", "blocked"]
+_CONNECTED: Final = "Exact answers"
+
+
+class ConnectionState:
+    """The last state of one division; the fact is in the log when `report` returns."""
+
+    def __init__(self, division: int, database: Database, clock: Clock) -> None:
+        self._division = division
+        self._database = database
+        self._clock = clock
+        self._state: State | None = None
+        self._reason = ""
+
+    async def load(self) -> None:
+        """Take up what was told last, so that a restart does not tell it again."""
+        async with self._database.reading() as connection:
+            row = (
+                await connection.execute(
+                    sa.select(divisions.c.connection_state, divisions.c.connection_reason).where(
+                        divisions.c.division == self._division
+                    )
+                )
+            ).one_or_none()
+        if row is not None and row.connection_state is not None:
+            self._state, self._reason = row.connection_state, row.connection_reason
+
+    async def connected(self) -> bool:
+        """Exact answers; says whether that is news."""
+        return await self.report("connected", _CONNECTED)
+
+    async def report(self, state: State, reason: str) -> bool:
+        """Note the state and tell it when it differs from the last one; says whether it does."""
+        if (state, reason) == (self._state, self._reason):
+            return False
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(divisions)
+                .where(divisions.c.division == self._division)
+                .values(connection_state=state, connection_reason=reason)
+            )
+            fact = ConnectionChanged(division=self._division, state=state, reason=reason)
+            await announce.connection_changed(connection, fact, self._clock.now())
+        self._state, self._reason = state, reason
+        return True
+
+    def complaint(self) -> str | None:
+        """Why nothing can be booked in this division now and what to do, or None."""
+        if self._state == "consent_needed":
+            return f"division {self._division} needs a login at Exact: {self._reason}; run `kruispost login`"
+        if self._state == "blocked":
+            return f"division {self._division} is blocked: {self._reason}"
+        return None

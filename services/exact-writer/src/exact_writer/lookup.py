@@ -1,0 +1,62 @@
+"""Looking Exact up after an outcome that is not known: by $filter, since a key lookup that fails counts as an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from contracts.commands import PostEntry, SaveAccount
+from exact_writer import odata, payloads
+from exact_writer.client import Answer, Request
+
+_SALES = "salesentry/SalesEntries"
+_GENERAL_LINES = "generaljournalentry/GeneralJournalEntryLines"
+_ACCOUNTS = "crm/Accounts"
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that a lost call had made after all."""
+
+    exact_id: str
+    number: int = 0
+
+
+def request_for(command: PostEntry | SaveAccount, account_id: str | None) -> Request:
+    """The reading call that shows whether a command was carried out.
+
+    Accounts are found by their search code, sales entries by YourRef within customer and journal, general entries by the
+    reference that stands in the description of each of their lines.
+    """
+    if isinstance(command, SaveAccount):
+        by_code = f"SearchCode eq {odata.text(payloads.search_code(command.customer_ref))}"
+        return _get(_ACCOUNTS, ("ID", "SearchCode"), by_code)
+    if command.kind == "sales":
+        conditions = [f"YourRef eq {odata.text(command.your_ref)}", f"Journal eq {odata.text(command.journal)}"]
+        if account_id is not None:
+            conditions.append(f"Customer eq {odata.guid(account_id)}")
+        return _get(_SALES, ("EntryID", "EntryNumber", "YourRef"), " and ".join(conditions))
+    within = f"substringof({odata.text(command.your_ref)},Description) eq true"
+    return _get(_GENERAL_LINES, ("EntryID", "EntryNumber", "Description"), within)
+
+
+def found_in(command: PostEntry | SaveAccount, answer: Answer) -> list[Found]:
+    """What the call found, each record once; filters of Exact compare without case, so the rows are compared again."""
+    found: dict[str, Found] = {}
+    for row in odata.rows(answer.body):
+        if isinstance(command, SaveAccount):
+            if odata.code(row["SearchCode"]) == payloads.search_code(command.customer_ref):
+                found[str(row["ID"])] = Found(exact_id=str(row["ID"]))
+        elif _is_named(command, row):
+            found[str(row["EntryID"])] = Found(exact_id=str(row["EntryID"]), number=int(row["EntryNumber"] or 0))
+    return list(found.values())
+
+
+def _is_named(command: PostEntry, row: dict[str, Any]) -> bool:
+    if command.kind == "sales":
+        return str(row["YourRef"] or "") == command.your_ref
+    return payloads.mentions(str(row["Description"] or ""), command.your_ref)
+
+
+def _get(endpoint: str, select: tuple[str, ...], filter_by: str) -> Request:
+    return Request(method="GET", endpoint=endpoint, path=odata.query(endpoint, select=select, filter_by=filter_by))

@@ -1,0 +1,93 @@
+"""How a command ends: the journal, the account book and the fact that tells it, in one transaction of the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.clock import Clock
+from backbone.database import Database
+from backbone.telemetry import Telemetry
+from contracts.commands import PostEntry, SaveAccount
+from contracts.facts import AccountRefused, AccountSaved, EntryPosted, EntryRefused
+from exact_writer import account_book, announce, journal, precheck, receivables
+from exact_writer.account_book import Known
+from exact_writer.journal import Work
+from exact_writer.mirror import Mirror
+
+
+class Outcomes:
+    """Writes down how commands of one division ended. A command ends once; its envelope is the cause of the fact."""
+
+    def __init__(self, division: int, *, database: Database, clock: Clock, mirror: Mirror, telemetry: Telemetry) -> None:
+        self._division = division
+        self._database = database
+        self._clock = clock
+        self._mirror = mirror
+        self._telemetry = telemetry
+
+    async def account_saved(
+        self, connection: AsyncConnection, work: Work, command: SaveAccount, account_id: str, epoch: int, *, created: bool
+    ) -> None:
+        """The customer stands in Exact."""
+        await journal.mark(connection, self._division, work.command_id, epoch, "posted", exact_id=account_id)
+        known = Known(account_id=account_id, fingerprint=command.fingerprint)
+        await account_book.remember(self._database, connection, self._division, command.customer_ref, known)
+        fact = AccountSaved(division=self._division, customer_ref=command.customer_ref, account_id=account_id, created=created)
+        await announce.account(connection, fact, work.envelope, self._clock.now())
+        self._telemetry.count("commands_finished", type="account", outcome="saved")
+
+    async def posted(
+        self,
+        connection: AsyncConnection,
+        work: Work,
+        command: PostEntry,
+        entry_id: str,
+        entity: Mapping[str, Any],
+        epoch: int,
+        *,
+        found: bool = False,
+    ) -> None:
+        """The entry stands in Exact; `entity` is Exact's answer, whose period is told when it names one."""
+        number = int(entity.get("EntryNumber") or 0)
+        await journal.mark(connection, self._division, work.command_id, epoch, "posted", exact_id=entry_id, exact_number=number)
+        year, period = precheck.period_of(command, self._mirror) or (None, None)
+        fact = EntryPosted(
+            division=self._division,
+            command_id=command.command_id,
+            document=command.document,
+            entry_id=entry_id,
+            entry_number=number,
+            journal=command.journal,
+            your_ref=command.your_ref,
+            reporting_year=entity.get("ReportingYear") or entity.get("FinancialYear") or year,
+            reporting_period=entity.get("ReportingPeriod") or entity.get("FinancialPeriod") or period,
+            found=found,
+        )
+        await announce.entry(connection, fact, work.envelope, self._clock.now())
+        if found:
+            await receivables.tell_again(connection, self._division, entry_id, command, self._clock.now())
+        self._telemetry.count("commands_finished", type=command.kind, outcome="posted")
+
+    async def refused(self, connection: AsyncConnection, work: Work, epoch: int, code: str, message: str) -> None:
+        """The command cannot be carried out. A period that Exact calls closed is told before, so that it is not planned again."""
+        command, now = work.command, self._clock.now()
+        await journal.mark(connection, self._division, work.command_id, epoch, "refused", code=code, message=message)
+        self._telemetry.count("commands_finished", type=work.kind, outcome="refused")
+        if isinstance(command, SaveAccount):
+            refusal = AccountRefused(division=self._division, customer_ref=command.customer_ref, code=code, message=message)
+            await announce.account(connection, refusal, work.envelope, now)
+            return
+        period = precheck.period_of(command, self._mirror)
+        if code == "period_closed" and period is not None:
+            await self._mirror.observe_closed(connection, command.journal, *period)
+        fact = EntryRefused(
+            division=self._division,
+            command_id=command.command_id,
+            document=command.document,
+            code=code,
+            message=message,
+        )
+        await announce.entry(connection, fact, work.envelope, now)

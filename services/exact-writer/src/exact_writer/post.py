@@ -1,0 +1,244 @@
+"""One command through its states: prepared, sent, then posted, refused or unknown; and an unknown one looked up.
+
+Each change of state is one transaction, together with the fact that tells it and the budget that the call used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backbone.clock import Clock
+from backbone.crash_points import crash_point
+from backbone.database import Database
+from backbone.telemetry import Telemetry, log
+from contracts.commands import PostEntry, SaveAccount
+from exact_writer import account_book, journal, lookup, odata, payloads, precheck
+from exact_writer.calls import DivisionCalls, NotAllowedNowError
+from exact_writer.client import Answer, CallError, NotFoundError, RefusedError, Request, UnknownError
+from exact_writer.journal import Work
+from exact_writer.lookup import Found
+from exact_writer.mirror import Mirror
+from exact_writer.outcomes import Outcomes
+from exact_writer.refusals import ACTIONS
+from exact_writer.schedule import ENDPOINTS
+from exact_writer.writer_settings import WriterSettings
+
+FIRST_LOOK_SHARE = 0.05  # of the longest request: a record found early is found; one not found is looked for again when it is due
+MOST_ATTEMPTS = 5
+
+
+class Poster:
+    """Carries out the commands of one division in one epoch."""
+
+    def __init__(
+        self,
+        division: int,
+        currency: str,
+        *,
+        database: Database,
+        clock: Clock,
+        calls: DivisionCalls,
+        mirror: Mirror,
+        telemetry: Telemetry,
+        settings: WriterSettings,
+    ) -> None:
+        self._division = division
+        self._currency = currency
+        self._database = database
+        self._clock = clock
+        self._calls = calls
+        self._mirror = mirror
+        self._telemetry = telemetry
+        self._settings = settings
+        self._outcomes = Outcomes(division, database=database, clock=clock, mirror=mirror, telemetry=telemetry)
+
+    async def work(self, command_id: str, epoch: int) -> bool:
+        """Take a command as far as it goes now; says whether a writing call was made.
+
+        Raises CallError and NotAllowedNowError when the division has to pause; the command then waits in a state that is safe.
+        """
+        async with self._database.reading() as connection:
+            work = await journal.load(connection, command_id)
+        if work is None:
+            return False
+        with self._telemetry.span(f"exact-writer {work.kind}", work.envelope):
+            if work.state == "unknown":
+                await self._resolve(work, epoch)
+                return False
+            if isinstance(work.command, SaveAccount):
+                return await self._save_account(work, work.command, epoch)
+            return await self._post_entry(work, work.command, epoch)
+
+    async def _save_account(self, work: Work, command: SaveAccount, epoch: int) -> bool:
+        async with self._database.reading() as connection:
+            known = await account_book.find(connection, self._division, command.customer_ref)
+        account_id = known.account_id if known else await self._mirror.account_by_search_code(command.customer_ref)
+        if known is not None and known.fingerprint == command.fingerprint:
+            async with self._database.transaction() as connection:
+                await self._outcomes.account_saved(connection, work, command, known.account_id, epoch, created=False)
+            return False
+        endpoint = ENDPOINTS["account"]
+        if account_id is None:
+            body = payloads.encode(payloads.new_account(command))
+            request = Request(method="POST", endpoint=endpoint, path=endpoint, body=body)
+        else:
+            body = payloads.encode(payloads.account(command))
+            path = f"{endpoint}({odata.guid(account_id)})"
+            request = Request(method="PUT", endpoint=endpoint, path=path, body=body)
+        try:
+            answer = await self._send(work, request, epoch)
+        except NotFoundError:
+            # Somebody removed the account in Exact: the next version of the customer, or a retry, makes a new one.
+            async with self._database.transaction() as connection:
+                await account_book.forget(connection, self._division, command.customer_ref)
+                await self._outcomes.refused(connection, work, epoch, "account_missing", "The account is no longer in Exact.")
+                await self._calls.save(connection)
+            return True
+        if answer is None:
+            return True
+        saved_id = account_id or _id_of(answer, "ID")
+        if saved_id is None:
+            await self._set_unknown(work, epoch)
+            return True
+        async with self._database.transaction() as connection:
+            await self._outcomes.account_saved(connection, work, command, saved_id, epoch, created=account_id is None)
+            await self._calls.save(connection)
+        crash_point("exact_writer.saved")
+        return True
+
+    async def _post_entry(self, work: Work, command: PostEntry, epoch: int) -> bool:
+        problem = await self._problem(work, command)
+        if problem is not None:
+            async with self._database.transaction() as connection:
+                await self._outcomes.refused(connection, work, epoch, problem.code, f"{problem.message} {ACTIONS[problem.code]}")
+            return False
+        async with self._database.reading() as connection:
+            known = await account_book.find(connection, self._division, command.customer_ref)
+        if known is None:
+            return False
+        make = payloads.sales_entry if command.kind == "sales" else payloads.general_entry
+        body = make(command, known.account_id, self._mirror.ledgers(), self._currency)
+        endpoint = ENDPOINTS[command.kind]
+        request = Request(method="POST", endpoint=endpoint, path=endpoint, body=payloads.encode(body))
+        answer = await self._send(work, request, epoch)
+        if answer is None:
+            return True
+        entry_id = _id_of(answer, "EntryID")
+        if entry_id is None:
+            await self._set_unknown(work, epoch)
+            return True
+        entity = odata.entity(answer.body)
+        async with self._database.transaction() as connection:
+            await self._outcomes.posted(connection, work, command, entry_id, entity, epoch)
+            await self._calls.save(connection)
+        crash_point("exact_writer.posted")
+        return True
+
+    async def _problem(self, work: Work, command: PostEntry) -> precheck.Problem | None:
+        """What Exact would refuse, after the mirror was read again where that may help."""
+        for part in precheck.parts_named(command):
+            if self._mirror.is_worth_reading(part, float("-inf")):
+                await self._mirror.refresh(part)
+        problem = precheck.check(command, self._mirror)
+        while problem is not None and problem.part is not None and self._mirror.is_worth_reading(problem.part, work.planned_at):
+            await self._mirror.refresh(problem.part)
+            problem = precheck.check(command, self._mirror)
+        return problem
+
+    async def _send(self, work: Work, request: Request, epoch: int) -> Answer | None:
+        """Make the one call of a command; None when it ended as refused or unknown.
+
+        Raises the other CallErrors after the command went back to prepared, NotFoundError of a PUT before.
+        """
+        wait = self._calls.wait_until()
+        if wait is not None:
+            raise NotAllowedNowError(wait.at, wait.why)
+        token = await self._calls.token()
+        async with self._database.transaction() as connection:
+            await journal.mark_sent(connection, self._division, work, epoch, self._now())
+            await self._calls.count(connection)
+        crash_point("exact_writer.sent")
+        try:
+            return await self._calls.send(request, token)
+        except RefusedError as error:
+            async with self._database.transaction() as connection:
+                await self._outcomes.refused(connection, work, epoch, error.code, error.message)
+                await self._calls.save(connection)
+            return None
+        except UnknownError as error:
+            log.warning("the outcome of a call is unknown", command=work.command_id, reason=error.message)
+            if request.method == "POST":
+                await self._set_unknown(work, epoch)
+                return None
+            await self._give_back(work, epoch)  # a PUT writes the same again
+            raise
+        except CallError as error:
+            if isinstance(error, NotFoundError) and request.method == "PUT":
+                raise
+            await self._give_back(work, epoch)
+            raise
+
+    async def _resolve(self, work: Work, epoch: int) -> None:
+        """Look Exact up: adopt what is there, or send again once the lost request can have no effect any more."""
+        async with self._database.reading() as connection:
+            known = await account_book.find(connection, self._division, work.command.customer_ref)
+        if isinstance(work.command, SaveAccount) and (
+            known or await self._mirror.account_by_search_code(work.command.customer_ref)
+        ):
+            await self._move(work, epoch, "prepared", not_before=0.0)  # it was a PUT, which writes the same again
+            return
+        answer = await self._calls.read(lookup.request_for(work.command, known.account_id if known else None))
+        found = lookup.found_in(work.command, answer)
+        if found and work.kind != "account":
+            async with self._database.reading() as connection:
+                taken = await journal.owners(connection, self._division, [each.exact_id for each in found])
+            found = [each for each in found if each.exact_id not in taken]
+        if found:
+            await self._adopt(work, found[0], epoch)
+            return
+        settled_at = (work.sent_at or 0.0) + self._settings.exact_longest_request_seconds
+        async with self._database.transaction() as connection:
+            if self._now() < settled_at:
+                await journal.mark(connection, self._division, work.command_id, epoch, "unknown", not_before=settled_at)
+                return
+            if work.attempts >= MOST_ATTEMPTS:
+                self._telemetry.count("unknown_outcomes", outcome="given_up")
+                message = f"Exact failed {work.attempts} times and booked nothing. {ACTIONS['exact_failure']}"
+                await self._outcomes.refused(connection, work, epoch, "exact_failure", message)
+                return
+            self._telemetry.count("unknown_outcomes", outcome="not_there")
+            await journal.mark(connection, self._division, work.command_id, epoch, "prepared", not_before=0.0)
+
+    async def _adopt(self, work: Work, found: Found, epoch: int) -> None:
+        self._telemetry.count("unknown_outcomes", outcome="found")
+        async with self._database.transaction() as connection:
+            if isinstance(work.command, SaveAccount):
+                await self._outcomes.account_saved(connection, work, work.command, found.exact_id, epoch, created=True)
+                return
+            entity = {"EntryNumber": found.number}
+            await self._outcomes.posted(connection, work, work.command, found.exact_id, entity, epoch, found=True)
+
+    async def _set_unknown(self, work: Work, epoch: int) -> None:
+        first_look = self._now() + FIRST_LOOK_SHARE * self._settings.exact_longest_request_seconds
+        await self._move(work, epoch, "unknown", not_before=first_look)
+
+    async def _give_back(self, work: Work, epoch: int) -> None:
+        """The call was not processed: the command may be sent again, and the try does not count."""
+        await self._move(work, epoch, "prepared", attempts=work.attempts)
+
+    async def _move(self, work: Work, epoch: int, state: Any, **values: Any) -> None:
+        async with self._database.transaction() as connection:
+            await journal.mark(connection, self._division, work.command_id, epoch, state, **values)
+            await self._calls.save(connection)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _id_of(answer: Answer, name: str) -> str | None:
+    """The key of what was made; None for an answer that does not show it, whose outcome has to be looked up."""
+    try:
+        value = odata.entity(answer.body).get(name)
+    except odata.UnreadableAnswerError:
+        return None
+    return str(value) if value else None

@@ -1,0 +1,102 @@
+"""What customers still owe, as sync/Cashflow/PaymentTerms shows it: read by row version, kept, and told.
+
+The endpoint sends receipts and payments of the whole division and can be filtered by Timestamp only. A receivable stands there
+with a negative amount, since it is still to be received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.clock import Clock
+from backbone.database import Database
+from contracts.commands import PostEntry
+from contracts.facts import ReceivableObserved
+from exact_writer import announce, journal, odata
+from exact_writer.mirror import FIRST_TIMESTAMP, Mirror
+from exact_writer.tables import mirror_state, receivables
+
+ENDPOINT: Final = "sync/Cashflow/PaymentTerms"
+POSITION: Final = "payment_term"
+RECEIPT: Final = 20
+_SELECT: Final = (
+    "Timestamp",
+    "ID",
+    "LineType",
+    "Status",
+    "IsFullyPaid",
+    "LastPaymentDate",
+    "TransactionEntryID",
+    "YourRef",
+    "Currency",
+    "AmountFC",
+)
+
+
+async def poll(division: int, database: Database, clock: Clock, mirror: Mirror) -> int:
+    """Read what changed since the last time and tell it; returns how many receivables were told.
+
+    The first reading of a division tells only those of our own entries: its past may be long. Raises what calls raise.
+    """
+    async with database.reading() as connection:
+        kept = await connection.scalar(
+            sa.select(mirror_state.c.timestamp).where(mirror_state.c.division == division, mirror_state.c.kind == POSITION)
+        )
+    position = int(kept) if kept is not None else FIRST_TIMESTAMP
+    path = odata.query(ENDPOINT, select=_SELECT, filter_by=f"Timestamp gt {odata.big(position)}")
+    rows = await mirror.read_all(ENDPOINT, path)
+    observed = [_observe(division, row) for row in rows if int(row["LineType"] or 0) == RECEIPT]
+    highest = max((int(row["Timestamp"]) for row in rows), default=position)
+    async with database.transaction() as connection:
+        ours = await journal.owners(connection, division, sorted({fact.entry_id for fact in observed}))
+        facts = [_of(fact, ours[fact.entry_id]) if fact.entry_id in ours else fact for fact in observed]
+        await _keep(database, connection, observed)
+        told = [fact for fact in facts if fact.document is not None or kept is not None]
+        await announce.receivables(connection, told, clock.now())
+        values = {"timestamp": highest, "read_at": clock.now().timestamp()}
+        insert = database.insert(mirror_state).values(division=division, kind=POSITION, **values)
+        await connection.execute(insert.on_conflict_do_update(index_elements=["division", "kind"], set_=values))
+    return len(told)
+
+
+async def tell_again(connection: AsyncConnection, division: int, entry_id: str, command: PostEntry, now: datetime) -> None:
+    """Tell the receivables of an entry that turned out to be ours only after they were seen."""
+    rows = await connection.execute(
+        sa.select(receivables.c.record).where(receivables.c.division == division, receivables.c.entry_id == entry_id)
+    )
+    facts = [_of(msgspec.json.decode(bytes(row.record), type=ReceivableObserved), command) for row in rows]
+    await announce.receivables(connection, facts, now)
+
+
+def _observe(division: int, row: Mapping[str, Any]) -> ReceivableObserved:
+    currency = odata.code(row["Currency"]) or "EUR"
+    return ReceivableObserved(
+        division=division,
+        term_id=str(row["ID"]),
+        timestamp=int(row["Timestamp"]),
+        entry_id=str(row["TransactionEntryID"] or ""),
+        your_ref=row["YourRef"],
+        currency=currency,
+        amount_minor=-int((Decimal(row["AmountFC"] or 0) * 100).to_integral_value()),
+        is_fully_paid=bool(row["IsFullyPaid"]),
+        status=int(row["Status"] or 0),
+        last_payment_date=odata.day_in(row["LastPaymentDate"]),
+    )
+
+
+def _of(fact: ReceivableObserved, command: PostEntry) -> ReceivableObserved:
+    return msgspec.structs.replace(fact, document=command.document)
+
+
+async def _keep(database: Database, connection: AsyncConnection, facts: list[ReceivableObserved]) -> None:
+    for fact in facts:
+        values = {"entry_id": fact.entry_id, "timestamp": fact.timestamp, "record": msgspec.json.encode(fact)}
+        insert = database.insert(receivables).values(division=fact.division, term_id=fact.term_id, **values)
+        await connection.execute(insert.on_conflict_do_update(index_elements=["division", "term_id"], set_=values))

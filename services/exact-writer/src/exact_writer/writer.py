@@ -1,0 +1,245 @@
+"""The writer of one division: holds it, and does one thing after the other, choosing anew each time.
+
+What a turn can do: read a part of the mirror that is missing, look up an outcome that is unknown, write the next command, or ask
+what changed. Whoever holds the division has its lock and its epoch; when either is lost, the turn changes nothing any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from backbone.clock import Clock
+from backbone.database import Database, is_away
+from backbone.locks import FileLock, SessionLock
+from backbone.retries import is_set_within
+from backbone.telemetry import Telemetry, log
+from exact_writer import journal, receivables, schedule
+from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
+from exact_writer.calls import DivisionCalls, NotAllowedNowError
+from exact_writer.client import CallError, ForbiddenError, NotFoundError, RateLimitedError, RefusedError, UnauthorizedError
+from exact_writer.connection_state import ConnectionState
+from exact_writer.error_limit import STOP_AT
+from exact_writer.journal import LeaseLostError
+from exact_writer.mirror import Mirror
+from exact_writer.odata import UnreadableAnswerError
+from exact_writer.post import Poster
+from exact_writer.schedule import Candidate, Polling
+from exact_writer.writer_settings import WriterSettings
+
+STAND_BY_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+CONSENT_PAUSE_SECONDS = 5.0
+FORBIDDEN_PAUSE_SECONDS = 300.0
+LOCK_CHECK_SECONDS = 5.0
+DAY_WAIT_IS_NEWS_SECONDS = 120.0
+
+
+class DivisionWriter:
+    """Acts in one division while it holds it, and stands by while another process does."""
+
+    def __init__(
+        self,
+        division: int,
+        *,
+        database: Database,
+        clock: Clock,
+        login: ExactLogin,
+        calls: DivisionCalls,
+        mirror: Mirror,
+        poster: Poster,
+        telemetry: Telemetry,
+        settings: WriterSettings,
+        poll_seconds: float,
+        wake_relay: Callable[[], None],
+    ) -> None:
+        self.division = division
+        self.connection = ConnectionState(division, database, clock)
+        self._database = database
+        self._clock = clock
+        self._login = login
+        self._calls = calls
+        self._mirror = mirror
+        self._poster = poster
+        self._telemetry = telemetry
+        self._settings = settings
+        self._poll_seconds = poll_seconds
+        self._wake_relay = wake_relay
+        self._woken = asyncio.Event()
+        self._epoch = 0
+        self._polling = Polling()
+        self._queue: list[Candidate] = []
+        self._failures = 0
+        self._lock_checked_at = 0.0
+
+    def wake(self) -> None:
+        """Say that there is a new command."""
+        self._woken.set()
+
+    async def ready(self) -> str | None:
+        """Why nothing can be booked now, or None."""
+        return self.connection.complaint()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Hold the division and work until told to stop; waits out a database that is away."""
+        while not stop.is_set():
+            lock: SessionLock | FileLock | None = None
+            try:
+                lock = await self._database.try_lock(str(self.division))
+                if lock is None:
+                    await is_set_within(stop, STAND_BY_SECONDS)
+                    continue
+                await self._act(lock, stop)
+            except LeaseLostError as error:
+                log.warning("another process acts now", division=self.division, reason=str(error))
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                log.warning("the writer waits for the database", division=self.division, reason=str(error))
+                await is_set_within(stop, STAND_BY_SECONDS)
+            finally:
+                self._telemetry.gauge("holding_writer_lock", 0, division=str(self.division))
+                if lock is not None:
+                    await lock.release()
+
+    async def _act(self, lock: SessionLock | FileLock, stop: asyncio.Event) -> None:
+        async with self._database.transaction() as connection:
+            self._epoch = await journal.take_over(
+                self._database, connection, self.division, self._settings.exact_longest_request_seconds
+            )
+        await self._calls.load()
+        await self._mirror.load()
+        await self.connection.load()
+        self._queue = []
+        self._lock_checked_at = self._now()
+        self._telemetry.gauge("holding_writer_lock", 1, division=str(self.division))
+        log.info("acts in the division", division=self.division, epoch=self._epoch)
+        while not stop.is_set():
+            if self._now() - self._lock_checked_at > LOCK_CHECK_SECONDS:
+                if not await lock.still_held():
+                    raise LeaseLostError("the lock's session ended")
+                self._lock_checked_at = self._now()
+            pause_until = await self._guarded_turn()
+            if pause_until is not None:
+                await self._pause(pause_until, stop)
+
+    async def _guarded_turn(self) -> float | None:
+        """One turn; the instant until which to pause when something stands in the way, or None to go on at once."""
+        try:
+            pause_until = await self._turn()
+        except ConsentNeededError as error:
+            if await self.connection.report("consent_needed", error.reason):
+                self._wake_relay()
+            return self._now() + CONSENT_PAUSE_SECONDS
+        except NoTokenNowError as error:
+            log.warning("no token now", division=self.division, reason=error.reason)
+            return error.retry_at
+        except NotAllowedNowError as error:
+            return error.at
+        except (CallError, UnreadableAnswerError) as error:
+            return await self._pause_after(error)
+        self._failures = 0
+        return pause_until
+
+    async def _turn(self) -> float | None:
+        self._woken.clear()
+        wait = self._calls.wait_until()
+        if wait is not None:
+            self._telemetry.observe("exact_wait_seconds", max(0.0, wait.at - self._now()), division=str(self.division))
+            return wait.at
+        part = self._mirror.stale()
+        if part is not None:
+            await self._mirror.refresh(part)
+            await self._answered()
+            return None
+        closed = self._calls.blocked_endpoints()
+        next_command = await self._next(schedule.kinds_of(list(closed)))
+        due = schedule.poll_due_at(self._polling, self._poll_seconds, self._calls.day_limit, backlog=next_command is not None)
+        if due is not None and due <= self._now() and receivables.ENDPOINT not in closed:
+            await receivables.poll(self.division, self._database, self._clock, self._mirror)
+            self._polling = schedule.polled(self._polling, self._calls.day_limit, self._now())
+            await self._answered()
+            return None
+        if closed:
+            await self._report_closed(closed)
+        if next_command is None:
+            return self._idle_until(due, closed)
+        await self._work(next_command)
+        if not closed:
+            await self._answered()
+        return None
+
+    async def _work(self, candidate: Candidate) -> None:
+        self._queue = [each for each in self._queue if each.command_id != candidate.command_id]
+        try:
+            if await self._poster.work(candidate.command_id, self._epoch):
+                self._polling = schedule.wrote(self._polling)
+        except (CallError, NotAllowedNowError, NoTokenNowError, ConsentNeededError, UnreadableAnswerError):
+            self._queue = []
+            raise
+        if candidate.kind == "account" or candidate.state == "unknown":
+            self._queue = []  # others may be free now
+        self._wake_relay()
+
+    async def _next(self, blocked: frozenset[schedule.Kind]) -> Candidate | None:
+        """The next command, out of what was fetched before as long as that lasts."""
+        found = schedule.choose(self._queue, self._now(), blocked)
+        if found is not None:
+            return found
+        async with self._database.reading() as connection:
+            self._queue = await journal.candidates(connection, self.division)
+            waiting = await journal.waiting(connection, self.division)
+        self._telemetry.gauge("commands_waiting", waiting, division=str(self.division))
+        return schedule.choose(self._queue, self._now(), blocked)
+
+    def _idle_until(self, due: float | None, closed: dict[str, float]) -> float:
+        """The next instant at which there may be something to do: a poll, a look-up that is due, an endpoint that opens again."""
+        now = self._now()
+        instants = [due, *closed.values(), *(each.not_before for each in self._queue)]
+        return min((at for at in instants if at is not None and at > now), default=now + self._poll_seconds)
+
+    async def _answered(self) -> None:
+        await self.connection.connected()
+        self._wake_relay()
+
+    async def _report_closed(self, closed: dict[str, float]) -> None:
+        endpoint = min(closed)
+        reason = f"{endpoint} answered with errors {STOP_AT} times within an hour; no more calls go there until the hour is over"
+        await self.connection.report("blocked", reason)
+
+    async def _pause_after(self, error: CallError | UnreadableAnswerError) -> float:
+        """How long to leave Exact alone after a call that did not work."""
+        now = self._now()
+        self._failures += 1
+        pause: float = min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(self._failures, 10))
+        if isinstance(error, (UnauthorizedError, RateLimitedError)):
+            log.warning("Exact did not take a call", division=self.division, reason=str(error), kind=type(error).__name__)
+            return now + (0.0 if self._failures == 1 else pause)
+        if isinstance(error, (ForbiddenError, NotFoundError, RefusedError)):
+            reason = f"Exact does not let this app work here: {error.message}"
+            await self.connection.report("blocked", reason)
+            log.error("Exact refuses the division", division=self.division, status=error.status, reason=error.message)
+            return now + FORBIDDEN_PAUSE_SECONDS
+        log.warning("Exact does not answer as it should", division=self.division, reason=str(error), pause_seconds=pause)
+        return now + pause
+
+    async def _pause(self, until: float, stop: asyncio.Event) -> None:
+        """Wait until an instant, a new command, a new login or the stop.
+
+        A new command ends only the wait for work, and then the next turn finds out whether the budget allows it.
+        """
+        seconds = min(until - self._now(), LONGEST_PAUSE_SECONDS)
+        if self._calls.wait_until() is None and self._failures == 0 and self.connection.complaint() is None:
+            waiting: Sequence[asyncio.Event] = (stop, self._woken)
+        else:
+            waiting = (stop, self._login.changed)
+        self._login.changed.clear()
+        tasks = [asyncio.ensure_future(event.wait()) for event in waiting]
+        try:
+            await asyncio.wait(tasks, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
