@@ -1,8 +1,8 @@
 """The OAuth client: consent, and one refresh at a time.
 
 Exact kills a refresh token with its first use, refuses to refresh before 570 of 600 seconds have passed since the last answer,
-and needs a person when the chain of tokens breaks. So a refresh happens under a lock that all processes share, reads the tokens again
-inside it, and stores the new pair before anything uses it.
+and needs a person when the chain of tokens breaks. So a refresh happens under a lock that all processes share, reads the tokens
+again inside it, and stores the new pair before anything uses it.
 """
 
 from __future__ import annotations
