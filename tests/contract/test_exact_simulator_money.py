@@ -235,3 +235,29 @@ async def test_every_ledger_stays_balanced():
         for line in lines:
             totals[line["EntryID"]] = totals.get(line["EntryID"], 0) + round(line["AmountDC"] * 100)
         assert set(totals.values()) == {0}
+
+
+async def test_a_second_payment_of_the_same_amount_stays_open():
+    async with exact() as client:
+        customer = await client.customer()
+        await client.sell(customer, "INV-1")
+        assert (await _receive(client, customer, 121)).status_code == 201
+        assert (await _receive(client, customer, 121)).status_code == 201
+        assert [term["Status"] for term in await client.rows(TERMS, select="Status")].count(20) == 1
+
+
+async def test_another_receivables_account_settles_nothing():
+    async with exact() as client:
+        customer = await client.customer()
+        await client.sell(customer, "INV-1")
+        account = {"Code": "1310", "Description": "Overige debiteuren", "Type": 20}
+        assert (await client.post("financial/GLAccounts", account)).status_code == 201
+        await _receive(client, customer, 121, GLAccount=await client.gl("1310"))
+        assert [term["Status"] for term in await client.rows(TERMS)] == [20, 20]
+
+
+async def test_a_foreign_entry_must_balance_in_the_division_s_currency_too():
+    async with exact() as client:
+        lines = [("1100", 0.01, None), ("4600", 0.01, None), ("1290", -0.02, None)]
+        answer = await _journal(client, *lines, Currency="USD", ExchangeRate=0.5)
+        assert message(answer).startswith("De boeking is niet in evenwicht op:")

@@ -233,3 +233,11 @@ async def test_journal_status_pages_by_its_composite_key():
         assert len({(row["Journal"], row["Year"], row["Period"]) for row in rows}) == len(rows)
         only = await client.rows("read/financial/JournalStatusList", filter="Journal eq '70' and Year eq 2026")
         assert [row["Status"] for row in only] == [0] * 12
+
+
+async def test_read_only_properties_are_dropped_without_a_word():
+    async with exact() as client:
+        await client.customer(Created="2020-01-01", CountryName="Nergens")
+        row = (await client.rows("crm/Accounts", select="Created,CountryName"))[0]
+        assert row["CountryName"] is None
+        assert row["Created"] != "/Date(1577836800000)/"

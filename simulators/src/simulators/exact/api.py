@@ -78,8 +78,7 @@ class Api:
             response = Response(error_body(message("blank", "", language), language), 500, media_type=_JSON)
         if not blocked:
             self.gate.count_error(client_id, code or 0, address.uri, response.status_code)
-        if response.status_code != 429:
-            response.headers.update(headers)
+        response.headers.update(headers)
         return response
 
     async def _serve(self, request: Request, code: int | None, address: Address, client_id: str) -> Response:
