@@ -253,3 +253,25 @@ async def test_the_order_of_arrival_decides_nothing(stage, seed):
         ("txn_1", -12_100),
     ]
     assert (await stage.said(commands.SaveAccount))[-1].name == "Later B.V."
+
+
+async def test_a_refusal_before_the_periods_are_known_waits_for_them(stage):
+    await stage.hear(customer(), invoice())
+    [entry] = await stage.entries()
+    await stage.hear(refused(entry, "period_closed"))
+    assert await stage.reasons() == ["waiting_for_periods"]
+    await stage.hear(period(9, is_open=True))
+    assert len(await stage.entries()) == 1, "its own period is not known yet"
+    await stage.hear(period(10, is_open=False), period(11, is_open=True))
+    assert [(each.reporting_year, each.reporting_period) for each in await stage.entries()] == [(None, None), (2026, 11)]
+
+
+async def test_a_payment_that_we_recorded_is_told_as_set_aside_when_its_webhook_comes(stage):
+    document = facts.DocumentRef(
+        site=SITE, kind="invoice", number="INV-1", customer_id="CUST1", currency="EUR", total_minor=12_100
+    )
+    recorded = facts.PaymentRecorded(
+        document=document, transaction_id="txn_1", amount_minor=12_100, payment_date=date(2026, 10, 20), reference="KP-a"
+    )
+    await stage.hear(customer(), recorded, payment(reference_number="KP-a", gateway="not_applicable"))
+    assert await stage.reasons() == ["own_payment"]

@@ -124,6 +124,11 @@ REASONS: dict[str, Reason] = {
         sentence="{document} is dated {date}, and period {period} of journal {journal} is closed{rest}.",
         action="Open a period in Exact, or set period_policy to move so that it is reported in the next open period.",
     ),
+    "waiting_for_periods": Reason(
+        sentence="Exact says that the period of {document} is closed, and its list of periods has not come in yet.",
+        action="Nothing to do: it is booked in the first open period as soon as the list of periods arrives from Exact.",
+        waiting=True,
+    ),
     "changed_after_booking": Reason(
         sentence="The amounts of {document} changed in Chargebee after it was booked.",
         action="Compare both books and correct the difference by hand; the entry in Exact was left as it is.",

@@ -201,7 +201,8 @@ class Mirror:
             await self._note_read(connection, "period", 0)
 
     async def _tell_periods(self, connection: AsyncConnection, changed: dict[str, Record]) -> None:
-        for code, record in changed.items():
+        # In the order of time, so that the first open period after a closed one is told before later ones.
+        for code, record in sorted(changed.items(), key=lambda item: item[1].starts or date.min):
             journal, year, period = code.rsplit("/", 2)
             if record.starts is None or record.ends is None:
                 continue

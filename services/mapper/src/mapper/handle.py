@@ -15,7 +15,7 @@ from bookkeeping.rejections import reject
 from contracts import chargebee, facts
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message
-from mapper.plan import Cause, Planner
+from mapper.plan import OWN_PAYMENT, Cause, Planner
 from mapper.store import Key, Row, Store
 from mapper.subjects import kind_of
 
@@ -113,8 +113,7 @@ class Mapper:
         await self._hold_refused(store, row, fact, cause)
 
     async def _hold_refused(self, store: Store, row: Row, fact: facts.EntryRefused, cause: Cause) -> None:
-        name = f"{fact.document.kind.replace('_', ' ')} {fact.document.number}"
-        decision = reject("exact_refused", document=name, message=fact.message)
+        decision = reject("exact_refused", document=_name_of(fact.document), message=fact.message)
         await self._planner.hold(store, row, fact.document, decision, cause, state="refused")
 
     async def _period_was_closed(self, store: Store, row: Row, fact: facts.EntryRefused, cause: Cause) -> None:
@@ -124,6 +123,10 @@ class Mapper:
         tried = periods.of(command.entry_date)
         if command.reporting_year is not None and command.reporting_period is not None:
             tried = periods.numbered(command.reporting_year, command.reporting_period)
+        if tried is None and row.attempt < ATTEMPTS:
+            decision = reject("waiting_for_periods", document=_name_of(fact.document))
+            await self._planner.hold(store, row, fact.document, decision, cause, state="refused")
+            return
         if tried is None or row.attempt >= ATTEMPTS:
             await self._hold_refused(store, row, fact, cause)
             return
@@ -152,6 +155,12 @@ class Mapper:
 
     async def _period(self, store: Store, fact: facts.PeriodObserved, cause: Cause) -> None:
         await store.fold_period(fact)
+        for key in await store.held_by("waiting_for_periods", fact.division):
+            row = await store.document(key)
+            entry_date = msgspec.json.decode(row.command, type=PostEntry).entry_date if row and row.command else None
+            # Periods come one by one: only its own says whether it must move, or that Exact has opened it meanwhile.
+            if entry_date is not None and fact.starts <= entry_date <= fact.ends:
+                await self._planner.plan(store, key, cause, again=True)
         if fact.is_open:
             await self._plan_all(store, await store.held_by("period_closed", fact.division), cause)
 
@@ -160,7 +169,7 @@ class Mapper:
         key = Key(fact.document.site, "payment", fact.transaction_id)
         if await store.document(key) is None:
             await store.save(
-                Row(key=key, customer_id=fact.document.customer_id, division=None, state="set_aside", code="own_payment")
+                Row(key=key, customer_id=fact.document.customer_id, division=None, state="set_aside", code=OWN_PAYMENT)
             )
 
     async def replan_changed_mapping(self, stop: asyncio.Event) -> None:
@@ -176,3 +185,7 @@ class Mapper:
                     await store.share(alone=False)
                     await partial(self._planner.plan, again=True)(store, key, Cause(None, f"mapping {version} "))
         await stop.wait()
+
+
+def _name_of(document: facts.DocumentRef) -> str:
+    return f"{document.kind.replace('_', ' ')} {document.number}"

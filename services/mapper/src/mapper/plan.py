@@ -25,6 +25,7 @@ from mapper.subjects import Subject, Subjects, product_ids
 
 SOURCE = "mapper"
 REVERSAL = "R"
+OWN_PAYMENT = "own_payment"
 ISSUED = frozenset(("planned", "booked"))
 
 
@@ -59,11 +60,13 @@ class Planner:
         if row is not None and row.state in ISSUED:
             await self._after_booking(store, subject, row, cause)
             return
-        if row is not None and row.code == "own_payment":
-            return
         if row is not None and row.state == "refused" and not again and not _changed(row, subject):
             return
-        decision = await self._decide(store, subject)
+        if row is not None and row.code == OWN_PAYMENT:
+            # Recorded by the payment-matcher; told once the transaction itself has been seen, with its amount and date.
+            decision: Entry | Rejection | SetAside = set_aside(OWN_PAYMENT, document=_name(subject))
+        else:
+            decision = await self._decide(store, subject)
         if isinstance(decision, Entry):
             await self._book(store, subject, row, decision, cause)
         else:
@@ -167,7 +170,8 @@ class Planner:
         if row == new:
             return
         await store.save(new)
-        if row is not None and (row.state, row.code, row.waits_for) == (state, decision.code, waits_for):
+        told = row is not None and row.fingerprint is not None
+        if told and row is not None and (row.state, row.code, row.waits_for) == (state, decision.code, waits_for):
             return
         await self._tell(store, new.key, ref, decision, cause)
 
