@@ -159,6 +159,7 @@ class _Month:
             "KRUISPOST_WEBHOOK_PASSWORD": password,
             "KRUISPOST_ENCRYPTION_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode(),
             "KRUISPOST_ADMIN_TOKEN": place.admin_token,
+            "KRUISPOST_EXACT_TIMEOUT_SECONDS": "3",
             "KRUISPOST_POLL_SECONDS": "1",
             "KRUISPOST_LOG_FORMAT": "json",
         }

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(5, ge=1, description="connections for writing, and as many for reading, of one service")
     chargebee_url: str | None = Field(None, description="another address for Chargebee, such as the simulator's")
     exact_url: str = Field("https://start.exactonline.nl", description="the address of Exact Online")
+    exact_timeout_seconds: float = Field(60.0, gt=0, description="how long an answer of Exact is waited for")
     webhook_username: SecretStr | None = Field(None, description="user name that Chargebee's webhooks carry")
     webhook_password: SecretStr | None = Field(None, description="password that Chargebee's webhooks carry")
     chargebee_api_key: SecretStr | None = Field(None, description="API key of the Chargebee site")

@@ -22,21 +22,18 @@ from exact_writer.client import ExactClient
 from exact_writer.mirror import Mirror
 from exact_writer.post import Poster
 from exact_writer.routes import consent_router
+from exact_writer.timing import Timing
 from exact_writer.vault import Vault
 from exact_writer.writer import DivisionWriter
-from exact_writer.writer_settings import WriterSettings
 
 
 async def build(context: Context) -> Application:
     """Wire the service; raises ConfigurationError when a secret is missing."""
-    writer_settings = WriterSettings()
-    client = ExactClient(context.settings.exact_url, writer_settings)
+    timing = Timing.of(context.settings)
+    client = ExactClient(context.settings.exact_url, timing)
     login = _login(context, client)
     relay = Relay(context.database, context.broker, context.clock, telemetry=context.telemetry)
-    writers = {
-        division: _writer(division, context, client, login, relay, writer_settings)
-        for division in context.configuration.divisions
-    }
+    writers = {division: _writer(division, context, client, login, relay, timing) for division in context.configuration.divisions}
     admin_token = context.settings.admin_token
     return Application(
         name=SOURCE,
@@ -73,12 +70,12 @@ def _login(context: Context, client: ExactClient) -> ExactLogin:
 
 
 def _writer(
-    division: int, context: Context, client: ExactClient, login: ExactLogin, relay: Relay, settings: WriterSettings
+    division: int, context: Context, client: ExactClient, login: ExactLogin, relay: Relay, timing: Timing
 ) -> DivisionWriter:
     configuration = context.configuration.divisions[division]
     database, clock, telemetry = context.database, context.clock, context.telemetry
     calls = DivisionCalls(
-        division, database=database, clock=clock, client=client, login=login, telemetry=telemetry, settings=settings
+        division, database=database, clock=clock, client=client, login=login, telemetry=telemetry, timing=timing
     )
     mirror = Mirror(division, configuration, database=database, clock=clock, calls=calls)
     poster = Poster(
@@ -89,7 +86,7 @@ def _writer(
         calls=calls,
         mirror=mirror,
         telemetry=telemetry,
-        settings=settings,
+        timing=timing,
     )
     return DivisionWriter(
         division,
@@ -100,7 +97,7 @@ def _writer(
         mirror=mirror,
         poster=poster,
         telemetry=telemetry,
-        settings=settings,
+        timing=timing,
         poll_seconds=context.settings.poll_seconds,
         wake_relay=relay.wake,
     )

@@ -26,7 +26,7 @@ from exact_writer.client import (
     UnknownError,
 )
 from exact_writer.tables import counted_errors, divisions
-from exact_writer.writer_settings import WriterSettings
+from exact_writer.timing import Timing
 
 
 class NotAllowedNowError(Exception):
@@ -50,7 +50,7 @@ class DivisionCalls:
         client: ExactClient,
         login: ExactLogin,
         telemetry: Telemetry,
-        settings: WriterSettings,
+        timing: Timing,
     ) -> None:
         self._division = division
         self._database = database
@@ -58,7 +58,7 @@ class DivisionCalls:
         self._client = client
         self._login = login
         self._telemetry = telemetry
-        self._settings = settings
+        self._timing = timing
         self._budget = Budget()
         self._errors: dict[str, list[float]] = {}
         self._rejected: str | None = None
@@ -81,7 +81,7 @@ class DivisionCalls:
             for row in rows:
                 self._errors.setdefault(row.endpoint, []).append(row.at)
         kept_budget = msgspec.json.decode(bytes(kept), type=Budget) if kept else Budget()
-        self._budget = rules.restored(kept_budget, now + self._settings.exact_longest_request_seconds)
+        self._budget = rules.restored(kept_budget, now + self._timing.longest_request_seconds)
 
     @property
     def day_limit(self) -> int | None:
@@ -178,7 +178,7 @@ class DivisionCalls:
             self._budget = rules.lost(self._budget, now)
             return "transient"
         if error.headers is None:
-            self._budget = rules.lost(self._budget, now + self._settings.exact_longest_request_seconds)
+            self._budget = rules.lost(self._budget, now + self._timing.longest_request_seconds)
             return "unknown"
         if isinstance(error, RateLimitedError):
             self._budget = rules.refused(self._budget, error.headers, now)

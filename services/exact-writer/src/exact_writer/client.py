@@ -27,7 +27,7 @@ import httpx
 import msgspec
 
 from exact_writer import odata, refusals
-from exact_writer.writer_settings import WriterSettings
+from exact_writer.timing import Timing
 
 KEEP_ALIVE_SECONDS: Final = 2.0  # shorter than any server's, so that a call does not start on a connection that is being closed
 OK, CREATED_LIMIT = 200, 300
@@ -103,8 +103,8 @@ class UnknownError(CallError):
 class ExactClient:
     """Speaks HTTP to one Exact host over one long-lived connection; one call at a time is the caller's duty."""
 
-    def __init__(self, base_url: str, settings: WriterSettings) -> None:
-        timeout = httpx.Timeout(settings.exact_timeout_seconds, connect=10.0)
+    def __init__(self, base_url: str, timing: Timing) -> None:
+        timeout = httpx.Timeout(timing.timeout_seconds, connect=10.0)
         limits = httpx.Limits(max_connections=10, keepalive_expiry=KEEP_ALIVE_SECONDS)
         self._http = httpx.AsyncClient(base_url=base_url.rstrip("/"), timeout=timeout, limits=limits, follow_redirects=False)
         self.base_url = base_url.rstrip("/")

@@ -58,15 +58,15 @@ async def plan(database: Database, connection: AsyncConnection, envelope: Envelo
     await connection.execute(database.insert(commands).values(values).on_conflict_do_nothing(index_elements=["command_id"]))
 
 
-async def take_over(database: Database, connection: AsyncConnection, division: int, longest_request_seconds: float) -> int:
-    """Become the holder of a division: returns the new epoch. What was sent is unknown until the longest request has passed."""
+async def take_over(database: Database, connection: AsyncConnection, division: int, first_look_seconds: float) -> int:
+    """Become the holder of a division: returns the new epoch. What was sent is unknown now, and looked up soon."""
     insert = database.insert(divisions).values(division=division, epoch=1)
     raised = insert.on_conflict_do_update(index_elements=["division"], set_={"epoch": divisions.c.epoch + 1})
     epoch = (await connection.execute(raised.returning(divisions.c.epoch))).scalar_one()
     await connection.execute(
         sa.update(commands)
         .where(commands.c.division == division, commands.c.is_open, commands.c.state == "sent")
-        .values(state="unknown", not_before=commands.c.sent_at + longest_request_seconds)
+        .values(state="unknown", not_before=commands.c.sent_at + first_look_seconds)
     )
     return int(epoch)
 

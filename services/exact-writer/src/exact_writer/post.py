@@ -21,9 +21,8 @@ from exact_writer.mirror import Mirror
 from exact_writer.outcomes import Outcomes
 from exact_writer.refusals import ACTIONS
 from exact_writer.schedule import ENDPOINTS
-from exact_writer.writer_settings import WriterSettings
+from exact_writer.timing import Timing
 
-FIRST_LOOK_SHARE = 0.05  # of the longest request: a record found early is found; one not found is looked for again when it is due
 MOST_ATTEMPTS = 5
 
 
@@ -40,7 +39,7 @@ class Poster:
         calls: DivisionCalls,
         mirror: Mirror,
         telemetry: Telemetry,
-        settings: WriterSettings,
+        timing: Timing,
     ) -> None:
         self._division = division
         self._currency = currency
@@ -49,7 +48,7 @@ class Poster:
         self._calls = calls
         self._mirror = mirror
         self._telemetry = telemetry
-        self._settings = settings
+        self._timing = timing
         self._outcomes = Outcomes(division, database=database, clock=clock, mirror=mirror, telemetry=telemetry)
 
     async def work(self, command_id: str, epoch: int) -> bool:
@@ -196,7 +195,7 @@ class Poster:
         if found:
             await self._adopt(work, found[0], epoch)
             return
-        settled_at = (work.sent_at or 0.0) + self._settings.exact_longest_request_seconds
+        settled_at = (work.sent_at or 0.0) + self._timing.longest_request_seconds
         async with self._database.transaction() as connection:
             if self._now() < settled_at:
                 await journal.mark(connection, self._division, work.command_id, epoch, "unknown", not_before=settled_at)
@@ -219,8 +218,7 @@ class Poster:
             await self._outcomes.posted(connection, work, work.command, found.exact_id, entity, epoch, found=True)
 
     async def _set_unknown(self, work: Work, epoch: int) -> None:
-        first_look = self._now() + FIRST_LOOK_SHARE * self._settings.exact_longest_request_seconds
-        await self._move(work, epoch, "unknown", not_before=first_look)
+        await self._move(work, epoch, "unknown", not_before=self._now() + self._timing.first_look_seconds)
 
     async def _give_back(self, work: Work, epoch: int) -> None:
         """The call was not processed: the command may be sent again, and the try does not count."""

@@ -25,7 +25,7 @@ from exact_writer.mirror import Mirror
 from exact_writer.odata import UnreadableAnswerError
 from exact_writer.post import Poster
 from exact_writer.schedule import Candidate, Polling
-from exact_writer.writer_settings import WriterSettings
+from exact_writer.timing import Timing
 
 STAND_BY_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
@@ -49,7 +49,7 @@ class DivisionWriter:
         mirror: Mirror,
         poster: Poster,
         telemetry: Telemetry,
-        settings: WriterSettings,
+        timing: Timing,
         poll_seconds: float,
         wake_relay: Callable[[], None],
     ) -> None:
@@ -62,7 +62,7 @@ class DivisionWriter:
         self._mirror = mirror
         self._poster = poster
         self._telemetry = telemetry
-        self._settings = settings
+        self._timing = timing
         self._poll_seconds = poll_seconds
         self._wake_relay = wake_relay
         self._woken = asyncio.Event()
@@ -104,9 +104,7 @@ class DivisionWriter:
 
     async def _act(self, lock: SessionLock | FileLock, stop: asyncio.Event) -> None:
         async with self._database.transaction() as connection:
-            self._epoch = await journal.take_over(
-                self._database, connection, self.division, self._settings.exact_longest_request_seconds
-            )
+            self._epoch = await journal.take_over(self._database, connection, self.division, self._timing.first_look_seconds)
         await self._calls.load()
         await self._mirror.load()
         await self.connection.load()

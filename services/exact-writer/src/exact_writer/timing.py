@@ -1,0 +1,31 @@
+"""How long a call may last, and when one without an answer is looked up."""
+
+from __future__ import annotations
+
+import msgspec
+
+from backbone.settings import Settings
+
+LONGEST_PER_TIMEOUT = 2.0  # Exact may go on working on a request that we no longer wait for
+FIRST_LOOK_SHARE = 0.05
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """`timeout_seconds` is how long an answer is waited for."""
+
+    timeout_seconds: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> Timing:
+        """The timing that the settings ask for."""
+        return cls(timeout_seconds=settings.exact_timeout_seconds)
+
+    @property
+    def longest_request_seconds(self) -> float:
+        """How long after it was sent a call without an answer has surely had its effect, or never will."""
+        return self.timeout_seconds * LONGEST_PER_TIMEOUT
+
+    @property
+    def first_look_seconds(self) -> float:
+        """When an unanswered call is looked up first: what is found early is found, and only what is not is looked for again."""
+        return self.longest_request_seconds * FIRST_LOOK_SHARE
