@@ -1,0 +1,35 @@
+"""Kill -9 of each service in the middle of the month, on both engines: the books end as if nothing had happened."""
+
+import pytest
+from support.month import play
+
+DOCUMENTS = 60
+SERVICES = ["ingest", "mapper", "exact-writer", "payment-matcher", "console"]
+
+# Embedded, all services share a process; it dies while the one named is between two steps that must not come apart.
+POINTS = [
+    "ingest=ingest.event_committed:40",
+    "mapper=mapper.before_commit:60",
+    "exact-writer=exact_writer.after_call:50",
+    "payment-matcher=payment-matcher.called:3",
+    "console=console.committed:100",
+    "mapper=relay.published:10",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("point", POINTS)
+def test_the_embedded_process_dies_in_the_middle_of_each_service(point, tmp_path):
+    report = play(tmp_path / "demo", "--crash-at", point, documents=DOCUMENTS)
+    assert report["restarts"] == {"kruispost": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.broker
+@pytest.mark.postgres
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_of_its_own_is_killed_in_the_middle(service, tmp_path):
+    report = play(tmp_path / "demo", "--engine", "rabbitmq", "--kill", service, documents=DOCUMENTS)
+    assert report["restarts"] == {service: 1}
