@@ -104,7 +104,7 @@ class _Month:
 
     def _start_all(self) -> _Place:
         options = self._options
-        password = secrets.token_urlsafe(24)
+        password = secrets.token_hex(24)  # no leading dash, which a command line would take for an option
         embedded = options.engine == "embedded"
         port = free_port()
         ports = {name: port if embedded else free_port() for name in SERVICES}
@@ -181,6 +181,7 @@ class _Month:
             killed = self._options.kill is None
             while time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
+                self._world.require_alive()
                 for name in self._connector.revive():
                     bars.console.print(f"  {name} died and was started again")
                 progress = self._get(f"{place.chargebee}/_simulator/progress")
@@ -233,6 +234,7 @@ class _Month:
     def _wait_until_up(self, url: str) -> None:
         deadline = time.monotonic() + START_SECONDS
         while True:
+            self._world.require_alive()
             self._connector.revive()
             try:
                 if self._http.get(url).is_success:

@@ -95,6 +95,12 @@ class Supervisor:
             self._write_pids()
         return revived
 
+    def require_alive(self) -> None:
+        """Raise ProcessFailedError when a program has ended that must not be started anew, since its state is gone."""
+        for name, child in self._children.items():
+            if child.process.poll() is not None:
+                raise ProcessFailedError(f"{name} ended with exit code {child.process.returncode}:\n{self.tail(name)}")
+
     def kill(self, name: str) -> None:
         """Kill a program without warning (SIGKILL); the next look revives it."""
         self._children[name].process.kill()
