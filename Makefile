@@ -11,7 +11,7 @@ PYTEST ?=
 DEMO ?=
 DISTRIBUTIONS := shared services/ingest services/mapper services/exact-writer services/payment-matcher console simulators
 
-.PHONY: help setup lock format check schemas test bench chaos demo run k8s stop clean
+.PHONY: docs help setup lock format check schemas test bench chaos demo run k8s stop clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -38,6 +38,9 @@ check: setup ## format, lint, types and import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: setup ## write the generated pages anew (a test compares them)
+	@$(BIN)/python scripts/docs.py
 
 schemas: setup ## write the messages' JSON schemas anew (a test compares them)
 	@$(BIN)/python scripts/schemas.py

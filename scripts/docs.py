@@ -1,14 +1,19 @@
-"""Write docs/events.md and docs/errors.md from the code; `--check` only says whether they are up to date."""
+"""Write docs/events.md and docs/errors.md from the code, and the worked cases in docs/bookkeeping.md from tests/golden.
+
+With `--check` nothing is written; it only says which pages are out of date.
+"""
 
 import argparse
 import inspect
+import re
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
 import msgspec
-from catalogue_of_errors import error_sections
+import yaml
 
+from catalogue_of_errors import error_sections
 from contracts.envelope import Message
 from contracts.messages import COMMAND_TYPES, MESSAGES
 from contracts.topology import COMMANDS_EXCHANGE, FACTS_EXCHANGE, topology
@@ -74,13 +79,33 @@ def errors_page() -> str:
     return "\n".join(parts) + "\n"
 
 
+_CASE = re.compile(r"<!-- case: (?P<file>[\w.]+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def bookkeeping_page() -> str:
+    """Return the page with every case between its markers as the golden file has it now."""
+
+    def case(found: re.Match[str]) -> str:
+        data = yaml.safe_load((ROOT / "tests/golden" / found["file"]).read_text())
+        parts = [f"<!-- case: {found['file']} -->", f"**{data['case']}**", "", "```"]
+        for number, booking in enumerate(data["bookings"]):
+            outcome = booking.get("journal") or booking.get("held") or booking.get("set_aside") or ""
+            parts += [""] * (number > 0)
+            parts += [outcome.rstrip() if isinstance(outcome, str) else yaml.safe_dump(outcome, allow_unicode=True).rstrip()]
+        return "\n".join([*parts, "```", "<!-- end -->"])
+
+    return _CASE.sub(case, (ROOT / "docs/bookkeeping.md").read_text())
+
+
 def main() -> int:
-    """Write both pages, or compare them."""
+    """Write the pages, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="exit 1 when a page is not what the code says")
     check = parser.parse_args().check
     stale = []
-    for path, text in ((ROOT / "docs/events.md", events_page()), (ROOT / "docs/errors.md", errors_page())):
+    pages = {"events": events_page(), "errors": errors_page(), "bookkeeping": bookkeeping_page()}
+    for name, text in pages.items():
+        path = ROOT / "docs" / f"{name}.md"
         if check and (not path.exists() or path.read_text() != text):
             stale.append(str(path.relative_to(ROOT)))
         if not check:

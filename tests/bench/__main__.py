@@ -25,9 +25,8 @@ def main() -> None:
         print(f"measuring {name.removeprefix('bench_')} ...", flush=True)
         measured = importlib.import_module(f"bench.{name}").measure()
         for figure, row in measured.items():
-            print(
-                f"  {figure:48} {row['value']:>12,.3f} {row['unit']:<14} ceiling {row['ceiling']:>12,.3f}  ratio {row['ratio']:.3f}"
-            )
+            value, ceiling = f"{row['value']:>12,.3f} {row['unit']:<14}", f"ceiling {row['ceiling']:>12,.3f}"
+            print(f"  {figure:48} {value} {ceiling}  ratio {row['ratio']:.3f}")
         figures.update(measured)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}

@@ -4,6 +4,8 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
+from support.chargebee_sim import running_chargebee
+
 from payment_matcher.chargebee_api import (
     AccessDeniedError,
     BusyOrStaleError,
@@ -17,7 +19,6 @@ from simulators.chargebee.catalogue import create_customer
 from simulators.chargebee.invoices import InvoiceSpec, create_invoice, void_invoice
 from simulators.chargebee.payments import Money, pay_invoice
 from simulators.chargebee.pricing import LineSpec
-from support.chargebee_sim import running_chargebee
 
 SITE = "acme-test"
 PAID_AT = 1_790_000_000

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
+
 from simulators.chargebee.app import ChargebeeSimulator, create_app
 from simulators.chargebee.settings import ChargebeeSettings
 

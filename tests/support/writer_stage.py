@@ -106,10 +106,7 @@ class WriterStage:
 
     async def said(self, *kinds: type[Message]) -> list[Any]:
         """What was said, of these types only if given."""
-        async with self.database.reading() as connection:
-            rows = await connection.execute(sa.select(event_log.c.body).order_by(event_log.c.sequence))
-        messages = [unseal(decode(row.body)) for row in rows]
-        return [message for message in messages if not kinds or isinstance(message, kinds)]
+        return await said(self.database, *kinds)
 
     async def until(self, kind: type[Message], count: int = 1, seconds: float = 30, **values: Any) -> list[Any]:
         """Wait until so many messages of a type, with these values, were said."""
@@ -124,15 +121,17 @@ class WriterStage:
                     return found
                 await asyncio.sleep(0.02)
 
-    async def settled(self, refs: int, seconds: float = 30) -> None:
-        """Wait until so many commands have ended as entries, posted or refused."""
-        async with asyncio.timeout(seconds):
-            while len(await self.said(facts.EntryPosted, facts.EntryRefused)) < refs:
-                await asyncio.sleep(0.02)
-
     async def complaints(self) -> list[str]:
         """What the readiness probe would say."""
         return [answer for check in self.application.ready if (answer := await check())]
+
+
+async def said(database: Database, *kinds: type[Message]) -> list[Any]:
+    """What a writer said, of these types only if given."""
+    async with database.reading() as connection:
+        rows = await connection.execute(sa.select(event_log.c.body).order_by(event_log.c.sequence))
+    messages = [unseal(decode(row.body)) for row in rows]
+    return [message for message in messages if not kinds or isinstance(message, kinds)]
 
 
 def outgoing(message: commands.SaveAccount | commands.PostEntry) -> Outgoing:

@@ -1,0 +1,159 @@
+"""Lost answers, refused tries and killed processes: whatever happens between writer and Exact, everything is booked once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.child import child
+from support.engines import DATABASES, settings_for
+from support.exact_server import ExactServer, exact_server
+from support.writer_stage import (
+    CONFIGURATION,
+    log_in,
+    outgoing,
+    payment,
+    said,
+    sale,
+    save_account,
+    writer_environment,
+    writer_stage,
+)
+
+from backbone.broker_embedded import EmbeddedBroker
+from backbone.database import Database
+from backbone.migrations import migrate
+from backbone.settings import Settings
+from contracts import facts
+from contracts.topology import COMMANDS_EXCHANGE, topology
+
+QUICK = 0.5  # seconds that an answer is waited for
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+@pytest.mark.parametrize("fault", ["lose_answer", "drop_before", "cut_answer", "html_502_after", "html_502"])
+async def test_a_lost_answer_ends_as_one_booking(tmp_path: Path, dialect: str, fault: str) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path, dialect, exact_timeout_seconds=QUICK) as stage:
+        for path in ("crm/Accounts", "salesentry/SalesEntries", "generaljournalentry/GeneralJournalEntries"):
+            await server.fault(fault, method="POST", path_contains=path)
+        await stage.tell(save_account(), sale("INV-1"), payment("TX-1"))
+        posted = await stage.until(facts.EntryPosted, 2)
+        done_before_the_fault = fault in {"lose_answer", "cut_answer", "html_502_after"}
+        assert [fact.found for fact in posted] == [done_before_the_fault] * 2
+        ledger = await server.ledger()
+        assert [entry["journal"] for entry in ledger["entries"]] == ["70", "90"]
+        assert len({entry["account_code"] for entry in ledger["entries"] if entry["account_code"]}) == 1
+        assert (await server.calls())["by_endpoint"]["POST crm/Accounts"] == (1 if done_before_the_fault else 2)
+
+
+async def test_an_answer_that_takes_too_long_is_looked_up(tmp_path: Path) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path, exact_timeout_seconds=QUICK) as stage:
+        await stage.tell(save_account())
+        await stage.until(facts.AccountSaved)
+        await server.fault("delay_after", method="POST", path_contains="SalesEntries", seconds=0.8)
+        await stage.tell(sale("INV-1"))
+        (posted,) = await stage.until(facts.EntryPosted)
+        assert posted.found
+        assert await server.booked() == ["INV-1"]
+
+
+async def test_references_that_begin_alike_are_told_apart(tmp_path: Path) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path, exact_timeout_seconds=QUICK) as stage:
+        await stage.tell(save_account(), sale("INV-10"), payment("TX-10", amount_minor=5_000))
+        await stage.until(facts.EntryPosted, 2)
+        await server.fault("drop_before", method="POST", path_contains="Entries", times=2)
+        await stage.tell(sale("INV-1"), payment("TX-1", amount_minor=6_000))
+        await stage.until(facts.EntryPosted, 4)
+        assert len((await server.ledger())["entries"]) == 4
+
+
+async def test_an_exact_that_fails_for_ever_ends_as_a_named_refusal(tmp_path: Path) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path, exact_timeout_seconds=0.1) as stage:
+        await server.fault("html_502", method="POST", path_contains="SalesEntries", times=50)
+        await stage.tell(save_account(), sale("INV-1"))
+        (refused,) = await stage.until(facts.EntryRefused)
+        assert refused.code == "exact_failure"
+        assert (await server.calls())["by_endpoint"]["POST salesentry/SalesEntries"] == 5
+
+
+async def test_an_exact_that_is_away_costs_nothing_but_time(tmp_path: Path) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        await server.fault("status", method="GET", path_contains="Journals", status=503, times=2)
+        await stage.tell(save_account(), sale("INV-1"))
+        await stage.until(facts.EntryPosted)
+        assert await server.booked() == ["INV-1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", DATABASES)
+@pytest.mark.parametrize(
+    "place",
+    [
+        "exact-writer.100002.before_commit:3",
+        "exact-writer.100002.committed:2",
+        "exact_writer.sent:1",
+        "exact_writer.sent:3",
+        "exact_writer.after_call:7",
+        "exact_writer.after_call:9",
+        "exact_writer.saved",
+        "exact_writer.posted",
+        "relay.published:2",
+    ],
+)
+async def test_killed_anywhere_it_books_everything_once(tmp_path: Path, dialect: str, place: str) -> None:
+    commands = [save_account(), sale("INV-1"), payment("TX-1"), save_account("CUST2"), sale("INV-2", "CUST2")]
+    async with exact_server() as server, settings_for(dialect, tmp_path / "data", **writer_environment(server.url)) as settings:
+        await _prepare(server, settings, commands)
+        environment = _environment(settings, tmp_path)
+        async with child(
+            "-m", "exact_writer", directory=tmp_path, settings={**environment, "KRUISPOST_CRASH_AT": place}
+        ) as first:
+            assert await first.ended() == -9, first.said
+        async with child("-m", "exact_writer", directory=tmp_path, settings=environment) as second:
+            said = await _until_posted(settings, 3)
+            second.terminate()
+            assert await second.ended() == 0, second.said
+        assert sorted(fact.your_ref for fact in said) == ["INV-1", "INV-2", "TX-1"]
+        ledger = await server.ledger()
+        assert sorted(entry["journal"] for entry in ledger["entries"]) == ["70", "70", "90"]
+        accounts = {row["account"] for row in ledger["receivables"]}
+        assert len(accounts) == 2
+
+
+async def _prepare(server: ExactServer, settings: Settings, commands: list[Any]) -> None:
+    """Log in, and put the commands into the queue."""
+    database = Database.open(settings, "exact-writer")
+    broker = EmbeddedBroker(settings.data_dir / "broker.sqlite")
+    try:
+        await migrate(database, "exact-writer")
+        await log_in(server, settings, database)
+        await broker.declare(topology(CONFIGURATION.divisions))
+        await broker.publish(COMMANDS_EXCHANGE, [outgoing(command) for command in commands])
+    finally:
+        await broker.close()
+        await database.close()
+
+
+def _environment(settings: Settings, directory: Path) -> dict[str, str]:
+    configuration = directory / "kruispost.yaml"
+    configuration.write_text(CONFIGURATION.model_dump_json(exclude_defaults=True), encoding="utf-8")
+    secrets = {name: str(value) for name, value in writer_environment(settings.exact_url).items()}
+    values = {**secrets, "data_dir": str(settings.data_dir), "poll_seconds": "0.2", "exact_timeout_seconds": str(QUICK)}
+    if settings.database_url is not None:
+        values["database_url"] = settings.database_url
+    return {f"KRUISPOST_{name.upper()}": value for name, value in values.items()}
+
+
+async def _until_posted(settings: Settings, count: int) -> list[facts.EntryPosted]:
+    database = Database.open(settings, "exact-writer")
+    try:
+        async with asyncio.timeout(60):
+            while True:
+                found = await said(database, facts.EntryPosted)
+                if len(found) >= count:
+                    return found
+                await asyncio.sleep(0.1)
+    finally:
+        await database.close()
