@@ -136,8 +136,7 @@ async def said(database: Database, *kinds: type[Message]) -> list[Any]:
 
 def outgoing(message: commands.SaveAccount | commands.PostEntry) -> Outgoing:
     """A command as the broker carries it."""
-    is_entry = isinstance(message, commands.PostEntry)
-    unique = message.command_id if is_entry else message.customer_ref + message.fingerprint
+    unique = message.command_id if isinstance(message, commands.PostEntry) else message.customer_ref + message.fingerprint
     now = datetime(2026, 3, 10, tzinfo=UTC)
     key = str(message.division)
     envelope = seal(message, source="mapper", subject=unique, key=key, time=now, distinguisher=unique)
