@@ -1,0 +1,54 @@
+"""Calls to Exact per invoice of a known customer: writes (the goal is 1.00), and all calls with mirror, polling and tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from support.exact_server import exact_server
+from support.writer_stage import sale, save_account, writer_stage
+
+from contracts import facts
+
+INVOICES = 360
+# Sixty calls in six seconds instead of in sixty: the same windows, ten times as fast.
+MINUTE_SECONDS, MINUTE_LIMIT = 6.0, 60
+GOAL_WRITES, GOAL_ALL = 1.00, 1.02
+SALES = "POST salesentry/SalesEntries"
+
+
+async def run() -> dict[str, dict[str, Any]]:
+    """Book invoices of known customers in fast windows and count what it took."""
+    customers = [f"CUST{number}" for number in range(5)]
+    with tempfile.TemporaryDirectory() as directory:
+        async with (
+            exact_server(minute_seconds=MINUTE_SECONDS, minute_limit=MINUTE_LIMIT) as server,
+            writer_stage(server, Path(directory), poll_seconds=30.0) as stage,
+        ):
+            await stage.tell(*(save_account(customer) for customer in customers))
+            await stage.until(facts.AccountSaved, len(customers))
+            before = await server.calls()
+            await stage.tell(*(sale(f"INV-{number}", customers[number % len(customers)]) for number in range(INVOICES)))
+            await stage.until(facts.EntryPosted, INVOICES, seconds=120)
+            after = await server.calls()
+    writes = after["by_endpoint"][SALES] - before["by_endpoint"].get(SALES, 0)
+    every = after["total"] - before["total"]
+    windows = [window for window in after["per_window"] if window["used"]][2:-1]
+    used = sum(window["used"] for window in windows) / max(1, sum(window["limit"] for window in windows))
+    return {
+        "write_calls_per_invoice": _row(writes / INVOICES, "calls/invoice", GOAL_WRITES),
+        "all_calls_per_invoice": _row(every / INVOICES, "calls/invoice", GOAL_ALL),
+        "share_of_allowed_calls_used": _row(used, "of full windows", 1.0),
+        "rate_limited": _row(float(after["rate_limited"]), "refusals", 0.0),
+    }
+
+
+def _row(value: float, unit: str, ceiling: float) -> dict[str, Any]:
+    return {"value": value, "unit": unit, "ceiling": ceiling, "ratio": value / ceiling if ceiling else value}
+
+
+def measure() -> dict[str, dict[str, Any]]:
+    """Return the figures; the ceilings are the goals, since calls are counted and not timed."""
+    return asyncio.run(run())
