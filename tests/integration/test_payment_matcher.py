@@ -69,8 +69,8 @@ class Stage:
         working = asyncio.create_task(self.recorder.run(stop))
         try:
             async with asyncio.timeout(seconds):
-                while len(found := await self.said()) < ends:
-                    await asyncio.sleep(0.05)  # noqa: ASYNC110 - the log has no event to wait for
+                while len(found := await self.said()) < ends:  # noqa: ASYNC110 - the log has no event to wait for
+                    await asyncio.sleep(0.05)
         finally:
             stop.set()
             await working
