@@ -14,7 +14,8 @@ import httpx
 from backbone.settings import Settings
 
 POLL_SECONDS = 1.0
-CONSENT = "consent"
+# The writer's readiness names this command in its reason for as long as it has no token.
+CONSENT_NEEDED = "kruispost login"
 
 
 class LoginError(Exception):
@@ -66,6 +67,6 @@ def _wait(client: httpx.Client, wait_seconds: float) -> None:
         reasons = (
             answer.json().get("reasons", []) if answer.headers.get("content-type", "").startswith("application/json") else []
         )
-        if not any(CONSENT in reason for reason in reasons):
+        if not any(CONSENT_NEEDED in reason for reason in reasons):
             return
     raise LoginError(f"No consent came within {wait_seconds:.0f} seconds; run `kruispost login` again.")
