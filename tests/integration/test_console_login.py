@@ -21,7 +21,7 @@ def writer(ready_after: int):
     looks = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802 - the name that http.server calls
+        def do_GET(self):
             status, body = 404, {}
             if self.path == "/oauth/start":
                 authorised = self.headers["Authorization"] == "Bearer right"
@@ -52,7 +52,7 @@ def writer(ready_after: int):
 
 
 def test_it_waits_until_the_writer_has_its_token():
-    told = []
+    told: list[str] = []
     with writer(ready_after=1) as (url, looks):
         log_in(SETTINGS, url, came_back_to=None, wait_seconds=20, tell=told.append)
     assert "https://exact.example/consent" in told[0]
