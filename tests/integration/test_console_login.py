@@ -22,7 +22,7 @@ def writer(ready_after: int):
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            status, body = 404, {}
+            status, body = 404, dict[str, object]()
             if self.path == "/oauth/start":
                 authorised = self.headers["Authorization"] == "Bearer right"
                 status, body = (200, {"url": "https://exact.example/consent"}) if authorised else (401, {})
