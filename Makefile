@@ -33,13 +33,14 @@ format: setup ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix --quiet . || true
 
-check: setup ## format, lint, types and import rules
+check: setup ## format, lint, types, import rules and generated pages
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/docs.py --check
 
-docs: setup ## write the generated pages anew (a test compares them)
+docs: setup ## write the generated pages anew (check compares them)
 	@$(BIN)/python scripts/docs.py
 
 schemas: setup ## write the messages' JSON schemas anew (a test compares them)

@@ -1,5 +1,7 @@
 """Every code that a person may meet, with what happened and what to do; most come from the tables of the packages themselves."""
 
+from collections.abc import Iterable
+
 from bookkeeping.rejections import REASONS, SET_ASIDES
 from exact_writer.refusals import ACTIONS
 from payment_matcher.refusals import REFUSALS
@@ -31,7 +33,24 @@ DOOR: tuple[Row, ...] = (
     ("content_not_an_object", "422: the event's content is no object.", _SENDER),
     ("store_unavailable", "503: the event could not be stored just now.", "Bring the database back; Chargebee delivers again."),
 )
+STORED: tuple[Row, ...] = (
+    (
+        "event_unreadable",
+        "A part of a stored event is not as Chargebee documents it; the other parts went on.",
+        "Look at ingest's table unreadable_events, which names the part and why; correct the document in Chargebee.",
+    ),
+)
+CONSENT: tuple[Row, ...] = (
+    ("admin_token_missing", "403: no admin token is set, so nobody may log in at Exact.", "Set KRUISPOST_ADMIN_TOKEN."),
+    ("unauthorized", "401: the admin token is missing or wrong.", "Compare KRUISPOST_ADMIN_TOKEN on both sides."),
+    ("consent_refused", "400: the consent was not given, or Exact refused its code.", "Run `kruispost login` again."),
+    ("consent_unknown", "400: the login was not begun here, or is too old.", "Run `kruispost login` again."),
+    ("exact_unavailable", "502: Exact gave no tokens just now.", "Run `kruispost login` again in a minute."),
+    ("consent_needed", "Exact's tokens are missing or refused; entries wait.", "Run `kruispost login`."),
+    ("blocked", "Exact takes no calls for a division; entries wait.", "Mend what `kruispost status` says about it."),
+)
 BACKBONE: tuple[Row, ...] = (
+    ("temporarily_unavailable", "A system that is needed does not answer.", "Nothing: the message is tried again by itself."),
     (
         "configuration_invalid",
         "The configuration or a setting cannot be used; nothing was started.",
@@ -63,14 +82,65 @@ BACKBONE: tuple[Row, ...] = (
 )
 
 
+# Exact's own words stand in the hold; these say what the code means.
+EXACT_SAYS: dict[str, str] = {
+    "period_closed": "The period or the financial year is closed.",
+    "no_financial_year": "The financial year of the document does not exist.",
+    "not_a_customer": "The account exists, but not as a customer.",
+    "vat_not_allowed": "VAT is not allowed there.",
+    "duplicate": "There is a record with this number or code already.",
+    "unbalanced": "Debit and credit of the entry differ.",
+    "invalid_reference": "The entry names something that is not there.",
+    "mandatory_field": "A field that the administration requires is empty.",
+    "invalid_value": "A field has a value that is not allowed there.",
+    "malformed": "Exact could not read the request.",
+    "account_missing": "The customer's account is gone from Exact.",
+    "exact_failure": "Exact failed several times and booked nothing.",
+    "unknown_gl_account": "The ledger account does not exist; found before the call.",
+    "blocked_gl_account": "The ledger account is blocked; found before the call.",
+    "unknown_journal": "The journal does not exist; found before the call.",
+    "wrong_journal_type": "The journal is of another type than the entry needs.",
+    "unknown_vat_code": "The VAT code does not exist; found before the call.",
+    "unknown_cost_center": "The cost centre does not exist; found before the call.",
+    "unknown_cost_unit": "The cost unit does not exist; found before the call.",
+    "other": "Exact refused in words that this release does not know.",
+}
+EXITS: tuple[Row, ...] = (
+    ("0", "Done, and all is well.", NOTHING),
+    ("1", "Done, and something is wrong: a hold, a finding, an unknown document.", "Read the output."),
+    ("2", "It could not be done.", "Correct what standard error names."),
+)
+
+
+class _Italics(dict[str, str]):
+    """Every name in a template as its own italic placeholder; `rest` is left out, since it is mostly empty."""
+
+    def __missing__(self, name: str) -> str:
+        return "" if name == "rest" else f"*{name.replace('_', ' ')}*"
+
+
+def readable(template: str) -> str:
+    """Return a template as Markdown prose, with {document} as *document* and doubled braces as single ones."""
+    return template.format_map(_Italics()).replace("**", "* *")
+
+
+def _rows(table: Iterable[Row]) -> list[Row]:
+    return [(code, readable(sentence), readable(action) or NOTHING) for code, sentence, action in table]
+
+
 def error_sections() -> list[tuple[str, list[Row]]]:
-    """Return the sections of the page: a title, and its codes with what happened and what to do."""
-    refused = "Exact, or the check before the call, refused an entry or a customer."
+    """Return the sections of the page: a title, and its codes with what happened and what to do; placeholders in italics."""
     return [
-        ("Why a document is held or waits", [(code, each.sentence, each.action) for code, each in REASONS.items()]),
-        ("Why a document is set aside", [(code, sentence, NOTHING) for code, sentence in SET_ASIDES.items()]),
-        ("What Exact refuses", [(code, refused, action) for code, action in ACTIONS.items()]),
-        ("Why a receipt is not recorded", [(code, each.sentence, each.action or NOTHING) for code, each in REFUSALS.items()]),
+        ("Why a document is held or waits", _rows((code, each.sentence, each.action) for code, each in REASONS.items())),
+        ("Why a document is set aside", _rows((code, sentence, "") for code, sentence in SET_ASIDES.items())),
+        (
+            "What Exact, or the check before a call, refuses",
+            [(code, EXACT_SAYS[code], action) for code, action in ACTIONS.items()],
+        ),
+        ("Why a receipt is not recorded", _rows((code, each.sentence, each.action) for code, each in REFUSALS.items())),
         ("What the door answers to a webhook", list(DOOR)),
+        ("What is found in a stored event", list(STORED)),
+        ("What keeps us from Exact", list(CONSENT)),
         ("What stops a message or a process", list(BACKBONE)),
+        ("Exit codes of `kruispost`", list(EXITS)),
     ]

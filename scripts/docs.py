@@ -5,18 +5,17 @@ With `--check` nothing is written; it only says which pages are out of date.
 
 import argparse
 import inspect
-import re
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
 import msgspec
-import yaml
 
 from catalogue_of_errors import error_sections
 from contracts.envelope import Message
 from contracts.messages import COMMAND_TYPES, MESSAGES
 from contracts.topology import COMMANDS_EXCHANGE, FACTS_EXCHANGE, topology
+from worked_cases import with_cases
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEAKERS = {"chargebee": "ingest", "mapper": "mapper", "exact": "exact-writer", "matcher": "payment-matcher"}
@@ -74,27 +73,18 @@ def errors_page() -> str:
     ]
     for title, rows in error_sections():
         parts += [f"## {title}\n", "| code | what happened | what to do |", "|---|---|---|"]
-        parts += [f"| `{code}` | {sentence} | {action} |" for code, sentence, action in rows]
+        parts += [f"| `{code}` | {_cell(sentence)} | {_cell(action)} |" for code, sentence, action in rows]
         parts.append("")
     return "\n".join(parts) + "\n"
 
 
-_CASE = re.compile(r"<!-- case: (?P<file>[\w.]+) -->\n.*?<!-- end -->", re.DOTALL)
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def bookkeeping_page() -> str:
     """Return the page with every case between its markers as the golden file has it now."""
-
-    def case(found: re.Match[str]) -> str:
-        data = yaml.safe_load((ROOT / "tests/golden" / found["file"]).read_text())
-        parts = [f"<!-- case: {found['file']} -->", f"**{data['case']}**", "", "```"]
-        for number, booking in enumerate(data["bookings"]):
-            outcome = booking.get("journal") or booking.get("held") or booking.get("set_aside") or ""
-            parts += [""] * (number > 0)
-            parts += [outcome.rstrip() if isinstance(outcome, str) else yaml.safe_dump(outcome, allow_unicode=True).rstrip()]
-        return "\n".join([*parts, "```", "<!-- end -->"])
-
-    return _CASE.sub(case, (ROOT / "docs/bookkeeping.md").read_text())
+    return with_cases((ROOT / "docs/bookkeeping.md").read_text())
 
 
 def main() -> int:
