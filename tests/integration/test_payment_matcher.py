@@ -40,7 +40,7 @@ class Stage:
         self.recorder = Recorder(
             database=database, configuration=CONFIGURATION, clock=SystemClock(), api=api, relay=relay, telemetry=Telemetry()
         )
-        self.receipts = Receipts(database, CONFIGURATION, SystemClock(), wake=self.recorder.wake)
+        self.receipts = Receipts(database, CONFIGURATION, SystemClock())
 
     async def see(self, number: str, amount_minor: int, *, term: str = "t1", fully_paid: bool = True) -> None:
         """Exact shows a receivable."""

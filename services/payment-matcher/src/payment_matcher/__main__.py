@@ -20,24 +20,33 @@ async def build(context: Context) -> Application:
     key = context.settings.chargebee_api_key
     if key is None:
         raise ConfigurationError("The payment-matcher needs the API key of Chargebee; set KRUISPOST_CHARGEBEE_API_KEY.")
-    relay = Relay(context.database, context.broker, context.clock, routes=default_route)
+    relay = Relay(context.database, context.broker, context.clock, routes=default_route, telemetry=context.telemetry)
     recorder = Recorder(
         database=context.database,
         configuration=context.configuration,
         clock=context.clock,
-        api=ChargebeeApi(api_key=key.get_secret_value(), base_url=context.settings.chargebee_url),
+        api=ChargebeeApi(api_key=key.get_secret_value(), base_url=context.settings.chargebee_url, telemetry=context.telemetry),
         relay=relay,
         telemetry=context.telemetry,
     )
-    receipts = Receipts(context.database, context.configuration, context.clock, wake=recorder.wake)
+    receipts = Receipts(context.database, context.configuration, context.clock)
     queue = topology(context.configuration.divisions).queue(MATCHER_QUEUE)
 
     async def consume(stop: asyncio.Event) -> None:
-        consumer = await consume_envelopes(context.database, context.broker, queue, SOURCE, receipts.handle, relay)
+        consumer = await consume_envelopes(
+            context.database,
+            context.broker,
+            queue,
+            SOURCE,
+            receipts.handle,
+            relay,
+            after_commit=recorder.wake,
+            telemetry=context.telemetry,
+        )
         await stop.wait()
         await consumer.close()
 
-    return Application(name=SOURCE, workers=(relay.run, consume, recorder.run), ready=(recorder.ready,))
+    return Application(name=SOURCE, workers=(relay.run, consume, recorder.run), ready=(relay.ready, recorder.ready))
 
 
 if __name__ == "__main__":

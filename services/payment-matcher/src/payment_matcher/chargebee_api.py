@@ -16,9 +16,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from backbone.telemetry import Telemetry
 from payment_matcher.decision import InvoiceState
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -37,6 +38,8 @@ Answer = TypeVar("Answer")
 class ChargebeeError(Exception):
     """A call to Chargebee that did not succeed; `code` is Chargebee's api_error_code or one of our own."""
 
+    outcome: ClassVar[str]
+
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
@@ -46,6 +49,8 @@ class ChargebeeError(Exception):
 class UnavailableError(ChargebeeError):
     """Chargebee gave no valid answer; `retry_after_seconds` is its wish, where it named one."""
 
+    outcome = "unavailable"
+
     def __init__(self, code: str, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(code, message)
         self.retry_after_seconds = retry_after_seconds
@@ -54,17 +59,25 @@ class UnavailableError(ChargebeeError):
 class AccessDeniedError(ChargebeeError):
     """The API key is refused or the site does not exist."""
 
+    outcome = "denied"
+
 
 class BusyOrStaleError(ChargebeeError):
     """The invoice's state does not allow the call any more, or the same call is still running."""
+
+    outcome = "conflict"
 
 
 class MissingError(ChargebeeError):
     """The resource does not exist in Chargebee."""
 
+    outcome = "missing"
+
 
 class RefusedError(ChargebeeError):
     """Chargebee refused the call for good."""
+
+    outcome = "refused"
 
 
 @dataclass(frozen=True)
@@ -93,21 +106,22 @@ class PaymentApi(Protocol):
 class ChargebeeApi:
     """The calls, each in a thread: the SDK opens a connection and reads its certificates for every call."""
 
-    def __init__(self, *, api_key: str, base_url: str | None) -> None:
+    def __init__(self, *, api_key: str, base_url: str | None, telemetry: Telemetry | None = None) -> None:
         self._api_key = api_key
         self._base_url = base_url
+        self._telemetry = telemetry or Telemetry()
         self._clients: dict[str, Any] = {}
 
     async def invoice(self, site: str, number: str) -> InvoiceState:
         """Read an invoice; raises MissingError when there is none, and the other errors of this module."""
-        return await asyncio.to_thread(self._call, site, lambda client: _read_invoice(client, number))
+        return await self._counted("retrieve_invoice", site, lambda client: _read_invoice(client, number))
 
     async def find_payment(self, site: str, customer_id: str, reference: str) -> RecordedPayment | None:
         """Find the customer's payment with this reference.
 
         Chargebee passes silently over filters that it does not understand, so each row is compared here, and all pages are read.
         """
-        return await asyncio.to_thread(self._call, site, lambda client: _find_payment(client, customer_id, reference))
+        return await self._counted("list_transactions", site, lambda client: _find_payment(client, customer_id, reference))
 
     async def record_payment(
         self, site: str, number: str, *, amount_minor: int, paid_at: int, reference: str, comment: str
@@ -133,7 +147,16 @@ class ChargebeeApi:
             row = answer.transaction.raw_data
             return RecordedPayment(transaction_id=str(row["id"]), amount_minor=int(row["amount"]))
 
-        return await asyncio.to_thread(self._call, site, record)
+        return await self._counted("record_payment", site, record)
+
+    async def _counted(self, operation: str, site: str, call: Callable[[Any], Answer]) -> Answer:
+        try:
+            answer = await asyncio.to_thread(self._call, site, call)
+        except ChargebeeError as error:
+            self._telemetry.count("chargebee_calls", operation=operation, outcome=error.outcome)
+            raise
+        self._telemetry.count("chargebee_calls", operation=operation, outcome="ok")
+        return answer
 
     def _call(self, site: str, call: Callable[[Any], Answer]) -> Answer:
         # Importing the SDK costs more than a second, so only a process that really calls Chargebee pays for it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,13 +24,24 @@ MILLISECONDS = 1000
 
 @dataclass(frozen=True)
 class Intent:
-    """One payment to record; once it was prepared a call may have been made, and `paid_at` (unix seconds) stays as it is."""
+    """One payment to record; `attempts` counts the present one.
+
+    Once it was prepared a call may have been made, and `paid_at` (unix seconds) stays as it is.
+    """
 
     reference: str
     cause: Envelope
     attempts: int
     was_prepared: bool
     paid_at: int | None
+
+
+@dataclass(frozen=True)
+class Due:
+    """An intent whose time has come, as it was read; `due_at_ms` tells whether somebody else took it since."""
+
+    intent: Intent
+    due_at_ms: int
 
 
 def reference_of(division: int, term_id: str) -> str:
@@ -89,11 +100,8 @@ async def make_all_due(connection: AsyncConnection, now: datetime) -> None:
     )
 
 
-async def claim_next(connection: AsyncConnection, now: datetime, lease: timedelta, paused_sites: frozenset[str]) -> Intent | None:
-    """Take the open intent that has been due longest, so that no other process takes it before the lease ends.
-
-    Returns None when nothing is due, or when another process took that one first.
-    """
+async def next_due(connection: AsyncConnection, now: datetime, paused_sites: frozenset[str]) -> Due | None:
+    """Return the open intent that has been due longest, of a site that is not paused."""
     query = (
         sa.select(intents)
         .where(intents.c.outcome.is_(None), intents.c.due_at_ms <= _milliseconds(now), intents.c.site.not_in(paused_sites))
@@ -103,20 +111,24 @@ async def claim_next(connection: AsyncConnection, now: datetime, lease: timedelt
     row = (await connection.execute(query)).mappings().one_or_none()
     if row is None:
         return None
-    taken = await connection.execute(
-        sa.update(intents)
-        .where(intents.c.reference == row["reference"], intents.c.due_at_ms == row["due_at_ms"], intents.c.outcome.is_(None))
-        .values(due_at_ms=_milliseconds(now + lease), attempts=row["attempts"] + 1)
-    )
-    if taken.rowcount == 0:
-        return None
-    return Intent(
+    intent = Intent(
         reference=row["reference"],
         cause=envelopes.decode(bytes(row["cause"])),
         attempts=row["attempts"] + 1,
         was_prepared=row["state"] == "prepared",
         paid_at=row["paid_at"],
     )
+    return Due(intent, row["due_at_ms"])
+
+
+async def take(connection: AsyncConnection, due: Due, until: datetime) -> bool:
+    """Keep every other process from an intent until that moment; returns False when one of them was quicker."""
+    taken = await connection.execute(
+        _open(due.intent.reference)
+        .where(intents.c.due_at_ms == due.due_at_ms)
+        .values(due_at_ms=_milliseconds(until), attempts=due.intent.attempts)
+    )
+    return bool(taken.rowcount == 1)
 
 
 async def prepare(connection: AsyncConnection, reference: str, *, paid_at: int, due_at: datetime) -> None:
@@ -133,12 +145,6 @@ async def close(connection: AsyncConnection, reference: str, *, state: str, outc
     """End the intent; returns False when another process already did."""
     result = await connection.execute(_open(reference).values(state=state, outcome=outcome, last_error=None))
     return bool(result.rowcount == 1)
-
-
-async def count_open(connection: AsyncConnection) -> int:
-    """Return how many payments are still to be recorded."""
-    query = sa.select(sa.func.count()).select_from(intents).where(intents.c.outcome.is_(None))
-    return int((await connection.execute(query)).scalar_one())
 
 
 def _open(reference: str) -> sa.Update:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import Clock
@@ -19,11 +17,10 @@ from payment_matcher.decision import is_settled
 class Receipts:
     """Handles the facts of this service's queue, inside the consumer's transaction; it makes no calls."""
 
-    def __init__(self, database: Database, configuration: Configuration, clock: Clock, *, wake: Callable[[], None]) -> None:
+    def __init__(self, database: Database, configuration: Configuration, clock: Clock) -> None:
         self._database = database
         self._configuration = configuration
         self._clock = clock
-        self._wake = wake
 
     async def handle(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
         """Fold one fact; other facts than invoices and receivables change nothing here."""
@@ -64,5 +61,3 @@ class Receipts:
         if known is not None and is_settled(known["status"], known["amount_due_minor"], deleted=known["deleted"]):
             return
         await intents.plan(self._database, connection, cause=envelope, receivable=fact, document=document, now=self._clock.now())
-        # Before the commit on purpose: the worker looks again within a second should it be quicker than the commit.
-        self._wake()

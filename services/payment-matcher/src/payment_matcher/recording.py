@@ -10,7 +10,7 @@ from backbone import event_log
 from backbone.clock import Clock
 from backbone.configuration import Configuration
 from backbone.crash_points import crash_point
-from backbone.database import Database
+from backbone.database import Database, is_away
 from backbone.relay import Relay
 from backbone.telemetry import Telemetry, log
 from contracts.envelope import Message, seal
@@ -73,25 +73,41 @@ class Recorder:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Record what is due until `stop` is set; intents that a former process left open come first."""
-        async with self._database.transaction() as connection:
-            await intents.make_all_due(connection, self._clock.now())
+        is_started = False
         while not stop.is_set():
             self._awake.clear()
-            if not await self.step():
+            try:
+                if not is_started:
+                    async with self._database.transaction() as connection:
+                        await intents.make_all_due(connection, self._clock.now())
+                    is_started = True
+                is_idle = not await self.step()
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                # An intent that was being worked on becomes due again when its lease ends, and is looked up then.
+                log.warning("recording waits for the database", reason=type(error).__name__)
+                is_idle = True
+            if is_idle:
                 await self._rest(stop)
 
     async def step(self) -> bool:
         """Work on one due intent; returns False when there is none."""
         now = self._clock.now()
         paused = frozenset(site for site, until in self._paused_until.items() if until > now)
-        async with self._database.transaction() as connection:
-            intent = await intents.claim_next(connection, now, LEASE, paused)
-        if intent is None:
+        async with self._database.reading() as connection:
+            due = await intents.next_due(connection, now, paused)
+        if due is None:
             return False
-        receivable = unseal(intent.cause)
-        if not isinstance(receivable, ReceivableObserved) or receivable.document is None:
-            raise TypeError(f"intent {intent.reference} was not caused by a receivable of a document but by {intent.cause.type}")
-        await self._attempt(intent, receivable, receivable.document)
+        async with self._database.transaction() as connection:
+            is_ours = await intents.take(connection, due, now + LEASE)
+        if is_ours:
+            intent = due.intent
+            receivable = unseal(intent.cause)
+            if not isinstance(receivable, ReceivableObserved) or receivable.document is None:
+                raise TypeError(f"intent {intent.reference} was not caused by a document's receivable but by {intent.cause.type}")
+            with self._telemetry.span("payment-matcher record payment", intent.cause):
+                await self._attempt(intent, receivable, receivable.document)
         return True
 
     async def _attempt(self, intent: Intent, receivable: ReceivableObserved, document: DocumentRef) -> None:
@@ -188,11 +204,14 @@ class Recorder:
             traceparent=self._telemetry.current_traceparent(),
         )
         async with self._database.transaction() as connection:
-            if await intents.close(connection, intent.reference, state=state, outcome=outcome):
+            is_first = await intents.close(connection, intent.reference, state=state, outcome=outcome)
+            if is_first:
                 await event_log.append(connection, f"payment/{intent.reference}", 0, [envelope])
         crash_point("payment-matcher.closed")
         self._trouble = None
         self._relay.wake()
+        if is_first:
+            self._telemetry.count("payments_recorded", outcome=outcome if state == "recorded" else state)
         log.info("payment intent closed", invoice=document.number, reference=intent.reference, outcome=outcome)
 
     async def _postpone(self, intent: Intent, document: DocumentRef, error: ChargebeeError, delay_seconds: float) -> None:
