@@ -150,8 +150,9 @@ def _lost_before(budget: Budget, now: float) -> int:
 
 
 def _without_headers(budget: Budget, now: float) -> Send | WaitUntil:
-    if budget.in_flight:
-        return WaitUntil(at=now + 0.05, why="first")
+    late = [until for until in budget.lost_until if until > now]
+    if budget.in_flight or late:
+        return WaitUntil(at=max(late, default=now + 0.05), why="first")
     if budget.last_answer_at is None or now >= budget.last_answer_at + UNTOLD_SPACING_SECONDS:
         return Send()
     return WaitUntil(at=budget.last_answer_at + UNTOLD_SPACING_SECONDS, why="untold")
