@@ -1,160 +1,288 @@
 """The payment-matcher on both databases against the Chargebee stand-in: a receipt seen in Exact becomes one payment."""
 
 import asyncio
-from contextlib import asynccontextmanager
-from datetime import date
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
-from support.chargebee_shop import bill, stock
-from support.chargebee_sim import RunningChargebee, running_chargebee
-from support.engines import DATABASES, broker_for, database_for
-from support.facts import SITE, envelope
+from support.chargebee_shop import bill
+from support.engines import DATABASES
+from support.facts import SITE, observed
+from support.facts import invoice as observed_invoice
+from support.matcher_stage import PAID_ON, matcher_stage, outcomes, receivable
 
-from backbone import event_log
-from backbone.clock import SystemClock
-from backbone.configuration import Configuration
-from backbone.relay import Relay
-from backbone.telemetry import Telemetry
+from backbone.errors import Permanent
 from contracts import facts
-from contracts.messages import unseal
-from contracts.topology import topology
-from payment_matcher.chargebee_api import ChargebeeApi
-from payment_matcher.receipts import Receipts
-from payment_matcher.recording import Recorder
-from simulators.chargebee.settings import ChargebeeSettings
-
-CONFIGURATION = Configuration.model_validate({"version": 1, "sites": {SITE: {"time_zone": "Europe/Amsterdam"}}, "divisions": {}})
-ENDS = (facts.PaymentRecorded, facts.PaymentNotRecorded)
-
-
-class Stage:
-    """A matcher between what Exact shows and a Chargebee site."""
-
-    def __init__(self, database: Any, broker: Any, chargebee: RunningChargebee) -> None:
-        self.database, self.chargebee = database, chargebee
-        relay = Relay(database, broker, SystemClock())
-        api = ChargebeeApi(api_key="test_key", base_url=chargebee.url)
-        self.recorder = Recorder(
-            database=database, configuration=CONFIGURATION, clock=SystemClock(), api=api, relay=relay, telemetry=Telemetry()
-        )
-        self.receipts = Receipts(database, CONFIGURATION, SystemClock())
-
-    async def see(self, number: str, amount_minor: int, *, term: str = "t1", fully_paid: bool = True) -> None:
-        """Exact shows a receivable."""
-        document = facts.DocumentRef(
-            site=SITE, kind="invoice", number=number, customer_id="cust-1", currency="EUR", total_minor=amount_minor
-        )
-        fact = facts.ReceivableObserved(
-            division=100001,
-            term_id=term,
-            timestamp=1,
-            entry_id="e",
-            your_ref=number,
-            currency="EUR",
-            amount_minor=amount_minor,
-            is_fully_paid=fully_paid,
-            status=50 if fully_paid else 20,
-            last_payment_date=date(2026, 9, 25) if fully_paid else None,
-            document=document,
-        )
-        async with self.database.transaction() as connection:
-            await self.receipts.handle(connection, envelope(fact), fact)
-
-    async def work(self, ends: int = 1, seconds: float = 40) -> list[Any]:
-        """Let the recorder work until so many intents have ended, and return how."""
-        stop = asyncio.Event()
-        working = asyncio.create_task(self.recorder.run(stop))
-        try:
-            async with asyncio.timeout(seconds):
-                while len(found := await self.said()) < ends:  # noqa: ASYNC110 - the log has no event to wait for
-                    await asyncio.sleep(0.05)
-        finally:
-            stop.set()
-            await working
-        return found
-
-    async def said(self) -> list[Any]:
-        async with self.database.reading() as connection:
-            rows = await event_log.read_after(connection, event_log.START, 1000)
-        return [message for row in rows if isinstance(message := unseal(row.envelope), ENDS)]
-
-    def payments(self, number: str) -> list[Any]:
-        """What Chargebee has applied to an invoice."""
-        return [
-            link for link in self.chargebee.app.site.get("invoice", number)["linked_payments"] if link["txn_status"] == "success"
-        ]
-
-    async def fault(self, **how: Any) -> None:
-        async with httpx.AsyncClient(base_url=self.chargebee.url) as client:
-            (await client.post("/_simulator/faults", json=how)).raise_for_status()
-
-
-@asynccontextmanager
-async def matcher(dialect: str, directory: Path):
-    async with (
-        running_chargebee(ChargebeeSettings(started_at=1_790_000_000)) as chargebee,
-        database_for(dialect, directory, "payment-matcher") as database,
-        broker_for("embedded", directory, topology([])) as broker,
-    ):
-        stock(chargebee.app)
-        yield Stage(database, broker, chargebee)
+from payment_matcher.intents import reference_of
+from simulators.chargebee.invoices import void_invoice
+from simulators.chargebee.payments import Money, pay_invoice
 
 
 @pytest.fixture(params=DATABASES)
 async def stage(request, tmp_path: Path):
-    async with matcher(request.param, tmp_path) as made:
+    async with matcher_stage(request.param, tmp_path) as made:
         yield made
 
 
-async def test_a_receipt_is_recorded_once_however_often_it_is_seen(stage):
+async def test_a_receipt_is_recorded_with_its_date_amount_and_reference(stage):
+    invoice = bill(stage.chargebee.app)
+    await stage.see(receivable(invoice["id"], invoice["total"]))
+    await stage.work()
+    (transaction,) = stage.transactions()
+    assert (transaction["amount"], transaction["payment_method"], transaction["status"]) == (12_100, "bank_transfer", "success")
+    assert datetime.fromtimestamp(transaction["date"], ZoneInfo("Europe/Amsterdam")).date() == PAID_ON
+    assert transaction["reference_number"].startswith("KP-")
+    assert len(transaction["reference_number"]) == 23
+    assert (invoice["status"], invoice["amount_due"]) == ("paid", 0)
+    recorded = await stage.only_outcome()
+    assert recorded == facts.PaymentRecorded(
+        document=recorded.document,
+        transaction_id=transaction["id"],
+        amount_minor=12_100,
+        payment_date=PAID_ON,
+        reference=transaction["reference_number"],
+        found=False,
+    )
+    assert recorded.document.number == invoice["id"]
+
+
+async def test_a_receipt_that_is_seen_again_is_recorded_once(stage):
     invoice = bill(stage.chargebee.app)
     for _ in range(3):
-        await stage.see(invoice["id"], invoice["total"])
-    [recorded] = await stage.work()
-    assert (recorded.amount_minor, recorded.payment_date, recorded.found) == (12_100, date(2026, 9, 25), False)
-    assert recorded.reference.startswith("KP-")
-    await stage.see(invoice["id"], invoice["total"])
-    assert len(stage.payments(invoice["id"])) == 1
-    assert stage.chargebee.app.site.get("invoice", invoice["id"])["status"] == "paid"
+        await stage.see(receivable(invoice["id"], invoice["total"]))
+    await stage.work()
+    await stage.see(receivable(invoice["id"], invoice["total"]))
+    await stage.work()
+    assert len(stage.transactions()) == stage.calls() == 1
+    assert isinstance(await stage.only_outcome(), facts.PaymentRecorded)
 
 
-async def test_a_lost_answer_is_looked_up_and_not_recorded_again(stage):
+async def test_an_invoice_in_two_terms_gets_a_payment_for_each(stage):
     invoice = bill(stage.chargebee.app)
-    await stage.fault(fault="lose_answer", method="POST", path_contains="record_payment", times=1)
-    await stage.see(invoice["id"], invoice["total"])
-    [recorded] = await stage.work()
-    assert recorded.found
-    assert len(stage.payments(invoice["id"])) == 1
+    await stage.see(receivable(invoice["id"], 5_000, term="term-1"))
+    await stage.see(receivable(invoice["id"], 7_100, term="term-2"))
+    await stage.work()
+    assert sorted(one["amount"] for one in stage.transactions()) == [5_000, 7_100]
+    assert len({one["reference_number"] for one in stage.transactions()}) == 2
+    assert invoice["status"] == "paid"
 
 
-async def test_a_partial_receipt_is_left_alone(stage):
+async def test_no_more_than_is_due_is_recorded(stage):
     invoice = bill(stage.chargebee.app)
-    await stage.see(invoice["id"], invoice["total"], fully_paid=False)
-    await stage.see("UNKNOWN", 100, term="t2")
-    [ended] = await stage.work()
-    assert (ended.document.number, ended.code) == ("UNKNOWN", "not_found")
-    assert stage.payments(invoice["id"]) == []
+    pay_invoice(stage.chargebee.app.site, invoice["id"], Money("card", amount_minor=2_100, gateway="stripe"))
+    await stage.see(receivable(invoice["id"], invoice["total"]))
+    await stage.work()
+    assert (await stage.only_outcome()).amount_minor == 10_000
+    assert sum(one["amount"] for one in stage.transactions()) == invoice["total"]
 
 
-async def test_what_chargebee_already_has_as_paid_is_not_paid_again(stage):
+@pytest.mark.parametrize("idempotency_seconds", [1800, 0], ids=["key remembered", "key forgotten"])
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_a_payment_whose_answer_was_lost_is_found_by_looking(dialect, idempotency_seconds, tmp_path):
+    async with matcher_stage(dialect, tmp_path, idempotency_seconds=idempotency_seconds) as stage:
+        invoice = bill(stage.chargebee.app)
+        await stage.fault(fault="lose_answer", method="POST", path_contains="record_payment")
+        # Less than is due, so that only the look keeps a second payment away.
+        await stage.see(receivable(invoice["id"], 5_000))
+        await stage.work()
+        (transaction,) = stage.transactions()
+        recorded = await stage.only_outcome()
+        assert (recorded.found, recorded.transaction_id, recorded.amount_minor) == (True, transaction["id"], 5_000)
+        assert stage.calls() == 1
+
+
+async def test_an_invoice_that_was_paid_online_gets_no_payment(stage):
     invoice = bill(stage.chargebee.app)
-    async with httpx.AsyncClient(base_url=stage.chargebee.url, auth=("test_key", "")) as client:
-        form = {"transaction[payment_method]": "cash", "transaction[date]": "1790000000"}
-        (await client.post(f"/api/v2/invoices/{invoice['id']}/record_payment", data=form)).raise_for_status()
-    await stage.see(invoice["id"], invoice["total"])
-    [ended] = await stage.work()
-    assert ended.code == "already_paid"
-    assert len(stage.payments(invoice["id"])) == 1
+    pay_invoice(stage.chargebee.app.site, invoice["id"], Money("card", gateway="stripe", gateway_account_id="gw_1"))
+    await stage.see(receivable(invoice["id"], invoice["total"]))
+    await stage.work()
+    outcome = await stage.only_outcome()
+    assert isinstance(outcome, facts.PaymentNotRecorded)
+    assert outcome.code == "already_paid"
+    assert invoice["id"] in outcome.sentence
+    assert (len(stage.transactions()), stage.calls()) == (1, 0)
 
 
-@pytest.mark.parametrize("how", [{"fault": "status", "status": 503}, {"fault": "html_502"}])
-async def test_an_away_chargebee_is_waited_out(stage, how):
+async def test_a_voided_invoice_gets_no_payment(stage):
     invoice = bill(stage.chargebee.app)
-    await stage.fault(**how, method="GET", path_contains="invoices", times=1)
-    await stage.see(invoice["id"], invoice["total"])
-    [recorded] = await stage.work()
-    assert isinstance(recorded, facts.PaymentRecorded)
-    assert len(stage.payments(invoice["id"])) == 1
+    void_invoice(stage.chargebee.app.site, invoice["id"])
+    await stage.see(receivable(invoice["id"], invoice["total"]))
+    await stage.work()
+    assert (await stage.only_outcome()).code == "voided"
+    assert (stage.transactions(), stage.calls()) == ([], 0)
+
+
+async def test_an_invoice_voided_between_the_look_and_the_call_gets_no_payment(stage):
+    invoice = bill(stage.chargebee.app)
+    await stage.fault(fault="delay", seconds=0.5, method="POST", path_contains="record_payment")
+    await stage.see(receivable(invoice["id"], invoice["total"]))
+    working = asyncio.create_task(stage.work())
+    while not stage.calls():  # noqa: ASYNC110 - the stand-in has no event to wait for
+        await asyncio.sleep(0.01)
+    void_invoice(stage.chargebee.app.site, invoice["id"])
+    await working
+    assert (await stage.only_outcome()).code == "voided"
+    assert stage.transactions() == []
+
+
+async def test_an_invoice_that_chargebee_does_not_know_gets_no_payment(stage):
+    await stage.see(receivable("UNKNOWN", 12_100))
+    await stage.work()
+    outcome = await stage.only_outcome()
+    assert (outcome.code, outcome.document.number, stage.calls()) == ("not_found", "UNKNOWN", 0)
+
+
+async def test_what_is_not_one_of_our_invoices_paid_in_full_is_left_alone(stage):
+    invoice = bill(stage.chargebee.app)
+    number, total = invoice["id"], invoice["total"]
+    document = receivable(number, total).document
+    assert document is not None
+    credit_note = facts.DocumentRef(site=SITE, kind="credit_note", number="CN-1", customer_id="c", currency="EUR", total_minor=-1)
+    reversal = facts.DocumentRef(
+        site=SITE, kind="invoice", number=number, customer_id="cust-1", currency="EUR", total_minor=-total, suffix="R"
+    )
+    for fact in (
+        receivable(number, total, is_fully_paid=False, status=20, last_payment_date=None),
+        receivable(number, total, document=None),
+        receivable(number, total, document=credit_note),
+        receivable(number, total, document=reversal),
+        receivable(number, -total),
+    ):
+        await stage.see(fact)
+    assert await stage.open_intents() == 0
+    assert invoice["amount_due"] == total
+
+
+async def test_an_invoice_known_as_paid_costs_no_call(stage):
+    invoice = bill(stage.chargebee.app)
+    number, total = invoice["id"], invoice["total"]
+    await stage.see(observed_invoice(number, version=2, status="paid", amount_due=0))
+    await stage.see(observed_invoice(number, version=1, status="payment_due"))
+    await stage.see(receivable(number, total))
+    assert (await stage.open_intents(), stage.chargebee.app.calls) == (0, {})
+
+
+async def test_the_webhooks_of_our_own_payment_change_nothing(stage):
+    invoice = bill(stage.chargebee.app)
+    await stage.see(receivable(invoice["id"], invoice["total"]))
+    await stage.work()
+    (transaction,) = stage.transactions()
+    calls = dict(stage.chargebee.app.calls)
+    await stage.see(observed(facts.TransactionObserved, transaction))
+    await stage.see(observed(facts.InvoiceObserved, invoice, invoice["resource_version"]))
+    await stage.see(receivable(invoice["id"], invoice["total"], timestamp=2))
+    await stage.work()
+    assert len(stage.transactions()) == 1
+    assert stage.chargebee.app.calls == calls
+    assert len(await outcomes(stage.database)) == 1
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"fault": "status", "status": 503, "times": 5},
+        {"fault": "html_502"},
+        {"fault": "lock_timeout"},
+        {"fault": "drop_before"},
+        {"fault": "status", "status": 409, "times": 3},
+    ],
+    ids=["503", "HTML", "lock", "dropped", "409"],
+)
+@pytest.mark.parametrize("call", [{"method": "GET", "path_contains": "/invoices/"}, {"method": "POST"}], ids=["look", "record"])
+async def test_an_outage_of_chargebee_is_waited_out(stage, how, call):
+    invoice = bill(stage.chargebee.app)
+    await stage.fault(**how, **call)
+    await stage.see(receivable(invoice["id"], invoice["total"]))
+    waited_seconds = await stage.work()
+    assert isinstance(await stage.only_outcome(), facts.PaymentRecorded)
+    assert len(stage.transactions()) == 1
+    assert waited_seconds >= 0.5
+
+
+async def test_too_many_requests_keep_every_call_of_the_site_waiting_as_long_as_chargebee_says(stage):
+    invoices = [bill(stage.chargebee.app) for _ in range(3)]
+    await stage.fault(fault="rate_limit", seconds=40)
+    for number, invoice in enumerate(invoices):
+        await stage.see(receivable(invoice["id"], invoice["total"], term=f"term-{number}"))
+    await stage.recorder.step()
+    stage.clock.advance(39)
+    assert not await stage.recorder.step()
+    assert stage.chargebee.app.calls == {"GET invoices/{id}": 1}
+    await stage.work()
+    assert [invoice["status"] for invoice in invoices] == ["paid"] * 3
+    assert len(stage.transactions()) == 3
+
+
+async def test_a_conflict_after_a_long_outage_is_not_taken_for_a_refusal(stage):
+    """The first answer after the outage may be that our own call of before is still running."""
+    invoice = bill(stage.chargebee.app)
+    await stage.fault(fault="status", status=503, times=9, method="POST")
+    await stage.fault(fault="status", status=409, times=1, method="POST")
+    await stage.see(receivable(invoice["id"], invoice["total"]))
+    await stage.work()
+    assert isinstance(await stage.only_outcome(), facts.PaymentRecorded)
+
+
+async def test_a_conflict_without_end_is_told_to_a_person(stage):
+    invoice = bill(stage.chargebee.app)
+    await stage.fault(fault="status", status=409, times=100, method="POST")
+    await stage.see(receivable(invoice["id"], invoice["total"]))
+    await stage.work()
+    assert (await stage.only_outcome()).code == "refused"
+    assert stage.transactions() == []
+
+
+async def test_a_call_already_made_with_another_body_is_found_and_not_taken_for_a_refusal(stage):
+    """Chargebee answers 422 to a known idempotency key with another body; another process of ours made that call."""
+    invoice = bill(stage.chargebee.app)
+    reference = reference_of(123456, "term-1")
+    money = Money("bank_transfer", amount_minor=5_000, reference_number=reference)
+    await stage.fault(fault="status", status=422, method="POST")
+    await stage.see(receivable(invoice["id"], 5_000))
+    await stage.recorder.step()
+    _, transaction = pay_invoice(stage.chargebee.app.site, invoice["id"], money)
+    await stage.work()
+    recorded = await stage.only_outcome()
+    assert (recorded.found, recorded.transaction_id) == (True, transaction["id"])
+    assert len(stage.transactions()) == 1
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_a_process_that_was_overtaken_while_it_looked_makes_no_call(dialect, tmp_path):
+    """The first process stalls for longer than it may keep a payment to itself; only the fence keeps it from a second payment."""
+    async with matcher_stage(dialect, tmp_path, idempotency_seconds=0) as stage:
+        invoice = bill(stage.chargebee.app)
+        await stage.fault(fault="delay", seconds=1.5, method="GET", path_contains="/invoices/")
+        await stage.see(receivable(invoice["id"], 5_000))
+        stalled = asyncio.create_task(stage.recorder.step())
+        while not stage.calls("GET invoices/{id}"):  # noqa: ASYNC110 - the stand-in has no event to wait for
+            await asyncio.sleep(0.01)
+        other, _ = stage.another_recorder(ahead_seconds=60)
+        assert await other.step()
+        await stalled
+        assert len(stage.transactions()) == stage.calls() == 1
+        assert isinstance(await stage.only_outcome(), facts.PaymentRecorded)
+
+
+async def test_a_refused_key_is_said_on_ready_and_ends_nothing(stage):
+    invoice = bill(stage.chargebee.app)
+    await stage.see(receivable(invoice["id"], invoice["total"]))
+    denied, _ = stage.another_recorder(api_key="wrong")
+    assert await denied.ready() is None
+    await denied.step()
+    assert "KRUISPOST_CHARGEBEE_API_KEY" in str(await denied.ready())
+    assert await stage.open_intents() == 1
+    await stage.work()
+    assert invoice["status"] == "paid"
+    assert await stage.recorder.ready() is None
+
+
+async def test_a_site_that_is_not_configured_is_a_dead_letter_with_a_reason(stage):
+    fact = receivable("INV-1", 100)
+    elsewhere = facts.DocumentRef(
+        site="elsewhere", kind="invoice", number="INV-1", customer_id="c", currency="EUR", total_minor=100
+    )
+    with pytest.raises(Permanent, match="elsewhere") as caught:
+        await stage.see(receivable("INV-1", fact.amount_minor, document=elsewhere))
+    assert caught.value.code == "unknown_site"

@@ -3,7 +3,8 @@
     ChargebeeError
       UnavailableError    no valid answer: 429, lock_timeout, 5xx, HTML, time-out, no connection. A write may have happened.
       AccessDeniedError   the API key or the site is wrong (401, 403, site_not_found): nothing works until a person mends it
-      BusyOrStaleError    409: the invoice is in another state than we read, or the same call is still running
+      BusyOrStaleError    409, 422: the invoice is in another state than we read, the same call is still running, or its
+                          idempotency key was used with another body
       MissingError        404: the resource does not exist
       RefusedError        any other final refusal
 
@@ -14,6 +15,7 @@ It raises bare exceptions for time-outs and for answers that are not JSON; they 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -63,7 +65,7 @@ class AccessDeniedError(ChargebeeError):
 
 
 class BusyOrStaleError(ChargebeeError):
-    """The invoice's state does not allow the call any more, or the same call is still running."""
+    """The invoice's state does not allow the call any more, or the same call is still running or already made."""
 
     outcome = "conflict"
 
@@ -193,7 +195,8 @@ def classify(*, status: int, code: str, message: str, retry_after: str | None) -
         return AccessDeniedError(code, message)
     if status == 404:  # noqa: PLR2004 (the status is the name)
         return MissingError(code, message)
-    if status == 409:  # noqa: PLR2004 (the status is the name)
+    # 422 is how Chargebee refuses a known idempotency key with another body: that call was made, so it is looked for.
+    if status in {409, 422}:
         return BusyOrStaleError(code, message)
     return RefusedError(code, message)
 
@@ -203,9 +206,10 @@ def _seconds(retry_after: str | None) -> float | None:
     if retry_after is None:
         return None
     try:
-        return max(0.0, float(retry_after))
+        seconds = float(retry_after)
     except ValueError:
         return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _is_missing_answer(error: Exception) -> bool:

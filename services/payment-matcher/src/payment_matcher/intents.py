@@ -131,14 +131,18 @@ async def take(connection: AsyncConnection, due: Due, until: datetime) -> bool:
     return bool(taken.rowcount == 1)
 
 
-async def prepare(connection: AsyncConnection, reference: str, *, paid_at: int, due_at: datetime) -> None:
-    """Note before the call that it may be made, with which date, and keep the intent taken until `due_at`."""
-    await connection.execute(_open(reference).values(state="prepared", paid_at=paid_at, due_at_ms=_milliseconds(due_at)))
+async def prepare(connection: AsyncConnection, intent: Intent, *, paid_at: int, due_at: datetime) -> bool:
+    """Note before the call that it may be made, with which date, and keep the intent taken until `due_at`.
+
+    Returns False when another process took or ended the intent since; then the call must not be made.
+    """
+    result = await connection.execute(_taken(intent).values(state="prepared", paid_at=paid_at, due_at_ms=_milliseconds(due_at)))
+    return bool(result.rowcount == 1)
 
 
-async def postpone(connection: AsyncConnection, reference: str, *, due_at: datetime, error: str) -> None:
-    """Let the intent rest until `due_at`, and keep why."""
-    await connection.execute(_open(reference).values(due_at_ms=_milliseconds(due_at), last_error=error))
+async def postpone(connection: AsyncConnection, intent: Intent, *, due_at: datetime, error: str) -> None:
+    """Let the intent rest until `due_at`, and keep why; one that another process took stays as it is."""
+    await connection.execute(_taken(intent).values(due_at_ms=_milliseconds(due_at), last_error=error))
 
 
 async def close(connection: AsyncConnection, reference: str, *, state: str, outcome: str) -> bool:
@@ -149,6 +153,11 @@ async def close(connection: AsyncConnection, reference: str, *, state: str, outc
 
 def _open(reference: str) -> sa.Update:
     return sa.update(intents).where(intents.c.reference == reference, intents.c.outcome.is_(None))
+
+
+def _taken(intent: Intent) -> sa.Update:
+    # Every taking counts an attempt, so another number means that another process has it now.
+    return _open(intent.reference).where(intents.c.attempts == intent.attempts)
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,9 @@ LEASE = timedelta(seconds=40)
 POLL_SECONDS = 1.0
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 300.0
+# Chargebee's limit is by the minute; this is the wait when it names none.
+RATE_LIMIT_PAUSE_SECONDS = 15.0
+LONGEST_PAUSE_SECONDS = 3600.0
 # 409 also means "the same call is still running", so it is read again a few times before it is believed.
 CONFLICTS_AT_MOST = 8
 
@@ -61,7 +65,8 @@ class Recorder:
         self._telemetry = telemetry
         self._awake = asyncio.Event()
         self._paused_until: dict[str, datetime] = {}
-        self._trouble: str | None = None
+        self._conflicts: Counter[str] = Counter()
+        self._troubles: dict[str, str] = {}
 
     def wake(self) -> None:
         """Look for intents now."""
@@ -69,7 +74,7 @@ class Recorder:
 
     async def ready(self) -> str | None:
         """Return what keeps payments from being recorded until a person mends it, or None."""
-        return self._trouble
+        return "; ".join(self._troubles.values()) or None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Record what is due until `stop` is set; intents that a former process left open come first."""
@@ -111,17 +116,21 @@ class Recorder:
         return True
 
     async def _attempt(self, intent: Intent, receivable: ReceivableObserved, document: DocumentRef) -> None:
+        site = self._configuration.sites.get(document.site)
+        if site is None:
+            # It was there when the receipt was seen, so a person took it out since.
+            self._troubles[document.site] = (
+                f"the site {document.site} is not in the configuration any more but has payments to record; put it back"
+            )
+            error = AccessDeniedError("unknown_site", self._troubles[document.site])
+            await self._postpone(intent, document, error, LONGEST_DELAY_SECONDS)
+            return
         try:
-            await self._record(intent, receivable, document)
+            await self._record(intent, receivable, document, ZoneInfo(site.time_zone))
         except UnavailableError as error:
-            delay_seconds = _delay_seconds(intent.attempts)
-            if error.retry_after_seconds is not None:
-                delay_seconds = max(delay_seconds, error.retry_after_seconds)
-                # Chargebee refuses every call of the site until then.
-                self._paused_until[document.site] = self._clock.now() + timedelta(seconds=error.retry_after_seconds)
-            await self._postpone(intent, document, error, delay_seconds)
+            await self._wait_out(intent, document, error)
         except AccessDeniedError as error:
-            self._trouble = (
+            self._troubles[document.site] = (
                 f"Chargebee refuses the API key for the site {document.site} ({error.code}), so no payments are recorded; "
                 "check KRUISPOST_CHARGEBEE_API_KEY and the site's name"
             )
@@ -129,14 +138,28 @@ class Recorder:
         except MissingError:
             await self._refuse(intent, document, Refuse("not_found", refusals.sentence("not_found", number=document.number)))
         except BusyOrStaleError as error:
-            if intent.attempts >= CONFLICTS_AT_MOST:
+            # Attempts that failed otherwise do not count: after an outage the first conflict is often our own call.
+            self._conflicts[intent.reference] += 1
+            if self._conflicts[intent.reference] >= CONFLICTS_AT_MOST:
                 await self._refuse(intent, document, _refused(document, error))
             else:
-                await self._postpone(intent, document, error, _delay_seconds(intent.attempts))
+                await self._postpone(intent, document, error, _delay_seconds(self._conflicts[intent.reference]))
         except RefusedError as error:
             await self._refuse(intent, document, _refused(document, error))
 
-    async def _record(self, intent: Intent, receivable: ReceivableObserved, document: DocumentRef) -> None:
+    async def _wait_out(self, intent: Intent, document: DocumentRef, error: UnavailableError) -> None:
+        delay_seconds = _delay_seconds(intent.attempts)
+        pause_seconds = error.retry_after_seconds
+        if pause_seconds is None and error.code == "api_request_limit_exceeded":
+            pause_seconds = RATE_LIMIT_PAUSE_SECONDS
+        if pause_seconds is not None:
+            pause_seconds = min(pause_seconds, LONGEST_PAUSE_SECONDS)
+            delay_seconds = max(delay_seconds, pause_seconds)
+            # Chargebee refuses every call of the site until then.
+            self._paused_until[document.site] = self._clock.now() + timedelta(seconds=pause_seconds)
+        await self._postpone(intent, document, error, delay_seconds)
+
+    async def _record(self, intent: Intent, receivable: ReceivableObserved, document: DocumentRef, zone: ZoneInfo) -> None:
         site, number = document.site, document.number
         invoice = await self._api.invoice(site, number)
         # An earlier attempt may have succeeded without its answer reaching us. Without a call made and without a payment on the
@@ -144,9 +167,8 @@ class Recorder:
         if intent.was_prepared or invoice.has_payments:
             found = await self._api.find_payment(site, document.customer_id, intent.reference)
             if found is not None:
-                await self._close_recorded(intent, receivable, document, found, found=True)
+                await self._close_recorded(intent, document, found, paid_on=_paid_on(intent, receivable, zone), found=True)
                 return
-        zone = ZoneInfo(self._configuration.sites[site].time_zone)
         receipt = Receipt(
             number=number,
             currency=document.currency,
@@ -162,7 +184,9 @@ class Recorder:
         # A date that was fixed for an earlier call stays: the same idempotency key must come with the same body.
         paid_at = verdict.paid_at if intent.paid_at is None else intent.paid_at
         async with self._database.transaction() as connection:
-            await intents.prepare(connection, intent.reference, paid_at=paid_at, due_at=self._clock.now() + LEASE)
+            is_ours = await intents.prepare(connection, intent, paid_at=paid_at, due_at=self._clock.now() + LEASE)
+        if not is_ours:
+            return
         crash_point("payment-matcher.prepared")
         payment = await self._api.record_payment(
             site,
@@ -173,17 +197,16 @@ class Recorder:
             comment=f"Receipt seen in Exact Online, administration {receivable.division}",
         )
         crash_point("payment-matcher.called")
-        await self._close_recorded(intent, receivable, document, payment, found=False)
+        await self._close_recorded(intent, document, payment, paid_on=receipt.paid_on, found=False)
 
     async def _close_recorded(
-        self, intent: Intent, receivable: ReceivableObserved, document: DocumentRef, payment: RecordedPayment, *, found: bool
+        self, intent: Intent, document: DocumentRef, payment: RecordedPayment, *, paid_on: date, found: bool
     ) -> None:
-        zone = ZoneInfo(self._configuration.sites[document.site].time_zone)
         fact = PaymentRecorded(
             document=document,
             transaction_id=payment.transaction_id,
             amount_minor=payment.amount_minor,
-            payment_date=_paid_on(intent, receivable, zone),
+            payment_date=paid_on,
             reference=intent.reference,
             found=found,
         )
@@ -208,7 +231,8 @@ class Recorder:
             if is_first:
                 await event_log.append(connection, f"payment/{intent.reference}", 0, [envelope])
         crash_point("payment-matcher.closed")
-        self._trouble = None
+        self._troubles.pop(document.site, None)
+        self._conflicts.pop(intent.reference, None)
         self._relay.wake()
         if is_first:
             self._telemetry.count("payments_recorded", outcome=outcome if state == "recorded" else state)
@@ -217,7 +241,7 @@ class Recorder:
     async def _postpone(self, intent: Intent, document: DocumentRef, error: ChargebeeError, delay_seconds: float) -> None:
         due_at = self._clock.now() + timedelta(seconds=delay_seconds)
         async with self._database.transaction() as connection:
-            await intents.postpone(connection, intent.reference, due_at=due_at, error=f"{error.code}: {error.message}")
+            await intents.postpone(connection, intent, due_at=due_at, error=f"{error.code}: {error.message}")
         log.warning(
             "payment not recorded yet",
             invoice=document.number,

@@ -1,0 +1,137 @@
+"""A payment-matcher between what Exact shows and a Chargebee site over HTTP, on a clock that only the tests move."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import sqlalchemy as sa
+from support.chargebee_shop import STARTED_AT, stock
+from support.chargebee_sim import RunningChargebee, running_chargebee
+from support.engines import broker_for, database_for
+from support.facts import SITE, envelope
+
+from backbone.broker import Broker
+from backbone.clock import ManualClock
+from backbone.configuration import Configuration
+from backbone.database import Database
+from backbone.relay import Relay
+from backbone.tables import event_log
+from backbone.telemetry import Telemetry
+from contracts import facts
+from contracts.envelope import Message, decode
+from contracts.messages import unseal
+from contracts.topology import topology
+from payment_matcher.chargebee_api import ChargebeeApi
+from payment_matcher.receipts import Receipts
+from payment_matcher.recording import Recorder
+from payment_matcher.tables import intents
+from simulators.chargebee.settings import ChargebeeSettings
+
+CONFIGURATION = Configuration.model_validate({"version": 1, "sites": {SITE: {"time_zone": "Europe/Amsterdam"}}, "divisions": {}})
+DIVISION = 123456
+PAID_ON = date(2026, 9, 25)
+RECORD = "POST invoices/{id}/record_payment"
+# Behind the latest wait that the matcher chooses by itself for the outages in these tests.
+PATIENCE_SECONDS = 1200
+
+
+def receivable(number: str, amount_minor: int, *, term: str = "term-1", **more: Any) -> facts.ReceivableObserved:
+    """Say that Exact shows a receivable of an invoice, paid in full unless told otherwise."""
+    document = facts.DocumentRef(
+        site=SITE, kind="invoice", number=number, customer_id="cust-1", currency="EUR", total_minor=amount_minor
+    )
+    members: dict[str, Any] = {
+        "division": DIVISION,
+        "term_id": term,
+        "timestamp": 1,
+        "entry_id": "entry-1",
+        "your_ref": number,
+        "currency": "EUR",
+        "amount_minor": amount_minor,
+        "is_fully_paid": True,
+        "status": 50,
+        "last_payment_date": PAID_ON,
+        "document": document,
+    }
+    return facts.ReceivableObserved(**{**members, **more})
+
+
+async def outcomes(database: Database) -> list[Any]:
+    """Return what the matcher said, oldest first."""
+    async with database.reading() as connection:
+        rows = await connection.execute(sa.select(event_log.c.body).order_by(event_log.c.sequence))
+    return [unseal(decode(row.body)) for row in rows]
+
+
+class Stage:
+    """A matcher's parts on one database; `recorder` works on `clock`."""
+
+    def __init__(self, database: Database, broker: Broker, chargebee: RunningChargebee) -> None:
+        self.database, self.chargebee = database, chargebee
+        self._relay = Relay(database, broker, ManualClock())
+        self.recorder, self.clock = self.another_recorder()
+        self.receipts = Receipts(database, CONFIGURATION, self.clock)
+
+    def another_recorder(self, *, ahead_seconds: float = 0, api_key: str = "test_key") -> tuple[Recorder, ManualClock]:
+        """Give the recorder of another process, whose clock may be ahead."""
+        clock = ManualClock(datetime(2026, 10, 5, 10, tzinfo=UTC) + timedelta(seconds=ahead_seconds))
+        api = ChargebeeApi(api_key=api_key, base_url=self.chargebee.url)
+        recorder = Recorder(
+            database=self.database, configuration=CONFIGURATION, clock=clock, api=api, relay=self._relay, telemetry=Telemetry()
+        )
+        return recorder, clock
+
+    async def see(self, message: Message) -> None:
+        """Let the matcher hear a fact."""
+        async with self.database.transaction() as connection:
+            await self.receipts.handle(connection, envelope(message), message)
+
+    async def work(self) -> float:
+        """Work until no intent is open any more, moving the clock when nothing is due; return the seconds that passed."""
+        started = self.clock.monotonic()
+        while await self.open_intents():
+            if not await self.recorder.step():
+                self.clock.advance(0.5)
+            assert self.clock.monotonic() - started < PATIENCE_SECONDS, "the matcher waits longer than it should"
+        return self.clock.monotonic() - started
+
+    async def open_intents(self) -> int:
+        """Count the payments still to be recorded."""
+        query = sa.select(sa.func.count()).select_from(intents).where(intents.c.outcome.is_(None))
+        async with self.database.reading() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+    async def only_outcome(self) -> Any:
+        """Return the one thing that the matcher said."""
+        (outcome,) = await outcomes(self.database)
+        return outcome
+
+    def transactions(self) -> list[dict[str, Any]]:
+        """All money that Chargebee knows of."""
+        return list(self.chargebee.app.site.all("transaction"))
+
+    def calls(self, name: str = RECORD) -> int:
+        """How often a call reached Chargebee."""
+        return self.chargebee.app.calls.get(name, 0)
+
+    async def fault(self, **how: Any) -> None:
+        """Disturb coming requests to Chargebee."""
+        async with httpx.AsyncClient(base_url=self.chargebee.url) as client:
+            (await client.post("/_simulator/faults", json=how)).raise_for_status()
+
+
+@asynccontextmanager
+async def matcher_stage(dialect: str, directory: Path, **settings: Any) -> AsyncIterator[Stage]:
+    """Give a matcher on a fresh database of this dialect, and a Chargebee site with one customer."""
+    async with (
+        running_chargebee(ChargebeeSettings(**{"started_at": STARTED_AT, **settings})) as chargebee,
+        database_for(dialect, directory, "payment-matcher") as database,
+        broker_for("embedded", directory, topology([])) as broker,
+    ):
+        stock(chargebee.app)
+        yield Stage(database, broker, chargebee)
