@@ -1,10 +1,14 @@
 """The console on both databases: messages in, what people see out."""
 
+import asyncio
+import socket
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 from support.engines import DATABASES, database_for
@@ -12,7 +16,9 @@ from support.facts import SITE, customer, invoice
 from typer.testing import CliRunner
 
 from backbone.configuration import Configuration
-from console import queries
+from backbone.settings import Settings
+from console import answers, queries
+from console.answers import Filters, UnusableError
 from console.api import router
 from console.cli import app
 from console.projection import Projection
@@ -119,6 +125,14 @@ async def test_nobody_gets_in_without_the_token(stage):
                 assert (await client.get("/documents/NONE", headers={"Authorization": "Bearer right"})).status_code == 404
 
 
+async def test_a_receipt_that_was_not_recorded_is_counted_and_found_by_its_reason(stage):
+    await stage.hear(POSTED, facts.PaymentNotRecorded(document=DOCUMENT, code="voided", sentence="Voided there."))
+    async with stage.database.reading() as connection:
+        assert (await queries.summary(connection))["receipts"] == {"voided": 1}
+        [row] = await queries.documents(connection, receipt="voided")
+    assert (row["state"], row["receipt_sentence"]) == ("booked", "Voided there.")
+
+
 DEMO = Path(__file__).parents[2] / "console/src/console/demo_configuration.yaml"
 
 
@@ -132,6 +146,57 @@ def test_status_and_trace_on_a_new_installation(tmp_path: Path):
     status = run("status", "--json", **place)
     assert (status.exit_code, '"states": {}' in status.output) == (0, True)
     assert run("trace", "INV-1", **place).exit_code == 1
+
+
+def test_a_question_to_nothing_makes_nothing(tmp_path: Path):
+    place = {"KRUISPOST_DATA_DIR": str(tmp_path / "data"), "KRUISPOST_DATABASE_URL": "", "KRUISPOST_AMQP_URL": ""}
+    with pytest.raises(UnusableError, match="There is no installation here"):
+        answers.life_of(Settings(data_dir=tmp_path / "data", database_url=None), None, "INV-1")
+    assert run("status", **place).exit_code != 0
+    run("doctor", KRUISPOST_EXACT_URL="http://127.0.0.1:9", KRUISPOST_CONFIG=str(tmp_path / "absent.yaml"), **place)
+    assert list(tmp_path.iterdir()) == []
+
+
+@asynccontextmanager
+async def listening(stage, token: str):
+    """Serve the console's routes on a real socket."""
+    site = FastAPI()
+    site.include_router(router(stage.database, SecretStr(token)))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(site, log_level="warning", lifespan="off", ws="none"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving
+
+
+async def test_status_and_trace_of_a_console_elsewhere(stage):
+    await stage.hear(invoice("2026/00 1"), invoice(), HELD)
+    filters = Filters(state="held", kind=None, code=None, receipt=None, limit=5)
+    right, wrong = Settings(admin_token=SecretStr("right")), Settings(admin_token=SecretStr("wrong"))
+    async with listening(stage, "right") as url:
+        counts, held = await asyncio.to_thread(answers.status, right, url, filters)
+        assert counts["states"] == {"held": 1, "received": 1}
+        assert [row["number"] for row in held] == ["INV-1"]
+        [row] = await asyncio.to_thread(answers.life_of, right, url, "2026/00 1")
+        assert row["timeline"][0]["type"] == "chargebee.invoice.observed"
+        assert await asyncio.to_thread(answers.life_of, right, url, "NONE") == []
+        with pytest.raises(UnusableError, match="KRUISPOST_ADMIN_TOKEN"):
+            await asyncio.to_thread(answers.status, wrong, url, filters)
+        with pytest.raises(UnusableError, match="KRUISPOST_CONSOLE_URL"):
+            await asyncio.to_thread(answers.life_of, right, f"{url}/elsewhere", "INV-1")
+        told = await asyncio.to_thread(
+            run, "trace", "INV-1", "--lang", "nl", KRUISPOST_CONSOLE_URL=url, KRUISPOST_ADMIN_TOKEN="right"
+        )
+        assert told.exit_code == 0
+        assert "Vastgehouden: No rule. Wat te doen: Add one." in told.output
+        asked = await asyncio.to_thread(run, "status", "--json", KRUISPOST_CONSOLE_URL=url, KRUISPOST_ADMIN_TOKEN="right")
+        assert (asked.exit_code, '"code": "no_revenue_account"' in asked.output) == (1, True)
+    with pytest.raises(UnusableError, match="does not answer"):
+        await asyncio.to_thread(answers.status, right, url, filters)
 
 
 def test_the_topology_and_the_schema_are_printed():

@@ -34,10 +34,13 @@ def router(database: Database, admin_token: SecretStr | None) -> APIRouter:
         kind: str | None = None,
         code: str | None = None,
         customer: str | None = None,
+        receipt: str | None = None,
         limit: Annotated[int, Query(ge=1, le=100_000)] = queries.LIMIT,
     ) -> dict[str, Any]:
         async with database.reading() as connection:
-            found = await queries.documents(connection, state=state, kind=kind, code=code, customer=customer, limit=limit)
+            found = await queries.documents(
+                connection, state=state, kind=kind, code=code, customer=customer, receipt=receipt, limit=limit
+            )
         return {"documents": found}
 
     @made.get("/documents/{number:path}")

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.configuration import json_schema, load_configuration
-from backbone.database import Database
 from backbone.errors import KruispostError
 from backbone.migrate import migrate_all
 from backbone.process import run_all
 from backbone.settings import Settings
-from console import queries, show
+from console import answers, show
+from console.answers import Filters, UnusableError
 from console.doctor import Finding, examine
 from console.login import LoginError, log_in
 from console.sentences import Language
@@ -31,15 +29,14 @@ from contracts.topology import topology as declared_topology
 
 WRONG, IMPOSSIBLE = 1, 2
 SERVICES = ("ingest", "mapper", "exact-writer", "payment-matcher", "console")
-Result = TypeVar("Result")
 
 app = typer.Typer(name="kruispost", no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 out = Console()
+ConsoleUrl = Annotated[
+    str | None,
+    typer.Option("--console-url", envvar="KRUISPOST_CONSOLE_URL", help="ask the console there instead of reading the database"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
-
-
-class UnusableError(Exception):
-    """The command cannot be carried out; the message is for the person who gave it."""
 
 
 def main() -> None:
@@ -53,26 +50,6 @@ def main() -> None:
 
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-
-
-def _read(question: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-    """Ask the console's own database."""
-
-    async def ask() -> Result:
-        database = Database.open(Settings(), "console")
-        try:
-            async with database.reading() as connection:
-                return await question(connection)
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(ask())
-    except (SQLAlchemyError, OSError) as error:
-        raise UnusableError(
-            f"The console's database cannot be read ({error}); check KRUISPOST_DATABASE_URL or KRUISPOST_DATA_DIR, "
-            "and run `kruispost migrate`."
-        ) from error
 
 
 @app.command()
@@ -113,22 +90,20 @@ def status(
     state: Annotated[str | None, typer.Option(help="received, waiting, held, set_aside, planned or booked")] = None,
     kind: Annotated[str | None, typer.Option(help="invoice, credit_note, payment or refund")] = None,
     code: Annotated[str | None, typer.Option(help="a reason, such as no_revenue_account")] = None,
+    receipt: Annotated[str | None, typer.Option(help="what became of the receipt: recorded, or a code such as voided")] = None,
     limit: Annotated[int, typer.Option(min=1, help="list at most so many documents")] = 25,
+    console_url: ConsoleUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what is booked, waiting or held and why. Exit code 1 while something is held for a person."""
-
-    async def ask(connection: AsyncConnection) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        filtered = any(value is not None for value in (state, kind, code))
-        listed = await queries.documents(connection, state=state if filtered else "held", kind=kind, code=code, limit=limit)
-        return await queries.summary(connection), listed
-
-    counts, listed = _read(ask)
+    filtered = any(value is not None for value in (state, kind, code, receipt))
+    filters = Filters(state=state if filtered else "held", kind=kind, code=code, receipt=receipt, limit=limit)
+    counts, listed = answers.status(Settings(), console_url, filters)
     if as_json:
         _print_json({**counts, "documents": listed})
     else:
         show.summary(out, counts)
-        show.documents(out, listed, held=not any((state, kind, code)))
+        show.documents(out, listed, held=not filtered)
     raise typer.Exit(WRONG if counts["states"].get("held") else 0)
 
 
@@ -136,10 +111,11 @@ def status(
 def trace(
     number: Annotated[str, typer.Argument(help="an invoice number, a credit note's or a transaction's id")],
     lang: Annotated[Language, typer.Option(help="en or nl")] = "en",
+    console_url: ConsoleUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell the life of one document. Exit code 1 when nobody knows it."""
-    found = _read(lambda connection: queries.life_of(connection, number))
+    found = answers.life_of(Settings(), console_url, number)
     if as_json:
         _print_json({"documents": found})
     elif not found:

@@ -85,6 +85,11 @@ def _secret(settings: Settings, name: str, why: str) -> Finding:
 
 
 async def _database(settings: Settings) -> Finding:
+    if settings.database_url is None:
+        # Opening a SQLite file would make it, and looking must change nothing.
+        made = settings.data_dir.exists()
+        sentence = f"SQLite, in {settings.data_dir}" + ("" if made else ", which the first start makes")
+        return Finding("database", is_well=True, sentence=sentence)
     database = Database.open(settings, "console")
     try:
         async with database.reading() as connection:
@@ -93,7 +98,7 @@ async def _database(settings: Settings) -> Finding:
         return Finding("database", is_well=False, sentence=f"it does not answer: {error}", advice="check KRUISPOST_DATABASE_URL")
     finally:
         await database.close()
-    return Finding("database", is_well=True, sentence=f"{database.dialect} answers")
+    return Finding("database", is_well=True, sentence="PostgreSQL answers")
 
 
 async def _broker(settings: Settings) -> Finding:

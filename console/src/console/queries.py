@@ -17,7 +17,10 @@ LIMIT = 100
 
 
 async def summary(connection: AsyncConnection) -> dict[str, Any]:
-    """Count documents (without reversals) by state, by kind and state, and by reason; say how Exact is connected."""
+    """Count documents (without reversals) by state, by kind and state, and by reason; say how Exact is connected.
+
+    `receipts` counts invoices by what became of their receipt in Chargebee: recorded, or the code why not.
+    """
     table = tables.documents
     own = table.c.suffix == ""
     rows = await connection.execute(
@@ -34,11 +37,18 @@ async def summary(connection: AsyncConnection) -> dict[str, Any]:
         .group_by(table.c.state, table.c.code)
         .order_by(table.c.state, table.c.code)
     )
+    receipts = await connection.execute(
+        sa.select(table.c.receipt, sa.func.count().label("invoices"))
+        .where(table.c.receipt != "")
+        .group_by(table.c.receipt)
+        .order_by(table.c.receipt)
+    )
     connections = await connection.execute(sa.select(tables.connections).order_by(tables.connections.c.division))
     return {
         "states": states,
         "kinds": kinds,
         "reasons": [{"state": state, "code": code, "count": count} for state, code, count in reasons],
+        "receipts": {row.receipt: row.invoices for row in receipts},
         "connections": [
             {"division": row.division, "state": row.state, "reason": row.reason, "since": moment_of(row.stated_at_us).isoformat()}
             for row in connections
@@ -53,12 +63,14 @@ async def documents(
     kind: str | None = None,
     code: str | None = None,
     customer: str | None = None,
+    receipt: str | None = None,
     limit: int = LIMIT,
 ) -> list[dict[str, Any]]:
     """List documents that fit every filter given, the last changed first."""
     table = tables.documents
     statement = sa.select(table).order_by(table.c.updated_at_us.desc(), table.c.number).limit(limit)
-    for column, value in ((table.c.state, state), (table.c.kind, kind), (table.c.code, code), (table.c.customer_id, customer)):
+    wanted = {"state": state, "kind": kind, "code": code, "customer_id": customer, "receipt": receipt}
+    for column, value in ((table.c[name], value) for name, value in wanted.items()):
         if value is not None:
             statement = statement.where(column == value)
     return [present(read_row(row)) for row in await connection.execute(statement)]

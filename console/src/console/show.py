@@ -35,6 +35,9 @@ def summary(out: Console, counts: dict[str, Any]) -> None:
     out.print(table)
     for reason in counts["reasons"]:
         out.print(f"  {reason['state'].replace('_', ' ')}: {reason['count']} x {reason['code']}", markup=False)
+    for outcome, count in counts["receipts"].items():
+        words = "recorded in Chargebee" if outcome == "recorded" else f"not recorded in Chargebee: {outcome}"
+        out.print(f"  receipts: {count} x {words}", markup=False)
     for connection in counts["connections"]:
         out.print(f"  division {connection['division']}: {connection['state']} ({connection['reason']})", markup=False)
 
@@ -51,6 +54,7 @@ def documents(out: Console, rows: Sequence[dict[str, Any]], *, held: bool) -> No
         name = f"{row['kind'].replace('_', ' ')} {row['number']}" + (f" ({row['suffix']})" if row["suffix"] else "")
         amount = money(row["total_minor"], row["decimals"], row["currency"])
         why = row["sentence"] or (f"entry {row['entry_number']}, journal {row['journal']}" if row["entry_number"] else "")
+        why = " ".join(filter(None, (why, row["receipt_sentence"])))
         table.add_row(name, row["document_date"] or "", amount, row["state"].replace("_", " "), why, row["action"])
     out.print(table)
 
