@@ -126,7 +126,9 @@ async def test_nobody_gets_in_without_the_token(stage):
 
 
 async def test_a_receipt_that_was_not_recorded_is_counted_and_found_by_its_reason(stage):
-    await stage.hear(POSTED, facts.PaymentNotRecorded(document=DOCUMENT, code="voided", sentence="Voided there."))
+    await stage.hear(
+        invoice("INV-2"), POSTED, facts.PaymentNotRecorded(document=DOCUMENT, code="voided", sentence="Voided there.")
+    )
     async with stage.database.reading() as connection:
         assert (await queries.summary(connection))["receipts"] == {"voided": 1}
         [row] = await queries.documents(connection, receipt="voided")
