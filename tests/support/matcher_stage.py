@@ -77,12 +77,18 @@ class Stage:
         self.recorder, self.clock = self.another_recorder()
         self.receipts = Receipts(database, CONFIGURATION, self.clock)
 
-    def another_recorder(self, *, ahead_seconds: float = 0, api_key: str = "test_key") -> tuple[Recorder, ManualClock]:
+    def another_recorder(
+        self, *, ahead_seconds: float = 0, api: ChargebeeApi | None = None, configuration: Configuration = CONFIGURATION
+    ) -> tuple[Recorder, ManualClock]:
         """Give the recorder of another process, whose clock may be ahead."""
         clock = ManualClock(datetime(2026, 10, 5, 10, tzinfo=UTC) + timedelta(seconds=ahead_seconds))
-        api = ChargebeeApi(api_key=api_key, base_url=self.chargebee.url)
         recorder = Recorder(
-            database=self.database, configuration=CONFIGURATION, clock=clock, api=api, relay=self._relay, telemetry=Telemetry()
+            database=self.database,
+            configuration=configuration,
+            clock=clock,
+            api=api or ChargebeeApi(api_key="test_key", base_url=self.chargebee.url),
+            relay=self._relay,
+            telemetry=Telemetry(),
         )
         return recorder, clock
 
