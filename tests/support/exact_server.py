@@ -43,6 +43,12 @@ class ExactServer:
         """What was asked of it."""
         return (await self._http.get("/_simulator/calls")).json()
 
+    async def until_called(self, what: str, count: int, seconds: float = 40) -> None:
+        """Wait until so many calls of a kind were counted."""
+        async with asyncio.timeout(seconds):
+            while (await self.calls())[what] < count:  # noqa: ASYNC110 - the stand-in counts, it does not notify
+                await asyncio.sleep(0.02)
+
     async def booked(self) -> list[str]:
         """The references of all entries, by which a double booking would show."""
         return sorted(entry["your_ref"] for entry in (await self.ledger())["entries"])

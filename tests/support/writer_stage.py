@@ -94,7 +94,10 @@ def payment(number: str, customer: str = "CUST1", amount_minor: int = 12_100) ->
 class WriterStage:
     """A running writer."""
 
-    def __init__(self, database: Database, broker: EmbeddedBroker, application: Application, telemetry: Telemetry) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, broker: EmbeddedBroker, application: Application, telemetry: Telemetry
+    ) -> None:
+        self.settings = settings
         self.database = database
         self.application = application
         self.telemetry = telemetry
@@ -212,6 +215,6 @@ async def running(settings: Settings, database: Database, broker: EmbeddedBroker
         for worker in application.workers:
             group.create_task(work(worker))
         try:
-            yield WriterStage(database, broker, application, telemetry)
+            yield WriterStage(settings, database, broker, application, telemetry)
         finally:
             stop.set()

@@ -18,6 +18,7 @@ from exact_writer.client import (
     Answer,
     CallError,
     ExactClient,
+    ForbiddenError,
     NotSentError,
     RateLimitedError,
     RefusedError,
@@ -63,6 +64,7 @@ class DivisionCalls:
         self._errors: dict[str, list[float]] = {}
         self._rejected: str | None = None
         self._unsaved_errors: list[str] = []
+        self.forbidden: set[str] = set()  # endpoints whose last answer was that this app may not use them
 
     async def load(self) -> None:
         """Take up the budget and the errors where the last holder left them."""
@@ -144,6 +146,7 @@ class DivisionCalls:
             raise
         else:
             self._budget = rules.answered(self._budget, answer.headers, self._now())
+            self.forbidden.discard(request.endpoint)
         finally:
             self._telemetry.count("exact_answers", outcome=outcome)
             self._telemetry.observe("exact_call_seconds", self._clock.monotonic() - started, endpoint=request.endpoint)
@@ -170,6 +173,8 @@ class DivisionCalls:
         now = self._now()
         if isinstance(error, UnauthorizedError):
             self._rejected = token
+        if isinstance(error, ForbiddenError):
+            self.forbidden.add(request.endpoint)
         if error.status is not None and error_limit.counts(error.status):
             self._errors.setdefault(request.endpoint, []).append(now)
             self._unsaved_errors.append(request.endpoint)

@@ -163,8 +163,7 @@ class DivisionWriter:
         if next_command is None:
             return self._idle_until(due, closed)
         await self._work(next_command)
-        if not closed:
-            await self._answered()
+        await self._answered()
         return None
 
     async def _work(self, candidate: Candidate) -> None:
@@ -197,7 +196,9 @@ class DivisionWriter:
         return min((at for at in instants if at is not None and at > now), default=now + self._poll_seconds)
 
     async def _answered(self) -> None:
-        await self.connection.connected()
+        """Exact works with us; while one endpoint does not, that others do is no news."""
+        if not self._calls.forbidden and not self._calls.blocked_endpoints():
+            await self.connection.connected()
         self._wake_relay()
 
     async def _report_closed(self, closed: dict[str, float]) -> None:
