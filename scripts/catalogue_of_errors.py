@@ -94,7 +94,6 @@ EXACT_SAYS: dict[str, str] = {
     "mandatory_field": "A field that the administration requires is empty.",
     "invalid_value": "A field has a value that is not allowed there.",
     "malformed": "Exact could not read the request.",
-    "account_missing": "The customer's account is gone from Exact.",
     "exact_failure": "Exact failed several times and booked nothing.",
     "unknown_gl_account": "The ledger account does not exist; found before the call.",
     "blocked_gl_account": "The ledger account is blocked; found before the call.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -114,4 +115,16 @@ async def test_an_installation_made_anew_finds_the_accounts_of_the_old_one(tmp_p
 async def _book_one(server: ExactServer, directory: Path, number: str) -> None:
     async with writer_stage(server, directory) as stage:
         await stage.tell(save_account(), sale(number))
+        await stage.until(facts.EntryPosted)
+
+
+async def test_an_account_removed_in_exact_is_made_anew(tmp_path: Path) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(save_account())
+        (first,) = await stage.until(facts.AccountSaved)
+        accounts = server.simulator.world.divisions[DIVISION].table("crm/Accounts")
+        accounts.remove(uuid.UUID(first.account_id))
+        await stage.tell(save_account(fingerprint="2"), sale("INV-1"))
+        saved = await stage.until(facts.AccountSaved, 2)
+        assert saved[1].account_id != first.account_id
         await stage.until(facts.EntryPosted)

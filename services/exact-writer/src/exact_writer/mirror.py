@@ -126,6 +126,16 @@ class Mirror:
             )
         return msgspec.json.decode(bytes(record), type=Record).id if record is not None else None
 
+    async def forget_account(self, connection: AsyncConnection, customer_ref: str) -> None:
+        """Note that the account found by a customer's search code is gone."""
+        await connection.execute(
+            sa.delete(master_data).where(
+                master_data.c.division == self._division,
+                master_data.c.kind == "account",
+                master_data.c.code == payloads.search_code(customer_ref),
+            )
+        )
+
     def stale(self) -> Kind | None:
         """A part that has to be read: never read yet, or not for long."""
         now = self._now()

@@ -24,6 +24,7 @@ from exact_writer.schedule import ENDPOINTS
 from exact_writer.timing import Timing
 
 MOST_ATTEMPTS = 5
+REFUSED_LOOK_SECONDS = 3_600.0
 
 
 class Poster:
@@ -87,10 +88,12 @@ class Poster:
         try:
             answer = await self._send(work, request, epoch)
         except NotFoundError:
-            # Somebody removed the account in Exact: the next version of the customer, or a retry, makes a new one.
+            # Somebody removed the account in Exact. Forgotten here, the customer is created anew at the next turn.
+            log.warning("an account is no longer in Exact and is made anew", customer=command.customer_ref)
             async with self._database.transaction() as connection:
                 await account_book.forget(connection, self._division, command.customer_ref)
-                await self._outcomes.refused(connection, work, epoch, "account_missing", "The account is no longer in Exact.")
+                await self._mirror.forget_account(connection, command.customer_ref)
+                await journal.mark(connection, self._division, work.command_id, epoch, "prepared")
                 await self._calls.save(connection)
             return True
         if answer is None:
@@ -186,7 +189,13 @@ class Poster:
         ):
             await self._move(work, epoch, "prepared", not_before=0.0)  # it was a PUT, which writes the same again
             return
-        answer = await self._calls.read(lookup.request_for(work.command, known.account_id if known else None))
+        try:
+            answer = await self._calls.read(lookup.request_for(work.command, known.account_id if known else None))
+        except RefusedError as error:
+            # Only this command's question is refused; it waits for a person or a new release, and the others go on.
+            log.error("an unknown outcome cannot be looked up", command=work.command_id, reason=error.message)
+            await self._move(work, epoch, "unknown", not_before=self._now() + REFUSED_LOOK_SECONDS)
+            return
         found = lookup.found_in(work.command, answer)
         if found and work.kind != "account":
             async with self._database.reading() as connection:

@@ -20,7 +20,6 @@ ACTIONS: Final[dict[str, str]] = {
     "mandatory_field": "Fill in what Exact asks for in the mapping or in the settings of the administration.",
     "invalid_value": "Correct the value in Chargebee or in the mapping; Exact names the field.",
     "malformed": "Report this with the document's number: Exact could not read the request.",
-    "account_missing": "Restore the account in Exact, or save the customer in Chargebee again.",
     "exact_failure": "Ask Exact's support with the time and the number; then retry the document.",
     "unknown_gl_account": "Create the ledger in Exact, or correct its code in the mapping.",
     "blocked_gl_account": "Unblock the ledger in Exact, or map to another one.",
