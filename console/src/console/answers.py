@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import asyncpg
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +19,8 @@ from console import queries
 from console.projection import SOURCE
 
 TIMEOUT_SECONDS = 30.0
+# What a database that is away, refuses the login or does not exist raises; connecting raises the driver's own errors bare.
+DATABASE_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 Result = TypeVar("Result")
 Rows = list[dict[str, Any]]
 
@@ -102,7 +105,7 @@ def _read(settings: Settings, question: Callable[[AsyncConnection], Awaitable[Re
 
     try:
         return asyncio.run(ask())
-    except (SQLAlchemyError, OSError) as error:
+    except DATABASE_ERRORS as error:
         raise UnusableError(
             f"The console's database cannot be read ({error}); check KRUISPOST_DATABASE_URL or KRUISPOST_DATA_DIR, "
             "and run `kruispost migrate`."

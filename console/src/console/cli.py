@@ -13,25 +13,28 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
 
 from backbone.configuration import json_schema, load_configuration
 from backbone.errors import KruispostError
 from backbone.migrate import migrate_all
 from backbone.process import run_all
 from backbone.settings import Settings
+from backbone.telemetry import configure_logging
 from console import answers, show
-from console.answers import Filters, UnusableError
+from console.answers import DATABASE_ERRORS, Filters, UnusableError
 from console.doctor import Finding, examine
+from console.folding import State
 from console.login import LoginError, log_in
 from console.sentences import Language
+from contracts.facts import DocumentKind
 from contracts.topology import topology as declared_topology
 
 WRONG, IMPOSSIBLE = 1, 2
 SERVICES = ("ingest", "mapper", "exact-writer", "payment-matcher", "console")
 
 app = typer.Typer(name="kruispost", no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-out = Console()
+# Names of products and messages of Exact have brackets and colons in them, which are no markup.
+out = Console(markup=False, emoji=False, highlight=False)
 ConsoleUrl = Annotated[
     str | None,
     typer.Option("--console-url", envvar="KRUISPOST_CONSOLE_URL", help="ask the console there instead of reading the database"),
@@ -87,15 +90,18 @@ def demo(
 
 @app.command()
 def status(
-    state: Annotated[str | None, typer.Option(help="received, waiting, held, set_aside, planned or booked")] = None,
-    kind: Annotated[str | None, typer.Option(help="invoice, credit_note, payment or refund")] = None,
+    state: Annotated[State | None, typer.Option(help="how it stands")] = None,
+    kind: Annotated[DocumentKind | None, typer.Option(help="what it is in Chargebee")] = None,
     code: Annotated[str | None, typer.Option(help="a reason, such as no_revenue_account")] = None,
     receipt: Annotated[str | None, typer.Option(help="what became of the receipt: recorded, or a code such as voided")] = None,
     limit: Annotated[int, typer.Option(min=1, help="list at most so many documents")] = 25,
     console_url: ConsoleUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is booked, waiting or held and why. Exit code 1 while something is held for a person."""
+    """Say what is booked, waiting or held and why.
+
+    Exit code 1 while something waits for a person: a document or a reversal that is held, or a division without a connection.
+    """
     filtered = any(value is not None for value in (state, kind, code, receipt))
     filters = Filters(state=state if filtered else "held", kind=kind, code=code, receipt=receipt, limit=limit)
     counts, listed = answers.status(Settings(), console_url, filters)
@@ -104,7 +110,9 @@ def status(
     else:
         show.summary(out, counts)
         show.documents(out, listed, held=not filtered)
-    raise typer.Exit(WRONG if counts["states"].get("held") else 0)
+    held = counts["states"].get("held", 0) + counts["reversals"].get("held", 0)
+    unconnected = any(connection["state"] != "connected" for connection in counts["connections"])
+    raise typer.Exit(WRONG if held or unconnected else 0)
 
 
 @app.command()
@@ -149,7 +157,11 @@ def login(
     settings = Settings()
     port = 0 if writer_url else settings.port_of("ingest" if settings.amqp_url is None else "exact-writer")
     address = log_in(
-        settings, writer_url or f"http://127.0.0.1:{port}", came_back_to=code, wait_seconds=wait_seconds, tell=typer.echo
+        settings,
+        writer_url or f"http://127.0.0.1:{port}",
+        came_back_to=code,
+        wait_seconds=wait_seconds,
+        tell=lambda words: typer.echo(words, err=as_json),
     )
     if as_json:
         _print_json({"connected": True, "writer": address})
@@ -178,9 +190,11 @@ def config_schema() -> None:
 @app.command()
 def migrate(as_json: AsJson = False) -> None:
     """Bring the database of every service up to date."""
+    settings = Settings()
+    configure_logging(settings.log_format)
     try:
-        asyncio.run(migrate_all(Settings()))
-    except (SQLAlchemyError, OSError) as error:
+        asyncio.run(migrate_all(settings))
+    except DATABASE_ERRORS as error:
         raise UnusableError(f"The database did not answer ({error}); start it, or correct KRUISPOST_DATABASE_URL.") from error
     if as_json:
         _print_json({"migrated": True})

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import importlib.metadata
+import os
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import aio_pika
 import httpx
 import sqlalchemy as sa
 from aio_pika.exceptions import AMQPError
-from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
+from pydantic import SecretStr, ValidationError
 
 from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database
 from backbone.errors import ConfigurationError
 from backbone.settings import Settings
+from console.answers import DATABASE_ERRORS
 
 TIMEOUT_SECONDS = 10.0
+# What only a service can judge about the configuration: functions that take it and return their complaints.
+CHECKS = "kruispost.checks"
+FERNET_KEY_BYTES = 32
 SECRETS = {
     "webhook_username": "ingest refuses to start without it",
     "webhook_password": "ingest refuses to start without it",
@@ -68,36 +76,90 @@ def _configuration(settings: Settings) -> tuple[list[Finding], Configuration | N
     divisions = ", ".join(map(str, sorted(configuration.divisions)))
     findings = [Finding("configuration", is_well=True, sentence=f"{settings.config} is readable; divisions {divisions}")]
     for number, division in configuration.divisions.items():
+        if division.book_payments and not division.control_accounts:
+            sentence = f"division {number} books payments but has no control accounts, so every payment will be held"
+            advice = f"write divisions.{number}.control_accounts, or set book_payments to false"
+            findings.append(Finding(f"division {number}", is_well=False, sentence=sentence, advice=advice))
         for name, rules in (("revenue", division.revenue), ("vat", division.vat)):
             if not rules:
                 sentence = f"division {number} has no {name} rules, so every document will be held"
                 findings.append(
                     Finding(f"division {number}", is_well=False, sentence=sentence, advice=f"write divisions.{number}.{name}")
                 )
-    return findings, configuration
+    for name, site in configuration.sites.items():
+        if site.division is None and not site.business_entities:
+            sentence = f"site {name} books into no division, so all its documents will be held"
+            findings.append(Finding(f"site {name}", is_well=False, sentence=sentence, advice=f"write sites.{name}.division"))
+    return [*findings, *_checks(configuration)], configuration
+
+
+def _checks(configuration: Configuration) -> list[Finding]:
+    """Ask every installed service what it finds wrong with the configuration."""
+    findings = []
+    for point in sorted(importlib.metadata.entry_points(group=CHECKS), key=lambda each: each.name):
+        try:
+            complaints = point.load()(configuration)
+        except (ImportError, AttributeError) as error:
+            advice = "install the services of one and the same release"
+            findings.append(
+                Finding(f"{point.name} rules", is_well=False, sentence=f"they cannot be checked: {error}", advice=advice)
+            )
+            continue
+        findings += [
+            Finding(f"{point.name} rules", is_well=False, sentence=complaint, advice="correct the file")
+            for complaint in complaints
+        ]
+        if not complaints:
+            findings.append(Finding(f"{point.name} rules", is_well=True, sentence="they do not contradict each other"))
+    return findings
 
 
 def _secret(settings: Settings, name: str, why: str) -> Finding:
     variable = f"KRUISPOST_{name.upper()}"
-    if getattr(settings, name) is None:
+    given = getattr(settings, name)
+    text = given.get_secret_value() if isinstance(given, SecretStr) else given
+    if not text:
         return Finding(variable, is_well=False, sentence=f"it is not set; {why}", advice=f"set {variable} or {variable}_FILE")
+    if name == "encryption_keys" and not all(_is_fernet_key(key.strip()) for key in text.split(",")):
+        advice = "make one with: openssl rand -base64 32 | tr '+/' '-_'"
+        return Finding(variable, is_well=False, sentence="it holds something that is no Fernet key", advice=advice)
     return Finding(variable, is_well=True, sentence="it is set")
+
+
+def _is_fernet_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, altchars=b"-_", validate=True)) == FERNET_KEY_BYTES
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _data_dir(directory: Path) -> Finding | None:
+    """Complain about a place where the embedded engines could not keep their files."""
+    nearest = next((place for place in (directory, *directory.absolute().parents) if place.exists()), directory)
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
+        return None
+    sentence = f"SQLite cannot keep its files in {directory}: {nearest} is no directory that this user may write to"
+    return Finding("database", is_well=False, sentence=sentence, advice="set KRUISPOST_DATA_DIR or KRUISPOST_DATABASE_URL")
 
 
 async def _database(settings: Settings) -> Finding:
     if settings.database_url is None:
         # Opening a SQLite file would make it, and looking must change nothing.
+        complaint = _data_dir(settings.data_dir)
+        if complaint is not None:
+            return complaint
         made = settings.data_dir.exists()
         sentence = f"SQLite, in {settings.data_dir}" + ("" if made else ", which the first start makes")
         return Finding("database", is_well=True, sentence=sentence)
-    database = Database.open(settings, "console")
     try:
-        async with database.reading() as connection:
-            await connection.execute(sa.text("SELECT 1"))
-    except (SQLAlchemyError, OSError) as error:
+        database = Database.open(settings, "console")
+        try:
+            async with database.reading() as connection:
+                await connection.execute(sa.text("SELECT 1"))
+        finally:
+            await database.close()
+    except (ConfigurationError, *DATABASE_ERRORS) as error:
         return Finding("database", is_well=False, sentence=f"it does not answer: {error}", advice="check KRUISPOST_DATABASE_URL")
-    finally:
-        await database.close()
     return Finding("database", is_well=True, sentence="PostgreSQL answers")
 
 
@@ -106,7 +168,7 @@ async def _broker(settings: Settings) -> Finding:
         return Finding("broker", is_well=True, sentence="embedded, in the data directory")
     try:
         connection = await aio_pika.connect(settings.amqp_url, timeout=TIMEOUT_SECONDS)
-    except (AMQPError, OSError, TimeoutError) as error:
+    except (AMQPError, OSError, ValueError) as error:
         return Finding("broker", is_well=False, sentence=f"RabbitMQ does not answer: {error}", advice="check KRUISPOST_AMQP_URL")
     await connection.close()
     return Finding("broker", is_well=True, sentence="RabbitMQ answers")

@@ -16,23 +16,21 @@ def mappings_of(configuration: Configuration) -> dict[int, Mapping]:
     return {division: mapping_of(division, each) for division, each in configuration.divisions.items()}
 
 
+def check(configuration: Configuration) -> list[str]:
+    """Return a sentence for each list of rules that contradicts itself; `kruispost doctor` asks before a mapper is started."""
+    complaints = []
+    for division, each in configuration.divisions.items():
+        for rules_of in (_revenue_rules, _vat_rules):
+            try:
+                rules_of(division, each)
+            except ConfigurationError as error:
+                complaints.append(error.sentence)
+    return complaints
+
+
 def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
     """Return one division's mapping; its version changes whenever the division's section does."""
     section = configuration.model_dump_json().encode()
-    try:
-        revenue = RevenueRules(
-            RevenueRule(
-                account=rule.account,
-                **rule.when.model_dump(),
-                cost_center=rule.cost_center,
-                cost_unit=rule.cost_unit,
-                defer=rule.defer,
-            )
-            for rule in configuration.revenue
-        )
-        vat = VatRules(VatRule(code=rule.code, **_normal_rate(rule.when.model_dump())) for rule in configuration.vat)
-    except AmbiguousRulesError as error:
-        raise ConfigurationError(f"Division {division}: {error}; make one of them more specific or remove it.") from error
     journals, rounding = configuration.journals, configuration.rounding
     return Mapping(
         division=division,
@@ -42,14 +40,41 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         credit_note_journal=journals.credit_notes,
         payment_journal=journals.payments,
         receivable_account=configuration.receivable_account,
-        revenue=revenue,
-        vat=vat,
+        revenue=_revenue_rules(division, configuration),
+        vat=_vat_rules(division, configuration),
         control_accounts=tuple(ControlAccount(**each.model_dump()) for each in configuration.control_accounts),
         rounding_account=rounding.account if rounding else None,
         rounding_vat_code=rounding.vat_code if rounding else None,
         period_policy=configuration.period_policy,
         book_payments=configuration.book_payments,
     )
+
+
+def _revenue_rules(division: int, configuration: DivisionConfiguration) -> RevenueRules:
+    try:
+        return RevenueRules(
+            RevenueRule(
+                account=rule.account,
+                **rule.when.model_dump(),
+                cost_center=rule.cost_center,
+                cost_unit=rule.cost_unit,
+                defer=rule.defer,
+            )
+            for rule in configuration.revenue
+        )
+    except AmbiguousRulesError as error:
+        raise _contradiction(division, error) from error
+
+
+def _vat_rules(division: int, configuration: DivisionConfiguration) -> VatRules:
+    try:
+        return VatRules(VatRule(code=rule.code, **_normal_rate(rule.when.model_dump())) for rule in configuration.vat)
+    except AmbiguousRulesError as error:
+        raise _contradiction(division, error) from error
+
+
+def _contradiction(division: int, error: AmbiguousRulesError) -> ConfigurationError:
+    return ConfigurationError(f"Division {division}: {error}; make one of them more specific or remove it.")
 
 
 def _normal_rate(conditions: dict[str, Any]) -> dict[str, Any]:
