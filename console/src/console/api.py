@@ -10,15 +10,17 @@ from pydantic import SecretStr
 
 from backbone.database import Database
 from console import queries
+from console.folding import State
+from contracts.facts import DocumentKind
 
 
 def router(database: Database, admin_token: SecretStr | None) -> APIRouter:
     """Return the routes; without an admin token nobody gets in."""
 
     async def authorised(authorization: Annotated[str, Header()] = "") -> None:
-        expected = f"Bearer {admin_token.get_secret_value()}" if admin_token is not None else ""
-        fits = hmac.compare_digest(authorization.encode(), expected.encode())
-        if not expected or not fits:
+        token = admin_token.get_secret_value() if admin_token is not None else ""
+        fits = hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode())
+        if not token or not fits:
             raise HTTPException(401, "send the admin token as Authorization: Bearer ...", {"WWW-Authenticate": "Bearer"})
 
     made = APIRouter(dependencies=[Depends(authorised)])
@@ -30,8 +32,8 @@ def router(database: Database, admin_token: SecretStr | None) -> APIRouter:
 
     @made.get("/documents")
     async def documents(
-        state: str | None = None,
-        kind: str | None = None,
+        state: State | None = None,
+        kind: DocumentKind | None = None,
         code: str | None = None,
         customer: str | None = None,
         receipt: str | None = None,

@@ -3,7 +3,8 @@
 States: received (seen in Chargebee, not decided yet), waiting (for something that comes by itself), held (a person is needed),
 set_aside (not to be booked), planned (an entry is under way to Exact), booked.
 
-Messages may come in any order: a statement replaces an older one only, and an entry in Exact outranks every plan.
+Messages may come in any order: a statement replaces an older one only. An entry in Exact outranks them all, since the mapper
+may speak of a refusal after the writer has mended it, except one: that the document changed in Chargebee since its plan.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from contracts.chargebee import Document, Transaction
 from contracts.envelope import Envelope, Message
 from contracts.facts import DocumentKind, DocumentRef
 
+Statement = facts.DocumentPlanned | facts.DocumentHeld | facts.DocumentSetAside | facts.EntryRefused
 State = Literal["received", "waiting", "held", "set_aside", "planned", "booked"]
 STATES: tuple[State, ...] = ("received", "waiting", "held", "set_aside", "planned", "booked")
+# The one hold that concerns what is booked: it stands whether the mapper saw the change before the entry was made or after.
+CHANGED_AFTER_BOOKING = "changed_after_booking"
 KINDS: tuple[DocumentKind, ...] = ("invoice", "credit_note", "payment", "refund")
 # Chargebee counts these in whole units and all others in hundredths.
 WHOLE_UNIT_CURRENCIES = frozenset(
@@ -124,18 +128,21 @@ def customer_of(message: Message) -> str | None:
 def fold(row: DocumentRow, envelope: Envelope, message: Message, document: DocumentRef) -> DocumentRow:
     """Return the row after the message; its identity stays."""
     now_us = microseconds(envelope.time)
-    if not isinstance(message, facts.Observed) or row.state == "received":
-        row = _described(row, document)
-    row = replace(row, updated_at_us=max(row.updated_at_us, now_us))
+    if now_us >= row.updated_at_us:
+        row = replace(_described(row, document), updated_at_us=now_us)
+    if row.division is None:
+        row = replace(row, division=getattr(message, "division", None))
     match message:
         case facts.EntryPosted():
-            return _booked(row, message, now_us)
+            return _booked(row, message)
         case facts.PaymentRecorded():
             return replace(row, receipt="recorded", receipt_sentence="")
         case facts.PaymentNotRecorded() if row.receipt != "recorded":
             return replace(row, receipt=message.code, receipt_sentence=message.sentence)
         case facts.DocumentPlanned() | facts.DocumentHeld() | facts.DocumentSetAside() | facts.EntryRefused():
-            return _stated(row, message, now_us) if now_us >= row.stated_at_us else row
+            if now_us < row.stated_at_us:
+                return row
+            return _restated(row, message, now_us) if row.entry_id else _stated(row, message, now_us)
         case _:
             return row
 
@@ -151,46 +158,43 @@ def _described(row: DocumentRow, document: DocumentRef) -> DocumentRow:
     )
 
 
-def _booked(row: DocumentRow, fact: facts.EntryPosted, now_us: int) -> DocumentRow:
+def _booked(row: DocumentRow, fact: facts.EntryPosted) -> DocumentRow:
     row = replace(row, division=fact.division, entry_id=fact.entry_id, entry_number=fact.entry_number, journal=fact.journal)
-    if row.state == "held" and row.stated_at_us > now_us:
-        return row  # held again after it was booked: its content changed in Chargebee
-    return replace(row, state="booked", stated_at_us=now_us, code="", sentence="", action="")
+    if row.state == "held" and row.code == CHANGED_AFTER_BOOKING:
+        return row
+    # Of what was stated only a plan still counts: it says which changes the entry has in it.
+    planned_at_us = row.stated_at_us if row.state in ("planned", "booked") else 0
+    return _cleared(row, "booked", planned_at_us)
 
 
-def _stated(
-    row: DocumentRow,
-    statement: facts.DocumentPlanned | facts.DocumentHeld | facts.DocumentSetAside | facts.EntryRefused,
-    now_us: int,
-) -> DocumentRow:
-    booked = bool(row.entry_id)
+def _restated(row: DocumentRow, statement: Statement, now_us: int) -> DocumentRow:
+    """Return the row of a document that has its entry, after a statement of the mapper or the writer."""
+    match statement:
+        case facts.DocumentHeld(code=code) if code == CHANGED_AFTER_BOOKING:
+            return _stated(row, statement, now_us)
+        case facts.DocumentPlanned():
+            return _cleared(row, "booked", now_us)
+        case _:
+            return row
+
+
+def _stated(row: DocumentRow, statement: Statement, now_us: int) -> DocumentRow:
     match statement:
         case facts.DocumentHeld():
-            state: State = "waiting" if statement.waiting and not booked else "held"
-            return replace(
-                row, state=state, stated_at_us=now_us, code=statement.code, sentence=statement.sentence, action=statement.action
-            )
-        case _ if booked:
-            return row
+            row = replace(row, state="waiting" if statement.waiting else "held", stated_at_us=now_us)
+            return replace(row, code=statement.code, sentence=statement.sentence, action=statement.action)
         case facts.DocumentPlanned():
-            return replace(
-                row, division=statement.division, state="planned", stated_at_us=now_us, code="", sentence="", action=""
-            )
+            return replace(_cleared(row, "planned", now_us), division=statement.division)
         case facts.DocumentSetAside():
-            return replace(
-                row, state="set_aside", stated_at_us=now_us, code=statement.code, sentence=statement.sentence, action=""
-            )
+            return replace(_cleared(row, "set_aside", now_us), code=statement.code, sentence=statement.sentence)
         case facts.EntryRefused():
             # The mapper answers a refusal with a new plan or with a hold; until then it is under way.
-            return replace(
-                row,
-                division=statement.division,
-                state="waiting",
-                stated_at_us=now_us,
-                code=statement.code,
-                sentence=statement.message,
-                action="",
-            )
+            row = replace(_cleared(row, "waiting", now_us), division=statement.division)
+            return replace(row, code=statement.code, sentence=statement.message)
+
+
+def _cleared(row: DocumentRow, state: State, stated_at_us: int) -> DocumentRow:
+    return replace(row, state=state, stated_at_us=stated_at_us, code="", sentence="", action="")
 
 
 def _observed(

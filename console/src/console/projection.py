@@ -82,14 +82,11 @@ def _details(message: Message) -> dict[str, Any]:
     """Return what a sentence about the message needs; never the whole resource, which holds people's addresses."""
     if isinstance(message, facts.Observed):
         resource = getattr(message, "resource", None)
-        return {
-            "event": message.event_type,
-            "version": message.resource_version,
-            "status": getattr(resource, "status", None),
-            "deleted": message.deleted,
-        }
+        status = getattr(resource, "status", None)
+        seen = {"event": message.event_type, "version": message.resource_version, "deleted": message.deleted}
+        return seen if status is None else {**seen, "status": status}
     data: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(message))
     kept = ("division", "command_id", "journal", "entry_number", "your_ref", "code", "sentence", "action", "message", "found")
     more = ("reporting_year", "reporting_period", "entry_date", "explanation", "transaction_id", "amount_minor", "created")
-    dates = ("payment_date", "last_payment_date", "is_fully_paid", "mapping_version", "reference", "name")
+    dates = ("payment_date", "last_payment_date", "is_fully_paid", "mapping_version", "reference", "name", "waiting")
     return {name: data[name] for name in (*kept, *more, *dates) if data.get(name) is not None}

@@ -17,8 +17,9 @@ LIMIT = 100
 
 
 async def summary(connection: AsyncConnection) -> dict[str, Any]:
-    """Count documents (without reversals) by state, by kind and state, and by reason; say how Exact is connected.
+    """Count documents by state, by kind and state, and documents and reversals by reason; say how Exact is connected.
 
+    `reversals` counts the entries that take back an earlier one by state; they are in none of the other counts of states.
     `receipts` counts invoices by what became of their receipt in Chargebee: recorded, or the code why not.
     """
     table = tables.documents
@@ -31,6 +32,9 @@ async def summary(connection: AsyncConnection) -> dict[str, Any]:
     for kind, state, count in rows:
         states[state] = states.get(state, 0) + count
         kinds.setdefault(kind, {})[state] = count
+    reversals = await connection.execute(
+        sa.select(table.c.state, sa.func.count().label("entries")).where(~own).group_by(table.c.state).order_by(table.c.state)
+    )
     reasons = await connection.execute(
         sa.select(table.c.state, table.c.code, sa.func.count())
         .where(table.c.state.in_(("held", "waiting", "set_aside")))
@@ -47,6 +51,7 @@ async def summary(connection: AsyncConnection) -> dict[str, Any]:
     return {
         "states": states,
         "kinds": kinds,
+        "reversals": {row.state: row.entries for row in reversals},
         "reasons": [{"state": state, "code": code, "count": count} for state, code, count in reasons],
         "receipts": {row.receipt: row.invoices for row in receipts},
         "connections": [
@@ -77,9 +82,14 @@ async def documents(
 
 
 async def life_of(connection: AsyncConnection, number: str) -> list[dict[str, Any]]:
-    """Return every booking with this number and what happened to it, oldest first; empty when nobody knows it."""
+    """Return every booking with this number and what happened to it, oldest first; empty when nobody knows it.
+
+    A reversal is found by the document's number, and alone by what Exact shows as its reference (`INV-1/R`).
+    """
     table = tables.documents
-    rows = await connection.execute(sa.select(table).where(table.c.number == number).order_by(table.c.kind, table.c.suffix))
+    reference = table.c.number + "/" + table.c.suffix
+    known = sa.or_(table.c.number == number, sa.and_(table.c.suffix != "", reference == number))
+    rows = await connection.execute(sa.select(table).where(known).order_by(table.c.kind, table.c.suffix))
     found = []
     for row in [read_row(values) for values in rows]:
         subjects = [row.subject, customer_subject(f"{row.site}/{row.customer_id}")]

@@ -12,6 +12,7 @@ _TEMPLATES: dict[Language, dict[str, str]] = {
         "deleted": "Chargebee deleted it ({event}).",
         "mapper.document.planned": "An entry was made by mapping {mapping_version} for division {division}.",
         "mapper.document.held": "Held: {sentence} What to do: {action}",
+        "mapper.document.waiting": "Waiting: {sentence}",
         "mapper.document.set_aside": "Set aside: {sentence}",
         "exact.account.save": "The customer was sent to the writer as {name}.",
         "exact.account.saved": "The customer stands in Exact's division {division}.",
@@ -30,6 +31,7 @@ _TEMPLATES: dict[Language, dict[str, str]] = {
         "deleted": "Chargebee heeft het verwijderd ({event}).",
         "mapper.document.planned": "Er is een boeking gemaakt met mapping {mapping_version}, voor administratie {division}.",
         "mapper.document.held": "Vastgehouden: {sentence} Wat te doen: {action}",
+        "mapper.document.waiting": "Wacht: {sentence}",
         "mapper.document.set_aside": "Terzijde gelegd: {sentence}",
         "exact.account.save": "De klant is naar de schrijver gestuurd als {name}.",
         "exact.account.saved": "De klant staat in administratie {division} van Exact.",
@@ -58,6 +60,8 @@ def describe(message_type: str, details: dict[str, Any], language: Language = "e
     name = message_type
     if message_type.startswith("chargebee."):
         name = "deleted" if details.get("deleted") else "observed"
+    elif message_type == "mapper.document.held" and details.get("waiting"):
+        name = "mapper.document.waiting"
     elif message_type == "exact.entry.posted" and details.get("found"):
         name = "exact.entry.found"
     elif message_type == "exact.receivable.observed":

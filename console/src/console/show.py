@@ -33,13 +33,16 @@ def summary(out: Console, counts: dict[str, Any]) -> None:
         row = counts["kinds"].get(kind, {})
         table.add_row(kind.replace("_", " "), *(str(row.get(state, 0)) for state in STATES))
     out.print(table)
+    if counts["reversals"]:
+        words = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts["reversals"].items())
+        out.print(f"  reversals: {words}", soft_wrap=True)
     for reason in counts["reasons"]:
-        out.print(f"  {reason['state'].replace('_', ' ')}: {reason['count']} x {reason['code']}", markup=False)
+        out.print(f"  {reason['state'].replace('_', ' ')}: {reason['count']} x {reason['code']}", soft_wrap=True)
     for outcome, count in counts["receipts"].items():
         words = "recorded in Chargebee" if outcome == "recorded" else f"not recorded in Chargebee: {outcome}"
-        out.print(f"  receipts: {count} x {words}", markup=False)
+        out.print(f"  receipts: {count} x {words}", soft_wrap=True)
     for connection in counts["connections"]:
-        out.print(f"  division {connection['division']}: {connection['state']} ({connection['reason']})", markup=False)
+        out.print(f"  division {connection['division']}: {connection['state']} ({connection['reason']})", soft_wrap=True)
 
 
 def documents(out: Console, rows: Sequence[dict[str, Any]], *, held: bool) -> None:
@@ -65,13 +68,13 @@ def life(out: Console, found: Sequence[dict[str, Any]], language: Language) -> N
         name = f"{row['kind'].replace('_', ' ')} {row['number']}" + (f" / {row['suffix']}" if row["suffix"] else "")
         amount = money(row["total_minor"], row["decimals"], row["currency"])
         out.print(
-            f"{name}: {amount}, customer {row['customer_id']}, {row['state'].replace('_', ' ')}", style="bold", markup=False
+            f"{name}: {amount}, customer {row['customer_id']}, {row['state'].replace('_', ' ')}", style="bold", soft_wrap=True
         )
         for step in row["timeline"]:
             sentence = describe(step["type"], step["details"], language)
-            out.print(f"  {step['time'][:19].replace('T', ' ')}  {sentence}", markup=False, highlight=False)
+            out.print(f"  {step['time'][:19].replace('T', ' ')} UTC  {sentence}", soft_wrap=True)
             for words in step["details"].get("explanation", ()):
-                out.print(f"      {words}", markup=False, highlight=False)
+                out.print(f"      {words}", soft_wrap=True)
 
 
 def findings(out: Console, found: Sequence[Finding]) -> None:
@@ -79,12 +82,12 @@ def findings(out: Console, found: Sequence[Finding]) -> None:
     for finding in found:
         mark, style = ("ok  ", "green") if finding.is_well else ("FIX ", "red")
         advice = f" -> {finding.advice}" if finding.advice else ""
-        out.print(f"{mark}{finding.subject}: {finding.sentence}{advice}", style=style, markup=False, highlight=False)
+        out.print(f"{mark}{finding.subject}: {finding.sentence}{advice}", style=style, soft_wrap=True)
 
 
 def topology(out: Console, declared: Topology) -> None:
     """Show exchanges, queues and what they are bound to."""
-    out.print(f"exchanges: {', '.join(declared.exchanges)}", markup=False)
+    out.print(f"exchanges: {', '.join(declared.exchanges)}", soft_wrap=True)
     table = Table()
     for column in ("queue", "one consumer", "bound to", "retries after", "dead letters"):
         table.add_column(column, overflow="fold")
