@@ -130,6 +130,8 @@ def fold(row: DocumentRow, envelope: Envelope, message: Message, document: Docum
     now_us = microseconds(envelope.time)
     if now_us >= row.updated_at_us:
         row = replace(_described(row, document), updated_at_us=now_us)
+    elif row.document_date is None:
+        row = replace(row, document_date=document.document_date)
     if row.division is None:
         row = replace(row, division=getattr(message, "division", None))
     match message:
