@@ -3,65 +3,27 @@
 import asyncio
 import socket
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
+from support.console_stage import DOCUMENT, HELD, PLANNED, POSTED, Stage
 from support.engines import DATABASES, database_for
 from support.facts import SITE, customer, invoice
 from typer.testing import CliRunner
 
-from backbone.configuration import Configuration
 from backbone.settings import Settings
 from console import answers, queries
 from console.answers import Filters, UnusableError
 from console.api import router
 from console.cli import app
-from console.projection import Projection
 from console.sentences import describe, untranslated
 from contracts import facts
-from contracts.envelope import seal
-
-CONFIGURATION = Configuration.model_validate({"version": 1, "sites": {SITE: {"time_zone": "Europe/Amsterdam"}}, "divisions": {}})
-DOCUMENT = facts.DocumentRef(
-    site=SITE,
-    kind="invoice",
-    number="INV-1",
-    customer_id="CUST1",
-    currency="EUR",
-    total_minor=12_100,
-    document_date=date(2026, 10, 5),
-)
-PLANNED = facts.DocumentPlanned(document=DOCUMENT, division=100001, command_id="c", mapping_version="m", explanation=("by rule",))
-HELD = facts.DocumentHeld(document=DOCUMENT, code="no_revenue_account", sentence="No rule.", action="Add one.")
-POSTED = facts.EntryPosted(
-    division=100001, command_id="c", document=DOCUMENT, entry_id="e", entry_number=26700001, journal="70", your_ref="INV-1"
-)
-
-
-class Stage:
-    """A projection and the minutes that go by."""
-
-    def __init__(self, database):
-        self.database = database
-        self.projection = Projection(database, CONFIGURATION)
-        self.minute = 0
-
-    async def hear(self, *messages, minute=None):
-        for message in messages:
-            self.minute = self.minute + 1 if minute is None else minute
-            time = datetime(2026, 10, 5, 10, self.minute, tzinfo=UTC)
-            sealed = seal(message, source="test", subject="s", key="k", time=time, distinguisher=f"{self.minute}{message.TYPE}")
-            async with self.database.transaction() as connection:
-                await self.projection.handle(connection, sealed, message)
-
-    async def state(self, number="INV-1"):
-        async with self.database.reading() as connection:
-            return [(row["state"], row["code"], row["entry_number"]) for row in await queries.life_of(connection, number)]
+from contracts.messages import MESSAGES
 
 
 @pytest.fixture(params=DATABASES)
@@ -125,6 +87,93 @@ async def test_nobody_gets_in_without_the_token(stage):
                 assert (await client.get("/documents/NONE", headers={"Authorization": "Bearer right"})).status_code == 404
 
 
+async def test_a_token_that_is_empty_opens_nothing(stage):
+    site = FastAPI()
+    site.include_router(router(stage.database, SecretStr("")))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(site), base_url="http://console") as client:
+        assert (await client.get("/summary", headers={"Authorization": "Bearer "})).status_code == 401
+
+
+async def test_filters_over_http_list_what_fits_and_refuse_what_does_not_exist(stage):
+    await stage.hear(invoice(), invoice("INV-2"), invoice("INV-3", customer_id="CUST2"), HELD)
+    site = FastAPI()
+    site.include_router(router(stage.database, SecretStr("right")))
+    headers = {"Authorization": "Bearer right"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(site), base_url="http://console", headers=headers) as client:
+        for filters, numbers in (
+            ({}, ["INV-1", "INV-3", "INV-2"]),  # the last changed first
+            ({"limit": 1}, ["INV-1"]),
+            ({"state": "held"}, ["INV-1"]),
+            ({"code": "no_revenue_account", "kind": "invoice"}, ["INV-1"]),
+            ({"customer": "CUST2"}, ["INV-3"]),
+            ({"customer": "CUST2", "state": "held"}, []),
+        ):
+            answer = await client.get("/documents", params=filters)
+            assert [row["number"] for row in answer.json()["documents"]] == numbers
+        for wrong in ({"state": "hold"}, {"kind": "bill"}, {"limit": 0}):
+            assert (await client.get("/documents", params=wrong)).status_code == 422
+        [row] = (await client.get("/documents/INV-1")).json()["documents"]
+        assert row["updated_at"] == "2026-10-05T10:04:00+00:00"
+        assert row["document_date"] == "2026-10-05"
+        assert [step["time"] for step in row["timeline"]] == ["2026-10-05T10:01:00+00:00", "2026-10-05T10:04:00+00:00"]
+
+
+async def test_a_reversal_is_counted_apart_and_found_by_what_exact_shows(stage):
+    reversal = msgspec.structs.replace(DOCUMENT, suffix="R")
+    await stage.hear(invoice(), PLANNED, POSTED)
+    await stage.hear(facts.DocumentHeld(document=reversal, code="period_closed", sentence="Closed.", action="Open it."))
+    async with stage.database.reading() as connection:
+        counts = await queries.summary(connection)
+        assert [row["suffix"] for row in await queries.life_of(connection, "INV-1")] == ["", "R"]
+        assert [row["suffix"] for row in await queries.life_of(connection, "INV-1/R")] == ["R"]
+        assert await queries.life_of(connection, "INV-1/") == []
+    assert (counts["states"], counts["reversals"]) == ({"booked": 1}, {"held": 1})
+
+
+async def test_a_life_includes_what_became_of_the_customer_and_nobody_elses(stage):
+    for customer_id in ("CUST1", "CUST2"):
+        refused = facts.AccountRefused(
+            division=100001, customer_ref=f"{SITE}/{customer_id}", code="refused", message=f"no {customer_id}"
+        )
+        await stage.hear(refused)
+    await stage.hear(invoice())
+    async with stage.database.reading() as connection:
+        [row] = await queries.life_of(connection, "INV-1")
+    told = [describe(step["type"], step["details"]) for step in row["timeline"]]
+    assert told == ["Exact refused the customer: no CUST1", "Chargebee showed it (test, status payment_due)."]
+
+
+async def test_the_newest_word_about_a_connection_counts(stage):
+    await stage.hear(facts.ConnectionChanged(division=100001, state="connected", reason="Exact answers"), minute=7)
+    await stage.hear(facts.ConnectionChanged(division=100001, state="blocked", reason="403"), minute=3)
+    async with stage.database.reading() as connection:
+        [told] = (await queries.summary(connection))["connections"]
+    assert told == {
+        "division": 100001,
+        "state": "connected",
+        "reason": "Exact answers",
+        "since": "2026-10-05T10:07:00+00:00",
+    }
+
+
+async def test_a_hold_that_passes_by_itself_is_told_as_waiting(stage):
+    await stage.hear(
+        facts.DocumentHeld(document=DOCUMENT, code="waiting_for_customer", sentence="Later.", action="Wait.", waiting=True)
+    )
+    async with stage.database.reading() as connection:
+        [row] = await queries.life_of(connection, "INV-1")
+    [step] = row["timeline"]
+    assert (row["state"], describe(step["type"], step["details"])) == ("waiting", "Waiting: Later.")
+
+
+@pytest.mark.parametrize("language", ["en", "nl"])
+def test_every_message_in_a_timeline_has_a_sentence(language):
+    silent = {facts.PeriodObserved, facts.ConnectionChanged}  # these stand in no document's timeline
+    for kind in MESSAGES.values():
+        if kind not in silent:
+            assert describe(kind.TYPE, {}, language) != kind.TYPE
+
+
 async def test_a_receipt_that_was_not_recorded_is_counted_and_found_by_its_reason(stage):
     await stage.hear(
         invoice("INV-2"), POSTED, facts.PaymentNotRecorded(document=DOCUMENT, code="voided", sentence="Voided there.")
@@ -135,19 +184,8 @@ async def test_a_receipt_that_was_not_recorded_is_counted_and_found_by_its_reaso
     assert (row["state"], row["receipt_sentence"]) == ("booked", "Voided there.")
 
 
-DEMO = Path(__file__).parents[2] / "console/src/console/demo_configuration.yaml"
-
-
 def run(*arguments: str, **environment: str):
     return CliRunner().invoke(app, arguments, env=environment)
-
-
-def test_status_and_trace_on_a_new_installation(tmp_path: Path):
-    place = {"KRUISPOST_DATA_DIR": str(tmp_path), "KRUISPOST_DATABASE_URL": "", "KRUISPOST_AMQP_URL": ""}
-    assert run("migrate", **place).exit_code == 0
-    status = run("status", "--json", **place)
-    assert (status.exit_code, '"states": {}' in status.output) == (0, True)
-    assert run("trace", "INV-1", **place).exit_code == 1
 
 
 def test_a_question_to_nothing_makes_nothing(tmp_path: Path):
@@ -199,22 +237,3 @@ async def test_status_and_trace_of_a_console_elsewhere(stage):
         assert (asked.exit_code, '"code": "no_revenue_account"' in asked.output) == (1, True)
     with pytest.raises(UnusableError, match="does not answer"):
         await asyncio.to_thread(answers.status, right, url, filters)
-
-
-def test_the_topology_and_the_schema_are_printed():
-    assert "exact-writer.100001" in run("topology", "--json", KRUISPOST_CONFIG=str(DEMO)).output
-    assert '"revenue"' in run("config-schema").output
-
-
-def test_the_doctor_names_what_is_missing_and_writes_nothing(tmp_path: Path):
-    place = {
-        "KRUISPOST_CONFIG": str(tmp_path / "absent.yaml"),
-        "KRUISPOST_DATA_DIR": str(tmp_path / "data"),
-        "KRUISPOST_EXACT_URL": "http://127.0.0.1:9",
-        "KRUISPOST_DATABASE_URL": "",
-        "KRUISPOST_AMQP_URL": "",
-    }
-    found = run("doctor", "--json", **place)
-    assert found.exit_code == 1
-    for subject in ("configuration", "KRUISPOST_WEBHOOK_PASSWORD", "Exact"):
-        assert f'"subject": "{subject}"' in found.output

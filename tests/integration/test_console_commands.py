@@ -1,0 +1,135 @@
+"""The command line as people start it: exit codes, and what goes to which output."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from support.command_line import kruispost
+from support.console_stage import DOCUMENT, PLANNED, POSTED, Stage
+from support.engines import DATABASES, settings_for
+from support.facts import customer, invoice
+
+from backbone.database import Database
+from backbone.migrations import migrate
+from contracts import facts
+
+DEMO = Path(__file__).parents[2] / "console/src/console/demo_configuration.yaml"
+ODD = facts.DocumentHeld(
+    document=DOCUMENT, code="no_revenue_account", sentence="No rule for [EUR] Team [/x] :smile:.", action="Add [one]."
+)
+
+
+async def run(place, *arguments):
+    directory, settings = place
+    return await asyncio.to_thread(kruispost, *arguments, directory=directory, settings=settings)
+
+
+@pytest.fixture(params=DATABASES)
+async def installation(request, tmp_path: Path):
+    """Give a stage, and the place where the command line finds the same database."""
+    async with settings_for(request.param, tmp_path / "data") as settings:
+        database = Database.open(settings, "console")
+        try:
+            await migrate(database, "console")
+            url = {} if settings.database_url is None else {"KRUISPOST_DATABASE_URL": settings.database_url}
+            yield Stage(database), (tmp_path, url)
+        finally:
+            await database.close()
+
+
+async def test_status_lists_what_is_held_word_for_word_and_says_so_by_its_exit_code(installation):
+    stage, place = installation
+    await stage.hear(invoice("INV-2"), invoice(), ODD)
+    shown = await run(place, "status")
+    assert (shown.returncode, shown.stderr) == (1, "")
+    assert "No rule for [EUR] Team [/x] :smile:." in shown.stdout
+    assert "Add [one]." in shown.stdout
+    assert "EUR 121.00" in shown.stdout
+    assert "INV-2" not in shown.stdout
+    found = json.loads((await run(place, "status", "--json", "--state", "received")).stdout)
+    assert found["states"] == {"held": 1, "received": 1}
+    assert [row["number"] for row in found["documents"]] == ["INV-2"]
+
+
+async def test_status_is_well_only_when_nothing_waits_for_a_person(installation):
+    stage, place = installation
+    await stage.hear(invoice(), PLANNED, POSTED)
+    assert (await run(place, "status")).returncode == 0
+    await stage.hear(facts.ConnectionChanged(division=100001, state="consent_needed", reason="the token ended"))
+    shown = await run(place, "status")
+    assert shown.returncode == 1
+    assert "division 100001: consent_needed (the token ended)" in shown.stdout
+
+
+async def test_trace_tells_a_life_in_both_languages(installation):
+    stage, place = installation
+    await stage.hear(customer(), invoice(), PLANNED, POSTED)
+    english, dutch = await asyncio.gather(run(place, "trace", "INV-1"), run(place, "trace", "INV-1", "--lang", "nl"))
+    assert (english.returncode, dutch.returncode) == (0, 0)
+    assert english.stdout.splitlines() == [
+        "invoice INV-1: EUR 121.00, customer CUST1, booked",
+        "  2026-10-05 10:02:00 UTC  Chargebee showed it (test, status payment_due).",
+        "  2026-10-05 10:03:00 UTC  An entry was made by mapping m for division 100001.",
+        "      by rule",
+        "  2026-10-05 10:04:00 UTC  Booked in Exact: entry 26700001 in journal 70.",
+    ]
+    assert "Geboekt in Exact: boekstuk 26700001 in dagboek 70." in dutch.stdout
+    told = json.loads((await run(place, "trace", "INV-1", "--json")).stdout)
+    assert told["documents"][0]["timeline"][-1]["time"] == "2026-10-05T10:04:00+00:00"
+    unknown = await run(place, "trace", "INV-9")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "INV-9" in unknown.stderr
+
+
+async def test_a_long_sentence_is_not_broken_where_a_search_would_miss_it(installation):
+    stage, (directory, settings) = installation
+    long = " ".join(["word"] * 60)
+    await stage.hear(facts.DocumentHeld(document=DOCUMENT, code="no_revenue_account", sentence=long, action="Add one."))
+    assert long in (await run((directory, {**settings, "COLUMNS": "80"}), "trace", "INV-1")).stdout
+
+
+def test_a_filter_that_does_not_exist_is_refused(tmp_path: Path):
+    refused = kruispost("status", "--state", "hold", directory=tmp_path)
+    assert refused.returncode == 2
+    assert "set_aside" in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "migrate"])
+@pytest.mark.postgres
+async def test_a_database_that_does_not_exist_is_one_sentence(command, tmp_path: Path):
+    async with settings_for("postgresql", tmp_path) as settings:
+        gone = f"{settings.database_url}_gone"
+        answer = await run((tmp_path, {"KRUISPOST_DATABASE_URL": gone}), command)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "does not exist" in answer.stderr
+    assert "KRUISPOST_DATABASE_URL" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_migrate_makes_every_database_and_prints_only_json(tmp_path: Path):
+    first, again = (kruispost("migrate", "--json", directory=tmp_path) for _ in range(2))
+    assert (first.returncode, json.loads(first.stdout)) == (0, {"migrated": True})
+    assert (again.returncode, json.loads(again.stdout)) == (0, {"migrated": True})
+    made = {file.stem for file in (tmp_path / "data").glob("*.sqlite")}
+    assert made == {"ingest", "mapper", "exact_writer", "payment_matcher", "console"}
+    status = kruispost("status", "--json", directory=tmp_path)
+    assert (status.returncode, json.loads(status.stdout)["documents"]) == (0, [])
+
+
+def test_the_topology_has_a_queue_for_every_division(tmp_path: Path):
+    settings = {"KRUISPOST_CONFIG": str(DEMO)}
+    printed = kruispost("topology", "--json", directory=tmp_path, settings=settings)
+    assert printed.returncode == 0
+    assert "exact-writer.100001" in [queue["name"] for queue in json.loads(printed.stdout)["queues"]]
+    shown = kruispost("topology", directory=tmp_path, settings=settings)
+    assert (shown.returncode, "exact-writer.100001" in shown.stdout) == (0, True)
+    without = kruispost("topology", directory=tmp_path)
+    assert (without.returncode, without.stdout) == (2, "")
+    assert "KRUISPOST_CONFIG" in without.stderr
+
+
+def test_the_schema_is_json_and_knows_the_rules(tmp_path: Path):
+    schema = kruispost("config-schema", directory=tmp_path)
+    assert schema.returncode == 0
+    assert "revenue" in json.loads(schema.stdout)["$defs"]["DivisionConfiguration"]["properties"]

@@ -1,0 +1,172 @@
+"""`kruispost doctor`: every mistake it is meant to find, and nothing written while it looks."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from support.command_line import kruispost
+from support.engines import DATABASE_URL, settings_for
+
+from console.doctor import SECRETS
+
+DEMO = Path(__file__).parents[2] / "console/src/console/demo_configuration.yaml"
+COMPLETE = {
+    **{f"KRUISPOST_{name.upper()}": "x" for name in SECRETS},
+    "KRUISPOST_ENCRYPTION_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+}
+CONTRADICTING = """
+version: 1
+sites:
+  acme-test: {time_zone: Europe/Amsterdam, division: 123456}
+  orphan-test: {time_zone: Europe/Amsterdam}
+divisions:
+  123456:
+    name: Acme B.V.
+    journals: {invoices: 70, credit_notes: 71, payments: 90}
+    receivable_account: 1300
+    revenue:
+      - {when: {family: Team}, account: 8000}
+      - {when: {family: Team}, account: 8100}
+    vat:
+      - {when: {country: NL, rate: 21}, code: "4"}
+      - {when: {country: NL, rate: 21.0}, code: "2"}
+"""
+EMPTY = """
+version: 1
+sites: {acme-test: {time_zone: Europe/Amsterdam, division: 123456}}
+divisions:
+  123456:
+    name: Acme B.V.
+    journals: {invoices: 70, credit_notes: 71, payments: 90}
+    receivable_account: 1300
+"""
+
+
+@contextmanager
+def answering(status: int = 404) -> Iterator[str]:
+    """Serve somebody who answers every request."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def examined(directory: Path, **settings: str):
+    """Return the exit code, and what the doctor finds wrong by what it looked at."""
+    done = kruispost("doctor", "--json", directory=directory, settings=settings)
+    assert "Traceback" not in done.stderr
+    findings = json.loads(done.stdout)["findings"]
+    wrong: dict[str, list[str]] = {}
+    for finding in findings:
+        if not finding["is_well"]:
+            assert finding["advice"]
+            wrong.setdefault(finding["subject"], []).append(finding["sentence"])
+    return done.returncode, wrong
+
+
+def test_a_complete_installation_is_well_and_nothing_was_written(tmp_path: Path):
+    with answering() as url:
+        outside = {"KRUISPOST_EXACT_URL": url, "KRUISPOST_CHARGEBEE_URL": url}
+        assert examined(tmp_path, KRUISPOST_CONFIG=str(DEMO), **COMPLETE, **outside) == (0, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_everything_that_is_missing_is_named_at_once(tmp_path: Path):
+    code, wrong = examined(tmp_path)
+    assert code == 1
+    assert wrong.keys() == {"configuration", "Exact", *(f"KRUISPOST_{name.upper()}" for name in SECRETS)}
+    assert "http://127.0.0.1:9" in wrong["Exact"][0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rules_that_contradict_each_other_are_all_named(tmp_path: Path):
+    (tmp_path / "kruispost.yaml").write_text(CONTRADICTING, encoding="utf-8")
+    code, wrong = examined(tmp_path, **COMPLETE)
+    assert code == 1
+    revenue, vat = wrong["mapper rules"]
+    assert "Division 123456: two revenue rules" in revenue
+    assert "Division 123456: two VAT rules" in vat
+    assert "books into no division" in wrong["site orphan-test"][0]
+
+
+def test_a_division_that_would_hold_everything_is_named(tmp_path: Path):
+    (tmp_path / "kruispost.yaml").write_text(EMPTY, encoding="utf-8")
+    _, wrong = examined(tmp_path, **COMPLETE)
+    told = " ".join(wrong["division 123456"])
+    for words in ("no revenue rules", "no vat rules", "no control accounts"):
+        assert words in told
+
+
+def test_a_broken_configuration_names_the_place(tmp_path: Path):
+    (tmp_path / "kruispost.yaml").write_text(EMPTY.replace("receivable_account", "receivable"), encoding="utf-8")
+    code, wrong = examined(tmp_path, **COMPLETE)
+    assert code == 1
+    assert "divisions.123456.receivable" in wrong["configuration"][0]
+
+
+def test_settings_that_cannot_be_read_are_a_finding(tmp_path: Path):
+    code, wrong = examined(tmp_path, KRUISPOST_PORT="eighty")
+    assert (code, list(wrong)) == (1, ["settings"])
+    code, wrong = examined(tmp_path, KRUISPOST_ADMIN_TOKEN_FILE=str(tmp_path / "absent"))
+    assert (code, list(wrong)) == (1, ["settings"])
+
+
+def test_an_empty_secret_and_one_that_is_no_key_are_findings(tmp_path: Path):
+    empty = tmp_path / "empty"
+    empty.write_text("\n", encoding="utf-8")
+    settings = {**COMPLETE, "KRUISPOST_ENCRYPTION_KEYS": "change-me"}
+    settings.pop("KRUISPOST_ADMIN_TOKEN")
+    _, wrong = examined(tmp_path, KRUISPOST_CONFIG=str(DEMO), KRUISPOST_ADMIN_TOKEN_FILE=str(empty), **settings)
+    assert "not set" in wrong["KRUISPOST_ADMIN_TOKEN"][0]
+    assert "no Fernet key" in wrong["KRUISPOST_ENCRYPTION_KEYS"][0]
+    assert "change-me" not in str(wrong)
+
+
+@pytest.mark.parametrize(
+    ("database_url", "amqp_url"),
+    [
+        ("postgresql://nobody@127.0.0.1:9/kruispost", "amqp://127.0.0.1:9/"),
+        ("mysql://127.0.0.1/kruispost", "amqp://127.0.0.1:99999/"),
+        ("garbage", "garbage"),
+        pytest.param(f"{DATABASE_URL}_gone", "http://127.0.0.1:9/", marks=pytest.mark.postgres),
+    ],
+)
+def test_engines_that_cannot_be_reached_are_findings(tmp_path: Path, database_url: str, amqp_url: str):
+    _, wrong = examined(tmp_path, KRUISPOST_DATABASE_URL=database_url, KRUISPOST_AMQP_URL=amqp_url)
+    assert len(wrong["database"]) == len(wrong["broker"]) == 1
+
+
+@pytest.mark.postgres
+async def test_a_database_that_answers_is_well_and_stays_empty(tmp_path: Path):
+    async with settings_for("postgresql", tmp_path) as settings:
+        url = settings.database_url or ""
+        _, wrong = examined(tmp_path, KRUISPOST_DATABASE_URL=url)
+        assert "database" not in wrong
+        status = kruispost("status", directory=tmp_path, settings={"KRUISPOST_DATABASE_URL": url})
+        assert status.returncode == 2  # no table was made
+
+
+def test_a_data_directory_that_is_a_file_is_a_finding(tmp_path: Path):
+    (tmp_path / "data").write_text("", encoding="utf-8")
+    _, wrong = examined(tmp_path)
+    assert "KRUISPOST_DATA_DIR" not in wrong
+    assert "is no directory" in wrong["database"][0]
