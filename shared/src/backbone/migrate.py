@@ -9,6 +9,7 @@ import asyncio
 import importlib.metadata
 import sys
 
+import asyncpg
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -40,7 +41,7 @@ def main() -> int:
     except (ConfigurationError, ValidationError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_UNUSABLE
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:  # connecting raises asyncpg's bare
         sys.stderr.write(f"The database did not answer ({error}); start it, or correct KRUISPOST_DATABASE_URL, and try again.\n")
         return EXIT_FAILED
     return 0

@@ -39,6 +39,11 @@ class ConnectionState:
         if row is not None and row.connection_state is not None:
             self._state, self._reason = row.connection_state, row.connection_reason
 
+    @property
+    def is_known(self) -> bool:
+        """Whether Exact has been asked yet, by this process or one before it."""
+        return self._state is not None
+
     async def connected(self) -> bool:
         """Exact answers; says whether that is news."""
         return await self.report("connected", _CONNECTED)

@@ -70,6 +70,7 @@ class DivisionWriter:
         self._queue: list[Candidate] = []
         self._failures = 0
         self._lock_checked_at = 0.0
+        self._stands_by = False
 
     def wake(self) -> None:
         """Say that there is a new command."""
@@ -77,6 +78,9 @@ class DivisionWriter:
 
     async def ready(self) -> str | None:
         """Why nothing can be booked now, or None."""
+        if not self.connection.is_known and not self._stands_by:
+            # Without this the first moments would look as if a login had been made.
+            return f"division {self.division} has not asked Exact yet; if it stays so, run `kruispost login`"
         return self.connection.complaint()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -85,6 +89,7 @@ class DivisionWriter:
             lock: SessionLock | FileLock | None = None
             try:
                 lock = await self._database.try_lock(str(self.division))
+                self._stands_by = lock is None
                 if lock is None:
                     await is_set_within(stop, STAND_BY_SECONDS)
                     continue
