@@ -52,6 +52,7 @@ class Stage:
 
     def __init__(self, database: Database, configuration: Configuration = CONFIGURATION) -> None:
         self.database = database
+        self._posted: set[str] = set()
         clock, mappings = ManualClock(), mappings_of(configuration)
         self.mapper = Mapper(database, Planner(Subjects(configuration, mappings), clock, Telemetry()), mappings)
 
@@ -60,6 +61,13 @@ class Stage:
         for message in messages:
             async with self.database.transaction() as connection:
                 await self.mapper.handle(connection, envelope(message), message)
+
+    async def post_all(self) -> None:
+        """Let Exact take every entry that is under way, and those that follow from it."""
+        while fresh := [entry for entry in await self.entries() if entry.command_id not in self._posted]:
+            for entry in fresh:
+                self._posted.add(entry.command_id)
+                await self.hear(posted(entry))
 
     async def said(self, *kinds: type[Message]) -> list[Any]:
         """Return what was said, of these types only if given."""

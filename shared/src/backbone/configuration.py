@@ -122,6 +122,15 @@ class DivisionConfiguration(_Strict):
     vat: tuple[VatRule, ...] = ()
     control_accounts: tuple[ControlAccount, ...] = ()
     book_payments: bool = True
+    changes: Literal["hold", "correct"] = Field(
+        "hold",
+        description="a document whose amounts change after it was booked is held for a person, or booked back and booked anew",
+    )
+    voided_before_booking: Literal["book_both", "skip"] = Field(
+        "book_both",
+        description="a document that was voided or deleted before it was booked is booked and booked back, which keeps the"
+        " numbers complete, or skipped and told as a gap",
+    )
 
 
 class Configuration(_Strict):

@@ -177,6 +177,8 @@ class Mapping:
     rounding_vat_code: str | None = None
     period_policy: Literal["move", "hold"] = "move"
     book_payments: bool = True
+    changes: Literal["hold", "correct"] = "hold"
+    voided_before_booking: Literal["book_both", "skip"] = "book_both"
 
     def control_account(self, gateway_account: str | None, currency: str) -> str | None:
         """Return the control account of a gateway account and currency, an exact match before `*`, or None."""

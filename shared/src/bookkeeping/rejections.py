@@ -131,7 +131,14 @@ REASONS: dict[str, Reason] = {
     ),
     "changed_after_booking": Reason(
         sentence="The amounts of {document} changed in Chargebee after it was booked.",
-        action="Compare both books and correct the difference by hand; the entry in Exact was left as it is.",
+        action=(
+            "Compare both books; correct the difference by hand, or add divisions.{division}.changes: correct to book the"
+            " old entry back and the new state in its place."
+        ),
+    ),
+    "division_not_configured": Reason(
+        sentence="{document} was booked in division {division}, which is not in the configuration any more.",
+        action="Put divisions.{division} back until the reversal is booked, or book it back by hand.",
     ),
     "exact_refused": Reason(
         sentence="Exact refused {document}: {message}",
@@ -146,6 +153,8 @@ REASONS: dict[str, Reason] = {
 SET_ASIDES: dict[str, str] = {
     "pending": "{document} is still pending in Chargebee; it is booked when it closes.",
     "deleted": "{document} was deleted before it was final.",
+    "gone_before_booking": "{document} was voided or deleted before it was booked: a gap in the numbers, by your policy.",
+    "change_taken_back": "{document} is again as it was booked, so nothing is to be booked back.",
     "zero_total": "{document} has only lines of zero, so there is nothing to book.",
     "offline_payment": "{document} was recorded by hand or by another program; the bank's own statement books it.",
     "own_payment": "{document} was recorded in Chargebee by this connector, from a receipt that Exact already has.",

@@ -207,6 +207,7 @@ class Document(Wire, frozen=True, kw_only=True):
     site_details_at_creation: SiteDetails | None = None
     business_entity_id: str | None = None
     voided_at: int | None = None
+    updated_at: int | None = None
     deleted: bool = False
 
 
@@ -287,4 +288,5 @@ class Transaction(Wire, frozen=True, kw_only=True):
     linked_invoices: tuple[LinkedInvoice, ...] = ()
     linked_credit_notes: tuple[LinkedCreditNote, ...] = ()
     business_entity_id: str | None = None
+    updated_at: int | None = None
     deleted: bool = False

@@ -47,6 +47,8 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         rounding_vat_code=rounding.vat_code if rounding else None,
         period_policy=configuration.period_policy,
         book_payments=configuration.book_payments,
+        changes=configuration.changes,
+        voided_before_booking=configuration.voided_before_booking,
     )
 
 

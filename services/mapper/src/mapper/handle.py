@@ -15,6 +15,7 @@ from bookkeeping.rejections import reject
 from contracts import chargebee, facts
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message
+from mapper.lives import fold_document
 from mapper.plan import OWN_PAYMENT, Cause, Planner
 from mapper.store import Key, Row, Store
 from mapper.subjects import kind_of
@@ -63,11 +64,14 @@ class Mapper:
     ) -> None:
         resource = msgspec.structs.replace(fact.resource, deleted=fact.deleted or fact.resource.deleted)
         stored_as = fact.TYPE.split(".")[1]
-        if not await store.fold(stored_as, fact, resource.id, resource):
-            return
-        kind = kind_of(resource) if isinstance(resource, chargebee.Transaction) else stored_as
-        await self._planner.plan(store, Key(fact.site, kind, resource.id), cause)
-        if stored_as == "invoice":
+        if isinstance(resource, chargebee.Document):
+            keys = await fold_document(store, stored_as, fact, resource)
+        else:
+            is_news = await store.fold(stored_as, fact, resource.id, resource)
+            keys = [Key(fact.site, kind_of(resource), resource.id)] if is_news else []
+        for key in keys:
+            await self._planner.plan(store, key, cause)
+        if keys and stored_as == "invoice":
             await self._plan_all(store, await store.waiting_for(fact.site, f"invoice:{resource.id}"), cause)
 
     async def _customer(self, store: Store, fact: facts.CustomerObserved, cause: Cause) -> None:
@@ -98,10 +102,9 @@ class Mapper:
         row = await store.document_of_command(fact.command_id)
         if row is None:
             return  # booked before this mapper's state was rebuilt; its command comes again with the same id
-        await store.save(replace(row, state="booked", code=None, waits_for=None))
-        if not row.key.suffix:
-            # It may have been voided while its entry was under way.
-            await self._planner.plan(store, row.key, cause)
+        await store.save(replace(row, state="booked", code=None, waits_for=None, told=None))
+        # It may have been voided or changed while its entry was under way, and a reversal is followed by the new state.
+        await self._planner.plan(store, row.key, cause)
 
     async def _refused(self, store: Store, fact: facts.EntryRefused, cause: Cause) -> None:
         row = await store.document_of_command(fact.command_id)

@@ -1,4 +1,4 @@
-"""Deciding about documents: book, hold, set aside or reverse; everything within the transaction of the message."""
+"""Deciding about documents: book, hold, set aside, take back or book anew; all within the transaction of the message."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from contracts import chargebee
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message, seal
 from contracts.facts import DocumentHeld, DocumentPlanned, DocumentRef, DocumentSetAside
+from mapper.bookings import Booking, booking_of, reference
 from mapper.issue import booked_entry, post_entry, save_account, with_reference, your_ref
-from mapper.store import Key, Row, Store
+from mapper.store import ISSUED, Key, Row, Store
 from mapper.subjects import Subject, Subjects, product_ids
 
 SOURCE = "mapper"
-REVERSAL = "R"
 OWN_PAYMENT = "own_payment"
-ISSUED = frozenset(("planned", "booked"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,15 @@ class Cause:
 
     envelope: Envelope | None
     distinguisher: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """For whom and where an entry is booked, and what it is called."""
+
+    mapping: Mapping
+    customer: chargebee.Customer
+    ref: DocumentRef
 
 
 class Planner:
@@ -46,36 +54,78 @@ class Planner:
         self._telemetry = telemetry
 
     async def plan(self, store: Store, key: Key, cause: Cause, *, again: bool = False) -> None:
-        """Decide about a document as it stands now.
+        """Take the next step of a document as it stands now: book it, take its booking back, book its changed state, or wait.
 
-        Booked ones are not booked again; a refused one is, only when something changed or `again` says so.
+        Each step follows the posting of the one before. A refused one is tried only when something changed or `again` says so.
         """
-        if key.suffix:
-            await self._reverse(store, replace(key, suffix=""), cause)
-            return
-        subject = await self._subjects.load(store, key)
+        life = Booking(booking_of(key.suffix).life)
+        subject = await self._subjects.load(store, replace(key, suffix=life.suffix))
         if subject is None:
             return
-        row = await store.document(key)
-        if row is not None and row.state in ISSUED:
-            await self._after_booking(store, subject, row, cause)
+        rows = await store.bookings(subject.key)
+        last = next((row for row in reversed(rows) if row.state in ISSUED), None)
+        place = life if last is None else booking_of(last.key.suffix).following()
+        pending = next((row for row in rows if row.key.suffix == place.suffix), None)
+        if pending is not None and pending.state == "refused" and not again and not _changed(pending, subject):
             return
-        if row is not None and row.state == "refused" and not again and not _changed(row, subject):
+        if last is not None and not await self._is_due(store, subject, last, cause):
+            if last.state == "booked" and pending is not None and pending.state != "set_aside":
+                needless = set_aside("change_taken_back", document=_name(subject))
+                await self._refrain(store, subject, pending, needless, cause, place.suffix)
             return
+        if last is not None and place.is_reversal:
+            await self._take_back(store, subject, last, pending, cause)
+            return
+        decision = await self._decide(store, subject, pending, is_first=last is None)
+        if isinstance(decision, Entry):
+            await self._issue(store, subject, pending, decision, cause, place.suffix)
+        else:
+            await self._refrain(store, subject, pending, decision, cause, place.suffix)
+
+    async def _is_due(self, store: Store, subject: Subject, last: Row, cause: Cause) -> bool:
+        """Tell whether a step follows what was issued last; a change that the policy leaves to a person is told once."""
+        if booking_of(last.key.suffix).is_reversal:
+            return last.state == "booked" and not subject.is_gone
+        if subject.is_gone:
+            return last.state == "booked"
+        if last.fingerprint == subject.fingerprint:
+            await self._withdraw_change(store, subject, last, cause)
+            return False
+        mapping = subject.mapping
+        if mapping is not None and mapping.changes == "correct":
+            return last.state == "booked"
+        if last.told != subject.fingerprint:
+            division = mapping.division if mapping is not None else last.division
+            decision = reject("changed_after_booking", document=_name(subject), division=division)
+            await store.save(replace(last, code=decision.code, told=subject.fingerprint))
+            await self._tell(store, last.key, _ref(subject, last.key.suffix), decision, cause)
+        return False
+
+    async def _withdraw_change(self, store: Store, subject: Subject, last: Row, cause: Cause) -> None:
+        """Say that a document is again as it was booked, after its change had been told."""
+        if last.told is None:
+            return
+        await store.save(replace(last, code=None, told=None))
+        if last.command_id is None or last.division is None:
+            return
+        planned = DocumentPlanned(
+            document=_ref(subject, last.key.suffix),
+            division=last.division,
+            command_id=last.command_id,
+            mapping_version=last.mapping_version or "",
+            explanation=("The document is again as it was booked.",),
+        )
+        await self._append(store, last.key, [(planned, _customer_key(subject.ref))], cause, f"again {last.command_id}")
+
+    async def _decide(self, store: Store, subject: Subject, row: Row | None, *, is_first: bool) -> Entry | Rejection | SetAside:
+        document, mapping = subject.translated, subject.mapping
         if row is not None and row.code == OWN_PAYMENT:
             # Recorded by the payment-matcher; told once the transaction itself has been seen, with its amount and date.
-            decision: Entry | Rejection | SetAside = set_aside(OWN_PAYMENT, document=_name(subject))
-        else:
-            decision = await self._decide(store, subject)
-        if isinstance(decision, Entry):
-            await self._book(store, subject, row, decision, cause)
-        else:
-            await self._refrain(store, subject, row, decision, cause)
-
-    async def _decide(self, store: Store, subject: Subject) -> Entry | Rejection | SetAside:
-        document, mapping = subject.translated, subject.mapping
-        if subject.is_deleted:
+            return set_aside(OWN_PAYMENT, document=_name(subject))
+        if subject.is_deleted and (subject.is_money or isinstance(document, SetAside)):
             return set_aside("deleted", document=_name(subject))
+        if subject.is_gone and is_first and mapping is not None and mapping.voided_before_booking == "skip":
+            return set_aside("gone_before_booking", document=_name(subject))
         if isinstance(document, Rejection | SetAside):
             return document
         if mapping is None:
@@ -96,19 +146,23 @@ class Planner:
         periods = await store.periods(mapping.division, entry.journal)
         return place_in_period(entry, _name(subject), periods, mapping)
 
-    async def _book(self, store: Store, subject: Subject, row: Row | None, entry: Entry, cause: Cause) -> None:
+    async def _issue(
+        self, store: Store, subject: Subject, row: Row | None, entry: Entry, cause: Cause, suffix: str, party: Party | None = None
+    ) -> None:
+        """Issue the command of an entry for the subject's own customer and division, or for those that were booked."""
+        ref = _ref(subject, suffix)
+        if party is None:
+            if subject.mapping is None or subject.customer is None:
+                raise ValueError(f"{ref.kind} {ref.number} is issued without a mapping or customer")
+            party = Party(subject.mapping, subject.customer, ref)
+        mapping, ref = party.mapping, party.ref
         attempt = 0 if row is None or row.command_id is None else row.attempt + 1
-        await self._issue(store, subject, subject.ref, entry, attempt, cause)
-
-    async def _issue(self, store: Store, subject: Subject, ref: DocumentRef, entry: Entry, attempt: int, cause: Cause) -> None:
-        mapping, customer = subject.mapping, subject.customer
-        if mapping is None or customer is None:
-            raise ValueError(f"{ref.kind} {ref.number} is issued without a mapping or customer")
+        entry = replace(entry, reference=reference(ref.number, suffix))
         if entry.kind == "general":
             entry = with_reference(replace(entry, reference=your_ref(entry.reference)), ref.number)
         command = post_entry(entry, ref, mapping.division, attempt)
-        await self.send_account(store, subject.key.site, customer, mapping.division, cause)
-        key = replace(subject.key, suffix=ref.suffix)
+        await self.send_account(store, subject.key.site, party.customer, mapping.division, cause)
+        key = replace(subject.key, suffix=suffix)
         planned = DocumentPlanned(
             document=ref,
             division=mapping.division,
@@ -129,6 +183,7 @@ class Planner:
             command_id=command.command_id,
             command=msgspec.json.encode(command),
             mapping_version=mapping.version,
+            resource_version=subject.resource_version,
         )
         await store.save(row)
         self._telemetry.count("documents_planned", kind=ref.kind)
@@ -148,10 +203,10 @@ class Planner:
         await event_log.append(store.connection, stream, version, [envelope])
 
     async def _refrain(
-        self, store: Store, subject: Subject, row: Row | None, decision: Rejection | SetAside, cause: Cause, suffix: str = ""
+        self, store: Store, subject: Subject, row: Row | None, decision: Rejection | SetAside, cause: Cause, suffix: str
     ) -> None:
         """Tell why a document is not booked, once for each change of the reason."""
-        ref = msgspec.structs.replace(subject.ref, suffix=suffix)
+        ref = _ref(subject, suffix)
         waits_for = decision.waits_for if isinstance(decision, Rejection) else None
         state = "set_aside" if isinstance(decision, SetAside) else "waiting" if decision.waiting else "held"
         new = Row(
@@ -198,36 +253,34 @@ class Planner:
         decision = reject("customer_refused", customer=ref.customer_id, document=name, message=message)
         await self.hold(store, row, ref, decision, cause, state="planned")
 
-    async def _after_booking(self, store: Store, subject: Subject, row: Row, cause: Cause) -> None:
-        """Look at a document that has its entry: reverse it when it is gone, complain when its amounts changed."""
-        if subject.is_gone:
-            if row.state == "booked":
-                await self._reverse(store, subject.key, cause)
-            return
-        if subject.fingerprint != row.fingerprint:
-            decision = reject("changed_after_booking", document=_name(subject))
-            await store.save(replace(row, code=decision.code, fingerprint=subject.fingerprint))
-            await self._tell(store, row.key, subject.ref, decision, cause)
+    async def _take_back(self, store: Store, subject: Subject, last: Row, pending: Row | None, cause: Cause) -> None:
+        """Book the mirror of what was booked: for the customer, in the division and with the lines that it was booked with.
 
-    async def _reverse(self, store: Store, key: Key, cause: Cause) -> None:
-        """Book the mirror of what was booked, once."""
-        subject = await self._subjects.load(store, key)
-        original = await store.document(key)
-        row = await store.document(replace(key, suffix=REVERSAL))
-        if subject is None or subject.mapping is None or original is None or original.command is None:
+        Where the document lives on in another state, that state must be bookable first, or the books would have neither.
+        """
+        suffix = booking_of(last.key.suffix).following().suffix
+        if last.command is None:
             return
-        if original.state != "booked" or (row is not None and row.state in ISSUED):
+        if not subject.is_gone:
+            state = await self._decide(store, subject, None, is_first=False)
+            if isinstance(state, Rejection):
+                await self._refrain(store, subject, pending, state, cause, suffix)
+                return
+        command = msgspec.json.decode(last.command, type=PostEntry)
+        mapping = self._subjects.mapping(command.division)
+        customer = await store.resource(subject.key.site, "customer", command.document.customer_id, chargebee.Customer)
+        if mapping is None or customer is None:
+            gone = reject("division_not_configured", document=_name(subject), division=command.division)
+            await self._refrain(store, subject, pending, gone, cause, suffix)
             return
-        command = msgspec.json.decode(original.command, type=PostEntry)
-        entry = booked_entry(command, key.number, subject.mapping.receivable_account)
-        day = subject.gone_on or self._day_of(cause)
-        placed = await self._place(store, reverse(entry, max(day, entry.entry_date), subject.mapping), subject, subject.mapping)
+        entry = booked_entry(command, subject.key.number, mapping.receivable_account)
+        day = subject.gone_on or subject.changed_on or self._day_of(cause)
+        placed = await self._place(store, reverse(entry, max(day, entry.entry_date), mapping), subject, mapping)
         if isinstance(placed, Rejection):
-            await self._refrain(store, subject, row, placed, cause, REVERSAL)
+            await self._refrain(store, subject, pending, placed, cause, suffix)
             return
-        ref = msgspec.structs.replace(subject.ref, suffix=REVERSAL, total_minor=-subject.ref.total_minor)
-        attempt = 0 if row is None or row.command_id is None else row.attempt + 1
-        await self._issue(store, subject, ref, placed, attempt, cause)
+        ref = msgspec.structs.replace(command.document, suffix=suffix, total_minor=-command.document.total_minor)
+        await self._issue(store, subject, pending, placed, cause, suffix, Party(mapping, customer, ref))
 
     def _day_of(self, cause: Cause) -> date:
         return (cause.envelope.time if cause.envelope is not None else self._clock.now()).date()
@@ -257,6 +310,11 @@ class Planner:
 def _changed(row: Row, subject: Subject) -> bool:
     version = subject.mapping.version if subject.mapping is not None else None
     return row.fingerprint != subject.fingerprint or row.mapping_version != version
+
+
+def _ref(subject: Subject, suffix: str) -> DocumentRef:
+    total = subject.ref.total_minor
+    return msgspec.structs.replace(subject.ref, suffix=suffix, total_minor=-total if booking_of(suffix).is_reversal else total)
 
 
 def _customer_key(ref: DocumentRef) -> str:

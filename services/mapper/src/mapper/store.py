@@ -16,10 +16,12 @@ from bookkeeping.periods import Period, Periods
 from contracts import chargebee
 from contracts.facts import Observed, PeriodObserved
 from mapper import tables
+from mapper.bookings import booking_of
 from mapper.translate import product_of
 
 Resource = TypeVar("Resource", bound=chargebee.Wire)
 SHARED_DATA = advisory_key("kruispost/mapper/shared-data")
+ISSUED = frozenset(("planned", "booked"))
 OPEN_STATES = ("held", "waiting", "refused")
 
 _decoders: dict[type[chargebee.Wire], msgspec.json.Decoder[Any]] = {}
@@ -27,7 +29,7 @@ _decoders: dict[type[chargebee.Wire], msgspec.json.Decoder[Any]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Which booking of which document: the suffix is empty for the document itself, R for its reversal."""
+    """Which booking of which document; `mapper.bookings` says what the suffixes are."""
 
     site: str
     kind: str
@@ -50,6 +52,8 @@ class Row:
     command_id: str | None = None
     command: bytes | None = None
     mapping_version: str | None = None
+    resource_version: int = 0
+    told: str | None = None
 
 
 _document_columns = tuple(tables.documents.c)
@@ -68,6 +72,8 @@ def _row(values: Any) -> Row:
         "command_id",
         "command",
         "mapping_version",
+        "resource_version",
+        "told",
     )
     return Row(key=Key(site, kind, number, suffix), **dict(zip(names, rest, strict=True)))
 
@@ -89,8 +95,13 @@ class Store:
             lock = sa.func.pg_advisory_xact_lock if alone else sa.func.pg_advisory_xact_lock_shared
             await self.connection.execute(sa.select(lock(SHARED_DATA)))
 
-    async def fold(self, kind: str, fact: Observed, identity: str, resource: chargebee.Wire) -> bool:
-        """Keep a resource when it is newer than what is kept; say whether it was. Arrival order decides nothing."""
+    async def fold(
+        self, kind: str, fact: Observed, identity: str, resource: chargebee.Wire, *, living_only: bool = False
+    ) -> bool:
+        """Keep a resource when it is newer than what is kept; say whether it was. Arrival order decides nothing.
+
+        With `living_only` a resource that was deleted stays as it is.
+        """
         table = tables.resources
         values = {
             "site": fact.site,
@@ -98,30 +109,45 @@ class Store:
             "id": identity,
             "resource_version": fact.resource_version,
             "body": msgspec.json.encode(resource),
+            "deleted": fact.deleted or bool(getattr(resource, "deleted", False)),
         }
         statement = self._database.insert(table).values(values)
-        changed = {"resource_version": fact.resource_version, "body": values["body"]}
+        changed = {name: values[name] for name in ("resource_version", "body", "deleted")}
+        newer = table.c.resource_version < fact.resource_version
         result = await self.connection.execute(
             statement.on_conflict_do_update(
                 index_elements=[table.c.site, table.c.kind, table.c.id],
                 set_=changed,
-                where=table.c.resource_version < fact.resource_version,
+                where=sa.and_(newer, sa.not_(table.c.deleted)) if living_only else newer,
             )
         )
         return bool(result.rowcount == 1)
 
     async def resource(self, site: str, kind: str, identity: str | None, struct: type[Resource]) -> Resource | None:
         """Return the newest known version of a resource, or None."""
+        found = await self.resource_and_version(site, kind, identity, struct)
+        return found[0] if found is not None else None
+
+    async def resource_and_version(
+        self, site: str, kind: str, identity: str | None, struct: type[Resource]
+    ) -> tuple[Resource, int] | None:
+        """Return the newest known version of a resource and which one that is, or None."""
         if not identity:
             return None
         table = tables.resources
         where = (table.c.site == site, table.c.kind == kind, table.c.id == identity)
-        body = await self.connection.scalar(sa.select(table.c.body).where(*where))
-        if body is None:
+        row = (await self.connection.execute(sa.select(table.c.body, table.c.resource_version).where(*where))).one_or_none()
+        if row is None:
             return None
         decoder = _decoders.setdefault(struct, msgspec.json.Decoder(struct))
-        found: Resource = decoder.decode(body)
-        return found
+        found: Resource = decoder.decode(row.body)
+        return found, row.resource_version
+
+    async def rename(self, site: str, kind: str, identity: str, new_identity: str) -> None:
+        """Keep a resource under another id."""
+        table = tables.resources
+        where = (table.c.site == site, table.c.kind == kind, table.c.id == identity)
+        await self.connection.execute(sa.update(table).where(*where).values(id=new_identity))
 
     async def products(self, site: str, identities: set[str]) -> dict[str, Product]:
         """Return what is known of the products that lines name: price points, or plans and addons of the older catalogue."""
@@ -154,6 +180,14 @@ class Store:
         statement = sa.select(*_document_columns).where(*(column == value for column, value in columns)).with_for_update()
         values = (await self.connection.execute(statement)).one_or_none()
         return _row(values) if values is not None else None
+
+    async def bookings(self, key: Key) -> list[Row]:
+        """Return the bookings of the document that `key` is one of, in their order; on PostgreSQL their rows are locked."""
+        table, life = tables.documents, booking_of(key.suffix).life
+        where = (table.c.site == key.site, table.c.kind == key.kind, table.c.number == key.number)
+        rows = [_row(row) for row in await self.connection.execute(sa.select(*_document_columns).where(*where).with_for_update())]
+        places = [(booking_of(row.key.suffix), row) for row in rows]
+        return [row for place, row in sorted(places, key=lambda each: each[0].step) if place.life == life]
 
     async def document_of_command(self, command_id: str) -> Row | None:
         """Return the booking that issued a command."""

@@ -18,6 +18,7 @@ from bookkeeping.money import decimals_of
 from bookkeeping.rejections import Rejection, SetAside, reject
 from contracts import chargebee
 from contracts.facts import DocumentKind, DocumentRef
+from mapper.lives import newest_life, resource_id
 from mapper.store import Key, Store
 from mapper.translate import NO_MONEY, credit_note_of, invoice_of, money_of
 
@@ -36,7 +37,8 @@ class Subject:
     """A document and what surrounds it.
 
     `translated` is the document as a bookkeeper sees it, or why it cannot or shall not be booked. `is_gone` says that it was
-    voided, deleted or taken back. `fingerprint` changes with what a booking would look like, not with payments or statuses.
+    voided, deleted or taken back, `gone_on` when, and `changed_on` when it was last changed. `fingerprint` changes with what a
+    booking would look like, not with payments or statuses.
     """
 
     key: Key
@@ -47,7 +49,10 @@ class Subject:
     translated: Document | Rejection | SetAside
     is_gone: bool
     is_deleted: bool
+    is_money: bool
     gone_on: date | None
+    changed_on: date | None
+    resource_version: int
     fingerprint: str
 
 
@@ -63,12 +68,17 @@ class Subjects:
         self._configuration = configuration
         self._mappings = mappings
 
+    def mapping(self, division: int) -> Mapping | None:
+        """Return a division's mapping, None when it is no longer configured."""
+        return self._mappings.get(division)
+
     async def load(self, store: Store, key: Key) -> Subject | None:
         """Read a document; None when its resource was never seen."""
         kind, struct = RESOURCE_OF[key.kind]
-        resource = cast("Resource | None", await store.resource(key.site, kind, key.number, struct))
-        if resource is None:
+        found = await store.resource_and_version(key.site, kind, resource_id(key), struct)
+        if found is None:
             return None
+        resource, version = cast("Resource", found[0]), found[1]
         customer = await store.resource(key.site, "customer", resource.customer_id, chargebee.Customer)
         site = self._configuration.sites.get(key.site)
         zone = _zone(_own_zone(resource), site.time_zone if site is not None else "UTC")
@@ -96,7 +106,10 @@ class Subjects:
             translated=translated,
             is_gone=is_gone,
             is_deleted=is_deleted,
-            gone_on=_day(getattr(resource, "voided_at", None), zone),
+            is_money=isinstance(resource, chargebee.Transaction),
+            gone_on=_gone_on(resource, zone) if is_gone else None,
+            changed_on=_day(resource.updated_at, zone),
+            resource_version=version,
             fingerprint=_fingerprint(resource),
         )
 
@@ -106,7 +119,7 @@ class Subjects:
         if isinstance(resource, chargebee.Invoice):
             return invoice_of(resource, customer, zone)
         if isinstance(resource, chargebee.CreditNote):
-            invoice = await store.resource(key.site, "invoice", resource.reference_invoice_id, chargebee.Invoice)
+            invoice = await newest_life(store, key.site, "invoice", resource.reference_invoice_id, chargebee.Invoice)
             return credit_note_of(resource, invoice, customer, zone)
         return money_of(resource, zone)
 
@@ -153,6 +166,12 @@ def _day(instant: int | None, zone: ZoneInfo) -> date | None:
         return None
 
 
+def _gone_on(resource: Resource, zone: ZoneInfo) -> date | None:
+    """Return the day on which a document ceased to be: Chargebee says when it was voided, else when it was last changed."""
+    voided = None if isinstance(resource, chargebee.Transaction) else _day(resource.voided_at, zone)
+    return voided or _day(resource.updated_at, zone)
+
+
 def _ref(key: Key, resource: Resource, zone: ZoneInfo) -> DocumentRef:
     amount = resource.amount if isinstance(resource, chargebee.Transaction) else resource.total
     currency = resource.currency_code or ""
@@ -167,6 +186,7 @@ def _ref(key: Key, resource: Resource, zone: ZoneInfo) -> DocumentRef:
         total_minor=-amount if key.kind in LOWERS_DEBT else amount,
         decimals=decimals_of(currency),
         document_date=_day(resource.date, zone),
+        suffix=key.suffix,
     )
 
 

@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-# The newest observed version of everything that booking looks at; `body` is the fact's data as it came.
+# The newest observed version of everything that booking looks at; `body` is the fact's data as it came. A number that was
+# used again after a deletion has a row for each document that had it (`lives.py`).
 resources = sa.Table(
     "resources",
     metadata,
@@ -15,9 +16,11 @@ resources = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("resource_version", sa.BigInteger, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("deleted", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
-# One row a booking: suffix "" for the document itself, "R" for its reversal.
+# One row a booking; `bookings.py` says what the suffixes are. `resource_version` is the version of the resource that was booked,
+# `told` the fingerprint of a change that a person was told of.
 # state: held (a person or a mapping), waiting (passes by itself), set_aside, planned, booked, refused.
 documents = sa.Table(
     "documents",
@@ -36,6 +39,8 @@ documents = sa.Table(
     sa.Column("command_id", sa.Text),
     sa.Column("command", sa.LargeBinary),
     sa.Column("mapping_version", sa.Text),
+    sa.Column("resource_version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("told", sa.Text),
 )
 sa.Index("documents_waiting", documents.c.site, documents.c.waits_for)
 sa.Index("documents_of_command", documents.c.command_id)

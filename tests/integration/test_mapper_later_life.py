@@ -1,0 +1,238 @@
+"""What happens to a document after it was booked: changes, voids, deletions, and its number used again, in any order."""
+
+import itertools
+import random
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.engines import database_for
+from support.facts import OCTOBER_5, customer, invoice, line, observed
+from support.mapper_stage import CONFIGURATION, Stage, posted, refused
+
+from backbone.configuration import Configuration
+from contracts import commands, facts
+
+DAY = 86_400
+FIRST = [line(10_000, 2_100)]
+CHANGED = [line(9_000, 1_890)]
+OTHER = [line(5_000, 450, 9)]
+
+
+def configured(**division: Any) -> Configuration:
+    dump = CONFIGURATION.model_dump()
+    dump["divisions"][100001].update(division)
+    return Configuration.model_validate(dump)
+
+
+@pytest.fixture
+async def database(tmp_path: Path):
+    async with database_for("sqlite", tmp_path, "mapper") as found:
+        yield found
+
+
+def books(entries: list[commands.PostEntry]) -> Counter[tuple[str, str, str]]:
+    """Sum what stands on each account and VAT code of each customer."""
+    sums: Counter[tuple[str, str, str]] = Counter()
+    for entry in entries:
+        for each in entry.lines:
+            sums[entry.customer_ref, each.gl_account, each.vat_code or ""] += each.amount_minor
+            sums[entry.customer_ref, f"VAT {each.vat_code}", ""] += each.vat_amount_minor or 0
+    return Counter({key: amount for key, amount in sums.items() if amount})
+
+
+def journal(entries: list[commands.PostEntry]) -> list[tuple[str, date, int]]:
+    return sorted((entry.your_ref, entry.entry_date, entry.document.total_minor) for entry in entries)
+
+
+async def test_a_change_is_booked_back_and_booked_anew_by_policy(database):
+    stage = Stage(database, configured(changes="correct"))
+    await stage.hear(customer(), invoice(lines=FIRST), invoice(version=2, lines=CHANGED, updated_at=OCTOBER_5 + 2 * DAY))
+    assert len(await stage.entries()) == 1, "the correction waits until the entry is booked"
+    await stage.post_all()
+    assert journal(await stage.entries()) == [
+        ("INV-1", date(2026, 10, 5), 12_100),
+        ("INV-1/2", date(2026, 10, 5), 10_890),
+        ("INV-1/R", date(2026, 10, 7), -12_100),
+    ]
+    await stage.hear(invoice(version=3, lines=FIRST))
+    await stage.post_all()
+    assert [entry.your_ref for entry in (await stage.entries())[3:]] == ["INV-1/R2", "INV-1/3"]
+    assert sum(entry.document.total_minor for entry in await stage.entries()) == 12_100
+    assert await stage.reasons() == []
+
+
+async def test_a_state_that_cannot_be_booked_leaves_the_old_entry_and_says_why(database):
+    stage = Stage(database, configured(changes="correct"))
+    await stage.hear(customer(), invoice(lines=FIRST))
+    await stage.post_all()
+    await stage.hear(invoice(version=2, lines=[line(9_000, 720, 8)]))
+    assert await stage.reasons() == ["no_vat_code"]
+    assert len(await stage.entries()) == 1
+    await stage.hear(invoice(version=3, lines=CHANGED))
+    await stage.post_all()
+    assert [entry.your_ref for entry in await stage.entries()] == ["INV-1", "INV-1/R", "INV-1/2"]
+
+
+async def test_a_change_that_is_taken_back_needs_nobody_any_more(database):
+    stage = Stage(database)
+    await stage.hear(customer(), invoice(lines=FIRST))
+    await stage.post_all()
+    await stage.hear(invoice(version=2, lines=CHANGED), invoice(version=3, lines=FIRST))
+    held, planned = (await stage.said(facts.DocumentHeld, facts.DocumentPlanned))[-2:]
+    assert held.code == "changed_after_booking"
+    assert "changes: correct" in held.action
+    assert (planned.command_id, planned.explanation) == (
+        (await stage.entries())[0].command_id,
+        ("The document is again as it was booked.",),
+    )
+
+
+async def test_a_change_that_was_told_before_another_hold_is_told_again_when_the_entry_is_there(database):
+    stage = Stage(database)
+    await stage.hear(customer(), invoice(lines=FIRST), invoice(version=2, lines=CHANGED))
+    [entry] = await stage.entries()
+    await stage.hear(
+        facts.AccountRefused(division=100001, customer_ref=entry.customer_ref, code="other", message="no"),
+        facts.AccountSaved(division=100001, customer_ref=entry.customer_ref, account_id="a", created=True),
+        posted(entry),
+    )
+    assert await stage.reasons() == ["changed_after_booking", "customer_refused", "changed_after_booking"]
+
+
+async def test_a_reversal_goes_to_the_customer_that_was_booked(database):
+    stage = Stage(database, configured(changes="correct"))
+    await stage.hear(customer(), customer("CUST2"), invoice(lines=FIRST))
+    await stage.post_all()
+    await stage.hear(invoice(version=2, lines=FIRST, customer_id="CUST2"))
+    await stage.post_all()
+    refs = [(entry.your_ref, entry.customer_ref.rpartition("/")[2]) for entry in await stage.entries()]
+    assert refs == [("INV-1", "CUST1"), ("INV-1/R", "CUST1"), ("INV-1/2", "CUST2")]
+
+
+async def test_a_refused_reversal_is_shown_and_booked_when_tried_again(database):
+    stage = Stage(database)
+    await stage.hear(customer(), invoice(lines=FIRST))
+    await stage.post_all()
+    await stage.hear(invoice(version=2, lines=FIRST, status="voided", voided_at=OCTOBER_5 + DAY))
+    mirror = (await stage.entries())[-1]
+    await stage.hear(refused(mirror, "other"))
+    [held] = await stage.said(facts.DocumentHeld)
+    assert (held.code, held.document.suffix) == ("exact_refused", "R")
+    await stage.hear(customer(version=2))
+    assert len(await stage.entries()) == 2, "nothing changed, so it is not tried again"
+
+
+@pytest.mark.parametrize("end", ["voided", "deleted"])
+async def test_what_ended_before_it_was_booked_is_booked_both_ways_or_told_as_a_gap(database, end, tmp_path):
+    gone = (
+        {"voided_at": OCTOBER_5 + DAY, "status": "voided"}
+        if end == "voided"
+        else {"deleted": True, "updated_at": OCTOBER_5 + DAY}
+    )
+    both = Stage(database)
+    await both.hear(customer(), invoice(version=2, lines=FIRST, **gone))
+    await both.post_all()
+    assert journal(await both.entries()) == [("INV-1", date(2026, 10, 5), 12_100), ("INV-1/R", date(2026, 10, 6), -12_100)]
+    async with database_for("sqlite", tmp_path / "other", "mapper") as other:
+        skip = Stage(other, configured(voided_before_booking="skip"))
+        await skip.hear(customer(), invoice(version=2, lines=FIRST, **gone))
+        assert await skip.entries() == []
+        [gap] = await skip.said(facts.DocumentSetAside)
+        assert (gap.code, gap.document.number) == ("gone_before_booking", "INV-1")
+
+
+async def test_a_draft_that_is_deleted_was_never_a_document(database):
+    stage = Stage(database)
+    await stage.hear(customer(), invoice(version=2, status="pending", deleted=True))
+    assert await stage.reasons() == ["deleted"]
+
+
+def two_lives() -> list[facts.Observed]:
+    """INV-1 is made, paid out of order, deleted, and its number given to another invoice, which is paid."""
+    ended: dict[str, Any] = {"deleted": True, "updated_at": OCTOBER_5 + 2 * DAY}
+    return [
+        invoice(version=1, lines=FIRST),
+        invoice(version=5, lines=FIRST, **ended),
+        invoice(version=9, lines=OTHER, date=OCTOBER_5 + 3 * DAY),
+        invoice(version=12, lines=OTHER, date=OCTOBER_5 + 3 * DAY, status="paid"),
+    ]
+
+
+async def test_a_number_that_is_used_again_is_another_document(database):
+    stage = Stage(database)
+    await stage.hear(customer())
+    for fact in two_lives():
+        await stage.hear(fact)
+        await stage.post_all()
+    assert journal(await stage.entries()) == [
+        ("INV-1", date(2026, 10, 5), 12_100),
+        ("INV-1#2", date(2026, 10, 8), 5_450),
+        ("INV-1/R", date(2026, 10, 7), -12_100),
+    ]
+    await stage.hear(invoice(version=20, lines=OTHER, date=OCTOBER_5 + 3 * DAY, status="voided", voided_at=OCTOBER_5 + 4 * DAY))
+    await stage.post_all()
+    mirror = (await stage.entries())[-1]
+    assert (mirror.your_ref, mirror.document.suffix) == ("INV-1#2/R", "#2/R")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=lambda order: "".join(map(str, order)))
+async def test_a_number_used_again_ends_in_the_same_books_whatever_comes_first(tmp_path, order):
+    seeded = random.Random(repr(order))
+    async with database_for("sqlite", tmp_path, "mapper") as database:
+        stage = Stage(database, configured(changes="correct"))
+        await stage.hear(customer())
+        happened = two_lives()
+        for place in [*order, *order[:2]]:
+            await stage.hear(happened[place])
+            if seeded.random() < 0.5:
+                await stage.post_all()
+        await stage.post_all()
+        assert books(await stage.entries()) == {
+            ("acme-test/CUST1", "8000", "1"): 5_000,
+            ("acme-test/CUST1", "VAT 1", ""): 450,
+        }
+
+
+def one_life() -> list[facts.Observed]:
+    """INV-1 is made, corrected and voided; a credit note is made and deleted under a longer id."""
+    note: dict[str, Any] = {
+        "id": "CN-1",
+        "customer_id": "CUST1",
+        "type": "adjustment",
+        "status": "adjusted",
+        "date": OCTOBER_5 + DAY,
+        "currency_code": "EUR",
+        "base_currency_code": "EUR",
+        "reference_invoice_id": "INV-1",
+        "total": 1_210,
+        "tax": 210,
+        "line_items": [line(1_000, 210)],
+    }
+    void: dict[str, Any] = {"status": "voided", "voided_at": OCTOBER_5 + 3 * DAY}
+    return [
+        invoice(version=1, lines=FIRST),
+        invoice(version=2, lines=CHANGED),
+        invoice(version=3, lines=CHANGED, **void),
+        observed(facts.CreditNoteObserved, note, 4),
+        observed(facts.CreditNoteObserved, {**note, "id": "CN-1_171000000014", "deleted": True}, 6),
+        customer(),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_changes_voids_and_deletions_end_in_the_same_books_whatever_comes_first(database, seed):
+    seeded = random.Random(seed)
+    happened = one_life()
+    happened += seeded.sample(happened, 2)
+    seeded.shuffle(happened)
+    stage = Stage(database, configured(changes="correct"))
+    for fact in happened:
+        await stage.hear(fact)
+        if seeded.random() < 0.5:
+            await stage.post_all()
+    await stage.post_all()
+    assert books(await stage.entries()) == {}
+    assert {entry.your_ref for entry in await stage.entries()} >= {"INV-1", "CN-1", "CN-1/R"}
