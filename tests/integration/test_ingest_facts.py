@@ -32,6 +32,14 @@ def test_the_recorded_shapes_are_many():
     assert len({golden(name)["event_type"] for name in NAMES}) >= 38
 
 
+async def test_the_deletion_of_an_invoice_is_told_even_after_its_number_was_used_again(stage: Stage):
+    gone = webhook("ev_5", "invoice_deleted", invoice=invoice("INV-1", 5, deleted=True))
+    await stage.accept(webhook("ev_9", "invoice_generated", invoice=invoice("INV-1", 9)), gone)
+    await stage.accept(gone, webhook("ev_4", "invoice_updated", invoice=invoice("INV-1", 4)))
+    told = [(envelope.subject, fact.resource_version, fact.deleted) for envelope, fact in await stage.sealed_facts()]
+    assert sorted(told) == [(f"{SITE}/invoice/INV-1", 5, True), (f"{SITE}/invoice/INV-1", 9, False)]
+
+
 def expected_versions(bodies: list[dict[str, Any]]) -> dict[str, list[int]]:
     """Fold what the bodies show in their order, written apart from the product: subject to the versions that are news."""
     versions: dict[str, list[int]] = {}

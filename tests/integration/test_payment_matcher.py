@@ -11,7 +11,7 @@ from support.chargebee_shop import bill
 from support.engines import DATABASES
 from support.facts import SITE, observed
 from support.facts import invoice as observed_invoice
-from support.matcher_stage import PAID_ON, matcher_stage, outcomes, receivable
+from support.matcher_stage import DIVISION, PAID_ON, matcher_stage, outcomes, receivable
 
 from backbone.configuration import Configuration
 from backbone.errors import Permanent
@@ -135,6 +135,34 @@ async def test_an_invoice_that_chargebee_does_not_know_gets_no_payment(stage):
     await stage.work()
     outcome = await stage.only_outcome()
     assert (outcome.code, outcome.document.number, stage.calls()) == ("not_found", "UNKNOWN", 0)
+
+
+async def test_a_booking_that_was_taken_back_is_settled_without_money_and_its_next_state_by_money(stage):
+    invoice = bill(stage.chargebee.app)
+    total = invoice["total"]
+
+    def booking(suffix: str) -> facts.DocumentRef:
+        return facts.DocumentRef(
+            site=SITE,
+            kind="invoice",
+            number=invoice["id"],
+            customer_id="cust-1",
+            currency="EUR",
+            total_minor=total,
+            suffix=suffix,
+        )
+
+    await stage.see(
+        facts.EntryPosted(
+            division=DIVISION, command_id="c", document=booking("R"), entry_id="e", entry_number=1, journal="70", your_ref="x"
+        )
+    )
+    await stage.see(receivable(invoice["id"], total, document=booking("")))
+    assert await stage.open_intents() == 0
+    await stage.see(receivable(invoice["id"], total, term="term-2", document=booking("2")))
+    await stage.work()
+    (transaction,) = stage.transactions()
+    assert transaction["amount"] == total
 
 
 async def test_what_is_not_one_of_our_invoices_paid_in_full_is_left_alone(stage):

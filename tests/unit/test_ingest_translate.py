@@ -132,6 +132,24 @@ def test_only_newer_versions_are_news_whatever_the_order(order):
     assert list(news(seen, observations)) == []
 
 
+def test_the_end_of_a_document_is_news_once_even_after_its_number_was_used_again():
+    shown = [
+        ("invoice_generated", 9),
+        ("invoice_deleted", 5),
+        ("invoice_deleted", 5),
+        ("invoice_updated", 4),
+        ("invoice_deleted", 3),
+    ]
+    observations = [
+        one
+        for place, (event, version) in enumerate(shown)
+        for one in seen_in(webhook(f"ev_{place}", event, invoice=invoice("INV-1", version)))
+    ]
+    seen: dict[ResourceKey, int] = {}
+    assert [one.resource_version for one in news(seen, observations)] == [9, 5]
+    assert list(news(seen, observations)) == []
+
+
 def test_versions_of_different_resources_and_sites_are_not_compared():
     observations = seen_in(webhook("ev_1", invoice=invoice("X", 9), transaction={"id": "X", "resource_version": 2}))
     assert len(list(news({}, observations))) == 2

@@ -40,7 +40,10 @@ class DocumentRef(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Observed(Message, frozen=True, kw_only=True):
-    """A resource of Chargebee as it was at `resource_version`; older versions than the newest seen are never published."""
+    """A resource of Chargebee as it was at `resource_version`.
+
+    Older versions than the newest seen are not published, but for the deletion of a document whose number was used again.
+    """
 
     site: str
     event_id: str

@@ -26,6 +26,7 @@ OBSERVED: dict[str, type[facts.Observed]] = {
     "credit_note": facts.CreditNoteObserved,
     "transaction": facts.TransactionObserved,
 }
+NUMBERED = frozenset({"invoice", "credit_note"})
 PRODUCTS = frozenset({"item", "item_price", "plan", "addon"})
 
 LONGEST_RESOURCE_ID = 200
@@ -47,11 +48,17 @@ class ResourceKey(NamedTuple):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """A resource as one event shows it, with the fact that says so."""
+    """A resource as one event shows it, with the fact that says so; `ends` tells that a document was deleted."""
 
     key: ResourceKey
     resource_version: int
     fact: Envelope
+    ends: bool = False
+
+    @property
+    def end_key(self) -> ResourceKey:
+        """Under which the end of a document is remembered that is heard of after its number was used again."""
+        return self.key._replace(kind=f"deleted_{self.key.kind}")
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -124,10 +131,15 @@ def observe(received: Envelope) -> Iterator[Observation | Unreadable]:
 def news(seen: MutableMapping[ResourceKey, int], observations: Sequence[Observation]) -> Iterator[Observation]:
     """Let through what is newer than everything seen of that resource, and remember it in `seen`.
 
-    Chargebee delivers out of order and more than once; its resource_version grows with every change of one resource.
+    Chargebee delivers out of order and more than once; its resource_version grows with every change of one resource. The number
+    of a deleted document may be used again, so the end of the first one is news even after the second one was seen.
     """
     for observation in observations:
-        if observation.resource_version > seen.get(observation.key, -1):
+        newest = seen.get(observation.key, -1)
+        if observation.ends and observation.resource_version < newest:
+            observation = msgspec.structs.replace(observation, key=observation.end_key)  # noqa: PLW2901 - remembered elsewhere
+            newest = seen.get(observation.key, -1)
+        if observation.resource_version > newest:
             seen[observation.key] = observation.resource_version
             yield observation
 
@@ -166,7 +178,7 @@ def _observation(source: _Source, kind: str, path: str, raw: msgspec.Raw) -> Obs
         return Unreadable(source.site, event.id, event.event_type, kind, path + error.member, str(error))
     except (msgspec.MsgspecError, RecursionError) as error:
         return Unreadable(source.site, event.id, event.event_type, kind, *_where(path, error))
-    return Observation(ResourceKey(source.site, kind, head.id), version, fact)
+    return Observation(ResourceKey(source.site, kind, head.id), version, fact, ends=deleted and kind in NUMBERED)
 
 
 class _UnfitError(Exception):

@@ -114,7 +114,8 @@ class Translator:
             await asyncio.sleep(0)  # the door lives in the same process and must not wait for a whole batch
         observations = [part for part in parts if isinstance(part, Observation)]
         unreadable = [part for part in parts if isinstance(part, Unreadable)]
-        stored = await _stored_versions(connection, {one.key for one in observations})
+        ends = {one.end_key for one in observations if one.ends}
+        stored = await _stored_versions(connection, ends.union(one.key for one in observations))
         seen = {key: version for key, (version, _) in stored.items()}
         fresh = list(news(seen, observations))
         await _append(connection, fresh, {key: facts for key, (_, facts) in stored.items()})

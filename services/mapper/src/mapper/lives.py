@@ -12,10 +12,10 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from bookkeeping.bookings import Booking, booking_of
 from contracts import chargebee
 from contracts.facts import Observed
 from mapper import tables
-from mapper.bookings import Booking, booking_of
 from mapper.store import ISSUED, Key, Store
 
 Document = TypeVar("Document", bound=chargebee.Document)

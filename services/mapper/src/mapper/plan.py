@@ -11,6 +11,7 @@ import msgspec
 from backbone import event_log
 from backbone.clock import Clock
 from backbone.telemetry import Telemetry
+from bookkeeping.bookings import Booking, booking_of, reference
 from bookkeeping.entries import make_entry, place_in_period, reverse
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
@@ -19,7 +20,6 @@ from contracts import chargebee
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message, seal
 from contracts.facts import DocumentHeld, DocumentPlanned, DocumentRef, DocumentSetAside
-from mapper.bookings import Booking, booking_of, reference
 from mapper.issue import booked_entry, post_entry, save_account, with_reference, your_ref
 from mapper.store import ISSUED, Key, Row, Store
 from mapper.subjects import Subject, Subjects, product_ids
@@ -89,7 +89,7 @@ class Planner:
         if subject.is_gone:
             return last.state == "booked"
         if last.fingerprint == subject.fingerprint:
-            await self._withdraw_change(store, subject, last, cause)
+            await self._withdraw_change(store, subject, last, "The document is again as it was booked.", cause)
             return False
         mapping = subject.mapping
         if mapping is not None and mapping.changes == "correct":
@@ -101,8 +101,8 @@ class Planner:
             await self._tell(store, last.key, _ref(subject, last.key.suffix), decision, cause)
         return False
 
-    async def _withdraw_change(self, store: Store, subject: Subject, last: Row, cause: Cause) -> None:
-        """Say that a document is again as it was booked, after its change had been told."""
+    async def _withdraw_change(self, store: Store, subject: Subject, last: Row, words: str, cause: Cause) -> None:
+        """Say that nobody needs to look at a change any more that had been told."""
         if last.told is None:
             return
         await store.save(replace(last, code=None, told=None))
@@ -113,7 +113,7 @@ class Planner:
             division=last.division,
             command_id=last.command_id,
             mapping_version=last.mapping_version or "",
-            explanation=("The document is again as it was booked.",),
+            explanation=(words,),
         )
         await self._append(store, last.key, [(planned, _customer_key(subject.ref))], cause, f"again {last.command_id}")
 
@@ -280,6 +280,7 @@ class Planner:
             await self._refrain(store, subject, pending, placed, cause, suffix)
             return
         ref = msgspec.structs.replace(command.document, suffix=suffix, total_minor=-command.document.total_minor)
+        await self._withdraw_change(store, subject, last, f"It is booked back as {reference(ref.number, suffix)}.", cause)
         await self._issue(store, subject, pending, placed, cause, suffix, Party(mapping, customer, ref))
 
     def _day_of(self, cause: Cause) -> date:

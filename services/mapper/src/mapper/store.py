@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.database import Database
 from backbone.locks import advisory_key
+from bookkeeping.bookings import booking_of
 from bookkeeping.documents import Product
 from bookkeeping.periods import Period, Periods
 from contracts import chargebee
 from contracts.facts import Observed, PeriodObserved
 from mapper import tables
-from mapper.bookings import booking_of
 from mapper.translate import product_of
 
 Resource = TypeVar("Resource", bound=chargebee.Wire)
@@ -29,7 +29,7 @@ _decoders: dict[type[chargebee.Wire], msgspec.json.Decoder[Any]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Which booking of which document; `mapper.bookings` says what the suffixes are."""
+    """Which booking of which document; `bookkeeping.bookings` says what the suffixes are."""
 
     site: str
     kind: str

@@ -19,8 +19,8 @@ resources = sa.Table(
     sa.Column("deleted", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
-# One row a booking; `bookings.py` says what the suffixes are. `resource_version` is the version of the resource that was booked,
-# `told` the fingerprint of a change that a person was told of.
+# One row a booking; `bookkeeping.bookings` says what the suffixes are. `resource_version` is the version of the resource that
+# was booked, `told` the fingerprint of a change that a person was told of.
 # state: held (a person or a mapping), waiting (passes by itself), set_aside, planned, booked, refused.
 documents = sa.Table(
     "documents",

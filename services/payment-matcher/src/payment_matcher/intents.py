@@ -15,7 +15,7 @@ from backbone.database import Database
 from contracts import envelope as envelopes
 from contracts.envelope import Envelope
 from contracts.facts import DocumentRef, ReceivableObserved
-from payment_matcher.tables import intents, invoices
+from payment_matcher.tables import booked_back, intents, invoices
 
 REFERENCE_PREFIX = "KP-"
 REFERENCE_CHARACTERS = 20
@@ -66,6 +66,19 @@ async def known_invoice(connection: AsyncConnection, site: str, number: str) -> 
     """Return what was last observed of an invoice."""
     query = sa.select(invoices).where(invoices.c.site == site, invoices.c.number == number)
     return (await connection.execute(query)).mappings().one_or_none()
+
+
+async def note_booked_back(database: Database, connection: AsyncConnection, site: str, number: str, suffix: str) -> None:
+    """Remember that a booking of an invoice was taken back."""
+    row = {"site": site, "number": number, "suffix": suffix}
+    await connection.execute(database.insert(booked_back).values(**row).on_conflict_do_nothing())
+
+
+async def is_booked_back(connection: AsyncConnection, document: DocumentRef) -> bool:
+    """Tell whether a booking of an invoice was taken back."""
+    table = booked_back.c
+    query = sa.select(table.suffix).where(table.site == document.site, table.number == document.number)
+    return (await connection.scalar(query.where(table.suffix == document.suffix))) is not None
 
 
 async def plan(

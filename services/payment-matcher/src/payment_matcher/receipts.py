@@ -1,4 +1,4 @@
-"""What the service does with what it hears: invoices are kept, a receivable that is fully paid becomes an intent."""
+"""What the service does with what it hears: it keeps invoices and reversals; a receivable that is paid becomes an intent."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from backbone.clock import Clock
 from backbone.configuration import Configuration
 from backbone.database import Database
 from backbone.errors import Permanent
+from bookkeeping.bookings import booking_of
 from contracts.envelope import Envelope, Message
-from contracts.facts import InvoiceObserved, ReceivableObserved
+from contracts.facts import EntryPosted, InvoiceObserved, ReceivableObserved
 from payment_matcher import intents
 from payment_matcher.decision import is_settled
 
@@ -23,12 +24,17 @@ class Receipts:
         self._clock = clock
 
     async def handle(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
-        """Fold one fact; other facts than invoices and receivables change nothing here."""
+        """Fold one fact; other facts than invoices, reversals and receivables change nothing here."""
         match message:
             case InvoiceObserved():
                 await self._fold_invoice(connection, message)
             case ReceivableObserved():
                 await self._plan(connection, envelope, message)
+            case EntryPosted(document=document) if document.kind == "invoice":
+                booking = booking_of(document.suffix)
+                if booking.is_reversal:
+                    taken_back = booking.preceding().suffix
+                    await intents.note_booked_back(self._database, connection, document.site, document.number, taken_back)
             case _:
                 pass
 
@@ -48,8 +54,10 @@ class Receipts:
 
     async def _plan(self, connection: AsyncConnection, envelope: Envelope, fact: ReceivableObserved) -> None:
         document = fact.document
-        # Only what Exact reports as paid in full is recorded; a reversal's receivable is settled by the entry it reverses.
-        if document is None or document.kind != "invoice" or document.suffix or not fact.is_fully_paid or fact.amount_minor <= 0:
+        # Only what Exact reports as paid in full is recorded; a reversal and what it takes back settle each other without money.
+        if document is None or document.kind != "invoice" or not fact.is_fully_paid or fact.amount_minor <= 0:
+            return
+        if booking_of(document.suffix).is_reversal or await intents.is_booked_back(connection, document):
             return
         if document.site not in self._configuration.sites:
             raise Permanent(

@@ -17,6 +17,15 @@ invoices = sa.Table(
     sa.Column("deleted", sa.Boolean, nullable=False),
 )
 
+# Bookings of invoices that were taken back by a reversal; what settles those is no money.
+booked_back = sa.Table(
+    "booked_back",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("number", sa.Text, primary_key=True),
+    sa.Column("suffix", sa.Text, primary_key=True),
+)
+
 # planned: the receipt is known, nothing is fixed yet. prepared: amount and date are fixed, the call may have been made.
 # recorded, not_recorded: the two ends.
 intents = sa.Table(

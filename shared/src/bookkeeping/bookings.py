@@ -40,6 +40,10 @@ class Booking:
         """Return the booking after this one."""
         return replace(self, step=self.step + 1)
 
+    def preceding(self) -> Booking:
+        """Return the booking before this one, which a reversal takes back."""
+        return replace(self, step=self.step - 1)
+
 
 def booking_of(suffix: str) -> Booking:
     """Read a suffix; raises ValueError for one that no booking has."""
