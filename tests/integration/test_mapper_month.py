@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -121,4 +122,5 @@ async def test_every_recorded_webhook_body_comes_through(tmp_path):
     named = {fact.resource.id for fact in heard if isinstance(fact, facts.InvoiceObserved | facts.CreditNoteObserved)}
     assert named
     _, states = await play(heard, tmp_path)
-    assert named <= {number for _, number in states}
+    # The event of a deleted credit note has an instant behind its number.
+    assert {re.sub(r"_\d{9,}$", "", number) for number in named} <= {number for _, number in states}
