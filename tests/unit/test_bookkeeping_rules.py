@@ -6,6 +6,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
+from stdnum.util import get_cc_module
 
 from bookkeeping.deferral import UnreadableInstantError, local_date, schedule, service_days
 from bookkeeping.documents import Product
@@ -14,7 +15,7 @@ from bookkeeping.mapping import ProductNeeded, RevenueQuestion, RevenueRule, Rev
 from bookkeeping.money import CurrencyMismatchError, Money, allocate, format_minor, settle_difference
 from bookkeeping.periods import Period, Periods
 from bookkeeping.rejections import REASONS, SET_ASIDES, reject, set_aside
-from bookkeeping.vat import AmbiguousRulesError, VatRule, VatRules, vat_number_of
+from bookkeeping.vat import _CHECKED_AS, _NUMBER_SHAPES, AmbiguousRulesError, VatRule, VatRules, vat_number_of
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 KNOWN = Product(price_id="team-EUR", item_id="team", family_id="subscriptions")
@@ -116,8 +117,17 @@ def test_vat_is_found_by_country_rate_and_reason():
         ("NL123456782B01", "NL", "NL123456782B01"),
         ("nl 1234.56.782.B01", "NL", "NL123456782B01"),
         ("123456782B01", "NL", "NL123456782B01"),
-        ("GR123456789", "GR", "EL123456789"),
-        ("123456789", "GR", "EL123456789"),
+        ("GR094259216", "GR", "EL094259216"),
+        ("094259216", "GR", "EL094259216"),
+        ("el 094259216", "GR", "EL094259216"),
+        ("094259217", "GR", None),
+        ("XI432525179", "GB", "XI432525179"),
+        ("432525179", "GB", "GB432525179"),
+        ("NL123456789B01", "NL", None),
+        ("NL002455799B11", "NL", "NL002455799B11"),
+        ("DE136695978", "DE", None),
+        ("BE 0411.905.847", "BE", "BE0411905847"),
+        ("FR40303265045", "FR", "FR40303265045"),
         ("DE12345", "DE", None),
         ("onbekend", "NL", None),
         ("", "NL", None),
@@ -125,8 +135,13 @@ def test_vat_is_found_by_country_rate_and_reason():
         ("12-3456789", "US", "123456789"),
     ],
 )
-def test_a_vat_number_gets_the_shape_of_its_country_or_is_none(raw, country, number):
+def test_a_vat_number_has_the_shape_and_check_digit_of_its_country_or_is_none(raw, country, number):
     assert vat_number_of(raw, country) == number
+
+
+def test_every_country_with_a_shape_has_a_check_digit():
+    for prefix in _NUMBER_SHAPES:
+        assert get_cc_module(_CHECKED_AS.get(prefix, prefix.lower()), "vat") is not None, prefix
 
 
 def test_an_entry_that_does_not_balance_cannot_exist():

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 
+from stdnum.exceptions import ValidationError
+from stdnum.util import get_cc_module
+
 # Northern Ireland (XI) counts as the Union for goods only; services there are British, so it is not listed.
 UNION = frozenset(
     (
@@ -57,11 +60,16 @@ _NUMBER_SHAPES: dict[str, re.Pattern[str]] = {
 }
 
 
-@lru_cache(maxsize=4096)
-def vat_number_of(raw: str | None, country: str | None) -> str | None:
-    """Return a VAT number in the shape its country gives, with its prefix (EL for Greece), or None when it cannot be one.
+# Whose check digits a prefix is tried by: Greece writes EL, Northern Ireland has British numbers.
+_CHECKED_AS = {"EL": "gr", "XI": "gb"}
 
-    Numbers of countries without a known shape are returned as they are, without spaces and dots.
+
+@lru_cache(maxsize=65_536)
+def vat_number_of(raw: str | None, country: str | None) -> str | None:
+    """Return a VAT number as its country writes it, with its prefix (EL for Greece), or None when it cannot be one.
+
+    Shape and check digit decide, since Exact refuses a customer whose number fails them. Numbers of countries outside the Union
+    and the United Kingdom are returned as they are, without spaces and dots.
     """
     if raw is None:
         return None
@@ -70,12 +78,25 @@ def vat_number_of(raw: str | None, country: str | None) -> str | None:
         return None
     prefix = "EL" if country == "GR" else (country or "")
     for known in ({number[:2], "EL"} if number.startswith("GR") else {number[:2]}) & _NUMBER_SHAPES.keys():
-        if _NUMBER_SHAPES[known].fullmatch(number[2:]):
+        if _is_number(known, number[2:]):
             return known + number[2:]
-    shape = _NUMBER_SHAPES.get(prefix)
-    if shape is None:
+    if prefix not in _NUMBER_SHAPES:
         return number
-    return prefix + number if shape.fullmatch(number) else None
+    return prefix + number if _is_number(prefix, number) else None
+
+
+def _is_number(prefix: str, number: str) -> bool:
+    """Tell whether a number without its prefix has the shape and the check digit of its country."""
+    if _NUMBER_SHAPES[prefix].fullmatch(number) is None:
+        return False
+    module = get_cc_module(_CHECKED_AS.get(prefix, prefix.lower()), "vat")
+    if module is None:
+        return True
+    try:
+        module.validate(number)
+    except ValidationError:
+        return False
+    return True
 
 
 def country_fits(wanted: str | None, country: str | None) -> bool:
