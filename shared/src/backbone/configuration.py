@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import zoneinfo
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from backbone.configuration_types import Code, Country, Currency, LineType, Rate, Strict
 from backbone.errors import ConfigurationError
 from backbone.yaml_reading import read_yaml
 
 
-def _exact_decimal(value: Any) -> Any:
-    # YAML reads 5.5 as a binary fraction; its shortest notation is what the controller typed.
-    return str(value) if isinstance(value, float) else value
-
-
-Rate = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(ge=0, le=100)]
-Code = Annotated[str, Field(min_length=1, max_length=50)]
-Country = Annotated[str, Field(pattern=r"^([A-Z]{2}|non-EU)$", description="ISO code; EU and non-EU are groups of countries")]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-LineType = Literal["plan_item_price", "addon_item_price", "charge_item_price", "adhoc", "plan", "addon", "plan_setup"]
-
-
-class _Strict(BaseModel):
-    # Codes such as 8000 may be written without quotes; a misspelt key is an error, never ignored.
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
-
-
-class SiteConfiguration(_Strict):
+class SiteConfiguration(Strict):
     """One Chargebee site: where its days begin, and which division its documents go to."""
 
     time_zone: str = Field(description="IANA name, such as Europe/Amsterdam; dates are cut in it")
@@ -49,7 +32,7 @@ class SiteConfiguration(_Strict):
         return value
 
 
-class Journals(_Strict):
+class Journals(Strict):
     """The journal codes in Exact that entries go to."""
 
     invoices: Code
@@ -57,14 +40,14 @@ class Journals(_Strict):
     payments: Code
 
 
-class Rounding(_Strict):
+class Rounding(Strict):
     """Where the difference goes that Chargebee calls round_off."""
 
     account: Code
     vat_code: Code | None = None
 
 
-class RevenueWhen(_Strict):
+class RevenueWhen(Strict):
     """What must hold for a revenue rule; what is left out may be anything."""
 
     item_price: Code | None = None
@@ -76,7 +59,7 @@ class RevenueWhen(_Strict):
     reason: Code | None = Field(None, description="Chargebee's tax_exempt_reason, or none")
 
 
-class RevenueRule(_Strict):
+class RevenueRule(Strict):
     """Which ledger account, cost centre and cost unit a line is booked on."""
 
     when: RevenueWhen = RevenueWhen()
@@ -86,7 +69,7 @@ class RevenueRule(_Strict):
     defer: bool = Field(default=False, description="spread over the service period of the line")
 
 
-class VatWhen(_Strict):
+class VatWhen(Strict):
     """What must hold for a VAT rule; what is left out may be anything."""
 
     country: Country | None = None
@@ -94,14 +77,14 @@ class VatWhen(_Strict):
     reason: Code | None = Field(None, description="Chargebee's tax_exempt_reason, or none")
 
 
-class VatRule(_Strict):
+class VatRule(Strict):
     """Which VAT code of the division a line gets."""
 
     when: VatWhen = VatWhen()
     code: Code
 
 
-class ControlAccount(_Strict):
+class ControlAccount(Strict):
     """The clearing ledger account of one payment gateway and currency; `*` is any."""
 
     gateway_account: Code = "*"
@@ -109,7 +92,7 @@ class ControlAccount(_Strict):
     account: Code
 
 
-class DivisionConfiguration(_Strict):
+class DivisionConfiguration(Strict):
     """One Exact administration and the mapping that turns documents into its entries."""
 
     name: str
@@ -133,7 +116,7 @@ class DivisionConfiguration(_Strict):
     )
 
 
-class Configuration(_Strict):
+class Configuration(Strict):
     """The whole file."""
 
     version: Literal[1]

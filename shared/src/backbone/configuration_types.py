@@ -1,0 +1,27 @@
+"""What the models of the configuration are made of: strictness, and the shapes of codes, rates and countries."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _exact_decimal(value: Any) -> Any:
+    # YAML reads 5.5 as a binary fraction; its shortest notation is what the controller typed.
+    return str(value) if isinstance(value, float) else value
+
+
+Rate = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(ge=0, le=100)]
+Code = Annotated[str, Field(min_length=1, max_length=50)]
+Country = Annotated[str, Field(pattern=r"^([A-Z]{2}|non-EU)$", description="ISO code; EU and non-EU are groups of countries")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+LineType = Literal["plan_item_price", "addon_item_price", "charge_item_price", "adhoc", "plan", "addon", "plan_setup"]
+
+
+class Strict(BaseModel):
+    """A part of the file, in which every key is known."""
+
+    # Codes such as 8000 may be written without quotes; a misspelt key is an error, never ignored.
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
