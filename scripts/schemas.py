@@ -1,6 +1,6 @@
 """Writes the JSON schema of every message as a snapshot, and refuses a change that readers of the old version cannot follow.
 
-A message keeps its version while it only gains optional fields. Anything else needs a new VERSION in contracts and a step in
+A message keeps its version while it only gains optional fields or values of a list. Anything else needs a new VERSION in contracts and a step in
 contracts/upcasts.py; the snapshot of the old version stays, so that the step can be checked against it.
 """
 
@@ -42,7 +42,9 @@ def committed_schemas() -> dict[str, Schema]:
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
     """Say in words what a reader or a stored message of the old schema would stumble over; empty when there is nothing.
 
-    A new optional field and a changed description break nothing, since readers pass over fields that they do not know.
+    A new optional field and a changed description break nothing, since readers pass over fields that they do not know. Nor does
+    a new value in a list of values: all old messages fit, and a reader of an older release puts the new ones among its dead
+    letters, from where they are taken up after its upgrade.
     """
     found = _differences(_root(old), _root(new), "")
     definitions = old.get("$defs", {})
@@ -67,7 +69,7 @@ def _differences(old: Schema, new: Schema, where: str) -> list[str]:
     for name in before:
         if name not in after:
             found.append(f"the field {where}{name} is gone")
-        elif _meaning(before[name]) != _meaning(after[name]):
+        elif _meaning(before[name]) != _meaning(_without_new_values(before[name], after[name])):
             found.append(f"the field {where}{name} was {_meaning(before[name])} and is {_meaning(after[name])}")
     found += [
         f"the field {where}{name} is newly required" for name in sorted({*new.get("required", ())} - {*old.get("required", ())})
@@ -75,6 +77,12 @@ def _differences(old: Schema, new: Schema, where: str) -> list[str]:
     if not before and _meaning(old) != _meaning(new):
         found.append(f"{where.rstrip('.') or 'the message'} was {_meaning(old)} and is {_meaning(new)}")
     return found
+
+
+def _without_new_values(old: Schema, new: Schema) -> Schema:
+    if not set(old.get("enum", ())) < set(new.get("enum", ())):
+        return new
+    return {**new, "enum": old["enum"]}
 
 
 def _meaning(schema: Schema) -> str:

@@ -54,6 +54,13 @@ def test_a_new_optional_field_breaks_nothing():
     assert breaking_changes(*changed(ENTRY, add)) == []
 
 
+def test_a_new_value_of_a_list_breaks_nothing():
+    def add(definitions):
+        definitions["DocumentRef"]["properties"]["kind"]["enum"].append("something_new")
+
+    assert breaking_changes(*changed(ENTRY, add)) == []
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

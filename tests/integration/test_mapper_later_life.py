@@ -34,12 +34,13 @@ async def database(tmp_path: Path):
 
 
 def books(entries: list[commands.PostEntry]) -> Counter[tuple[str, str, str]]:
-    """Sum what stands on each account and VAT code of each customer."""
+    """Sum what stands on each account and VAT code of each customer; sales are positive in credit, other entries in debit."""
     sums: Counter[tuple[str, str, str]] = Counter()
     for entry in entries:
+        sign = 1 if entry.kind == "sales" else -1
         for each in entry.lines:
-            sums[entry.customer_ref, each.gl_account, each.vat_code or ""] += each.amount_minor
-            sums[entry.customer_ref, f"VAT {each.vat_code}", ""] += each.vat_amount_minor or 0
+            sums[entry.customer_ref, each.gl_account, each.vat_code or ""] += sign * each.amount_minor
+            sums[entry.customer_ref, f"VAT {each.vat_code}", ""] += sign * (each.vat_amount_minor or 0)
     return Counter({key: amount for key, amount in sums.items() if amount})
 
 
@@ -199,9 +200,97 @@ async def test_a_number_used_again_ends_in_the_same_books_whatever_comes_first(t
         }
 
 
+WRITE_OFFS: dict[str, Any] = {
+    "journals": {"invoices": "70", "credit_notes": "70", "payments": "90", "write_offs": "95"},
+    "write_offs": {"account": "4700"},
+}
+
+
+def note(number: str, *, version: int = 1, on: int = OCTOBER_5 + DAY, **more: Any) -> facts.Observed:
+    """A credit note of 121.00 on INV-1, which writes it off unless told otherwise."""
+    resource = {
+        "id": number,
+        "customer_id": "CUST1",
+        "type": "adjustment",
+        "status": "adjusted",
+        "create_reason_code": "Write Off",
+        "date": on,
+        "currency_code": "EUR",
+        "base_currency_code": "EUR",
+        "reference_invoice_id": "INV-1",
+        "total": 12_100,
+        "tax": 2_100,
+        "line_items": FIRST,
+        **more,
+    }
+    return observed(facts.CreditNoteObserved, resource, version)
+
+
+async def test_a_write_off_is_a_loss_and_its_vat_comes_back_a_year_after_the_due_date(database):
+    stage = Stage(database, configured(**WRITE_OFFS))
+    await stage.hear(customer(), invoice(lines=FIRST), note("CN-1"))
+    await stage.post_all()
+    [held] = await stage.said(facts.DocumentHeld)
+    assert (held.code, held.waiting, held.document.kind, held.document.total_minor) == ("vat_not_due", True, "vat_reclaim", 2_100)
+    assert held.document.document_date == date(2027, 10, 5)
+    assert "21.00 EUR under code 2" in held.sentence
+    await stage.days_pass(date(2027, 10, 4))
+    assert len(await stage.entries()) == 2
+    await stage.days_pass(date(2027, 10, 5))
+    await stage.post_all()
+    _, loss, reclaim = await stage.entries()
+    assert (loss.kind, loss.journal, loss.your_ref) == ("general", "95", "CN-1")
+    assert [(each.gl_account, each.amount_minor, each.is_receivable) for each in loss.lines] == [
+        ("4700", 12_100, False),
+        ("1300", -12_100, True),
+    ]
+    assert (reclaim.kind, reclaim.your_ref, reclaim.entry_date) == ("sales", "CN-1/VAT", date(2027, 10, 5))
+    assert [(each.gl_account, each.amount_minor, each.vat_code, each.vat_amount_minor) for each in reclaim.lines] == [
+        ("4700", -10_000, "2", -2_100),
+        ("4700", 12_100, None, None),
+    ]
+    await stage.hear(note("CN-1", version=2, status="voided", voided_at=OCTOBER_5 + 400 * DAY))
+    await stage.post_all()
+    assert [entry.your_ref for entry in (await stage.entries())[3:]] == ["CN-1/R", "CN-1/VAT/R"]
+    assert books(await stage.entries()) == books((await stage.entries())[:1])
+
+
+async def test_a_write_off_that_is_undone_in_time_reclaims_nothing(database):
+    stage = Stage(database, configured(**WRITE_OFFS))
+    await stage.hear(customer(), invoice(lines=FIRST), note("CN-1"), note("CN-1", version=2, status="voided"))
+    await stage.post_all()
+    await stage.days_pass(date(2028, 1, 1))
+    assert [entry.your_ref for entry in await stage.entries()] == ["INV-1", "CN-1", "CN-1/R"]
+    assert (await stage.reasons())[-1] == "write_off_undone"
+
+
+@pytest.mark.parametrize(
+    ("policy", "more", "reasons"),
+    [
+        ({"account": "4700", "vat_reclaim": "by_hand"}, {}, ["vat_reclaim_by_hand"]),
+        ({"account": "4700"}, {"tax": 0, "line_items": [line(12_100, 0, 0)]}, ["write_off_without_vat"]),
+        ({"account": "4700", "reasons": ["Oninbaar"]}, {"create_reason_code": "oninbaar"}, ["vat_not_due"]),
+        (None, {}, ["no_write_off_account", "no_write_off_account"]),
+    ],
+)
+async def test_what_is_not_reclaimed_by_itself_says_why(database, policy, more, reasons):
+    stage = Stage(database, configured(**{**WRITE_OFFS, "write_offs": policy}))
+    await stage.hear(customer(), invoice(lines=FIRST), note("CN-1", **more))
+    assert await stage.reasons() == reasons
+
+
+async def test_the_vat_of_a_write_off_waits_for_the_invoice_that_says_when_it_was_due(database):
+    stage = Stage(database, configured(**WRITE_OFFS))
+    await stage.hear(customer(), note("CN-1"))
+    assert [entry.your_ref for entry in await stage.entries()] == ["CN-1"]
+    assert await stage.reasons() == ["waiting_for_invoice"]
+    await stage.hear(invoice(lines=FIRST))
+    assert await stage.reasons() == ["waiting_for_invoice", "vat_not_due"]
+
+
 def one_life() -> list[facts.Observed]:
     """INV-1 is made, corrected and voided; a credit note is made and deleted under a longer id."""
-    note: dict[str, Any] = {
+    credit: dict[str, Any] = {
         "id": "CN-1",
         "customer_id": "CUST1",
         "type": "adjustment",
@@ -219,8 +308,8 @@ def one_life() -> list[facts.Observed]:
         invoice(version=1, lines=FIRST),
         invoice(version=2, lines=CHANGED),
         invoice(version=3, lines=CHANGED, **void),
-        observed(facts.CreditNoteObserved, note, 4),
-        observed(facts.CreditNoteObserved, {**note, "id": "CN-1_171000000014", "deleted": True}, 6),
+        observed(facts.CreditNoteObserved, credit, 4),
+        observed(facts.CreditNoteObserved, {**credit, "id": "CN-1_171000000014", "deleted": True}, 6),
         customer(),
     ]
 

@@ -24,6 +24,7 @@ from bookkeeping.documents import (
     Product,
     Refund,
     Settlement,
+    VatReclaim,
 )
 from bookkeeping.entries import make_entry, place_in_period, reverse
 from bookkeeping.journal import Entry, Role
@@ -31,6 +32,7 @@ from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from bookkeeping.periods import Period, Periods
 from bookkeeping.rejections import Rejection, SetAside
+from bookkeeping.write_offs import normal_reason, reclaim_day
 from mapper.configuration import mapping_of
 
 FOLDER = Path(__file__).parent.parent / "golden"
@@ -82,7 +84,7 @@ def book(booking: dict[str, Any], closed: list[str]) -> Entry | Rejection | SetA
         return made
     if "reversed_on" in booking:
         made = reverse(made, booking["reversed_on"], mapping)
-    return place_in_period(made, document.number, months(closed), mapping)
+    return place_in_period(made, booking["document"]["number"], months(closed), mapping)
 
 
 def months(closed: list[str]) -> Periods:
@@ -132,8 +134,16 @@ def document_of(data: dict[str, Any]) -> Document:
         "customer_country": data.get("country"),
         "vat_number": data.get("vat_number"),
     }
-    if data["kind"] == "credit_note":
-        return CreditNote(**shared, reference_invoice=data.get("credits"))
+    if data["kind"] in ("credit_note", "vat_reclaim"):
+        note = CreditNote(
+            **shared,
+            reference_invoice=data.get("credits"),
+            reason=normal_reason(data.get("because")),
+            is_adjustment=data.get("type", "adjustment") == "adjustment",
+        )
+        if data["kind"] == "credit_note":
+            return note
+        return VatReclaim(note=note, document_date=reclaim_day(data["due"], note.document_date))
     return Invoice(**shared, due_date=data["date"])
 
 

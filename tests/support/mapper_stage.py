@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Any
 
@@ -16,6 +17,7 @@ from backbone.telemetry import Telemetry
 from contracts import commands, facts
 from contracts.envelope import Message, decode
 from contracts.messages import unseal
+from mapper.bad_debts import BadDebts
 from mapper.configuration import mappings_of
 from mapper.handle import Mapper
 from mapper.plan import Planner
@@ -53,8 +55,10 @@ class Stage:
     def __init__(self, database: Database, configuration: Configuration = CONFIGURATION) -> None:
         self.database = database
         self._posted: set[str] = set()
-        clock, mappings = ManualClock(), mappings_of(configuration)
-        self.mapper = Mapper(database, Planner(Subjects(configuration, mappings), clock, Telemetry()), mappings)
+        self.clock, mappings = ManualClock(), mappings_of(configuration)
+        planner = Planner(Subjects(configuration, mappings), self.clock, Telemetry())
+        self.mapper = Mapper(database, planner, mappings)
+        self.bad_debts = BadDebts(database, planner, mappings.keys(), self.clock)
 
     async def hear(self, *messages: Message) -> None:
         """Handle facts, each in a transaction of its own."""
@@ -68,6 +72,11 @@ class Stage:
             for entry in fresh:
                 self._posted.add(entry.command_id)
                 await self.hear(posted(entry))
+
+    async def days_pass(self, today: date) -> None:
+        """Let it become that day, and let what waits for days look."""
+        self.clock.advance((today - self.clock.now().date()).total_seconds())
+        await self.bad_debts.reclaim(asyncio.Event())
 
     async def said(self, *kinds: type[Message]) -> list[Any]:
         """Return what was said, of these types only if given."""

@@ -38,6 +38,7 @@ class Journals(Strict):
     invoices: Code
     credit_notes: Code
     payments: Code
+    write_offs: Code | None = Field(None, description="a general journal, for debts that are written off")
 
 
 class Rounding(Strict):
@@ -45,6 +46,15 @@ class Rounding(Strict):
 
     account: Code
     vat_code: Code | None = None
+
+
+class WriteOffs(Strict):
+    """Where debts go that nobody pays. Their VAT is reclaimed a year after they were due, or by a person."""
+
+    account: Code
+    vat_reclaim: Literal["after_one_year", "by_hand"] = "after_one_year"
+    vat_code: Code | None = Field(None, description="a code without VAT, where the account has another one of its own in Exact")
+    reasons: tuple[Code, ...] = Field((), description="reason codes of credit notes that write off, beside write_off")
 
 
 class RevenueWhen(Strict):
@@ -105,6 +115,7 @@ class DivisionConfiguration(Strict):
     vat: tuple[VatRule, ...] = ()
     control_accounts: tuple[ControlAccount, ...] = ()
     book_payments: bool = True
+    write_offs: WriteOffs | None = None
     changes: Literal["hold", "correct"] = Field(
         "hold",
         description="a document whose amounts change after it was booked is held for a person, or booked back and booked anew",
@@ -114,6 +125,13 @@ class DivisionConfiguration(Strict):
         description="a document that was voided or deleted before it was booked is booked and booked back, which keeps the"
         " numbers complete, or skipped and told as a gap",
     )
+
+    @model_validator(mode="after")
+    def _write_offs_have_a_journal(self) -> DivisionConfiguration:
+        if self.write_offs is not None and self.journals.write_offs is None:
+            message = "write_offs needs a general journal of Exact; add journals.write_offs"
+            raise ValueError(message)
+        return self
 
 
 class Configuration(Strict):

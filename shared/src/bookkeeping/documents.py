@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Literal
-
-Kind = Literal["invoice", "credit_note", "payment", "refund"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +91,21 @@ class CreditNote(SalesDocument):
     """A credit note; it names the invoice that it credits, unless it stands alone.
 
     `reference_known` is false while that invoice has not been seen; its address decides the country, its lines the deferral.
+    `reason` is why it was made, in lower case with underscores. An adjustment lowers what is due, others leave a credit.
     """
 
     reference_invoice: str | None = None
     reference_known: bool = True
+    reason: str | None = None
+    is_adjustment: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VatReclaim:
+    """The VAT of a written-off debt, which comes back on `document_date`; `note` is the write-off."""
+
+    note: CreditNote
+    document_date: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,4 +141,4 @@ class Refund(MoneyMovement):
     """Money that went back to a customer through a gateway; also a chargeback, which the bank took back."""
 
 
-Document = Invoice | CreditNote | Payment | Refund
+Document = Invoice | CreditNote | Payment | Refund | VatReclaim

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date
 
 from bookkeeping.deferral import credit_portions
-from bookkeeping.documents import CreditNote, Document, Invoice, Product
+from bookkeeping.documents import CreditNote, Document, Invoice, Product, VatReclaim
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import allocate
@@ -15,10 +15,15 @@ from bookkeeping.payments import money_entry
 from bookkeeping.periods import Period, Periods
 from bookkeeping.rejections import Rejection, SetAside, reject
 from bookkeeping.sales import sales_entry
+from bookkeeping.write_offs import is_write_off, reclaim_entry, write_off_entry
 
 
 def make_entry(document: Document, mapping: Mapping, products: MappingOf[str, Product]) -> Entry | Rejection | SetAside:
     """Make the balanced entry of a document, or say why it cannot be booked now, or why it is not to be booked."""
+    if isinstance(document, VatReclaim):
+        return reclaim_entry(document, mapping)
+    if isinstance(document, CreditNote) and is_write_off(document, mapping):
+        return write_off_entry(document, mapping)
     if isinstance(document, Invoice | CreditNote):
         return sales_entry(document, mapping, products)
     return money_entry(document, mapping)

@@ -22,6 +22,7 @@ class Role(StrEnum):
     REVENUE = "revenue"
     ROUNDING = "rounding"
     CONTROL = "control"
+    LOSS = "loss"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

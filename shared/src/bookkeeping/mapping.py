@@ -160,6 +160,17 @@ class ControlAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOffs:
+    """Where debts go that nobody pays; `reasons` are the reason codes of credit notes that write off, beside write_off."""
+
+    account: str
+    journal: str
+    vat_reclaim: Literal["after_one_year", "by_hand"] = "after_one_year"
+    vat_code: str | None = None
+    reasons: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mapping:
     """All rules of one division; `version` names this state of them."""
 
@@ -179,6 +190,7 @@ class Mapping:
     book_payments: bool = True
     changes: Literal["hold", "correct"] = "hold"
     voided_before_booking: Literal["book_both", "skip"] = "book_both"
+    write_offs: WriteOffs | None = None
 
     def control_account(self, gateway_account: str | None, currency: str) -> str | None:
         """Return the control account of a gateway account and currency, an exact match before `*`, or None."""

@@ -103,6 +103,22 @@ REASONS: dict[str, Reason] = {
             '{{gateway_account: "{gateway}", currency: "{currency}", account: "..."}}'
         ),
     ),
+    "no_write_off_account": Reason(
+        sentence="{document} writes a debt off, and the division has no account for bad debts.",
+        action=(
+            'Add under divisions.{division}: write_offs: {{account: "..."}} and a journal for it, journals.write_offs, a general'
+            " journal of Exact."
+        ),
+    ),
+    "vat_not_due": Reason(
+        sentence="{document} is reclaimed on {date}, a year after the debt was due: {vat}.",
+        action="Nothing to do: it is booked on that day, unless the write-off is undone in Chargebee before.",
+        waiting=True,
+    ),
+    "write_off_without_vat": Reason(
+        sentence="{document} carries no VAT, but invoice {invoice} does, so what may be reclaimed is not known.",
+        action="Reclaim the VAT of the unpaid part by hand, at the latest in the return of a year after the due date.",
+    ),
     "amounts_do_not_add_up": Reason(
         sentence="The lines of {document} ({lines}), tax ({tax}) and rounding ({rounding}) give {sum}, but its total is {total}.",
         action="Compare the document in Chargebee with its lines; book it by hand when Chargebee is right.",
@@ -155,6 +171,9 @@ SET_ASIDES: dict[str, str] = {
     "deleted": "{document} was deleted before it was final.",
     "gone_before_booking": "{document} was voided or deleted before it was booked: a gap in the numbers, by your policy.",
     "change_taken_back": "{document} is again as it was booked, so nothing is to be booked back.",
+    "no_vat_to_reclaim": "{document}: there is none.",
+    "vat_reclaim_by_hand": "{document} is reclaimed by a person (vat_reclaim: by_hand), on {date} at the latest: {vat}.",
+    "write_off_undone": "{document} is not reclaimed, since the write-off was undone in Chargebee.",
     "zero_total": "{document} has only lines of zero, so there is nothing to book.",
     "offline_payment": "{document} was recorded by hand or by another program; the bank's own statement books it.",
     "own_payment": "{document} was recorded in Chargebee by this connector, from a receipt that Exact already has.",

@@ -14,7 +14,7 @@ import msgspec
 from contracts import chargebee
 from contracts.envelope import Message
 
-DocumentKind = Literal["invoice", "credit_note", "payment", "refund"]
+DocumentKind = Literal["invoice", "credit_note", "payment", "refund", "vat_reclaim"]
 
 
 class DocumentRef(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from backbone.consumer import consume_envelopes
 from backbone.process import Application, Context
 from backbone.relay import Relay, default_route
 from contracts.topology import MAPPER_PARTITIONS, mapper_queue, topology
+from mapper.bad_debts import BadDebts
 from mapper.configuration import mappings_of
 from mapper.handle import Mapper
 from mapper.plan import SOURCE, Planner
@@ -21,6 +22,7 @@ async def build(context: Context) -> Application:
     relay = Relay(context.database, context.broker, context.clock, routes=default_route, telemetry=context.telemetry)
     planner = Planner(Subjects(context.configuration, mappings), context.clock, context.telemetry)
     mapper = Mapper(context.database, planner, mappings)
+    bad_debts = BadDebts(context.database, planner, mappings.keys(), context.clock)
     declared = topology(context.configuration.divisions)
 
     async def consume(stop: asyncio.Event) -> None:
@@ -39,7 +41,8 @@ async def build(context: Context) -> Application:
         await stop.wait()
         await asyncio.gather(*(consumer.close() for consumer in consumers))
 
-    return Application(name=SOURCE, workers=(relay.run, consume, mapper.replan_changed_mapping), ready=(relay.ready,))
+    workers = (relay.run, consume, mapper.replan_changed_mapping, bad_debts.run)
+    return Application(name=SOURCE, workers=workers, ready=(relay.ready,))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from typing import Any
 
 from backbone.configuration import Configuration, DivisionConfiguration
 from backbone.errors import ConfigurationError
-from bookkeeping.mapping import ControlAccount, Mapping, RevenueRule, RevenueRules
+from bookkeeping.mapping import ControlAccount, Mapping, RevenueRule, RevenueRules, WriteOffs
 from bookkeeping.vat import AmbiguousRulesError, VatRule, VatRules
+from bookkeeping.write_offs import normal_reason
 
 
 def mappings_of(configuration: Configuration) -> dict[int, Mapping]:
@@ -48,7 +49,21 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         period_policy=configuration.period_policy,
         book_payments=configuration.book_payments,
         changes=configuration.changes,
+        write_offs=_write_offs(configuration),
         voided_before_booking=configuration.voided_before_booking,
+    )
+
+
+def _write_offs(configuration: DivisionConfiguration) -> WriteOffs | None:
+    policy, journal = configuration.write_offs, configuration.journals.write_offs
+    if policy is None or journal is None:
+        return None
+    return WriteOffs(
+        account=policy.account,
+        journal=journal,
+        vat_reclaim=policy.vat_reclaim,
+        vat_code=policy.vat_code,
+        reasons=frozenset(filter(None, map(normal_reason, policy.reasons))),
     )
 
 

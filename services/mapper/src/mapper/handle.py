@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.database import Database
 from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import reject
+from bookkeeping.write_offs import WRITE_OFF, normal_reason
 from contracts import chargebee, facts
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message
@@ -21,6 +22,7 @@ from mapper.store import Key, Row, Store
 from mapper.subjects import kind_of
 
 ATTEMPTS = 3
+VAT_RECLAIM = "vat_reclaim"
 Product = facts.ItemObserved | facts.ItemPriceObserved | facts.PlanObserved | facts.AddonObserved
 MANY_DOCUMENTS_HANG_ON = Product | facts.PeriodObserved
 
@@ -69,10 +71,17 @@ class Mapper:
         else:
             is_news = await store.fold(stored_as, fact, resource.id, resource)
             keys = [Key(fact.site, kind_of(resource), resource.id)] if is_news else []
+        if isinstance(resource, chargebee.CreditNote) and self._writes_off(resource):
+            keys += [replace(key, kind=VAT_RECLAIM) for key in keys]
         for key in keys:
             await self._planner.plan(store, key, cause)
         if keys and stored_as == "invoice":
             await self._plan_all(store, await store.waiting_for(fact.site, f"invoice:{resource.id}"), cause)
+
+    def _writes_off(self, note: chargebee.CreditNote) -> bool:
+        reason = normal_reason(note.create_reason_code or note.reason_code)
+        policies = [mapping.write_offs.reasons for mapping in self._mappings.values() if mapping.write_offs is not None]
+        return note.type == "adjustment" and (reason == WRITE_OFF or any(reason in reasons for reasons in policies))
 
     async def _customer(self, store: Store, fact: facts.CustomerObserved, cause: Cause) -> None:
         customer = fact.resource

@@ -30,6 +30,11 @@ def your_ref(reference: str) -> str:
     return f"{reference[: YOUR_REF_LENGTH - HASH_LENGTH - 1]}~{digest}"
 
 
+def base_reference(document: DocumentRef) -> str:
+    """Return what Exact shows of a document's first booking: its number, and what is apart from the document of that number."""
+    return f"{document.number}/VAT" if document.kind == "vat_reclaim" else document.number
+
+
 def post_entry(entry: Entry, document: DocumentRef, division: int, attempt: int) -> PostEntry:
     """Return the command that books an entry.
 

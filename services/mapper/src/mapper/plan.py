@@ -12,15 +12,17 @@ from backbone import event_log
 from backbone.clock import Clock
 from backbone.telemetry import Telemetry
 from bookkeeping.bookings import Booking, booking_of, reference
+from bookkeeping.documents import VatReclaim
 from bookkeeping.entries import make_entry, place_in_period, reverse
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from bookkeeping.write_offs import vat_of
 from contracts import chargebee
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message, seal
 from contracts.facts import DocumentHeld, DocumentPlanned, DocumentRef, DocumentSetAside
-from mapper.issue import booked_entry, post_entry, save_account, with_reference, your_ref
+from mapper.issue import base_reference, booked_entry, post_entry, save_account, with_reference, your_ref
 from mapper.store import ISSUED, Key, Row, Store
 from mapper.subjects import Subject, Subjects, product_ids
 
@@ -133,6 +135,10 @@ class Planner:
                 "unknown_business_entity", document=_name(subject), entity="?", site=subject.key.site, setting="division"
             )
         made = make_entry(document, mapping, await store.products(subject.key.site, product_ids(document)))
+        if isinstance(made, Entry) and isinstance(document, VatReclaim) and document.document_date > self._clock.now().date():
+            day, told = document.document_date.isoformat(), vat_of(made)
+            waits_for = f"invoice:{document.note.reference_invoice}"
+            return reject("vat_not_due", waits_for=waits_for, document=_name(subject), date=day, vat=told)
         if isinstance(made, Entry) and subject.customer is None:
             customer_id = subject.ref.customer_id
             return reject(
@@ -157,7 +163,7 @@ class Planner:
             party = Party(subject.mapping, subject.customer, ref)
         mapping, ref = party.mapping, party.ref
         attempt = 0 if row is None or row.command_id is None else row.attempt + 1
-        entry = replace(entry, reference=reference(ref.number, suffix))
+        entry = replace(entry, reference=reference(base_reference(ref), suffix))
         if entry.kind == "general":
             entry = with_reference(replace(entry, reference=your_ref(entry.reference)), ref.number)
         command = post_entry(entry, ref, mapping.division, attempt)
@@ -280,7 +286,9 @@ class Planner:
             await self._refrain(store, subject, pending, placed, cause, suffix)
             return
         ref = msgspec.structs.replace(command.document, suffix=suffix, total_minor=-command.document.total_minor)
-        await self._withdraw_change(store, subject, last, f"It is booked back as {reference(ref.number, suffix)}.", cause)
+        await self._withdraw_change(
+            store, subject, last, f"It is booked back as {reference(base_reference(ref), suffix)}.", cause
+        )
         await self._issue(store, subject, pending, placed, cause, suffix, Party(mapping, customer, ref))
 
     def _day_of(self, cause: Cause) -> date:
@@ -323,4 +331,6 @@ def _customer_key(ref: DocumentRef) -> str:
 
 
 def _name(subject: Subject) -> str:
+    if subject.key.kind == "vat_reclaim":
+        return f"VAT of write-off {subject.key.number}"
     return f"{subject.key.kind.replace('_', ' ')} {subject.key.number}"

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from backbone.configuration import Configuration
 from bookkeeping.deferral import UnreadableInstantError, local_date
-from bookkeeping.documents import CreditNote, Document, Invoice
+from bookkeeping.documents import CreditNote, Document, Invoice, VatReclaim
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import decimals_of
 from bookkeeping.rejections import Rejection, SetAside, reject
@@ -20,11 +20,12 @@ from contracts import chargebee
 from contracts.facts import DocumentKind, DocumentRef
 from mapper.lives import newest_life, resource_id
 from mapper.store import Key, Store
-from mapper.translate import NO_MONEY, credit_note_of, invoice_of, money_of
+from mapper.translate import NO_MONEY, credit_note_of, invoice_of, money_of, vat_reclaim_of
 
 RESOURCE_OF: dict[str, tuple[str, type[chargebee.Wire]]] = {
     "invoice": ("invoice", chargebee.Invoice),
     "credit_note": ("credit_note", chargebee.CreditNote),
+    "vat_reclaim": ("credit_note", chargebee.CreditNote),
     "payment": ("transaction", chargebee.Transaction),
     "refund": ("transaction", chargebee.Transaction),
 }
@@ -99,7 +100,7 @@ class Subjects:
         is_gone = is_deleted or _is_void(resource)
         return Subject(
             key=key,
-            ref=_ref(key, resource, zone),
+            ref=_ref(key, resource, translated, zone),
             customer=customer,
             division=division,
             mapping=self._mappings.get(division) if division is not None else None,
@@ -120,7 +121,8 @@ class Subjects:
             return invoice_of(resource, customer, zone)
         if isinstance(resource, chargebee.CreditNote):
             invoice = await newest_life(store, key.site, "invoice", resource.reference_invoice_id, chargebee.Invoice)
-            return credit_note_of(resource, invoice, customer, zone)
+            translate = vat_reclaim_of if key.kind == "vat_reclaim" else credit_note_of
+            return translate(resource, invoice, customer, zone)
         return money_of(resource, zone)
 
 
@@ -141,7 +143,7 @@ def _zone(name: str | None, otherwise: str) -> ZoneInfo:
 
 
 def product_ids(document: Document) -> set[str]:
-    """Return the products that a document's lines name."""
+    """Return the products that decide about a document's lines."""
     if not isinstance(document, Invoice | CreditNote):
         return set()
     return {line.product_id for line in document.lines if line.product_id is not None}
@@ -172,8 +174,11 @@ def _gone_on(resource: Resource, zone: ZoneInfo) -> date | None:
     return voided or _day(resource.updated_at, zone)
 
 
-def _ref(key: Key, resource: Resource, zone: ZoneInfo) -> DocumentRef:
+def _ref(key: Key, resource: Resource, translated: Document | Rejection | SetAside, zone: ZoneInfo) -> DocumentRef:
     amount = resource.amount if isinstance(resource, chargebee.Transaction) else resource.total
+    day = _day(resource.date, zone)
+    if isinstance(translated, VatReclaim):
+        amount, day = translated.note.tax_minor, translated.document_date
     currency = resource.currency_code or ""
     if key.kind not in get_args(DocumentKind):
         raise KeyError(key.kind)
@@ -185,7 +190,7 @@ def _ref(key: Key, resource: Resource, zone: ZoneInfo) -> DocumentRef:
         currency=currency,
         total_minor=-amount if key.kind in LOWERS_DEBT else amount,
         decimals=decimals_of(currency),
-        document_date=_day(resource.date, zone),
+        document_date=day,
         suffix=key.suffix,
     )
 

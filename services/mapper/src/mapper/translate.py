@@ -19,9 +19,11 @@ from bookkeeping.documents import (
     Product,
     Refund,
     Settlement,
+    VatReclaim,
 )
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.vat import vat_number_of
+from bookkeeping.write_offs import normal_reason, reclaim_day
 from contracts import chargebee
 
 POSTED = frozenset(("posted", "payment_due", "not_paid", "paid"))
@@ -96,9 +98,39 @@ def credit_note_of(
         **shared,
         reference_invoice=note.reference_invoice_id,
         reference_known=invoice is not None or note.reference_invoice_id is None,
+        reason=normal_reason(note.create_reason_code or note.reason_code),
+        is_adjustment=note.type == "adjustment",
         customer_country=country,
         vat_number=vat_number_of(number, country),
     )
+
+
+def vat_reclaim_of(
+    note: chargebee.CreditNote, invoice: chargebee.Invoice | None, customer: chargebee.Customer | None, zone: tzinfo
+) -> VatReclaim | Rejection | SetAside:
+    """Translate what a write-off leaves to reclaim; the day hangs on the invoice's due date."""
+    name = f"VAT of write-off {note.id}"
+    if note.status == "voided" or note.deleted:
+        return set_aside("write_off_undone", document=name)
+    written_off = credit_note_of(note, invoice, customer, zone)
+    if isinstance(written_off, Rejection):
+        return written_off
+    due = invoice.due_date or invoice.date if invoice is not None else None
+    if due is None:
+        return reject(
+            "waiting_for_invoice",
+            waits_for=f"invoice:{note.reference_invoice_id}",
+            invoice=note.reference_invoice_id,
+            document=name,
+            subject="when it was due",
+        )
+    if invoice is not None and invoice.tax and not note.tax:
+        return reject("write_off_without_vat", document=f"write-off {note.id}", invoice=note.reference_invoice_id)
+    try:
+        day = reclaim_day(local_date(due, zone), written_off.document_date)
+    except UnreadableInstantError:
+        return reject("unreadable_document", document=f"invoice {note.reference_invoice_id}", field="due date")
+    return VatReclaim(note=written_off, document_date=day)
 
 
 def money_of(transaction: chargebee.Transaction, zone: tzinfo) -> Payment | Refund | Rejection | SetAside:

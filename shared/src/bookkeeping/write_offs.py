@@ -1,0 +1,137 @@
+"""Write-offs: a debt that will not be paid is a loss at once, and its VAT comes back when the law says so.
+
+Chargebee makes an adjustment credit note for a write-off, and also counts it in the invoice's write_off_amount; only the note is
+booked. It takes back no sale and no VAT: the VAT may be reclaimed when it is certain that nobody pays, which is taken to be so
+one year after the due date at the latest (Dutch VAT act, article 29).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping as MappingOf
+from dataclasses import replace
+from datetime import date
+
+from bookkeeping.documents import CreditNote, VatReclaim
+from bookkeeping.journal import Entry, Line, Role
+from bookkeeping.mapping import Mapping, RevenueRule, RevenueRules, WriteOffs
+from bookkeeping.money import format_minor
+from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from bookkeeping.sales import exchange_rate, sales_entry
+
+WRITE_OFF = "write_off"
+
+
+def normal_reason(reason: str | None) -> str | None:
+    """Write a reason code one way: Chargebee has `write_off` in an older list and a label such as `Write Off` in a newer one."""
+    return reason.strip().lower().replace(" ", "_").replace("-", "_") if reason else None
+
+
+def is_write_off(note: CreditNote, mapping: Mapping) -> bool:
+    """Tell whether a credit note writes a debt off, by its reason; only an adjustment lowers what is due."""
+    reasons = mapping.write_offs.reasons if mapping.write_offs is not None else frozenset[str]()
+    return note.is_adjustment and note.reason is not None and (note.reason == WRITE_OFF or note.reason in reasons)
+
+
+def write_off_entry(note: CreditNote, mapping: Mapping) -> Entry | Rejection | SetAside:
+    """Make the entry of a write-off: bad debt against the customer, for the whole amount with its VAT."""
+    name = f"write-off {note.number}"
+    policy = mapping.write_offs
+    if policy is None:
+        return _no_account(name, mapping)
+    if note.total_minor == 0:
+        return set_aside("zero_total", document=name)
+    rate = exchange_rate(note.currency, note.base_currency, note.exchange_rate, mapping)
+    if rate is False:
+        return reject("no_exchange_rate", document=name, currency=note.currency, division_currency=mapping.currency)
+    of_invoice = note.reference_invoice or note.customer_id
+    words = f"{note.number} {of_invoice}"
+    return Entry(
+        kind="general",
+        journal=policy.journal,
+        reference=note.number,
+        entry_date=note.document_date,
+        currency=note.currency,
+        exchange_rate=rate or None,
+        lines=(
+            Line(role=Role.LOSS, account=policy.account, amount_minor=note.total_minor, description=words),
+            Line(role=Role.RECEIVABLE, account=mapping.receivable_account, amount_minor=-note.total_minor, description=words),
+        ),
+        description=f"Write-off {note.number} for invoice {note.reference_invoice}",
+        explanation=(
+            f"{format_minor(note.total_minor, note.currency)} written off on {policy.account}; no sale and no VAT is taken back.",
+        ),
+    )
+
+
+def reclaim_day(due: date, written_off: date) -> date:
+    """Return the day on which the VAT of a written-off debt comes back: a year after it was due, not before the write-off."""
+    try:
+        later = due.replace(year=due.year + 1)
+    except ValueError:
+        later = due.replace(year=due.year + 1, day=28)
+    return max(later, written_off)
+
+
+def reclaim_entry(reclaim: VatReclaim, mapping: Mapping) -> Entry | Rejection | SetAside:
+    """Make the entry that takes a written-off debt's VAT back from the bad debt account, under the VAT codes of the sale.
+
+    Exact takes VAT only beside its base, so the base goes onto the account with the code and comes off again without one.
+    """
+    note, policy = reclaim.note, mapping.write_offs
+    name = f"VAT of write-off {note.number}"
+    if policy is None:
+        return _no_account(name, mapping)
+    # A write-off carries the lines and taxes of its part of the invoice: as a sale taken back it shows base and VAT by code.
+    on_loss = replace(mapping, revenue=RevenueRules([RevenueRule(account=policy.account)]))
+    made = sales_entry(note, on_loss, {})
+    if not isinstance(made, Entry):
+        return made
+    bases: defaultdict[str | None, int] = defaultdict(int)
+    taxes: defaultdict[str | None, int] = defaultdict(int)
+    for line in made.lines:
+        bases[line.vat_code] += line.amount_minor
+        taxes[line.vat_code] += line.vat_minor
+    codes = [code for code, tax in taxes.items() if tax]
+    if not codes:
+        return set_aside("no_vat_to_reclaim", document=name)
+    told = _told({code: taxes[code] for code in codes}, note.currency)
+    if policy.vat_reclaim == "by_hand":
+        return set_aside("vat_reclaim_by_hand", document=name, vat=told, date=reclaim.document_date.isoformat())
+    lines = [_line(policy, f"Base of VAT code {code}", bases[code], code, taxes[code]) for code in codes]
+    whole = sum(bases[code] + taxes[code] for code in codes)
+    lines.append(_line(policy, "Base taken off again", -whole, policy.vat_code, 0))
+    return replace(
+        made,
+        reference=note.number,
+        entry_date=reclaim.document_date,
+        lines=tuple(lines),
+        description=f"VAT of write-off {note.number} for invoice {note.reference_invoice}",
+        explanation=(
+            f"VAT reclaimed on {reclaim.document_date}, a year after invoice {note.reference_invoice} was due: {told}.",
+        ),
+    )
+
+
+def vat_of(entry: Entry) -> str:
+    """Say how much VAT an entry takes back, by code."""
+    return _told({line.vat_code: line.vat_minor for line in entry.lines if line.vat_minor}, entry.currency)
+
+
+def _told(taxes: MappingOf[str | None, int], currency: str) -> str:
+    return ", ".join(f"{format_minor(tax, currency)} {currency} under code {code}" for code, tax in taxes.items())
+
+
+def _line(policy: WriteOffs, description: str, amount_minor: int, vat_code: str | None, vat_minor: int) -> Line:
+    return Line(
+        role=Role.LOSS,
+        account=policy.account,
+        amount_minor=amount_minor,
+        description=description,
+        vat_code=vat_code,
+        vat_minor=vat_minor,
+    )
+
+
+def _no_account(name: str, mapping: Mapping) -> Rejection:
+    return reject("no_write_off_account", document=name, division=mapping.division)
