@@ -1,7 +1,7 @@
 """Writes the JSON schema of every message as a snapshot, and refuses a change that readers of the old version cannot follow.
 
-A message keeps its version while it only gains optional fields or values of a list. Anything else needs a new VERSION in contracts and a step in
-contracts/upcasts.py; the snapshot of the old version stays, so that the step can be checked against it.
+A message keeps its version while it only gains optional fields or values of a list. Anything else needs a new VERSION in
+contracts and a step in contracts/upcasts.py; the snapshot of the old version stays, so that the step can be checked against it.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import yaml
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests/golden"
 _CASE = re.compile(r"<!-- case: (?P<file>[\w.]+) -->\n.*?<!-- end -->", re.DOTALL)
-_KINDS = {"credit_note": "credit note"}
+_KINDS = {"credit_note": "credit note", "vat_reclaim": "VAT of write-off"}
 
 
 def with_cases(page: str) -> str:
@@ -32,6 +32,8 @@ def _heading(booking: dict[str, Any]) -> str:
     document = booking["document"]
     kind = _KINDS.get(document["kind"], document["kind"])
     parts = [f"{kind} {document['number']} of {document['date']}"]
+    if "due" in document:
+        parts.append(f"due {document['due']}")
     if "country" in document:
         parts.append(document["country"])
     if "credits" in document:
