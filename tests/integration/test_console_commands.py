@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from datetime import date
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.command_line import kruispost
 from support.console_stage import DOCUMENT, PLANNED, POSTED, Stage
@@ -50,6 +52,21 @@ async def test_status_lists_what_is_held_word_for_word_and_says_so_by_its_exit_c
     found = json.loads((await run(place, "status", "--json", "--state", "received")).stdout)
     assert found["states"] == {"held": 1, "received": 1}
     assert [row["number"] for row in found["documents"]] == ["INV-2"]
+
+
+async def test_bad_debts_lists_when_the_vat_of_a_write_off_comes_back(installation):
+    stage, place = installation
+    reclaim = msgspec.structs.replace(
+        DOCUMENT, kind="vat_reclaim", number="CN-1", total_minor=2_100, document_date=date(2090, 10, 5)
+    )
+    said = "VAT of write-off CN-1 is reclaimed on 2090-10-05: 21.00 EUR under code 2."
+    await stage.hear(facts.DocumentHeld(document=reclaim, code="vat_not_due", sentence=said, action="Nothing.", waiting=True))
+    shown = await run(place, "bad-debts")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "2090-10-05" in shown.stdout
+    assert "21.00 EUR under code 2" in shown.stdout
+    [listed] = json.loads((await run(place, "bad-debts", "--json")).stdout)["bad_debts"]
+    assert (listed["number"], listed["state"], listed["reclaim_on"], listed["vat_minor"]) == ("CN-1", "open", "2090-10-05", 2_100)
 
 
 async def test_status_is_well_only_when_nothing_waits_for_a_person(installation):

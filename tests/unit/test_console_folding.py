@@ -206,3 +206,10 @@ def test_a_document_with_an_entry_is_booked_or_held_for_its_change(story):
     if POSTED in [message for _, message in arrived]:
         assert (row.state, row.code) in {("booked", ""), ("held", CHANGED_AFTER_BOOKING)}
         assert row.entry_number == 26700001
+
+
+def test_a_deleted_credit_note_is_the_one_that_was_made():
+    note = {"id": "CN-4", "customer_id": "CUST1", "total": 100, "currency_code": "EUR"}
+    made = document_of(observed(facts.CreditNoteObserved, note), ZONES)
+    gone = document_of(observed(facts.CreditNoteObserved, {**note, "id": "CN-4_171000000014"}, deleted=True), ZONES)
+    assert made == gone

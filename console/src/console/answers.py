@@ -53,6 +53,16 @@ def status(settings: Settings, console_url: str | None, filters: Filters) -> tup
     return _read(settings, ask)
 
 
+def documents(settings: Settings, console_url: str | None, filters: Filters) -> Rows:
+    """Return the documents that fit; raises UnusableError when nobody answers."""
+    if console_url is None:
+        return _read(settings, lambda connection: queries.documents(connection, **asdict(filters)))
+    wanted = {name: value for name, value in asdict(filters).items() if value is not None}
+    (answer,) = _ask(settings, console_url, ("/documents", wanted))
+    listed: Rows = answer.json()["documents"]
+    return listed
+
+
 def life_of(settings: Settings, console_url: str | None, number: str) -> Rows:
     """Return the bookings of a document with their timelines, none when it is unknown; raises UnusableError."""
     if console_url is None:

@@ -14,13 +14,14 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from backbone.clock import SystemClock
 from backbone.configuration import json_schema, load_configuration
 from backbone.errors import KruispostError
 from backbone.migrate import migrate_all
 from backbone.process import run_all
 from backbone.settings import Settings
 from backbone.telemetry import configure_logging
-from console import answers, show
+from console import answers, bad_debts, show
 from console.answers import DATABASE_ERRORS, Filters, UnusableError
 from console.doctor import Finding, examine
 from console.folding import State
@@ -30,6 +31,7 @@ from contracts.facts import DocumentKind
 from contracts.topology import topology as declared_topology
 
 WRONG, IMPOSSIBLE = 1, 2
+MANY = 100_000
 SERVICES = ("ingest", "mapper", "exact-writer", "payment-matcher", "console")
 
 app = typer.Typer(name="kruispost", no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -131,6 +133,21 @@ def trace(
     else:
         show.life(out, found, lang)
     raise typer.Exit(0 if found else WRONG)
+
+
+@app.command("bad-debts")
+def show_bad_debts(console_url: ConsoleUrl = None, as_json: AsJson = False) -> None:
+    """List the VAT of written-off debts: how much, when it may be reclaimed, and whether it was.
+
+    Exit code 1 while one is held for a person.
+    """
+    filters = Filters(state=None, kind=bad_debts.KIND, code=None, receipt=None, limit=MANY)
+    listed = bad_debts.calendar(answers.documents(Settings(), console_url, filters), SystemClock().now().date())
+    if as_json:
+        _print_json({"bad_debts": listed})
+    else:
+        show.bad_debts(out, listed)
+    raise typer.Exit(WRONG if any(row["state"] == "held" for row in listed) else 0)
 
 
 @app.command()

@@ -14,6 +14,8 @@ from datetime import UTC, date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from contracts import commands, facts
 from contracts.chargebee import Document, Transaction
 from contracts.envelope import Envelope, Message
@@ -94,7 +96,9 @@ def document_of(message: Message, zone_of: dict[str, ZoneInfo]) -> DocumentRef |
     match message:
         case facts.InvoiceObserved(resource=resource, site=site):
             return _observed(site, "invoice", resource, resource.total, zone_of)
-        case facts.CreditNoteObserved(resource=resource, site=site):
+        case facts.CreditNoteObserved(resource=resource, site=site, deleted=deleted):
+            note = msgspec.structs.replace(resource, deleted=deleted or resource.deleted)
+            resource = msgspec.structs.replace(note, id=note.number)
             return _observed(site, "credit_note", resource, -resource.total, zone_of)
         case facts.TransactionObserved(resource=resource, site=site) if resource.type == "payment":
             return _observed(site, "payment", resource, -resource.amount, zone_of)

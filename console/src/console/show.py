@@ -62,6 +62,20 @@ def documents(out: Console, rows: Sequence[dict[str, Any]], *, held: bool) -> No
     out.print(table)
 
 
+def bad_debts(out: Console, rows: Sequence[dict[str, Any]]) -> None:
+    """List the VAT of written-off debts by the day on which it comes back."""
+    if not rows:
+        out.print("no debt was written off")
+        return
+    table = Table(title="VAT of written-off debts", title_justify="left")
+    for column in ("write-off", "customer", "reclaim on", "VAT", "state", "what is known"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        amount = money(row["vat_minor"], row["decimals"], row["currency"])
+        table.add_row(row["number"], row["customer_id"], row["reclaim_on"] or "", amount, row["state"], row["sentence"])
+    out.print(table)
+
+
 def life(out: Console, found: Sequence[dict[str, Any]], language: Language) -> None:
     """Tell what happened to a document, step by step."""
     for row in found:

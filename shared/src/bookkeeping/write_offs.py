@@ -64,6 +64,13 @@ def write_off_entry(note: CreditNote, mapping: Mapping) -> Entry | Rejection | S
     )
 
 
+def reclaim_label(reclaim: VatReclaim) -> str:
+    """Name the VAT of a write-off in a sentence, with the debt that it belongs to."""
+    note = reclaim.note
+    debt = f"{format_minor(note.total_minor, note.currency)} {note.currency}"
+    return f"VAT of write-off {note.number} ({debt} of invoice {note.reference_invoice})"
+
+
 def reclaim_day(due: date, written_off: date) -> date:
     """Return the day on which the VAT of a written-off debt comes back: a year after it was due, not before the write-off."""
     try:
@@ -79,7 +86,7 @@ def reclaim_entry(reclaim: VatReclaim, mapping: Mapping) -> Entry | Rejection | 
     Exact takes VAT only beside its base, so the base goes onto the account with the code and comes off again without one.
     """
     note, policy = reclaim.note, mapping.write_offs
-    name = f"VAT of write-off {note.number}"
+    name = reclaim_label(reclaim)
     if policy is None:
         return _no_account(name, mapping)
     # A write-off carries the lines and taxes of its part of the invoice: as a sale taken back it shows base and VAT by code.

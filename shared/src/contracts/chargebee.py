@@ -7,9 +7,12 @@ Chargebee leaves empty fields out, so everything but the identity has a default.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import msgspec
+
+DELETED_NOTE = re.compile(r"(?P<id>.+)_\d{9,}$")
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,6 +249,12 @@ class CreditNote(Document, frozen=True, kw_only=True):
     create_reason_code: str | None = None
     allocations: tuple[Allocation, ...] = ()
     line_items_next_offset: str | None = None
+
+    @property
+    def number(self) -> str:
+        """Its id, behind which the event of its deletion has an underscore and an instant (`CN-4_171000000014`)."""
+        found = DELETED_NOTE.match(self.id) if self.deleted else None
+        return found["id"] if found is not None else self.id
 
 
 class LinkedInvoice(Wire, frozen=True, kw_only=True):

@@ -6,7 +6,6 @@ so a deletion may be heard of when the next document has been seen already; live
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -20,7 +19,6 @@ from mapper.store import ISSUED, Key, Store
 
 Document = TypeVar("Document", bound=chargebee.Document)
 BETWEEN = "\x1f"  # no id has it: ingest lets only printable ones through
-DELETED_NOTE = re.compile(r"(?P<id>.+)_\d{9,}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +92,10 @@ async def _own_id(store: Store, kind: str, site: str, resource: chargebee.Docume
 
     The note itself must be known to be sure, by its invoice, date and total; a note that is not known is taken by that form.
     """
-    found = DELETED_NOTE.match(resource.id) if kind == "credit_note" and resource.deleted else None
-    if found is None or not isinstance(resource, chargebee.CreditNote):
+    if not isinstance(resource, chargebee.CreditNote) or resource.number == resource.id:
         return resource.id
-    note = await store.resource(site, kind, found["id"], chargebee.CreditNote)
-    if note is None or _same_note(note, resource):
-        return found["id"]
-    return resource.id
+    note = await store.resource(site, kind, resource.number, chargebee.CreditNote)
+    return resource.number if note is None or _same_note(note, resource) else resource.id
 
 
 def _same_note(one: chargebee.CreditNote, other: chargebee.CreditNote) -> bool:

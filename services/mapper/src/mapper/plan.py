@@ -17,7 +17,7 @@ from bookkeeping.entries import make_entry, place_in_period, reverse
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
-from bookkeeping.write_offs import vat_of
+from bookkeeping.write_offs import reclaim_label, vat_of
 from contracts import chargebee
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message, seal
@@ -138,7 +138,7 @@ class Planner:
         if isinstance(made, Entry) and isinstance(document, VatReclaim) and document.document_date > self._clock.now().date():
             day, told = document.document_date.isoformat(), vat_of(made)
             waits_for = f"invoice:{document.note.reference_invoice}"
-            return reject("vat_not_due", waits_for=waits_for, document=_name(subject), date=day, vat=told)
+            return reject("vat_not_due", waits_for=waits_for, document=reclaim_label(document), date=day, vat=told)
         if isinstance(made, Entry) and subject.customer is None:
             customer_id = subject.ref.customer_id
             return reject(
