@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.golden import chart, months
 
 from bookkeeping.deferral import credit_portions, schedule
-from bookkeeping.documents import CreditNote, DocumentLine, Invoice, LineTax, Payment, Refund, Settlement
+from bookkeeping.documents import CreditNote, DocumentLine, Invoice, LineDiscount, LineTax, Payment, Refund, Settlement
 from bookkeeping.entries import make_entry, place_in_period, reverse
 from bookkeeping.journal import Entry, Role
 from bookkeeping.money import allocate, settle_difference
@@ -38,7 +38,7 @@ def document_lines(draw: st.DrawFn, inclusive: bool) -> DocumentLine:  # noqa: F
         entity_type="plan_item_price",
         product_id=PRODUCTS[rate],
         amount_minor=amount,
-        discount_minor=discount,
+        discounts=(LineDiscount(amount_minor=discount, type="document_level_discount"),) if discount else (),
         taxes=(taxed,) if rate else (),
         exempt_reason=None if rate else "product_exempt",
         service_from=first,

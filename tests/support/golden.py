@@ -19,6 +19,7 @@ from bookkeeping.documents import (
     Document,
     DocumentLine,
     Invoice,
+    LineDiscount,
     LineTax,
     Payment,
     Product,
@@ -154,7 +155,7 @@ def _line(data: dict[str, Any]) -> DocumentLine:
         entity_type=data.get("type", "plan_item_price"),
         product_id=data.get("product"),
         amount_minor=minor(data["amount"]),
-        discount_minor=minor(data.get("discount", "0")),
+        discounts=_discounts(data),
         taxes=tuple(
             LineTax(
                 rate=Decimal(tax["rate"]),
@@ -170,6 +171,16 @@ def _line(data: dict[str, Any]) -> DocumentLine:
         credited=CreditedLine(net_minor=minor(credited["net"]), service_from=credited["from"], service_to=credited["to"])
         if credited
         else None,
+    )
+
+
+def _discounts(data: dict[str, Any]) -> tuple[LineDiscount, ...]:
+    """Return the discounts of a line: one of an amount only, or several with their type and coupon."""
+    if "discount" in data:
+        return (LineDiscount(amount_minor=minor(data["discount"])),)
+    return tuple(
+        LineDiscount(amount_minor=minor(each["amount"]), type=each.get("type"), coupon=each.get("coupon"))
+        for each in data.get("discounts", ())
     )
 
 

@@ -11,6 +11,14 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from backbone.configuration_types import Code, Country, Currency, LineType, Rate, Strict
 from backbone.errors import ConfigurationError
+from backbone.posting_configuration import (
+    DebtorRule,
+    Discounts,
+    ExchangeRates,
+    JournalsOfCurrency,
+    PaymentConditions,
+    Texts,
+)
 from backbone.yaml_reading import read_yaml
 
 
@@ -39,6 +47,16 @@ class Journals(Strict):
     credit_notes: Code
     payments: Code
     write_offs: Code | None = Field(None, description="a general journal, for debts that are written off")
+    currencies: dict[Currency, JournalsOfCurrency] = Field(
+        default_factory=dict, description="other journals for the documents of one currency"
+    )
+
+    def codes(self) -> set[str]:
+        """Return every journal that is named."""
+        named = {code for code in (self.invoices, self.credit_notes, self.payments, self.write_offs) if code is not None}
+        for journals in self.currencies.values():
+            named |= {code for code in (journals.invoices, journals.credit_notes, journals.payments) if code is not None}
+        return named
 
 
 class Rounding(Strict):
@@ -116,6 +134,15 @@ class DivisionConfiguration(Strict):
     control_accounts: tuple[ControlAccount, ...] = ()
     book_payments: bool = True
     write_offs: WriteOffs | None = None
+    language: Literal["en", "nl"] = Field("en", description="of the texts on entries")
+    texts: Texts = Texts()
+    discounts: Discounts = Discounts()
+    zero_invoices: Literal["skip", "book"] = Field(
+        "skip", description="an invoice that discounts bring to zero is only recorded, or booked as revenue and discount"
+    )
+    debtors: tuple[DebtorRule, ...] = Field((), description="other debtor accounts than receivable_account, by customer")
+    payment_conditions: PaymentConditions | None = Field(None, description="absent: Exact's own for the customer")
+    exchange_rates: ExchangeRates = ExchangeRates()
     changes: Literal["hold", "correct"] = Field(
         "hold",
         description="a document whose amounts change after it was booked is held for a person, or booked back and booked anew",
@@ -130,6 +157,13 @@ class DivisionConfiguration(Strict):
     def _write_offs_have_a_journal(self) -> DivisionConfiguration:
         if self.write_offs is not None and self.journals.write_offs is None:
             message = "write_offs needs a general journal of Exact; add journals.write_offs"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _zero_invoices_have_lines(self) -> DivisionConfiguration:
+        if self.zero_invoices == "book" and self.discounts.posting == "net":
+            message = "zero_invoices: book shows revenue and discount, so it needs discounts: {posting: gross, rules: [...]}"
             raise ValueError(message)
         return self
 

@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
-def _exact_decimal(value: Any) -> Any:
+def exact_decimal(value: Any) -> Any:
+    """Return what was typed, before it became a binary fraction."""
     # YAML reads 5.5 as a binary fraction; its shortest notation is what the controller typed.
     return str(value) if isinstance(value, float) else value
 
 
-Rate = Annotated[Decimal, BeforeValidator(_exact_decimal), Field(ge=0, le=100)]
+Rate = Annotated[Decimal, BeforeValidator(exact_decimal), Field(ge=0, le=100)]
 Code = Annotated[str, Field(min_length=1, max_length=50)]
 Country = Annotated[str, Field(pattern=r"^([A-Z]{2}|non-EU)$", description="ISO code; EU and non-EU are groups of countries")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+
+from bookkeeping.debtors import Debtor, Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +39,23 @@ class CreditedLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineDiscount:
+    """A discount on a line: Chargebee's discount_type, and the coupon where it came from one.
+
+    Types are item_level_coupon, document_level_coupon, item_level_discount, document_level_discount, promotional_credits and
+    prorated_credits. Older documents have only the line's sum of them, without a type.
+    """
+
+    amount_minor: int
+    type: str | None = None
+    coupon: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentLine:
     """One line of an invoice or credit note.
 
-    `amount_minor` is before `discount_minor`, and includes tax only on a tax-inclusive document. The service period has
+    `amount_minor` is before discounts, and includes tax only on a tax-inclusive document. The service period has
     both its days served, and is absent where nothing is served over time.
     """
 
@@ -47,12 +63,18 @@ class DocumentLine:
     entity_type: str
     product_id: str | None
     amount_minor: int
-    discount_minor: int = 0
+    discounts: tuple[LineDiscount, ...] = ()
     taxes: tuple[LineTax, ...] = ()
     exempt_reason: str | None = None
     service_from: date | None = None
     service_to: date | None = None
     credited: CreditedLine | None = None
+    subscription_id: str | None = None
+
+    @property
+    def discount_minor(self) -> int:
+        """All discounts of the line; document-level ones are already spread over the lines."""
+        return sum(discount.amount_minor for discount in self.discounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +82,8 @@ class SalesDocument:
     """What an invoice and a credit note share; amounts are positive on both.
 
     `exchange_rate` is base currency per unit of `currency`. `customer_country` is where the customer is taxed: of the
-    shipping address, else of the billing address, both as they stood on the document.
+    shipping address, else of the billing address, both as they stood on the document. `debtor` is what the customer himself is
+    now, not what the document says of him. `custom_fields` are those of the customer and of the document, in words.
     """
 
     number: str
@@ -77,13 +100,18 @@ class SalesDocument:
     tax_origin: str | None = None
     customer_country: str | None = None
     vat_number: str | None = None
+    customer_name: str = ""
+    po_number: str | None = None
+    custom_fields: MappingOf[str, str] = field(default_factory=dict)
+    debtor: Debtor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invoice(SalesDocument):
-    """An invoice; `due_date` is the day on which it must be paid."""
+    """An invoice; `due_date` is the day on which it must be paid, `terms` how."""
 
     due_date: date | None = None
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +157,7 @@ class MoneyMovement:
     base_currency: str | None = None
     exchange_rate: Decimal | None = None
     settlements: tuple[Settlement, ...] = ()
+    debtor: Debtor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

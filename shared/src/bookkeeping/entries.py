@@ -91,7 +91,7 @@ def reverse(entry: Entry, day: date, mapping: Mapping) -> Entry:
     journal = entry.journal
     if entry.kind == "sales":
         debt = sum(line.amount_minor for line in lines if line.role is Role.RECEIVABLE)
-        journal = mapping.credit_note_journal if debt < 0 else mapping.invoice_journal
+        journal = mapping.journal("credit_notes" if debt < 0 else "invoices", entry.currency)
     return replace(
         entry,
         journal=journal,

@@ -20,6 +20,7 @@ class Role(StrEnum):
 
     RECEIVABLE = "receivable"
     REVENUE = "revenue"
+    DISCOUNT = "discount"
     ROUNDING = "rounding"
     CONTROL = "control"
     LOSS = "loss"
@@ -42,6 +43,7 @@ class Line:
     cost_unit: str | None = None
     first: date | None = None
     last: date | None = None
+    notes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Entry:
     exchange_rate: Decimal | None = None
     reporting_year: int | None = None
     reporting_period: int | None = None
+    payment_condition: str | None = None
     explanation: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

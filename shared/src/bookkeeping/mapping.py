@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
-from bookkeeping.documents import Product
+from bookkeeping.debtors import Debtor, DebtorRules, TermsRules
+from bookkeeping.discounts import DiscountRules
+from bookkeeping.documents import MoneyMovement, Product, SalesDocument
+from bookkeeping.exchange import ExchangeRates, RateUsed, rate_of
+from bookkeeping.rejections import Rejection
+from bookkeeping.texts import Texts
 from bookkeeping.vat import INSIDE_UNION, NO_REASON, OUTSIDE_UNION, UNION, AmbiguousRulesError, VatRules, country_fits
 from bookkeeping.vat import describe_conditions as _describe
+
+JournalKind = Literal["invoices", "credit_notes", "payments"]
 
 SETUP_FEE = "plan_setup"
 WITHOUT_PRODUCT = "adhoc"
@@ -191,6 +199,28 @@ class Mapping:
     changes: Literal["hold", "correct"] = "hold"
     voided_before_booking: Literal["book_both", "skip"] = "book_both"
     write_offs: WriteOffs | None = None
+    discounts: DiscountRules | None = None
+    zero_invoices: str = "skip"
+    texts: Texts = field(default_factory=Texts)
+    debtors: DebtorRules | None = None
+    terms: TermsRules | None = None
+    exchange_rates: ExchangeRates = field(default_factory=ExchangeRates)
+    currency_journals: MappingOf[tuple[JournalKind, str], str] = field(default_factory=dict)
+
+    def journal(self, kind: JournalKind, currency: str) -> str:
+        """Return the journal of a kind of document, which may be another one for one currency."""
+        own = {"invoices": self.invoice_journal, "credit_notes": self.credit_note_journal, "payments": self.payment_journal}
+        return self.currency_journals.get((kind, currency)) or own[kind]
+
+    def rate(self, document: SalesDocument | MoneyMovement, name: str) -> RateUsed | Rejection:
+        """Return the rate to the division's currency that a document is booked at, or why there is none."""
+        return rate_of(document, name, self.exchange_rates, self.division, self.currency)
+
+    def debtor_account(self, debtor: Debtor | None) -> str:
+        """Return the debtor account of a customer, which is the account that Exact books his documents on."""
+        if debtor is None or not self.debtors:
+            return self.receivable_account
+        return self.debtors.account(debtor)
 
     def control_account(self, gateway_account: str | None, currency: str) -> str | None:
         """Return the control account of a gateway account and currency, an exact match before `*`, or None."""

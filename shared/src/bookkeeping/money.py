@@ -57,6 +57,13 @@ class Money:
             raise CurrencyMismatchError(f"{self} and {other} are of two currencies")
 
 
+def half_up(amount: Fraction) -> int:
+    """Round to a whole minor unit, halves away from zero, as Dutch bookkeeping does."""
+    doubled = 2 * abs(amount.numerator) + amount.denominator
+    rounded = doubled // (2 * amount.denominator)
+    return rounded if amount >= 0 else -rounded
+
+
 def allocate(amount_minor: int, weights: Sequence[Fraction | int]) -> list[int]:
     """Spread an amount over weights by largest remainder, ties to the earlier one; the parts add up to the amount.
 

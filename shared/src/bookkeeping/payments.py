@@ -7,7 +7,6 @@ from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
-from bookkeeping.sales import exchange_rate
 
 
 def money_label(document: Payment | Refund) -> str:
@@ -26,9 +25,9 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
         return set_aside("zero_total", document=name)
     if not mapping.book_payments:
         return set_aside("payments_not_booked", document=name)
-    rate = exchange_rate(document.currency, document.base_currency, document.exchange_rate, mapping)
-    if rate is False:
-        return reject("no_exchange_rate", document=name, currency=document.currency, division_currency=mapping.currency)
+    used = mapping.rate(document, name)
+    if isinstance(used, Rejection):
+        return used
     account = mapping.control_account(document.gateway_account, document.currency)
     if account is None:
         return reject(
@@ -38,6 +37,7 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
             currency=document.currency,
             division=mapping.division,
         )
+    debtors = mapping.debtor_account(document.debtor)
     sign = 1 if isinstance(document, Payment) else -1
     lines = [
         Line(
@@ -51,21 +51,21 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
         lines.append(
             Line(
                 role=Role.RECEIVABLE,
-                account=mapping.receivable_account,
+                account=debtors,
                 amount_minor=-sign * amount_minor,
                 description=f"{document.number} {number or document.customer_id}",
             )
         )
     return Entry(
         kind="general",
-        journal=mapping.payment_journal,
+        journal=mapping.journal("payments", document.currency),
         reference=document.number,
         entry_date=document.document_date,
         currency=document.currency,
-        exchange_rate=rate,
+        exchange_rate=used.rate,
         lines=tuple(lines),
         description=f"{name[:1].upper()}{name[1:]}",
-        explanation=(_explanation(document, account),),
+        explanation=(_explanation(document, account), *([used.words] if used.words else [])),
     )
 
 

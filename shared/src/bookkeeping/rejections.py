@@ -92,6 +92,21 @@ REASONS: dict[str, Reason] = {
         sentence="{document} is in {currency}, and Chargebee gives no rate to the division's currency {division_currency}.",
         action="Let the site's base currency be {division_currency}, or book this document by hand.",
     ),
+    "no_rate_in_table": Reason(
+        sentence="{document} is in {currency}, and the table of exchange rates has none of {day} or before.",
+        action='Add under divisions.{division}.exchange_rates.table: {{currency: {currency}, from: {day}, rate: "..."}}',
+    ),
+    "no_discount_account": Reason(
+        sentence="No discount rule fits the discount of {amount} ({discount}) on line '{line}' of {document}.",
+        action='Add under divisions.{division}.discounts.rules: {{when: {{{condition}}}, account: "..."}}',
+    ),
+    "no_payment_condition": Reason(
+        sentence="No payment condition of Exact is mapped for {document} ({terms}).",
+        action=(
+            'Add under divisions.{division}.payment_conditions.rules: {{when: {{{terms}}}, code: "..."}}, or set unmapped there'
+            " to exact_default."
+        ),
+    ),
     "no_rounding_account": Reason(
         sentence="{document} was rounded by {amount}, and the division has no account for roundings.",
         action='Add under divisions.{division}: rounding: {{account: "..."}}',

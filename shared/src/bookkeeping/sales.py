@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date
-from decimal import Decimal
-from fractions import Fraction
-from typing import Literal
 
 from bookkeeping.deferral import Portion, credit_portions
-from bookkeeping.documents import CreditNote, DocumentLine, Invoice, Product
+from bookkeeping.discounts import ShownDiscount, merged, spread, without_tax
+from bookkeeping.documents import CreditNote, Invoice, Product
+from bookkeeping.exchange import RateUsed
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import SETUP_FEE, WITHOUT_PRODUCT, Mapping, ProductNeeded, RevenueQuestion, RevenueRule
-from bookkeeping.money import allocate, format_minor, settle_difference
+from bookkeeping.money import allocate, format_minor
+from bookkeeping.parts import Part, label, parts_of
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
-from bookkeeping.vat import NO_REASON, REVERSE_CHARGE, ZERO, VatRule
+from bookkeeping.vat import NO_REASON, REVERSE_CHARGE, VatRule
+from bookkeeping.wording import words_of_document, words_of_line
 
 EXPORT = "export"
-PERCENT = 100
-
-
-@dataclass(slots=True)
-class _Part:
-    """A line, or the part of it that one rate of tax falls on; amounts as the document has them (positive in a sale)."""
-
-    line: DocumentLine
-    net_minor: int
-    tax_minor: int
-    rate: Decimal
-    country: str | None
-
-
-def label(document: Invoice | CreditNote) -> str:
-    """Name a document in a sentence."""
-    return f"{'invoice' if isinstance(document, Invoice) else 'credit note'} {document.number}"
 
 
 def sales_entry(
@@ -44,11 +28,9 @@ def sales_entry(
 
     Exact takes the amounts without VAT and Chargebee's VAT beside them, so that the debtor is the document's total.
     """
-    rate = exchange_rate(document.currency, document.base_currency, document.exchange_rate, mapping)
-    if rate is False:
-        return reject(
-            "no_exchange_rate", document=label(document), currency=document.currency, division_currency=mapping.currency
-        )
+    rate = mapping.rate(document, label(document))
+    if isinstance(rate, Rejection):
+        return rate
     if isinstance(document, CreditNote) and not document.reference_known:
         return reject(
             "waiting_for_invoice",
@@ -57,130 +39,97 @@ def sales_entry(
             document=label(document),
             subject="its country and service period",
         )
-    parts = _parts(document)
+    parts = parts_of(document, gross=mapping.discounts is not None)
     if isinstance(parts, Rejection):
         return parts
-    if not parts and not document.round_off_minor:
+    if _is_nothing(parts, document, mapping):
         return set_aside("zero_total", document=label(document))
+    condition = _payment_condition(document, mapping)
+    if isinstance(condition, Rejection):
+        return condition
     sign = -1 if isinstance(document, Invoice) else 1
-    lines = [
-        Line(role=Role.RECEIVABLE, account=mapping.receivable_account, amount_minor=-sign * document.total_minor),
-    ]
-    explanation: list[str] = []
+    debtors = mapping.debtor_account(document.debtor)
+    lines = [Line(role=Role.RECEIVABLE, account=debtors, amount_minor=-sign * document.total_minor)]
+    explanation = _about_heading(rate, debtors, mapping)
+    words = words_of_document(document, mapping.texts)
+    discounts: list[Line] = []
     for part in parts:
-        made = _lines_of(part, document, mapping, products, sign, explanation)
+        made = _lines_of(part, document, mapping, products, sign, explanation, words)
         if isinstance(made, Rejection):
             return made
-        lines += made
+        lines += (line for line in made if line.role is not Role.DISCOUNT)
+        discounts += (line for line in made if line.role is Role.DISCOUNT)
+    lines += merged(discounts, mapping.texts.word("discount"))
     if document.round_off_minor:
-        if mapping.rounding_account is None:
-            amount = format_minor(document.round_off_minor, document.currency)
-            return reject("no_rounding_account", document=label(document), amount=amount, division=mapping.division)
-        lines.append(
-            Line(
-                role=Role.ROUNDING,
-                account=mapping.rounding_account,
-                amount_minor=sign * document.round_off_minor,
-                description="Rounding",
-                vat_code=mapping.rounding_vat_code,
-            )
-        )
+        rounding = _rounding_line(document, mapping, sign)
+        if isinstance(rounding, Rejection):
+            return rounding
+        lines.append(rounding)
         explanation.append(f"Rounding of {format_minor(document.round_off_minor, document.currency)} on its own account.")
     return Entry(
         kind="sales",
-        journal=mapping.invoice_journal if isinstance(document, Invoice) else mapping.credit_note_journal,
+        journal=mapping.journal("invoices" if isinstance(document, Invoice) else "credit_notes", document.currency),
         reference=document.number,
         entry_date=document.document_date,
         due_date=document.due_date if isinstance(document, Invoice) else None,
         currency=document.currency,
-        exchange_rate=rate or None,
+        exchange_rate=rate.rate,
         lines=tuple(lines),
-        description=_description(document),
+        description=mapping.texts.entry_description(words),
+        payment_condition=condition,
         explanation=tuple(explanation),
     )
 
 
-def exchange_rate(currency: str, base: str | None, rate: Decimal | None, mapping: Mapping) -> Decimal | Literal[False] | None:
-    """Return the rate to the division's currency, None when it is the same currency, False when nobody gave one.
+def _rounding_line(document: Invoice | CreditNote, mapping: Mapping, sign: int) -> Line | Rejection:
+    if mapping.rounding_account is None:
+        amount = format_minor(document.round_off_minor, document.currency)
+        return reject("no_rounding_account", document=label(document), amount=amount, division=mapping.division)
+    return Line(
+        role=Role.ROUNDING,
+        account=mapping.rounding_account,
+        amount_minor=sign * document.round_off_minor,
+        description=mapping.texts.word("rounding"),
+        vat_code=mapping.rounding_vat_code,
+    )
 
-    Chargebee's rate is to the site's base currency; it is sent with the entry, or Exact would take its own of the day.
-    """
-    if currency == mapping.currency:
-        return None
-    if base != mapping.currency or rate is None or rate <= 0:
+
+def _about_heading(rate: RateUsed, debtors: str, mapping: Mapping) -> list[str]:
+    told = [] if rate.words is None else [rate.words]
+    if debtors != mapping.receivable_account:
+        told.append(f"Debtor account {debtors}, by a rule under debtors.")
+    return told
+
+
+def _is_nothing(parts: list[Part], document: Invoice | CreditNote, mapping: Mapping) -> bool:
+    """Tell whether there is nothing to book: no line, or lines of zero whose discounts the policy does not show."""
+    if document.round_off_minor:
         return False
-    return rate
+    return not parts or (mapping.zero_invoices == "skip" and not any(part.net_minor or part.tax_minor for part in parts))
 
 
-def _description(document: Invoice | CreditNote) -> str:
-    if isinstance(document, CreditNote) and document.reference_invoice:
-        return f"Credit note {document.number} for invoice {document.reference_invoice}"
-    return label(document).capitalize() if isinstance(document, CreditNote) else f"Invoice {document.number}"
-
-
-def _parts(document: Invoice | CreditNote) -> list[_Part] | Rejection:
-    """Cut the lines by rate, settle the document's VAT over them, and check that everything adds up to the total."""
-    parts = [part for line in document.lines for part in _parts_of(line, inclusive=document.tax_inclusive)]
-    if sum(part.tax_minor for part in parts) != document.tax_minor:
-        taxed = [part for part in parts if part.rate or part.tax_minor]
-        settled = settle_difference(
-            [part.tax_minor for part in taxed],
-            [_ideal_tax(part, inclusive=document.tax_inclusive) for part in taxed],
-            document.tax_minor,
-        )
-        if settled is not None:
-            for part, tax in zip(taxed, settled, strict=True):
-                if document.tax_inclusive:
-                    part.net_minor += part.tax_minor - tax
-                part.tax_minor = tax
-    net, tax = sum(part.net_minor for part in parts), sum(part.tax_minor for part in parts)
-    if tax != document.tax_minor or net + tax + document.round_off_minor != document.total_minor:
-        amounts = {
-            "lines": net,
-            "tax": document.tax_minor,
-            "rounding": document.round_off_minor,
-            "sum": net + document.tax_minor + document.round_off_minor,
-            "total": document.total_minor,
-        }
-        written = {name: format_minor(amount, document.currency) for name, amount in amounts.items()}
-        return reject("amounts_do_not_add_up", document=label(document), **written)
-    return [part for part in parts if part.net_minor or part.tax_minor]
-
-
-def _parts_of(line: DocumentLine, *, inclusive: bool) -> list[_Part]:
-    value = line.amount_minor - line.discount_minor
-    if not line.taxes:
-        return [_Part(line, value, 0, ZERO, None)]
-    if len(line.taxes) == 1:
-        tax = line.taxes[0]
-        return [_Part(line, value - tax.amount_minor if inclusive else value, tax.amount_minor, tax.rate, tax.country)]
-    total_tax = sum(tax.amount_minor for tax in line.taxes)
-    net = value - total_tax if inclusive else value
-    bases = [tax.taxable_minor for tax in line.taxes]
-    if sum(bases) != net or len({tax.rate for tax in line.taxes}) == 1:
-        if all(base in (0, net) for base in bases):
-            # Taxes of several authorities on the same base (state and county) are one combined rate to Exact's VAT codes.
-            rate = sum((tax.rate for tax in line.taxes), ZERO)
-            return [_Part(line, net, total_tax, rate, line.taxes[0].country)]
-        weights = [abs(base) for base in bases]
-        bases = allocate(net, weights) if any(weights) else [net, *([0] * (len(bases) - 1))]
-    return [_Part(line, base, tax.amount_minor, tax.rate, tax.country) for base, tax in zip(bases, line.taxes, strict=True)]
-
-
-def _ideal_tax(part: _Part, *, inclusive: bool) -> Fraction:
-    rate = Fraction(part.rate)
-    if inclusive:
-        return Fraction(part.net_minor + part.tax_minor) * rate / (PERCENT + rate)
-    return Fraction(part.net_minor) * rate / PERCENT
+def _payment_condition(document: Invoice | CreditNote, mapping: Mapping) -> str | Rejection | None:
+    """Return Exact's payment condition of an invoice; a credit note is not paid, so it has none of its own."""
+    if mapping.terms is None or not isinstance(document, Invoice):
+        return None
+    rule = mapping.terms.find(document.terms)
+    if rule is not None:
+        return rule.code
+    if not mapping.terms.hold_unmapped:
+        return None
+    days, method = document.terms.net_term_days or 0, document.terms.method
+    words = f"net_term_days: {days}" + (f", method: {method}" if method else "")
+    return reject("no_payment_condition", document=label(document), terms=words, division=mapping.division)
 
 
 def _lines_of(
-    part: _Part,
+    part: Part,
     document: Invoice | CreditNote,
     mapping: Mapping,
     products: MappingOf[str, Product],
     sign: int,
     explanation: list[str],
+    words: dict[str, str],
 ) -> list[Line] | Rejection:
     line = part.line
     reason = None if part.rate or part.tax_minor else line.exempt_reason
@@ -190,27 +139,74 @@ def _lines_of(
     vat = _vat_rule(part, document, mapping, reason)
     if isinstance(vat, Rejection):
         return vat
+    shown = _shown_discounts(part, document, mapping)
+    if isinstance(shown, Rejection):
+        return shown
     portions = _portions(part, document, revenue)
+    nets = [portion.amount_minor for portion in portions]
+    taxes = _vat_of_portions(part.tax_minor, portions)
+    amount = format_minor(part.net_minor + sum(each.net_minor for each in shown), document.currency)
     explanation.append(
-        f"'{line.description}' {format_minor(part.net_minor, document.currency)} on {revenue.account} by rule"
+        f"'{line.description}' {amount} on {revenue.account} by rule"
         f" ({revenue.words}); VAT {format_minor(part.tax_minor, document.currency)} with code {vat.code} by rule ({vat.words})."
     )
-    taxes = _vat_of_portions(part.tax_minor, portions)
-    return [
-        Line(
-            role=Role.REVENUE,
-            account=revenue.account,
-            amount_minor=sign * portion.amount_minor,
-            description=line.description,
+    own_words = words_of_line(line, words, mapping.texts)
+    description, notes = mapping.texts.line_description(own_words), mapping.texts.line_notes(own_words)
+    discounts: list[Line] = []
+
+    def made(role: Role, account: str, net: int, tax: int, portion: Portion, text: str) -> Line:
+        return Line(
+            role=role,
+            account=account,
+            amount_minor=sign * net,
+            description=text,
             vat_code=vat.code,
             vat_minor=sign * tax,
             cost_center=revenue.cost_center,
             cost_unit=revenue.cost_unit,
             first=portion.first,
             last=portion.last,
+            notes=notes if role is Role.REVENUE else "",
         )
+
+    for each in shown:
+        discount = format_minor(each.net_minor, document.currency)
+        explanation.append(f"'{line.description}' discount {discount} on {each.rule.account} by rule ({each.rule.words}).")
+        text = f"{mapping.texts.word('discount')} {each.coupon or ''}".rstrip()
+        for index, (portion, net, tax) in enumerate(
+            zip(portions, spread(each.net_minor, nets), spread(each.tax_minor, nets), strict=True)
+        ):
+            discounts.append(made(Role.DISCOUNT, each.rule.account, -net, -tax, portion, text))
+            portions[index] = replace(portion, amount_minor=portion.amount_minor + net)
+            taxes[index] += tax
+    revenues = [
+        made(Role.REVENUE, revenue.account, portion.amount_minor, tax, portion, description)
         for portion, tax in zip(portions, taxes, strict=True)
     ]
+    return [*revenues, *discounts]
+
+
+def _shown_discounts(part: Part, document: Invoice | CreditNote, mapping: Mapping) -> list[ShownDiscount] | Rejection:
+    """Return the discounts that stand on accounts of their own, each without its tax."""
+    shown: list[ShownDiscount] = []
+    if mapping.discounts is None:
+        return shown
+    for discount in part.discounts:
+        rule = mapping.discounts.find(discount)
+        if rule is None:
+            condition = f"coupon: {discount.coupon}" if discount.coupon else f"type: {discount.type}" if discount.type else ""
+            return reject(
+                "no_discount_account",
+                document=label(document),
+                line=part.line.description,
+                amount=format_minor(discount.amount_minor, document.currency),
+                discount=condition or "without a type",
+                division=mapping.division,
+                condition=condition,
+            )
+        net, tax = without_tax(discount.amount_minor, part.rate, inclusive=document.tax_inclusive)
+        shown.append(ShownDiscount(rule, discount.coupon, net, tax))
+    return shown
 
 
 def _vat_of_portions(tax_minor: int, portions: list[Portion]) -> list[int]:
@@ -219,7 +215,7 @@ def _vat_of_portions(tax_minor: int, portions: list[Portion]) -> list[int]:
     return allocate(tax_minor, [abs(portion.amount_minor) for portion in portions])
 
 
-def _portions(part: _Part, document: Invoice | CreditNote, rule: RevenueRule) -> list[Portion]:
+def _portions(part: Part, document: Invoice | CreditNote, rule: RevenueRule) -> list[Portion]:
     line = part.line
     own: tuple[date, date] | None = None
     if line.service_from is not None and line.service_to is not None:
@@ -234,7 +230,7 @@ def _portions(part: _Part, document: Invoice | CreditNote, rule: RevenueRule) ->
 
 
 def _revenue_rule(
-    part: _Part, document: Invoice | CreditNote, mapping: Mapping, products: MappingOf[str, Product], reason: str | None
+    part: Part, document: Invoice | CreditNote, mapping: Mapping, products: MappingOf[str, Product], reason: str | None
 ) -> RevenueRule | Rejection:
     line = part.line
     country = document.customer_country or part.country
@@ -268,7 +264,7 @@ def _revenue_rule(
     )
 
 
-def _vat_rule(part: _Part, document: Invoice | CreditNote, mapping: Mapping, reason: str | None) -> VatRule | Rejection:
+def _vat_rule(part: Part, document: Invoice | CreditNote, mapping: Mapping, reason: str | None) -> VatRule | Rejection:
     """Find the VAT code by the country whose tax it is.
 
     That is what the tax row names; else, where tax was charged, the seller's registration that it was charged under, then the

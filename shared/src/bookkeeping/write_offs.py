@@ -17,7 +17,7 @@ from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping, RevenueRule, RevenueRules, WriteOffs
 from bookkeeping.money import format_minor
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
-from bookkeeping.sales import exchange_rate, sales_entry
+from bookkeeping.sales import sales_entry
 
 WRITE_OFF = "write_off"
 
@@ -41,9 +41,10 @@ def write_off_entry(note: CreditNote, mapping: Mapping) -> Entry | Rejection | S
         return _no_account(name, mapping)
     if note.total_minor == 0:
         return set_aside("zero_total", document=name)
-    rate = exchange_rate(note.currency, note.base_currency, note.exchange_rate, mapping)
-    if rate is False:
-        return reject("no_exchange_rate", document=name, currency=note.currency, division_currency=mapping.currency)
+    used = mapping.rate(note, name)
+    if isinstance(used, Rejection):
+        return used
+    debtors = mapping.debtor_account(note.debtor)
     of_invoice = note.reference_invoice or note.customer_id
     words = f"{note.number} {of_invoice}"
     return Entry(
@@ -52,10 +53,10 @@ def write_off_entry(note: CreditNote, mapping: Mapping) -> Entry | Rejection | S
         reference=note.number,
         entry_date=note.document_date,
         currency=note.currency,
-        exchange_rate=rate or None,
+        exchange_rate=used.rate,
         lines=(
             Line(role=Role.LOSS, account=policy.account, amount_minor=note.total_minor, description=words),
-            Line(role=Role.RECEIVABLE, account=mapping.receivable_account, amount_minor=-note.total_minor, description=words),
+            Line(role=Role.RECEIVABLE, account=debtors, amount_minor=-note.total_minor, description=words),
         ),
         description=f"Write-off {note.number} for invoice {note.reference_invoice}",
         explanation=(
@@ -90,7 +91,7 @@ def reclaim_entry(reclaim: VatReclaim, mapping: Mapping) -> Entry | Rejection | 
     if policy is None:
         return _no_account(name, mapping)
     # A write-off carries the lines and taxes of its part of the invoice: as a sale taken back it shows base and VAT by code.
-    on_loss = replace(mapping, revenue=RevenueRules([RevenueRule(account=policy.account)]))
+    on_loss = replace(mapping, revenue=RevenueRules([RevenueRule(account=policy.account)]), discounts=None)
     made = sales_entry(note, on_loss, {})
     if not isinstance(made, Entry):
         return made

@@ -38,7 +38,10 @@ class Address(Wire, frozen=True, kw_only=True):
 
 
 class Customer(Wire, frozen=True, kw_only=True):
-    """A customer; `net_term_days` is the payment term of its invoices."""
+    """A customer; `net_term_days` is the payment term of its invoices.
+
+    `custom_field_texts` are its cf_ members in words, which Chargebee has flat on the resource; the mapper gathers them.
+    """
 
     id: str
     first_name: str | None = None
@@ -54,7 +57,10 @@ class Customer(Wire, frozen=True, kw_only=True):
     taxability: str | None = None
     locale: str | None = None
     preferred_currency_code: str | None = None
+    auto_collection: str | None = None
+    offline_payment_method: str | None = None
     business_entity_id: str | None = None
+    custom_field_texts: dict[str, str] = {}
     deleted: bool = False
 
 
@@ -187,7 +193,7 @@ class LinkedPayment(Wire, frozen=True, kw_only=True):
 
 
 class Document(Wire, frozen=True, kw_only=True):
-    """What invoices and credit notes share."""
+    """What invoices and credit notes share; `custom_field_texts` are gathered as those of a customer are."""
 
     id: str
     customer_id: str | None = None
@@ -211,6 +217,7 @@ class Document(Wire, frozen=True, kw_only=True):
     business_entity_id: str | None = None
     voided_at: int | None = None
     updated_at: int | None = None
+    custom_field_texts: dict[str, str] = {}
     deleted: bool = False
 
 

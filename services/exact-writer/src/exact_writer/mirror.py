@@ -74,8 +74,7 @@ class Mirror:
         self._database = database
         self._clock = clock
         self._calls = calls
-        journals = configuration.journals
-        self._journals = sorted({journals.invoices, journals.credit_notes, journals.payments})
+        self._journals = sorted(configuration.journals.codes())
         self._records: dict[Kind, dict[str, Record]] = {}
         self._read_at: dict[Kind, float] = {}
         self._timestamps: dict[Kind, int] = {}

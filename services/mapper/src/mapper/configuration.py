@@ -10,6 +10,7 @@ from backbone.errors import ConfigurationError
 from bookkeeping.mapping import ControlAccount, Mapping, RevenueRule, RevenueRules, WriteOffs
 from bookkeeping.vat import AmbiguousRulesError, VatRule, VatRules
 from bookkeeping.write_offs import normal_reason
+from mapper.posting_rules import posting_rules
 
 
 def mappings_of(configuration: Configuration) -> dict[int, Mapping]:
@@ -21,7 +22,7 @@ def check(configuration: Configuration) -> list[str]:
     """Return a sentence for each list of rules that contradicts itself; `kruispost doctor` asks before a mapper is started."""
     complaints = []
     for division, each in configuration.divisions.items():
-        for rules_of in (_revenue_rules, _vat_rules):
+        for rules_of in (_revenue_rules, _vat_rules, posting_rules):
             try:
                 rules_of(division, each)
             except ConfigurationError as error:
@@ -51,6 +52,7 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         changes=configuration.changes,
         write_offs=_write_offs(configuration),
         voided_before_booking=configuration.voided_before_booking,
+        **posting_rules(division, configuration),
     )
 
 

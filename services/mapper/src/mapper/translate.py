@@ -14,6 +14,7 @@ from bookkeeping.documents import (
     CreditNote,
     DocumentLine,
     Invoice,
+    LineDiscount,
     LineTax,
     Payment,
     Product,
@@ -207,9 +208,9 @@ def _lines(document: chargebee.Document, zone: tzinfo, credited: dict[str, Credi
     taxes: dict[str | None, list[chargebee.LineItemTax]] = defaultdict(list)
     for row in document.line_item_taxes:
         taxes[row.line_item_id].append(row)
-    discounts: dict[str | None, int] = defaultdict(int)
+    discounts: dict[str | None, list[chargebee.LineItemDiscount]] = defaultdict(list)
     for discount in document.line_item_discounts:
-        discounts[discount.line_item_id] += discount.discount_amount
+        discounts[discount.line_item_id].append(discount)
     lines = []
     for item in document.line_items:
         days = None
@@ -222,15 +223,33 @@ def _lines(document: chargebee.Document, zone: tzinfo, credited: dict[str, Credi
                 product_id=item.entity_id,
                 amount_minor=item.amount,
                 # The rows are the truth where there are any; older documents only have the line's own sum.
-                discount_minor=discounts[item.id] if document.line_item_discounts else item.discount_amount,
+                discounts=_discounts(discounts[item.id])
+                if document.line_item_discounts
+                else (LineDiscount(amount_minor=item.discount_amount),)
+                if item.discount_amount
+                else (),
                 taxes=_taxes(item, taxes[item.id]),
                 exempt_reason=item.tax_exempt_reason,
                 service_from=days[0] if days else None,
                 service_to=days[1] if days else None,
                 credited=credited.get(item.reference_line_item_id or ""),
+                subscription_id=item.subscription_id or document.subscription_id,
             )
         )
     return tuple(lines)
+
+
+def _discounts(rows: list[chargebee.LineItemDiscount]) -> tuple[LineDiscount, ...]:
+    """Return a line's discounts; the entity of a discount is a coupon only by its type."""
+    return tuple(
+        LineDiscount(
+            amount_minor=row.discount_amount,
+            type=row.discount_type,
+            coupon=(row.coupon_id or row.entity_id) if (row.discount_type or "").endswith("_coupon") else row.coupon_id,
+        )
+        for row in rows
+        if row.discount_amount
+    )
 
 
 def _taxes(item: chargebee.LineItem, rows: list[chargebee.LineItemTax]) -> tuple[LineTax, ...]:

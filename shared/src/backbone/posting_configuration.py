@@ -1,0 +1,135 @@
+"""How a division's entries look beside their accounts: discounts, texts, debtor accounts, payment conditions, rates, journals."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from backbone.configuration_types import Code, Country, Currency, Strict, exact_decimal
+
+DiscountType = Literal[
+    "item_level_coupon",
+    "document_level_coupon",
+    "item_level_discount",
+    "document_level_discount",
+    "promotional_credits",
+    "prorated_credits",
+]
+ExchangeRate = Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0)]
+CustomerKind = Literal["business", "consumer"]
+
+
+class JournalsOfCurrency(Strict):
+    """The journals of documents in one currency; what is left out goes to the journals of all currencies."""
+
+    invoices: Code | None = None
+    credit_notes: Code | None = None
+    payments: Code | None = None
+
+
+class DiscountWhen(Strict):
+    """What must hold for a discount rule; what is left out may be anything."""
+
+    coupon: Code | None = Field(None, description="the coupon's id; the codes of a coupon set all stand for one coupon")
+    type: DiscountType | None = Field(None, description="Chargebee's discount_type")
+
+
+class DiscountRule(Strict):
+    """Which ledger account a discount is shown on."""
+
+    when: DiscountWhen = DiscountWhen()
+    account: Code
+
+
+class Discounts(Strict):
+    """Whether discounts are taken off the revenue, or shown on accounts of their own."""
+
+    posting: Literal["net", "gross"] = Field("net", description="net: off the revenue; gross: on the accounts of the rules")
+    rules: tuple[DiscountRule, ...] = ()
+
+    @model_validator(mode="after")
+    def _rules_are_for_gross(self) -> Discounts:
+        if self.rules and self.posting == "net":
+            message = "the rules are for discounts that are shown: write posting: gross, or remove the rules"
+            raise ValueError(message)
+        return self
+
+
+class Texts(Strict):
+    """Templates for what stands on entries and lines; YourRef is always the document's number, which entries are found by."""
+
+    entry_description: str | None = Field(None, description="such as {kind} {number}[ for invoice {invoice}]; 60 characters")
+    line_description: str | None = Field(None, description="such as {line}[ {period}]; 60 characters")
+    notes: str | None = Field(None, description="the notes of every line, such as PO {po_number}; left out when empty")
+    ellipsis: bool = Field(default=False, description="show by ... that a text was cut at 60 characters")
+
+
+class DebtorWhen(Strict):
+    """What must hold of a customer for a debtor account; what is left out may be anything."""
+
+    currency: Currency | None = Field(None, description="the customer's preferred currency")
+    country: Country | None = Field(None, description="of the customer's billing address")
+    customer: CustomerKind | None = Field(None, description="a business has a company name or a VAT number")
+
+
+class DebtorRule(Strict):
+    """Which debtor account the customers have whom the conditions fit; all others have receivable_account."""
+
+    when: DebtorWhen
+    account: Code
+
+
+class TermsWhen(Strict):
+    """What must hold for a payment condition; what is left out may be anything."""
+
+    net_term_days: int | None = Field(None, ge=0)
+    auto_collection: Literal["on", "off"] | None = Field(None, description="whether Chargebee collects from this customer")
+    method: Code | None = Field(None, description="the customer's offline payment method in Chargebee")
+
+
+class TermsRule(Strict):
+    """Which payment condition of Exact an invoice gets."""
+
+    when: TermsWhen = TermsWhen()
+    code: Code
+
+
+class PaymentConditions(Strict):
+    """Exact's payment conditions on invoices and customers; the due date stays Chargebee's in any case."""
+
+    rules: tuple[TermsRule, ...] = ()
+    unmapped: Literal["hold", "exact_default"] = Field(
+        "hold", description="an invoice whose terms no rule fits is held, or gets the condition that Exact has for the customer"
+    )
+
+
+class DatedRate(Strict):
+    """From this day on a unit of the currency is worth the rate in the division's currency."""
+
+    currency: Currency
+    first: date = Field(alias="from")
+    rate: ExchangeRate
+
+
+class ExchangeRates(Strict):
+    """Where the rate of an entry in another currency comes from."""
+
+    policy: Literal["chargebee", "exact", "table"] = Field(
+        "chargebee", description="chargebee: its own; exact: that of the day in Exact; table: the rates below"
+    )
+    table: tuple[DatedRate, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_word_is_a_policy(cls, value: Any) -> Any:
+        return {"policy": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _table_fits_policy(self) -> ExchangeRates:
+        if (self.policy == "table") != bool(self.table):
+            message = "a table of rates goes with policy: table, and the other policies have none"
+            raise ValueError(message)
+        return self

@@ -1,0 +1,136 @@
+"""What a customer decides: the debtor account that his documents stand on, and the payment condition that Exact shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Literal
+
+from bookkeeping.vat import INSIDE_UNION, OUTSIDE_UNION, AmbiguousRulesError, country_fits, describe_conditions
+
+CustomerKind = Literal["business", "consumer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debtor:
+    """What a customer is to these rules, all as it stands at the customer himself and not on one document.
+
+    `currency` is the one the customer prefers. A business has a company name or a VAT number.
+    """
+
+    currency: str | None = None
+    country: str | None = None
+    kind: CustomerKind = "consumer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebtorRule:
+    """Customers that meet every condition have their debts on `account`, which must be of Exact's type accounts receivable."""
+
+    account: str
+    currency: str | None = None
+    country: str | None = None
+    customer: CustomerKind | None = None
+    words: str = field(init=False, default="", compare=False)
+
+    def __post_init__(self) -> None:
+        conditions = {"currency": self.currency, "country": self.country, "customer": self.customer}
+        object.__setattr__(self, "words", describe_conditions(conditions) or "any customer")
+
+    def rank(self) -> tuple[int, int]:
+        """Order rules by the number of conditions, then an exact country before a group of countries."""
+        given = sum(value is not None for value in (self.currency, self.country, self.customer))
+        return given, int(self.country is not None and self.country not in (INSIDE_UNION, OUTSIDE_UNION))
+
+    def fits(self, debtor: Debtor) -> bool:
+        """Tell whether the rule covers a customer."""
+        return (
+            self.currency in (None, debtor.currency)
+            and self.customer in (None, debtor.kind)
+            and country_fits(self.country, debtor.country)
+        )
+
+
+class DebtorRules:
+    """The debtor accounts of a division; raises AmbiguousRulesError where two equally specific rules fit one customer."""
+
+    __slots__ = ("_otherwise", "_rules")
+
+    def __init__(self, otherwise: str, rules: Iterable[DebtorRule] = ()) -> None:
+        self._otherwise = otherwise
+        self._rules = tuple(sorted(rules, key=DebtorRule.rank, reverse=True))
+        for one, other in combinations(self._rules, 2):
+            if _tie(one, other):
+                raise AmbiguousRulesError(f"two debtor rules can fit one customer ({one.words}) and ({other.words})")
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def account(self, debtor: Debtor) -> str:
+        """Return the debtor account of a customer: the most specific rule's, else the division's receivable_account."""
+        return next((rule.account for rule in self._rules if rule.fits(debtor)), self._otherwise)
+
+
+def _tie(one: DebtorRule, other: DebtorRule) -> bool:
+    """Tell whether two rules with as many conditions can fit one customer; a country within a group of countries is narrower."""
+    pairs = ((one.currency, other.currency), (one.customer, other.customer), (one.country, other.country))
+    return one.rank()[0] == other.rank()[0] and all(None in pair or pair[0] == pair[1] for pair in pairs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How an invoice or a customer is to be paid, as Chargebee says it.
+
+    `method` is the offline payment method of a customer who pays by himself; `auto_collection` says that Chargebee collects.
+    """
+
+    net_term_days: int | None = None
+    auto_collection: bool | None = None
+    method: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermsRule:
+    """Terms that meet every condition get this code of Exact's payment conditions."""
+
+    code: str
+    net_term_days: int | None = None
+    auto_collection: bool | None = None
+    method: str | None = None
+    words: str = field(init=False, default="", compare=False)
+
+    def __post_init__(self) -> None:
+        names = ("net_term_days", "auto_collection", "method")
+        object.__setattr__(self, "words", describe_conditions({name: getattr(self, name) for name in names}) or "any terms")
+
+    def rank(self) -> int:
+        """Order rules by the number of their conditions."""
+        return sum(value is not None for value in (self.net_term_days, self.auto_collection, self.method))
+
+    def fits(self, terms: Terms) -> bool:
+        """Tell whether the rule covers these terms."""
+        return (
+            self.net_term_days in (None, terms.net_term_days)
+            and (self.auto_collection is None or self.auto_collection is terms.auto_collection)
+            and self.method in (None, terms.method)
+        )
+
+
+class TermsRules:
+    """The payment conditions of a division; `hold_unmapped` asks for a rule instead of letting Exact take its own default."""
+
+    __slots__ = ("_rules", "hold_unmapped")
+
+    def __init__(self, rules: Iterable[TermsRule], *, hold_unmapped: bool) -> None:
+        self.hold_unmapped = hold_unmapped
+        self._rules = tuple(sorted(rules, key=TermsRule.rank, reverse=True))
+        names = ("net_term_days", "auto_collection", "method")
+        for one, other in combinations(self._rules, 2):
+            pairs = [(getattr(one, name), getattr(other, name)) for name in names]
+            if one.rank() == other.rank() and all(None in pair or pair[0] == pair[1] for pair in pairs):
+                raise AmbiguousRulesError(f"two payment conditions can fit one invoice ({one.words}) and ({other.words})")
+
+    def find(self, terms: Terms) -> TermsRule | None:
+        """Return the most specific rule, or None."""
+        return next((rule for rule in self._rules if rule.fits(terms)), None)

@@ -1,0 +1,109 @@
+"""Discounts: taken off the revenue (net), or shown on accounts of their own beside the full revenue (gross)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from fractions import Fraction
+
+from bookkeeping.documents import LineDiscount
+from bookkeeping.journal import Line
+from bookkeeping.money import allocate, half_up
+from bookkeeping.vat import AmbiguousRulesError, describe_conditions
+
+PERCENT = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscountRule:
+    """Discounts that meet every condition are shown on `account`.
+
+    `coupon` is a coupon's id, also for the codes of a coupon set, which all stand for one coupon. `type` is Chargebee's
+    discount_type, such as promotional_credits.
+    """
+
+    account: str
+    coupon: str | None = None
+    type: str | None = None
+    words: str = field(init=False, default="", compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "words", describe_conditions({"coupon": self.coupon, "type": self.type}) or "any discount")
+
+
+class DiscountRules:
+    """The rules of a division that books gross: a coupon's before a type's before any; two of the same are an error."""
+
+    __slots__ = ("_rules",)
+
+    def __init__(self, rules: Iterable[DiscountRule] = ()) -> None:
+        self._rules: dict[tuple[str | None, str | None], DiscountRule] = {}
+        for rule in rules:
+            same = self._rules.setdefault((rule.coupon, rule.type), rule)
+            if same is not rule:
+                raise AmbiguousRulesError(f"two discount rules have the same conditions ({rule.words})")
+
+    def find(self, discount: LineDiscount) -> DiscountRule | None:
+        """Return the most specific rule for a discount, or None: an account that was not written down is never taken."""
+        coupon, kind = discount.coupon, discount.type
+        keys = ((coupon, kind), (coupon, None), (None, kind), (None, None))
+        return next((rule for key in keys if (rule := self._rules.get(key)) is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDiscount:
+    """A discount on an account of its own; both amounts are what the revenue line must have more, positive in a sale."""
+
+    rule: DiscountRule
+    coupon: str | None
+    net_minor: int
+    tax_minor: int
+
+
+def without_tax(discount_minor: int, rate: Decimal, *, inclusive: bool) -> tuple[int, int]:
+    """Return a discount at a rate (percent) without its tax, and the tax, both rounded half up.
+
+    On a tax-inclusive document the discount holds its tax; else the tax comes on top. Revenue and discount together keep the
+    document's own net and tax, whatever the rounding of these two.
+    """
+    if inclusive:
+        net = half_up(Fraction(discount_minor) * PERCENT / (PERCENT + Fraction(rate)))
+        return net, discount_minor - net
+    return discount_minor, half_up(Fraction(discount_minor) * Fraction(rate) / PERCENT)
+
+
+def share_of_part(amount_minor: int, values: Sequence[int], index: int) -> int:
+    """Return what falls of a line's discount on one of its parts, by what the parts are worth; all on the first when nothing."""
+    if len(values) == 1:
+        return amount_minor
+    weights = [abs(value) for value in values]
+    return allocate(amount_minor, weights if any(weights) else [1, *([0] * (len(values) - 1))])[index]
+
+
+def spread(amount_minor: int, portions: Sequence[int]) -> list[int]:
+    """Spread a discount over the portions of its revenue line, so that it is released in the same months."""
+    if len(portions) == 1:
+        return [amount_minor]
+    weights = [abs(portion) for portion in portions]
+    return allocate(amount_minor, weights if any(weights) else [1] * len(weights))
+
+
+def merged(lines: Iterable[Line], otherwise: str) -> list[Line]:
+    """Put discount lines together by account, VAT code, cost centre and service period; never two VAT codes in one line.
+
+    The line is named after its coupon, or `otherwise` where several came together.
+    """
+    sums: dict[Line, Line] = {}
+    for line in lines:
+        key = replace(line, amount_minor=0, vat_minor=0, description="")
+        known = sums.get(key)
+        if known is not None:
+            line = replace(  # noqa: PLW2901 - the line with what came before
+                line,
+                amount_minor=line.amount_minor + known.amount_minor,
+                vat_minor=line.vat_minor + known.vat_minor,
+                description=line.description if line.description == known.description else otherwise,
+            )
+        sums[key] = line
+    return [line for line in sums.values() if line.amount_minor or line.vat_minor]

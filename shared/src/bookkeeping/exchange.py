@@ -1,0 +1,83 @@
+"""Which rate an entry in another currency is booked at: Chargebee's own, Exact's of the day, or one that was written down."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from bookkeeping.documents import MoneyMovement, SalesDocument
+from bookkeeping.rejections import Rejection, reject
+from bookkeeping.vat import AmbiguousRulesError
+
+ExchangePolicy = Literal["chargebee", "exact", "table"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatedRate:
+    """From this day on a unit of `currency` is worth `rate` of the division's currency, until the next rate of the list."""
+
+    currency: str
+    first: date
+    rate: Decimal
+
+
+class ExchangeRates:
+    """The policy of a division; raises AmbiguousRulesError for two rates of one currency on one day."""
+
+    __slots__ = ("_rates", "policy")
+
+    def __init__(self, policy: ExchangePolicy = "chargebee", rates: Iterable[DatedRate] = ()) -> None:
+        self.policy = policy
+        self._rates: dict[str, list[tuple[date, Decimal]]] = defaultdict(list)
+        for each in sorted(rates, key=lambda rate: rate.first):
+            known = self._rates[each.currency]
+            if known and known[-1][0] == each.first:
+                raise AmbiguousRulesError(f"two exchange rates of {each.currency} begin on {each.first}")
+            known.append((each.first, each.rate))
+
+    def in_table(self, currency: str, day: date) -> Decimal | None:
+        """Return the rate that was written down for a day, or None before the first one."""
+        rates = self._rates.get(currency, [])
+        index = bisect_right(rates, day, key=lambda rate: rate[0])
+        return rates[index - 1][1] if index else None
+
+
+@dataclass(frozen=True, slots=True)
+class RateUsed:
+    """What the entry says of its rate: division currency per unit, None when Exact takes its own; in words for people."""
+
+    rate: Decimal | None = None
+    words: str | None = None
+
+
+SAME_CURRENCY = RateUsed()
+
+
+def rate_of(
+    document: SalesDocument | MoneyMovement, name: str, rates: ExchangeRates, division: int, division_currency: str
+) -> RateUsed | Rejection:
+    """Return the rate that the policy asks for, or why there is none.
+
+    Chargebee's rate, to its site's base currency, is sent with the entry: else Exact would take its own of the day, and both
+    books would differ for ever.
+    """
+    currency = document.currency
+    if currency == division_currency:
+        return SAME_CURRENCY
+    pair = f"{division_currency} per {currency}"
+    if rates.policy == "exact":
+        return RateUsed(None, f"The rate is Exact's own of the day ({pair}), by exchange_rates: exact.")
+    if rates.policy == "table":
+        rate = rates.in_table(currency, document.document_date)
+        if rate is None:
+            return reject("no_rate_in_table", document=name, currency=currency, day=document.document_date, division=division)
+        return RateUsed(rate, f"The rate is {rate} {pair}, by the table of exchange_rates.")
+    given = document.exchange_rate
+    if document.base_currency != division_currency or given is None or given <= 0:
+        return reject("no_exchange_rate", document=name, currency=currency, division_currency=division_currency)
+    return RateUsed(given, f"The rate is {given} {pair}, Chargebee's own.")
