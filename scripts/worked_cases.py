@@ -25,7 +25,15 @@ def worked_case(file: str, text: str) -> str:
 
 
 def _booking(booking: dict[str, Any]) -> str:
-    return "\n".join([_heading(booking), *_outcome(booking), *_particulars(booking)])
+    return "\n".join([_heading(booking), *_settings(booking), *_outcome(booking), *_particulars(booking)])
+
+
+def _settings(booking: dict[str, Any]) -> list[str]:
+    """Return what the division's section says otherwise in this case, one line a key."""
+    written = (
+        yaml.safe_dump({key: value}, default_flow_style=None, width=1000) for key, value in booking.get("with", {}).items()
+    )
+    return [f"  {line}" for text in written for line in text.splitlines()]
 
 
 def _heading(booking: dict[str, Any]) -> str:

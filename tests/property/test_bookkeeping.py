@@ -1,5 +1,8 @@
 """Whatever a document holds: its entry balances, its cents are Chargebee's, and its mirror takes back all of it."""
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -9,14 +12,16 @@ from hypothesis import strategies as st
 from support.golden import chart, months
 
 from bookkeeping.deferral import credit_portions, schedule
+from bookkeeping.discounts import DiscountRule, DiscountRules
 from bookkeeping.documents import CreditNote, DocumentLine, Invoice, LineDiscount, LineTax, Payment, Refund, Settlement
 from bookkeeping.entries import make_entry, place_in_period, reverse
-from bookkeeping.journal import Entry, Role
+from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.money import allocate, settle_difference
 
 CENTS = st.integers(min_value=-5_000_000, max_value=5_000_000)
 DAYS = st.dates(min_value=date(2026, 1, 1), max_value=date(2026, 12, 31))
 RATES = st.sampled_from([Decimal(0), Decimal(9), Decimal(21)])
+ANY_DISCOUNT = DiscountRules([DiscountRule(account="8090")])
 PRODUCTS = {Decimal(9): "book-EUR", Decimal(21): "team-yearly-EUR", Decimal(0): "team-EUR"}
 
 
@@ -102,6 +107,33 @@ def test_moving_to_an_open_period_changes_no_amount_and_no_date(document: Invoic
     starts = [line.first for line in placed.lines if line.first is not None and line.first.year == 2026]
     last_open = max(set(range(1, 13)) - set(closed))
     assert all(start.month not in closed for start in starts if start.month < last_open)
+
+
+@given(sales())
+def test_discounts_shown_or_taken_off_give_the_same_debt_and_the_same_vat_return(document: Invoice | CreditNote):
+    net = booked(document)
+    gross = make_entry(document, replace(chart().mapping, discounts=ANY_DISCOUNT), chart().products)
+    assert isinstance(gross, Entry)
+    assert gross.receivable_minor == net.receivable_minor
+
+    def released(entry: Entry, amount: Callable[[Line], int]) -> dict[tuple[object, ...], int]:
+        sums: Counter[tuple[object, ...]] = Counter()
+        for line in entry.lines:
+            sums[line.vat_code, line.first, line.last] += amount(line)
+        return {key: value for key, value in sums.items() if value}
+
+    for amount in (lambda line: line.amount_minor, lambda line: line.vat_minor):
+        assert released(gross, amount) == released(net, amount)
+    lines = [
+        (line.account, line.vat_code, line.cost_center, line.first, line.last)
+        for line in gross.lines
+        if line.role is Role.DISCOUNT
+    ]
+    assert len(lines) == len(set(lines))
+    if not document.tax_inclusive:
+        sign = 1 if isinstance(document, Invoice) else -1
+        shown = sum(line.amount_minor for line in gross.lines if line.role is Role.DISCOUNT)
+        assert shown == sign * sum(line.discount_minor for line in document.lines)
 
 
 @given(sales(), DAYS)

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from backbone.configuration import DivisionConfiguration
+from bookkeeping.debtors import Debtor, Terms
 from bookkeeping.deferral import month_end
 from bookkeeping.documents import (
     CreditedLine,
@@ -78,7 +79,8 @@ def cases() -> list[tuple[str, dict[str, Any], list[str]]]:
 
 def book(booking: dict[str, Any], closed: list[str]) -> Entry | Rejection | SetAside:
     """Book a case, in the year 2026 of which some months are closed."""
-    mapping = replace(chart().mapping, period_policy=booking.get("period_policy", "move"))
+    mapping = mapping_with(yaml.safe_dump(booking["with"])) if "with" in booking else chart().mapping
+    mapping = replace(mapping, period_policy=booking.get("period_policy", "move"))
     document = document_of(booking["document"])
     made = make_entry(document, mapping, chart().products)
     if not isinstance(made, Entry):
@@ -86,6 +88,13 @@ def book(booking: dict[str, Any], closed: list[str]) -> Entry | Rejection | SetA
     if "reversed_on" in booking:
         made = reverse(made, booking["reversed_on"], mapping)
     return place_in_period(made, booking["document"]["number"], months(closed), mapping)
+
+
+@cache
+def mapping_with(settings: str) -> Mapping:
+    """Return the mapping of the chart with some of the division's settings as a case has them (YAML)."""
+    division = yaml.safe_load((FOLDER / "chart.yaml").read_text())["division"]
+    return mapping_of(DIVISION, DivisionConfiguration.model_validate({**division, **yaml.safe_load(settings)}))
 
 
 def months(closed: list[str]) -> Periods:
@@ -100,8 +109,8 @@ def months(closed: list[str]) -> Periods:
 
 
 def minor(amount: str) -> int:
-    """Return hundredths."""
-    return int(Decimal(amount) * 100)
+    """Return hundredths, or whole units for an amount without a point, as yens are."""
+    return int(Decimal(amount) * 100) if "." in amount else int(amount)
 
 
 def document_of(data: dict[str, Any]) -> Document:
@@ -112,8 +121,11 @@ def document_of(data: dict[str, Any]) -> Document:
             number=data["number"],
             customer_id="CUST1",
             document_date=data["date"],
-            currency="EUR",
+            currency=data.get("currency", "EUR"),
             amount_minor=minor(data["amount"]),
+            base_currency="EUR",
+            exchange_rate=Decimal(data["rate"]) if "rate" in data else None,
+            debtor=_debtor(data),
             gateway_account=data["gateway"],
             settlements=tuple(
                 Settlement(number=number, amount_minor=minor(amount)) for number, amount in data.get("settles", {}).items()
@@ -134,6 +146,10 @@ def document_of(data: dict[str, Any]) -> Document:
         "tax_origin": data.get("tax_origin"),
         "customer_country": data.get("country"),
         "vat_number": data.get("vat_number"),
+        "customer_name": data.get("customer", ""),
+        "po_number": data.get("po_number"),
+        "custom_fields": data.get("custom_fields", {}),
+        "debtor": _debtor(data),
     }
     if data["kind"] in ("credit_note", "vat_reclaim"):
         note = CreditNote(
@@ -145,7 +161,11 @@ def document_of(data: dict[str, Any]) -> Document:
         if data["kind"] == "credit_note":
             return note
         return VatReclaim(note=note, document_date=reclaim_day(data["due"], note.document_date))
-    return Invoice(**shared, due_date=data["date"])
+    return Invoice(**shared, due_date=data["date"], terms=Terms(**data.get("terms", {})))
+
+
+def _debtor(data: dict[str, Any]) -> Debtor | None:
+    return Debtor(**data["debtor"]) if "debtor" in data else None
 
 
 def _line(data: dict[str, Any]) -> DocumentLine:
@@ -199,6 +219,17 @@ def journal(entry: Entry) -> str:
 def tidy(text: str) -> list[str]:
     """Return the lines of a journal with single blanks."""
     return [" ".join(line.split()) for line in text.strip().splitlines()]
+
+
+def discount_lines(entry: Entry) -> list[str]:
+    """Return the account, amount, VAT code and VAT of each discount line, and how it is released."""
+    lines = []
+    for line in entry.lines:
+        if line.role is Role.DISCOUNT:
+            amount, vat = (format_minor(abs(minor), entry.currency) for minor in (line.amount_minor, line.vat_minor))
+            period = f" from {line.first} to {line.last}" if line.first is not None else ""
+            lines.append(f"{line.account} {amount} VAT {line.vat_code} {vat}{period}")
+    return lines
 
 
 def deferrals(entry: Entry) -> list[str]:

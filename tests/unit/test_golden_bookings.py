@@ -46,6 +46,7 @@ def particulars(booking: dict[str, Any], made: Entry) -> None:
         "vat_codes": [line.vat_code for line in revenue],
         "vat_of_lines": [format_minor(abs(line.vat_minor), made.currency) for line in revenue],
         "deferred": golden.deferrals(made),
+        "discount_lines": golden.discount_lines(made),
         "entry_date": made.entry_date,
         "reported_in": reported,
         "reference": made.reference,
