@@ -27,6 +27,7 @@ from console.doctor import Finding, examine
 from console.folding import State
 from console.login import LoginError, log_in
 from console.sentences import Language
+from console.service_commands import ServiceCommands
 from contracts.facts import DocumentKind
 from contracts.topology import topology as declared_topology
 
@@ -34,7 +35,14 @@ WRONG, IMPOSSIBLE = 1, 2
 MANY = 100_000
 SERVICES = ("ingest", "mapper", "exact-writer", "payment-matcher", "console")
 
-app = typer.Typer(name="kruispost", no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="kruispost",
+    cls=ServiceCommands,
+    no_args_is_help=True,
+    add_completion=False,
+    help=__doc__,
+    pretty_exceptions_enable=False,
+)
 # Names of products and messages of Exact have brackets and colons in them, which are no markup.
 out = Console(markup=False, emoji=False, highlight=False)
 ConsoleUrl = Annotated[

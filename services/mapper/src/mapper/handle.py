@@ -16,8 +16,9 @@ from bookkeeping.write_offs import WRITE_OFF, normal_reason
 from contracts import chargebee, facts
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message
+from mapper.decision import OWN_PAYMENT
 from mapper.lives import fold_document
-from mapper.plan import OWN_PAYMENT, Cause, Planner
+from mapper.plan import Cause, Planner
 from mapper.store import Key, Row, Store
 from mapper.subjects import kind_of
 

@@ -12,22 +12,20 @@ from backbone import event_log
 from backbone.clock import Clock
 from backbone.telemetry import Telemetry
 from bookkeeping.bookings import Booking, booking_of, reference
-from bookkeeping.documents import VatReclaim
-from bookkeeping.entries import make_entry, place_in_period, reverse
+from bookkeeping.entries import reverse
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
-from bookkeeping.write_offs import reclaim_label, vat_of
 from contracts import chargebee
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message, seal
 from contracts.facts import DocumentHeld, DocumentPlanned, DocumentRef, DocumentSetAside
+from mapper.decision import decide, in_open_period, name_of
 from mapper.issue import base_reference, booked_entry, post_entry, save_account, with_reference, your_ref
 from mapper.store import ISSUED, Key, Row, Store
-from mapper.subjects import Subject, Subjects, product_ids
+from mapper.subjects import Subject, Subjects
 
 SOURCE = "mapper"
-OWN_PAYMENT = "own_payment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +70,13 @@ class Planner:
             return
         if last is not None and not await self._is_due(store, subject, last, cause):
             if last.state == "booked" and pending is not None and pending.state != "set_aside":
-                needless = set_aside("change_taken_back", document=_name(subject))
+                needless = set_aside("change_taken_back", document=name_of(subject))
                 await self._refrain(store, subject, pending, needless, cause, place.suffix)
             return
         if last is not None and place.is_reversal:
             await self._take_back(store, subject, last, pending, cause)
             return
-        decision = await self._decide(store, subject, pending, is_first=last is None)
+        decision = await decide(store, subject, pending, self._clock.now().date(), is_first=last is None)
         if isinstance(decision, Entry):
             await self._issue(store, subject, pending, decision, cause, place.suffix)
         else:
@@ -98,7 +96,7 @@ class Planner:
             return last.state == "booked"
         if last.told != subject.fingerprint:
             division = mapping.division if mapping is not None else last.division
-            decision = reject("changed_after_booking", document=_name(subject), division=division)
+            decision = reject("changed_after_booking", document=name_of(subject), division=division)
             await store.save(replace(last, code=decision.code, told=subject.fingerprint))
             await self._tell(store, last.key, _ref(subject, last.key.suffix), decision, cause)
         return False
@@ -118,39 +116,6 @@ class Planner:
             explanation=(words,),
         )
         await self._append(store, last.key, [(planned, _customer_key(subject.ref))], cause, f"again {last.command_id}")
-
-    async def _decide(self, store: Store, subject: Subject, row: Row | None, *, is_first: bool) -> Entry | Rejection | SetAside:
-        document, mapping = subject.translated, subject.mapping
-        if row is not None and row.code == OWN_PAYMENT:
-            # Recorded by the payment-matcher; told once the transaction itself has been seen, with its amount and date.
-            return set_aside(OWN_PAYMENT, document=_name(subject))
-        if subject.is_deleted and (subject.is_money or isinstance(document, SetAside)):
-            return set_aside("deleted", document=_name(subject))
-        if subject.is_gone and is_first and mapping is not None and mapping.voided_before_booking == "skip":
-            return set_aside("gone_before_booking", document=_name(subject))
-        if isinstance(document, Rejection | SetAside):
-            return document
-        if mapping is None:
-            return reject(
-                "unknown_business_entity", document=_name(subject), entity="?", site=subject.key.site, setting="division"
-            )
-        made = make_entry(document, mapping, await store.products(subject.key.site, product_ids(document)))
-        if isinstance(made, Entry) and isinstance(document, VatReclaim) and document.document_date > self._clock.now().date():
-            day, told = document.document_date.isoformat(), vat_of(made)
-            waits_for = f"invoice:{document.note.reference_invoice}"
-            return reject("vat_not_due", waits_for=waits_for, document=reclaim_label(document), date=day, vat=told)
-        if isinstance(made, Entry) and subject.customer is None:
-            customer_id = subject.ref.customer_id
-            return reject(
-                "waiting_for_customer", waits_for=f"customer:{customer_id}", customer=customer_id, document=_name(subject)
-            )
-        if isinstance(made, Entry):
-            return await self._place(store, made, subject, mapping)
-        return made
-
-    async def _place(self, store: Store, entry: Entry, subject: Subject, mapping: Mapping) -> Entry | Rejection:
-        periods = await store.periods(mapping.division, entry.journal)
-        return place_in_period(entry, _name(subject), periods, mapping)
 
     async def _issue(
         self, store: Store, subject: Subject, row: Row | None, entry: Entry, cause: Cause, suffix: str, party: Party | None = None
@@ -268,7 +233,7 @@ class Planner:
         if last.command is None:
             return
         if not subject.is_gone:
-            state = await self._decide(store, subject, None, is_first=False)
+            state = await decide(store, subject, None, self._clock.now().date(), is_first=False)
             if isinstance(state, Rejection):
                 await self._refrain(store, subject, pending, state, cause, suffix)
                 return
@@ -276,12 +241,12 @@ class Planner:
         mapping = self._subjects.mapping(command.division)
         customer = await store.resource(subject.key.site, "customer", command.document.customer_id, chargebee.Customer)
         if mapping is None or customer is None:
-            gone = reject("division_not_configured", document=_name(subject), division=command.division)
+            gone = reject("division_not_configured", document=name_of(subject), division=command.division)
             await self._refrain(store, subject, pending, gone, cause, suffix)
             return
         entry = booked_entry(command, subject.key.number, mapping.receivable_account)
         day = subject.gone_on or subject.changed_on or self._day_of(cause)
-        placed = await self._place(store, reverse(entry, max(day, entry.entry_date), mapping), subject, mapping)
+        placed = await in_open_period(store, reverse(entry, max(day, entry.entry_date), mapping), subject, mapping)
         if isinstance(placed, Rejection):
             await self._refrain(store, subject, pending, placed, cause, suffix)
             return
@@ -328,9 +293,3 @@ def _ref(subject: Subject, suffix: str) -> DocumentRef:
 
 def _customer_key(ref: DocumentRef) -> str:
     return f"{ref.site}/{ref.customer_id}"
-
-
-def _name(subject: Subject) -> str:
-    if subject.key.kind == "vat_reclaim":
-        return f"VAT of write-off {subject.key.number}"
-    return f"{subject.key.kind.replace('_', ' ')} {subject.key.number}"

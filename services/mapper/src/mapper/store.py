@@ -59,7 +59,8 @@ class Row:
 _document_columns = tuple(tables.documents.c)
 
 
-def _row(values: Any) -> Row:
+def row_of(values: Any) -> Row:
+    """Return what a row of the documents' table says."""
     site, kind, number, suffix, *rest = values
     names = (
         "customer_id",
@@ -139,9 +140,12 @@ class Store:
         row = (await self.connection.execute(sa.select(table.c.body, table.c.resource_version).where(*where))).one_or_none()
         if row is None:
             return None
-        decoder = _decoders.setdefault(struct, msgspec.json.Decoder(struct))
-        found: Resource = decoder.decode(row.body)
-        return found, row.resource_version
+        return self.decoder(struct).decode(row.body), row.resource_version
+
+    @staticmethod
+    def decoder(struct: type[Resource]) -> msgspec.json.Decoder[Resource]:
+        """Return the decoder of a kind of resource, made once."""
+        return _decoders.setdefault(struct, msgspec.json.Decoder(struct))
 
     async def rename(self, site: str, kind: str, identity: str, new_identity: str) -> None:
         """Keep a resource under another id."""
@@ -179,13 +183,15 @@ class Store:
         )
         statement = sa.select(*_document_columns).where(*(column == value for column, value in columns)).with_for_update()
         values = (await self.connection.execute(statement)).one_or_none()
-        return _row(values) if values is not None else None
+        return row_of(values) if values is not None else None
 
     async def bookings(self, key: Key) -> list[Row]:
         """Return the bookings of the document that `key` is one of, in their order; on PostgreSQL their rows are locked."""
         table, life = tables.documents, booking_of(key.suffix).life
         where = (table.c.site == key.site, table.c.kind == key.kind, table.c.number == key.number)
-        rows = [_row(row) for row in await self.connection.execute(sa.select(*_document_columns).where(*where).with_for_update())]
+        rows = [
+            row_of(row) for row in await self.connection.execute(sa.select(*_document_columns).where(*where).with_for_update())
+        ]
         places = [(booking_of(row.key.suffix), row) for row in rows]
         return [row for place, row in sorted(places, key=lambda each: each[0].step) if place.life == life]
 
@@ -193,7 +199,7 @@ class Store:
         """Return the booking that issued a command."""
         statement = sa.select(*_document_columns).where(tables.documents.c.command_id == command_id).with_for_update()
         values = (await self.connection.execute(statement)).one_or_none()
-        return _row(values) if values is not None else None
+        return row_of(values) if values is not None else None
 
     async def save(self, row: Row) -> None:
         """Write what is known of a booking."""

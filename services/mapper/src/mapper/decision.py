@@ -1,0 +1,62 @@
+"""What is to become of one document as it stands now: an entry, a hold or nothing. It only reads; the planner acts upon it."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from bookkeeping.documents import VatReclaim
+from bookkeeping.entries import make_entry, place_in_period
+from bookkeeping.journal import Entry
+from bookkeeping.mapping import Mapping
+from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from bookkeeping.write_offs import reclaim_label, vat_of
+from mapper.store import Row, Store
+from mapper.subjects import Subject, product_ids
+
+OWN_PAYMENT = "own_payment"
+
+
+async def decide(store: Store, subject: Subject, row: Row | None, today: date, *, is_first: bool) -> Entry | Rejection | SetAside:
+    """Make the entry of a document in an open period, or say why there is none now; `row` is what is kept of this booking."""
+    made = await make(store, subject, row, today, is_first=is_first)
+    if isinstance(made, Entry) and subject.mapping is not None:
+        return await in_open_period(store, made, subject, subject.mapping)
+    return made
+
+
+async def make(store: Store, subject: Subject, row: Row | None, today: date, *, is_first: bool) -> Entry | Rejection | SetAside:
+    """Make the entry of a document with its legal date, whatever periods are open."""
+    document, mapping = subject.translated, subject.mapping
+    if row is not None and row.code == OWN_PAYMENT:
+        # Recorded by the payment-matcher; told once the transaction itself has been seen, with its amount and date.
+        return set_aside(OWN_PAYMENT, document=name_of(subject))
+    if subject.is_deleted and (subject.is_money or isinstance(document, SetAside)):
+        return set_aside("deleted", document=name_of(subject))
+    if subject.is_gone and is_first and mapping is not None and mapping.voided_before_booking == "skip":
+        return set_aside("gone_before_booking", document=name_of(subject))
+    if isinstance(document, Rejection | SetAside):
+        return document
+    if mapping is None:
+        return reject("unknown_business_entity", document=name_of(subject), entity="?", site=subject.key.site, setting="division")
+    made = make_entry(document, mapping, await store.products(subject.key.site, product_ids(document)))
+    if isinstance(made, Entry) and isinstance(document, VatReclaim) and document.document_date > today:
+        day, told = document.document_date.isoformat(), vat_of(made)
+        waits_for = f"invoice:{document.note.reference_invoice}"
+        return reject("vat_not_due", waits_for=waits_for, document=reclaim_label(document), date=day, vat=told)
+    if isinstance(made, Entry) and subject.customer is None:
+        customer_id = subject.ref.customer_id
+        return reject(
+            "waiting_for_customer", waits_for=f"customer:{customer_id}", customer=customer_id, document=name_of(subject)
+        )
+    return made
+
+
+async def in_open_period(store: Store, entry: Entry, subject: Subject, mapping: Mapping) -> Entry | Rejection:
+    """Report an entry in an open period of its journal, as the division's policy is."""
+    periods = await store.periods(mapping.division, entry.journal)
+    return place_in_period(entry, name_of(subject), periods, mapping)
+
+
+def name_of(subject: Subject) -> str:
+    """Name a document in a sentence."""
+    return f"{subject.key.kind.replace('_', ' ')} {subject.key.number}"

@@ -1,0 +1,53 @@
+"""Reading what the mapper keeps from a command line: its own database, nothing written, no service needed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from backbone.database import Database, is_away, schema_of
+from backbone.errors import KruispostError
+from backbone.settings import Settings
+from mapper.history import PagedStore
+
+SERVICE = "mapper"
+Result = TypeVar("Result")
+
+
+class UnreadableError(KruispostError):
+    """The mapper's database is not there or does not answer."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("database_unreadable", sentence)
+
+
+def ask(settings: Settings, question: Callable[[PagedStore], Awaitable[Result]]) -> Result:
+    """Put a question to the mapper's database on a connection that can only read; raises UnreadableError."""
+    file = settings.data_dir / f"{schema_of(SERVICE)}.sqlite"
+    if settings.database_url is None and not file.exists():
+        # Opening a SQLite file would make an empty one, and a question must change nothing.
+        raise UnreadableError(
+            f"There is no installation here: {file} does not exist. Set KRUISPOST_DATA_DIR or KRUISPOST_DATABASE_URL, or start "
+            "one with `kruispost run`."
+        )
+    try:
+        return asyncio.run(_ask(settings, question))
+    except Exception as error:
+        if not is_away(error) and not isinstance(error, SQLAlchemyError):
+            raise
+        raise UnreadableError(
+            f"The mapper's database cannot be read ({error}); check KRUISPOST_DATABASE_URL or KRUISPOST_DATA_DIR, and run "
+            "`kruispost migrate`."
+        ) from error
+
+
+async def _ask(settings: Settings, question: Callable[[PagedStore], Awaitable[Result]]) -> Result:
+    database = Database.open(settings, SERVICE)
+    try:
+        async with database.reading() as connection:
+            return await question(PagedStore(database, connection))
+    finally:
+        await database.close()

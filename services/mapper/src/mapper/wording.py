@@ -1,0 +1,94 @@
+"""The words of the mapper's commands in English and Dutch, and journals in debit and credit as text."""
+
+from __future__ import annotations
+
+from string import Formatter
+from typing import Literal
+
+from bookkeeping.journal import Entry, Role
+from bookkeeping.money import format_minor
+
+Language = Literal["en", "nl"]
+_NAME, _AMOUNT = 46, 15
+_WORDS: dict[str, tuple[str, str]] = {
+    # English, Dutch
+    "invoice": ("invoice", "factuur"),
+    "credit_note": ("credit note", "creditnota"),
+    "payment": ("payment", "betaling"),
+    "refund": ("refund", "terugbetaling"),
+    "vat_reclaim": ("VAT of write-off", "btw van afboeking"),
+    "held": ("held", "vastgehouden"),
+    "waiting": ("waiting", "wacht"),
+    "refused": ("refused", "geweigerd"),
+    "planned": ("under way", "onderweg"),
+    "booked": ("booked", "geboekt"),
+    "set_aside": ("set aside", "terzijde gelegd"),
+    "debit": ("debit", "debet"),
+    "credit": ("credit", "credit"),
+    "receivable": ("debtors", "debiteuren"),
+    "heading": (
+        "{document}, {state}: journal {journal} of division {division}, dated {date}",
+        "{document}, {state}: dagboek {journal} van administratie {division}, gedateerd {date}",
+    ),
+    "reported_in": ("reported in {year}-{period:02d}", "gerapporteerd in {year}-{period:02d}"),
+    "at_rate": ("in {currency}, at {rate}", "in {currency}, tegen {rate}"),
+    "deferred": ("{amount} over {first} to {last}", "{amount} over {first} tot en met {last}"),
+    "why_not": ("{document}, {state}: {sentence}", "{document}, {state}: {sentence}"),
+    "what_to_do": ("what to do: {action}", "wat te doen: {action}"),
+    "plan_totals": (
+        "{entries} entries, {calls} calls to Exact; {not_booked} not booked",
+        "{entries} boekingen, {calls} aanroepen van Exact; {not_booked} niet geboekt",
+    ),
+    "more": ("... and {count} more (--limit shows more)", "... en nog {count} (--limit toont er meer)"),
+    "nothing": ("no document fits", "geen document voldoet"),
+    "division_totals": ("division {division}, {currency}", "administratie {division}, {currency}"),
+}
+
+
+def say(name: str, lang: Language, /, **values: object) -> str:
+    """Return a word or sentence; a name that has none is returned as it is."""
+    pair = _WORDS.get(name)
+    if pair is None:
+        return name
+    return pair[lang == "nl"].format_map(values)
+
+
+def document_words(kind: str, reference: str, lang: Language) -> str:
+    """Name a document: credit note CN-7."""
+    return f"{say(kind, lang)} {reference}"
+
+
+def row(name: str, debit_minor: int, credit_minor: int, currency: str) -> str:
+    """Write one line of a journal."""
+    amounts = [format_minor(amount, currency) if amount else "" for amount in (debit_minor, credit_minor)]
+    return f"  {name:<{_NAME}}{amounts[0]:>{_AMOUNT}}{amounts[1]:>{_AMOUNT}}".rstrip()
+
+
+def head(name: str, lang: Language) -> str:
+    """Write the heading of journals."""
+    return f"{name:<{_NAME + 2}}{say('debit', lang):>{_AMOUNT}}{say('credit', lang):>{_AMOUNT}}"
+
+
+def journal_rows(entry: Entry, lang: Language) -> list[str]:
+    """Write an entry line by line, debtor first, each line's VAT under it, with what is deferred."""
+    rows = []
+    for line in sorted(entry.lines, key=lambda each: each.role is not Role.RECEIVABLE):
+        places = [place for place in (line.cost_center, line.cost_unit) if place]
+        words = say("receivable", lang) if line.role is Role.RECEIVABLE and not line.description else line.description
+        name = " ".join(filter(None, (line.account, words, f"[{' / '.join(places)}]" if places else "")))
+        rows.append(row(name[: _NAME - 1], max(line.amount_minor, 0), max(-line.amount_minor, 0), entry.currency))
+        if line.vat_minor:
+            rows.append(row(f"  VAT {line.vat_code}", max(line.vat_minor, 0), max(-line.vat_minor, 0), entry.currency))
+        if line.first is not None and line.last is not None:
+            amount = format_minor(abs(line.amount_minor), entry.currency)
+            rows.append(f"      {say('deferred', lang, amount=amount, first=line.first, last=line.last)}")
+    return rows
+
+
+def untranslated() -> list[str]:
+    """Return the names whose sentences ask for different values in both languages."""
+
+    def fields(text: str) -> set[str | None]:
+        return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+    return sorted(name for name, (english, dutch) in _WORDS.items() if fields(english) != fields(dutch))
