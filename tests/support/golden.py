@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from backbone.configuration import DivisionConfiguration
+from backbone.mapping_configuration import DivisionConfiguration
 from bookkeeping.debtors import Debtor, Terms
 from bookkeeping.deferral import month_end
 from bookkeeping.documents import (

@@ -11,14 +11,12 @@ from bookkeeping.discounts import ShownDiscount, merged, spread, without_tax
 from bookkeeping.documents import CreditNote, Invoice, Product
 from bookkeeping.exchange import RateUsed
 from bookkeeping.journal import Entry, Line, Role
-from bookkeeping.mapping import SETUP_FEE, WITHOUT_PRODUCT, Mapping, ProductNeeded, RevenueQuestion, RevenueRule
+from bookkeeping.line_rules import revenue_rule, vat_rule
+from bookkeeping.mapping import Mapping, RevenueRule
 from bookkeeping.money import allocate, format_minor
 from bookkeeping.parts import Part, label, parts_of
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
-from bookkeeping.vat import NO_REASON, REVERSE_CHARGE, VatRule
 from bookkeeping.wording import words_of_document, words_of_line
-
-EXPORT = "export"
 
 
 def sales_entry(
@@ -133,10 +131,10 @@ def _lines_of(
 ) -> list[Line] | Rejection:
     line = part.line
     reason = None if part.rate or part.tax_minor else line.exempt_reason
-    revenue = _revenue_rule(part, document, mapping, products, reason)
+    revenue = revenue_rule(part, document, mapping, products, reason)
     if isinstance(revenue, Rejection):
         return revenue
-    vat = _vat_rule(part, document, mapping, reason)
+    vat = vat_rule(part, document, mapping, reason)
     if isinstance(vat, Rejection):
         return vat
     shown = _shown_discounts(part, document, mapping)
@@ -227,79 +225,3 @@ def _portions(part: Part, document: Invoice | CreditNote, rule: RevenueRule) -> 
         invoiced = (credited.service_from, credited.service_to)
         return credit_portions(part.net_minor, document.document_date, credited.net_minor, invoiced, own)
     return [Portion(part.net_minor, *own)] if own is not None else [Portion(part.net_minor)]
-
-
-def _revenue_rule(
-    part: Part, document: Invoice | CreditNote, mapping: Mapping, products: MappingOf[str, Product], reason: str | None
-) -> RevenueRule | Rejection:
-    line = part.line
-    country = document.customer_country or part.country
-    question = RevenueQuestion(
-        entity_type=line.entity_type, product_id=line.product_id, currency=document.currency, country=country, reason=reason
-    )
-    found = mapping.revenue.find(question, products.get(line.product_id) if line.product_id is not None else None)
-    if isinstance(found, RevenueRule):
-        return found
-    if isinstance(found, ProductNeeded):
-        return reject(
-            "waiting_for_product",
-            waits_for=f"product:{found.product_id}",
-            product=found.product_id,
-            line=line.description,
-            document=label(document),
-        )
-    named = line.product_id is not None and line.entity_type != WITHOUT_PRODUCT
-    condition = f"item_price: {line.product_id}" if named else f"type: {line.entity_type}"
-    if line.entity_type == SETUP_FEE:
-        condition = f"type: {SETUP_FEE}, {condition}"
-    return reject(
-        "no_revenue_account",
-        waits_for=f"product:{line.product_id}" if named else None,
-        line=line.description,
-        entity_type=line.entity_type,
-        product=f" {line.product_id}" if named else "",
-        document=label(document),
-        division=mapping.division,
-        condition=condition,
-    )
-
-
-def _vat_rule(part: Part, document: Invoice | CreditNote, mapping: Mapping, reason: str | None) -> VatRule | Rejection:
-    """Find the VAT code by the country whose tax it is.
-
-    That is what the tax row names; else, where tax was charged, the seller's registration that it was charged under, then the
-    customer's country. Without tax the customer's country decides, since the seller's says nothing about why it is zero.
-    """
-    if part.country is not None:
-        countries: list[str | None] = [part.country]
-    elif part.rate or part.tax_minor:
-        countries = [country for country in (document.tax_origin, document.customer_country) if country is not None]
-    else:
-        countries = [document.customer_country] if document.customer_country is not None else []
-    found = next(
-        (rule for country in countries or [None] if (rule := mapping.vat.find(country, part.rate, reason)) is not None), None
-    )
-    if found is None and reason == EXPORT and not countries:
-        return reject("country_unknown", line=part.line.description, document=label(document))
-    if found is None:
-        country = countries[0] if countries else None
-        rate = f"{part.rate.normalize():f}"
-        condition = f"rate: {rate}, reason: {reason or NO_REASON}"
-        return reject(
-            "no_vat_code",
-            line=part.line.description,
-            document=label(document),
-            country=country or "unknown",
-            rate=rate,
-            reason=reason or NO_REASON,
-            division=mapping.division,
-            condition=f"country: {country}, {condition}" if country else condition,
-        )
-    if reason == REVERSE_CHARGE and document.vat_number is None:
-        return reject(
-            "vat_number_missing",
-            waits_for=f"customer:{document.customer_id}",
-            document=label(document),
-            customer=f"customer {document.customer_id}",
-        )
-    return found

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import Clock
-from backbone.configuration import DivisionConfiguration
 from backbone.database import Database
+from backbone.mapping_configuration import DivisionConfiguration
 from contracts.facts import PeriodObserved
 from exact_writer import announce, odata, payloads
 from exact_writer.calls import DivisionCalls

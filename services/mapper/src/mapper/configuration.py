@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from backbone.configuration import Configuration, DivisionConfiguration
+from backbone.configuration import Configuration
 from backbone.errors import ConfigurationError
+from backbone.mapping_configuration import DivisionConfiguration
 from bookkeeping.mapping import ControlAccount, Mapping, RevenueRule, RevenueRules, WriteOffs
 from bookkeeping.vat import AmbiguousRulesError, VatRule, VatRules
 from bookkeeping.write_offs import normal_reason

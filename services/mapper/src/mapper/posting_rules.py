@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypedDict, TypeVar
 
-from backbone.configuration import DivisionConfiguration
 from backbone.errors import ConfigurationError
+from backbone.mapping_configuration import DivisionConfiguration
 from bookkeeping.debtors import DebtorRule, DebtorRules, TermsRule, TermsRules
 from bookkeeping.discounts import DiscountRule, DiscountRules
 from bookkeeping.exchange import DatedRate, ExchangeRates

@@ -1,0 +1,145 @@
+"""The division's section of the YAML file: journals, accounts and the rules that turn documents into entries."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from backbone.configuration_types import Code, Country, Currency, LineType, Rate, Strict
+from backbone.posting_configuration import (
+    DebtorRule,
+    Discounts,
+    ExchangeRates,
+    JournalsOfCurrency,
+    PaymentConditions,
+    Texts,
+)
+
+
+class Journals(Strict):
+    """The journal codes in Exact that entries go to."""
+
+    invoices: Code
+    credit_notes: Code
+    payments: Code
+    write_offs: Code | None = Field(None, description="a general journal, for debts that are written off")
+    currencies: dict[Currency, JournalsOfCurrency] = Field(
+        default_factory=dict, description="other journals for the documents of one currency"
+    )
+
+    def codes(self) -> set[str]:
+        """Return every journal that is named."""
+        named = {code for code in (self.invoices, self.credit_notes, self.payments, self.write_offs) if code is not None}
+        for journals in self.currencies.values():
+            named |= {code for code in (journals.invoices, journals.credit_notes, journals.payments) if code is not None}
+        return named
+
+
+class Rounding(Strict):
+    """Where the difference goes that Chargebee calls round_off."""
+
+    account: Code
+    vat_code: Code | None = None
+
+
+class WriteOffs(Strict):
+    """Where debts go that nobody pays. Their VAT is reclaimed a year after they were due, or by a person."""
+
+    account: Code
+    vat_reclaim: Literal["after_one_year", "by_hand"] = "after_one_year"
+    vat_code: Code | None = Field(None, description="a code without VAT, where the account has another one of its own in Exact")
+    reasons: tuple[Code, ...] = Field((), description="reason codes of credit notes that write off, beside write_off")
+
+
+class RevenueWhen(Strict):
+    """What must hold for a revenue rule; what is left out may be anything."""
+
+    item_price: Code | None = None
+    item: Code | None = None
+    family: Code | None = None
+    type: LineType | None = None
+    currency: Currency | None = None
+    country: Country | None = None
+    reason: Code | None = Field(None, description="Chargebee's tax_exempt_reason, or none")
+
+
+class RevenueRule(Strict):
+    """Which ledger account, cost centre and cost unit a line is booked on."""
+
+    when: RevenueWhen = RevenueWhen()
+    account: Code
+    cost_center: Code | None = None
+    cost_unit: Code | None = None
+    defer: bool = Field(default=False, description="spread over the service period of the line")
+
+
+class VatWhen(Strict):
+    """What must hold for a VAT rule; what is left out may be anything."""
+
+    country: Country | None = None
+    rate: Rate | None = None
+    reason: Code | None = Field(None, description="Chargebee's tax_exempt_reason, or none")
+
+
+class VatRule(Strict):
+    """Which VAT code of the division a line gets."""
+
+    when: VatWhen = VatWhen()
+    code: Code
+
+
+class ControlAccount(Strict):
+    """The clearing ledger account of one payment gateway and currency; `*` is any."""
+
+    gateway_account: Code = "*"
+    currency: Annotated[str, Field(pattern=r"^([A-Z]{3}|\*)$")] = "*"
+    account: Code
+
+
+class DivisionConfiguration(Strict):
+    """One Exact administration and the mapping that turns documents into its entries."""
+
+    name: str
+    currency: Currency = "EUR"
+    journals: Journals
+    receivable_account: Code
+    period_policy: Literal["move", "hold"] = Field("move", description="what happens to a document dated in a closed period")
+    rounding: Rounding | None = None
+    revenue: tuple[RevenueRule, ...] = ()
+    vat: tuple[VatRule, ...] = ()
+    control_accounts: tuple[ControlAccount, ...] = ()
+    book_payments: bool = True
+    write_offs: WriteOffs | None = None
+    language: Literal["en", "nl"] = Field("en", description="of the texts on entries")
+    texts: Texts = Texts()
+    discounts: Discounts = Discounts()
+    zero_invoices: Literal["skip", "book"] = Field(
+        "skip", description="an invoice that discounts bring to zero is only recorded, or booked as revenue and discount"
+    )
+    debtors: tuple[DebtorRule, ...] = Field((), description="other debtor accounts than receivable_account, by customer")
+    payment_conditions: PaymentConditions | None = Field(None, description="absent: Exact's own for the customer")
+    exchange_rates: ExchangeRates = ExchangeRates()
+    changes: Literal["hold", "correct"] = Field(
+        "hold",
+        description="a document whose amounts change after it was booked is held for a person, or booked back and booked anew",
+    )
+    voided_before_booking: Literal["book_both", "skip"] = Field(
+        "book_both",
+        description="a document that was voided or deleted before it was booked is booked and booked back, which keeps the"
+        " numbers complete, or skipped and told as a gap",
+    )
+
+    @model_validator(mode="after")
+    def _write_offs_have_a_journal(self) -> DivisionConfiguration:
+        if self.write_offs is not None and self.journals.write_offs is None:
+            message = "write_offs needs a general journal of Exact; add journals.write_offs"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _zero_invoices_have_lines(self) -> DivisionConfiguration:
+        if self.zero_invoices == "book" and self.discounts.posting == "net":
+            message = "zero_invoices: book shows revenue and discount, so it needs discounts: {posting: gross, rules: [...]}"
+            raise ValueError(message)
+        return self
