@@ -16,7 +16,8 @@ class SaveAccount(Message, frozen=True, kw_only=True):
     """Create the customer in Exact, or change what differs (crm/Accounts with status C).
 
     `customer_ref` is `site/customer id`; `fingerprint` changes when a mapped field changes, so that equal ones cost no call.
-    `country` is ISO 3166 alpha-2; `vat_number` already passed the check digit, or is None.
+    `country` is ISO 3166 alpha-2; `vat_number` already passed the check digit, or is None. `receivable_account` is the ledger of
+    the customer's debts, `payment_condition` a code of Exact; None of these two leaves in Exact what is there.
     """
 
     TYPE: ClassVar[str] = "exact.account.save"
@@ -34,6 +35,8 @@ class SaveAccount(Message, frozen=True, kw_only=True):
     state: str | None = None
     country: str | None = None
     vat_number: str | None = None
+    receivable_account: str | None = None
+    payment_condition: str | None = None
 
 
 class EntryLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +58,7 @@ class EntryLine(msgspec.Struct, frozen=True, kw_only=True):
     from_date: date | None = None
     to_date: date | None = None
     is_receivable: bool = False
+    notes: str | None = None
 
 
 class PostEntry(Message, frozen=True, kw_only=True):
@@ -62,7 +66,8 @@ class PostEntry(Message, frozen=True, kw_only=True):
 
     `command_id` derives from the document and is the same after every replay. `your_ref` (at most 30 characters) is what an
     unknown outcome is looked up by: in YourRef for sales entries, in the lines' description for general ones.
-    `exchange_rate` is division currency per unit of `currency`. Without a reporting period Exact derives it from the date.
+    `exchange_rate` is division currency per unit of `currency`; without it Exact takes its own of the day. `payment_condition`
+    is Exact's code, and without it Exact takes the customer's. Without a reporting period Exact derives it from the date.
     """
 
     TYPE: ClassVar[str] = "exact.entry.post"
@@ -80,5 +85,6 @@ class PostEntry(Message, frozen=True, kw_only=True):
     description: str = ""
     due_date: date | None = None
     exchange_rate: Decimal | None = None
+    payment_condition: str | None = None
     reporting_year: int | None = None
     reporting_period: int | None = None

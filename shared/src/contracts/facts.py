@@ -7,6 +7,7 @@ payment-matcher what it recorded in Chargebee.
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import ClassVar, Literal
 
 import msgspec
@@ -170,7 +171,10 @@ class AccountRefused(Message, frozen=True, kw_only=True):
 
 
 class EntryPosted(Message, frozen=True, kw_only=True):
-    """A command ended as an entry in Exact; `found` is true when a look-up after a lost answer found it there."""
+    """A command ended as an entry in Exact; `found` is true when a look-up after a lost answer found it there.
+
+    `exchange_rate` is the rate that a foreign currency was booked at: the command's, or Exact's own where the command had none.
+    """
 
     TYPE: ClassVar[str] = "exact.entry.posted"
     division: int
@@ -182,6 +186,7 @@ class EntryPosted(Message, frozen=True, kw_only=True):
     your_ref: str
     reporting_year: int | None = None
     reporting_period: int | None = None
+    exchange_rate: Decimal | None = None
     found: bool = False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -64,6 +65,7 @@ class Outcomes:
             your_ref=command.your_ref,
             reporting_year=entity.get("ReportingYear") or entity.get("FinancialYear") or year,
             reporting_period=entity.get("ReportingPeriod") or entity.get("FinancialPeriod") or period,
+            exchange_rate=command.exchange_rate or _rate_in(entity, command),
             found=found,
         )
         await announce.entry(connection, fact, work.envelope, self._clock.now())
@@ -91,3 +93,12 @@ class Outcomes:
             message=message,
         )
         await announce.entry(connection, fact, work.envelope, now)
+
+
+def _rate_in(entity: Mapping[str, Any], command: PostEntry) -> Decimal | None:
+    """Exact's own rate of an entry, as its answer has it; a currency that is the division's has none."""
+    given = entity.get("Rate") if command.kind == "sales" else entity.get("ExchangeRate")
+    if given is None or entity.get("Currency") != command.currency:
+        return None
+    rate = Decimal(str(given))
+    return rate if rate != 1 else None

@@ -16,6 +16,7 @@ from bookkeeping.write_offs import WRITE_OFF, normal_reason
 from contracts import chargebee, facts
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message
+from mapper.custom_fields import custom_fields_of
 from mapper.decision import OWN_PAYMENT
 from mapper.lives import fold_document
 from mapper.plan import Cause, Planner
@@ -66,6 +67,8 @@ class Mapper:
         self, store: Store, fact: facts.InvoiceObserved | facts.CreditNoteObserved | facts.TransactionObserved, cause: Cause
     ) -> None:
         resource = msgspec.structs.replace(fact.resource, deleted=fact.deleted or fact.resource.deleted)
+        if isinstance(resource, chargebee.Document) and (custom_fields := _custom_fields(cause)):
+            resource = msgspec.structs.replace(resource, custom_field_texts=custom_fields)
         stored_as = fact.TYPE.split(".")[1]
         if isinstance(resource, chargebee.Document):
             keys = await fold_document(store, stored_as, fact, resource)
@@ -86,6 +89,8 @@ class Mapper:
 
     async def _customer(self, store: Store, fact: facts.CustomerObserved, cause: Cause) -> None:
         customer = fact.resource
+        if custom_fields := _custom_fields(cause):
+            customer = msgspec.structs.replace(customer, custom_field_texts=custom_fields)
         if not await store.fold("customer", fact, customer.id, customer):
             return
         for division in await store.divisions_of(f"{fact.site}/{customer.id}"):
@@ -198,6 +203,10 @@ class Mapper:
                     await store.share(alone=False)
                     await partial(self._planner.plan, again=True)(store, key, Cause(None, f"mapping {version} "))
         await stop.wait()
+
+
+def _custom_fields(cause: Cause) -> dict[str, str]:
+    return custom_fields_of(bytes(cause.envelope.data)) if cause.envelope is not None else {}
 
 
 def _name_of(document: facts.DocumentRef) -> str:

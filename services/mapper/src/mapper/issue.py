@@ -8,12 +8,14 @@ from dataclasses import replace
 import msgspec
 
 from bookkeeping.journal import Entry, Line, Role
+from bookkeeping.mapping import Mapping
 from bookkeeping.money import decimals_of
 from bookkeeping.vat import vat_number_of
 from contracts import chargebee
 from contracts.commands import EntryLine, PostEntry, SaveAccount
 from contracts.envelope import derived_id
 from contracts.facts import DocumentRef
+from mapper.parties import debtor_of, terms_of
 from mapper.translate import country_of
 
 YOUR_REF_LENGTH = 30
@@ -55,6 +57,7 @@ def post_entry(entry: Entry, document: DocumentRef, division: int, attempt: int)
             from_date=line.first,
             to_date=line.last,
             is_receivable=line.role is Role.RECEIVABLE,
+            notes=line.notes or None,
         )
         for line in entry.lines
         if not (sales and line.role is Role.RECEIVABLE)
@@ -75,6 +78,7 @@ def post_entry(entry: Entry, document: DocumentRef, division: int, attempt: int)
         description=entry.description[:DESCRIPTION_LENGTH],
         due_date=entry.due_date,
         exchange_rate=entry.exchange_rate,
+        payment_condition=entry.payment_condition,
         reporting_year=entry.reporting_year,
         reporting_period=entry.reporting_period,
     )
@@ -96,6 +100,7 @@ def booked_entry(command: PostEntry, reference: str, receivable_account: str) ->
             cost_unit=line.cost_unit,
             first=line.from_date,
             last=line.to_date,
+            notes=line.notes or "",
         )
         for line in command.lines
     ]
@@ -139,15 +144,16 @@ def account_name(customer: chargebee.Customer) -> str:
     return customer.company or (address.company if address else None) or person or customer.email or customer.id
 
 
-def save_account(customer: chargebee.Customer, site: str, division: int) -> SaveAccount:
+def save_account(customer: chargebee.Customer, site: str, mapping: Mapping) -> SaveAccount:
     """Return the command that brings a customer into Exact; its fingerprint covers every field that is sent."""
+    terms = mapping.terms.find(terms_of(customer)) if mapping.terms is not None else None
     address = customer.billing_address or chargebee.Address()
     country = country_of(address)
     usable = customer.vat_number_status != "invalid"
     prefix = customer.vat_number_prefix or ""
     raw = f"{prefix}{customer.vat_number}" if customer.vat_number and prefix in ("XI", "GB") else customer.vat_number
     command = SaveAccount(
-        division=division,
+        division=mapping.division,
         customer_ref=f"{site}/{customer.id}",
         fingerprint="",
         name=account_name(customer)[:NAME_LENGTH],
@@ -162,6 +168,8 @@ def save_account(customer: chargebee.Customer, site: str, division: int) -> Save
         state=None,
         country=country,
         vat_number=vat_number_of(raw, country) if usable else None,
+        receivable_account=mapping.debtor_account(debtor_of(customer)) if mapping.debtors else None,
+        payment_condition=terms.code if terms is not None else None,
     )
     digest = hashlib.blake2b(msgspec.json.encode(command), digest_size=12).hexdigest()
     return msgspec.structs.replace(command, fingerprint=digest)

@@ -164,7 +164,10 @@ class Planner:
 
     async def send_account(self, store: Store, site: str, customer: chargebee.Customer, division: int, cause: Cause) -> None:
         """Send a customer to a division when it is new there or a field that Exact gets has changed."""
-        command = save_account(customer, site, division)
+        mapping = self._subjects.mapping(division)
+        if mapping is None:
+            return
+        command = save_account(customer, site, mapping)
         if await store.account_fingerprint(division, command.customer_ref) == command.fingerprint:
             return
         await store.save_account(division, command.customer_ref, command.fingerprint)

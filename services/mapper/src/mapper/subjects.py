@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
-from typing import cast, get_args
+from typing import Any, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from backbone.configuration import Configuration
 from bookkeeping.deferral import UnreadableInstantError, local_date
-from bookkeeping.documents import CreditNote, Document, Invoice, VatReclaim
+from bookkeeping.documents import CreditNote, Document, Invoice, Payment, Refund, VatReclaim
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import decimals_of
 from bookkeeping.rejections import Rejection, SetAside, reject
 from contracts import chargebee
 from contracts.facts import DocumentKind, DocumentRef
+from mapper.issue import account_name
 from mapper.lives import newest_life, resource_id
+from mapper.parties import debtor_of, terms_of
 from mapper.store import Key, Store
 from mapper.translate import NO_MONEY, credit_note_of, invoice_of, money_of, vat_reclaim_of
 
@@ -90,7 +92,7 @@ class Subjects:
         else:
             entity = resource.business_entity_id
             division = site.business_entities.get(entity) if entity else site.division
-            translated = await self._translate(store, key, resource, customer, zone)
+            translated = _for_customer(await self._translate(store, key, resource, customer, zone), customer)
             if division is None and not isinstance(translated, SetAside):
                 setting = f"business_entities.{entity}" if entity else "division"
                 translated = reject(
@@ -124,6 +126,28 @@ class Subjects:
             translate = vat_reclaim_of if key.kind == "vat_reclaim" else credit_note_of
             return translate(resource, invoice, customer, zone)
         return money_of(resource, zone)
+
+
+def _for_customer(
+    document: Document | Rejection | SetAside, customer: chargebee.Customer | None
+) -> Document | Rejection | SetAside:
+    """Add to a document what the customer is now: name, terms, custom fields, and what decides on the debtor account."""
+    if customer is None or isinstance(document, Rejection | SetAside):
+        return document
+    if isinstance(document, VatReclaim):
+        note = _for_customer(document.note, customer)
+        return replace(document, note=note) if isinstance(note, CreditNote) else document
+    if isinstance(document, Payment | Refund):
+        return replace(document, debtor=debtor_of(customer))
+    custom_fields = {**customer.custom_field_texts, **document.custom_fields}
+    shared: dict[str, Any] = {
+        "customer_name": account_name(customer),
+        "custom_fields": custom_fields,
+        "debtor": debtor_of(customer),
+    }
+    if isinstance(document, Invoice):
+        return replace(document, terms=terms_of(customer, document.terms.net_term_days), **shared)
+    return replace(document, **shared)
 
 
 def _own_zone(resource: Resource) -> str | None:

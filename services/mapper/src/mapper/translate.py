@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from bookkeeping.debtors import Terms
 from bookkeeping.deferral import UnreadableInstantError, local_date, service_days
 from bookkeeping.documents import (
     CreditedLine,
@@ -75,7 +76,14 @@ def invoice_of(invoice: chargebee.Invoice, customer: chargebee.Customer | None, 
         country_of(customer.billing_address) if customer is not None else None
     )
     raw_number = invoice.vat_number or (customer.vat_number if customer is not None else None)
-    return Invoice(**shared, due_date=due, customer_country=country, vat_number=vat_number_of(raw_number, country))
+    return Invoice(
+        **shared,
+        due_date=due,
+        customer_country=country,
+        vat_number=vat_number_of(raw_number, country),
+        po_number=invoice.po_number,
+        terms=Terms(net_term_days=invoice.net_term_days),
+    )
 
 
 def credit_note_of(
@@ -103,6 +111,7 @@ def credit_note_of(
         is_adjustment=note.type == "adjustment",
         customer_country=country,
         vat_number=vat_number_of(number, country),
+        po_number=invoice.po_number if invoice is not None else None,
     )
 
 
@@ -201,6 +210,7 @@ def _shared(
         "base_currency": document.base_currency_code,
         "exchange_rate": document.exchange_rate,
         "tax_origin": document.tax_origin.country if document.tax_origin is not None else None,
+        "custom_fields": document.custom_field_texts,
     }
 
 
