@@ -157,10 +157,10 @@ class Preview:
     async def _next(self, subject: Subject, pending: Row | None) -> Planned:
         decision = await decide(self._store, subject, pending, self._today, is_first=True)
         planned = self._planned(subject, pending, decision, "held" if pending is None else pending.state)
-        if planned.entry is None or subject.customer is None or subject.division is None:
+        if planned.entry is None or subject.customer is None or subject.mapping is None:
             return planned
-        command = save_account(subject.customer, subject.key.site, subject.division)
-        place = (subject.division, command.customer_ref)
+        command = save_account(subject.customer, subject.key.site, subject.mapping)
+        place = (subject.mapping.division, command.customer_ref)
         if place in self._new_accounts or await self._store.account_fingerprint(*place) == command.fingerprint:
             return planned
         self._new_accounts.add(place)
