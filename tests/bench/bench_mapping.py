@@ -81,7 +81,7 @@ def measure() -> dict[str, dict[str, Any]]:
                     currency=resource.currency_code or "",
                     total_minor=resource.total,
                 )
-                msgspec.json.encode(post_entry(entry, ref, mapping.division, 0))
+                msgspec.json.encode(post_entry(entry, ref, mapping, 0))
                 made += 1
 
     runs: dict[str, Callable[[], None]] = {

@@ -43,7 +43,7 @@ CONFIGURATION = Configuration.model_validate(
         "divisions": {
             DIVISION: {
                 "name": "Test",
-                "journals": {"invoices": "70", "credit_notes": "71", "payments": "90"},
+                "journals": {"invoices": "70", "credit_notes": "71", "payments": "90", "ledger": "91"},
                 "receivable_account": "1300",
             }
         },
@@ -77,6 +77,17 @@ def sale(number: str, customer: str = "CUST1", *, lines: tuple[commands.EntryLin
         lines=lines or (line,),
         **known,
     )
+
+
+def ledger_sale(number: str, customer: str = "CUST1", **more: Any) -> commands.PostEntry:
+    """The invoice of 100.00 and 21.00 VAT in mode ledger, with the customer's line."""
+    lines = (
+        commands.EntryLine(gl_account="1300", amount_minor=12_100, description=number, is_receivable=True),
+        commands.EntryLine(
+            gl_account="8000", amount_minor=-10_000, description=f"{number} Plan", vat_code="2", vat_amount_minor=-2_100
+        ),
+    )
+    return sale(number, customer, **{"lines": lines, "kind": "general", "journal": "91", "mode": "ledger", **more})
 
 
 def payment(number: str, customer: str = "CUST1", amount_minor: int = 12_100) -> commands.PostEntry:

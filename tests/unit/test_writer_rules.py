@@ -212,8 +212,10 @@ class TestWhatIsRead:
 
     def test_a_reference_within_another_is_not_found(self) -> None:
         rows = [
-            {"EntryID": "a", "EntryNumber": 1, "Description": "TX-10 Betaling"},
-            {"EntryID": "b", "EntryNumber": 2, "Description": "TX-1 x"},
+            {"EntryID": "a", "EntryNumber": 1, "Description": "TX-10 Betaling", "AmountFC": Decimal("-121.00")},
+            {"EntryID": "b", "EntryNumber": 2, "Description": "TX-1 Betaling", "AmountFC": Decimal("-121.00")},
+            {"EntryID": "c", "EntryNumber": 3, "Description": "TX-1 Betaling", "AmountFC": Decimal("-12.00")},
+            {"EntryID": "d", "EntryNumber": 4, "Description": "corrects TX-1", "AmountFC": Decimal("-121.00")},
         ]
         answer = Answer(status=200, body={"d": {"results": rows}}, headers={})
         assert [each.exact_id for each in lookup.found_in(payment("TX-1"), answer)] == ["b"]

@@ -24,13 +24,16 @@ class Journals(Strict):
     credit_notes: Code
     payments: Code
     write_offs: Code | None = Field(None, description="a general journal, for debts that are written off")
+    ledger: Code | None = Field(None, description="a general journal that allows VAT, for invoices in mode ledger")
     currencies: dict[Currency, JournalsOfCurrency] = Field(
         default_factory=dict, description="other journals for the documents of one currency"
     )
 
     def codes(self) -> set[str]:
         """Return every journal that is named."""
-        named = {code for code in (self.invoices, self.credit_notes, self.payments, self.write_offs) if code is not None}
+        named = {
+            code for code in (self.invoices, self.credit_notes, self.payments, self.write_offs, self.ledger) if code is not None
+        }
         for journals in self.currencies.values():
             named |= {code for code in (journals.invoices, journals.credit_notes, journals.payments) if code is not None}
         return named
@@ -102,6 +105,11 @@ class DivisionConfiguration(Strict):
 
     name: str
     currency: Currency = "EUR"
+    mode: Literal["entry", "ledger"] = Field(
+        "entry",
+        description="how documents are booked: each as a sales entry, or many together in one general-journal entry, each with a"
+        " debtor line of its own",
+    )
     journals: Journals
     receivable_account: Code
     period_policy: Literal["move", "hold"] = Field("move", description="what happens to a document dated in a closed period")
@@ -129,6 +137,13 @@ class DivisionConfiguration(Strict):
         description="a document that was voided or deleted before it was booked is booked and booked back, which keeps the"
         " numbers complete, or skipped and told as a gap",
     )
+
+    @model_validator(mode="after")
+    def _mode_has_a_journal(self) -> DivisionConfiguration:
+        if self.mode == "ledger" and self.journals.ledger is None:
+            message = "mode ledger needs journals.ledger, a general journal of Exact that allows VAT; add it, or use mode: entry"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _write_offs_have_a_journal(self) -> DivisionConfiguration:

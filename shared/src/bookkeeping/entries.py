@@ -10,6 +10,7 @@ from bookkeeping.deferral import credit_portions
 from bookkeeping.documents import CreditNote, Document, Invoice, Product, VatReclaim
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
+from bookkeeping.modes import in_mode
 from bookkeeping.money import allocate
 from bookkeeping.payments import money_entry
 from bookkeeping.periods import Period, Periods
@@ -25,7 +26,8 @@ def make_entry(document: Document, mapping: Mapping, products: MappingOf[str, Pr
     if isinstance(document, CreditNote) and is_write_off(document, mapping):
         return write_off_entry(document, mapping)
     if isinstance(document, Invoice | CreditNote):
-        return sales_entry(document, mapping, products)
+        made = sales_entry(document, mapping, products)
+        return in_mode(made, mapping) if isinstance(made, Entry) else made
     return money_entry(document, mapping)
 
 

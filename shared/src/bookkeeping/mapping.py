@@ -196,6 +196,8 @@ class Mapping:
     rounding_vat_code: str | None = None
     period_policy: Literal["move", "hold"] = "move"
     book_payments: bool = True
+    mode: Literal["entry", "ledger"] = "entry"
+    ledger_journal: str | None = None
     changes: Literal["hold", "correct"] = "hold"
     voided_before_booking: Literal["book_both", "skip"] = "book_both"
     write_offs: WriteOffs | None = None

@@ -64,6 +64,9 @@ class EntryLine(msgspec.Struct, frozen=True, kw_only=True):
 class PostEntry(Message, frozen=True, kw_only=True):
     """Post one entry: kind sales to salesentry/SalesEntries, kind general to generaljournalentry/GeneralJournalEntries.
 
+    Mode `ledger` lets the writer put a general entry into one entry of Exact's together with others of its journal, currency,
+    rate and period; its lines stay its own, each with the reference in its description.
+
     `command_id` derives from the document and is the same after every replay. `your_ref` (at most 30 characters) is what an
     unknown outcome is looked up by: in YourRef for sales entries, in the lines' description for general ones.
     `exchange_rate` is division currency per unit of `currency`; without it Exact takes its own of the day. `payment_condition`
@@ -88,3 +91,4 @@ class PostEntry(Message, frozen=True, kw_only=True):
     payment_condition: str | None = None
     reporting_year: int | None = None
     reporting_period: int | None = None
+    mode: Literal["entry", "ledger"] = "entry"

@@ -204,7 +204,8 @@ class EntryRefused(Message, frozen=True, kw_only=True):
 class ReceivableObserved(Message, frozen=True, kw_only=True):
     """Exact's state of one receivable (sync/Cashflow/PaymentTerms); `document` is set when the entry is one of ours.
 
-    `amount_minor` is what was to be received, in hundredths of the receivable's currency.
+    `amount_minor` is what was to be received, in hundredths of the receivable's currency. `description` is that of the ledger
+    line, which tells apart the receivables of one entry that books several documents.
     """
 
     TYPE: ClassVar[str] = "exact.receivable.observed"
@@ -219,6 +220,7 @@ class ReceivableObserved(Message, frozen=True, kw_only=True):
     status: int
     last_payment_date: date | None
     document: DocumentRef | None = None
+    description: str = ""
 
 
 class PeriodObserved(Message, frozen=True, kw_only=True):

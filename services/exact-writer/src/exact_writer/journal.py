@@ -7,6 +7,7 @@ division changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
@@ -18,6 +19,7 @@ from contracts import envelope as wire
 from contracts.commands import PostEntry, SaveAccount
 from contracts.envelope import Envelope
 from contracts.messages import unseal
+from exact_writer import batches
 from exact_writer.schedule import OPEN, Candidate, Kind, State
 from exact_writer.tables import accounts, commands, divisions
 
@@ -39,6 +41,14 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: float | None
     envelope: Envelope
     command: PostEntry | SaveAccount
+    batch_id: str | None = None
+
+
+def kind_of(command: PostEntry | SaveAccount) -> Kind:
+    """How the journal calls a command."""
+    if isinstance(command, SaveAccount):
+        return "account"
+    return "ledger" if command.mode == "ledger" else command.kind
 
 
 async def plan(database: Database, connection: AsyncConnection, envelope: Envelope, command: Any, now: float) -> None:
@@ -47,12 +57,14 @@ async def plan(database: Database, connection: AsyncConnection, envelope: Envelo
     values = {
         "command_id": entry.command_id if entry else envelope.id,
         "division": command.division,
-        "kind": entry.kind if entry else "account",
+        "kind": kind_of(command),
         "customer_ref": command.customer_ref,
         "your_ref": entry.your_ref if entry else "",
         "state": "planned",
         "is_open": True,
         "planned_at": now,
+        "not_before": now + batches.GATHER_SECONDS if kind_of(command) == "ledger" else 0.0,
+        "batch_key": batches.key_of(entry) if entry and kind_of(command) == "ledger" else None,
         "envelope": wire.encode(envelope),
     }
     await connection.execute(database.insert(commands).values(values).on_conflict_do_nothing(index_elements=["command_id"]))
@@ -108,11 +120,14 @@ async def candidates(connection: AsyncConnection, division: int) -> list[Candida
 async def load(connection: AsyncConnection, command_id: str) -> Work | None:
     """One open command, decoded; None when it has ended."""
     row = (await connection.execute(sa.select(commands).where(commands.c.command_id == command_id))).one()
-    if not row.is_open:
-        return None
+    return work_of(row) if row.is_open else None
+
+
+def work_of(row: Any) -> Work:
+    """A row of the journal, decoded."""
     envelope = wire.decode(bytes(row.envelope))
     return Work(
-        command_id=command_id,
+        command_id=row.command_id,
         kind=cast("Kind", row.kind),
         state=cast("State", row.state),
         attempts=row.attempts,
@@ -120,7 +135,42 @@ async def load(connection: AsyncConnection, command_id: str) -> Work | None:
         sent_at=row.sent_at,
         envelope=envelope,
         command=cast("PostEntry | SaveAccount", unseal(envelope)),
+        batch_id=row.batch_id,
     )
+
+
+async def batch(connection: AsyncConnection, division: int, batch_id: str, states: Sequence[State]) -> list[Work]:
+    """The open commands that were sent, or are to be sent, in one call: those in the states that such a call leaves."""
+    where = (commands.c.division == division, commands.c.batch_id == batch_id, commands.c.is_open, commands.c.state.in_(states))
+    return [work_of(row) for row in await connection.execute(sa.select(commands).where(*where).order_by(commands.c.sequence))]
+
+
+async def gather(connection: AsyncConnection, division: int, batch_key: str, most: int) -> list[Work]:
+    """The oldest commands that fit into one entry of Exact's, and that nothing earlier of their customer holds up."""
+    earlier = commands.alias("earlier")
+    held_up = sa.exists().where(
+        earlier.c.division == commands.c.division,
+        earlier.c.customer_ref == commands.c.customer_ref,
+        earlier.c.is_open,
+        earlier.c.sequence < commands.c.sequence,
+        (sa.func.coalesce(earlier.c.batch_key, "") != batch_key) | earlier.c.batch_id.is_not(None),
+    )
+    statement = (
+        sa.select(commands)
+        .join(accounts, (accounts.c.division == commands.c.division) & (accounts.c.customer_ref == commands.c.customer_ref))
+        .where(
+            commands.c.division == division,
+            commands.c.is_open,
+            commands.c.batch_key == batch_key,
+            commands.c.batch_id.is_(None),
+            commands.c.state.in_(("planned", "prepared")),
+            accounts.c.account_id.is_not(None),
+            ~held_up,
+        )
+        .order_by(commands.c.sequence)
+        .limit(most)
+    )
+    return [work_of(row) for row in await connection.execute(statement)]
 
 
 async def mark(connection: AsyncConnection, division: int, command_id: str, epoch: int, state: State, **values: Any) -> None:
@@ -135,14 +185,18 @@ async def mark(connection: AsyncConnection, division: int, command_id: str, epoc
         raise LeaseLostError(f"division {division} is no longer held in epoch {epoch}")
 
 
-async def mark_sent(connection: AsyncConnection, division: int, work: Work, epoch: int, now: float) -> None:
-    """Note that a command's call is about to leave."""
-    await mark(connection, division, work.command_id, epoch, "sent", sent_at=now, attempts=work.attempts + 1)
+async def mark_sent(
+    connection: AsyncConnection, division: int, works: Sequence[Work], epoch: int, now: float, batch_id: str | None
+) -> None:
+    """Note that the call of a command, or of a batch of them, is about to leave."""
+    for work in works:
+        values = {"sent_at": now, "attempts": work.attempts + 1, "batch_id": batch_id}
+        await mark(connection, division, work.command_id, epoch, "sent", **values)
 
 
-async def owners(connection: AsyncConnection, division: int, exact_ids: list[str]) -> dict[str, PostEntry]:
-    """Which of these entries of Exact are ours, with the command that made them."""
-    found: dict[str, PostEntry] = {}
+async def owners(connection: AsyncConnection, division: int, exact_ids: list[str]) -> dict[str, list[PostEntry]]:
+    """Which of these entries of Exact are ours, with the commands that made them: several in mode ledger."""
+    found: dict[str, list[PostEntry]] = {}
     for start in range(0, len(exact_ids), 500):
         statement = sa.select(commands.c.exact_id, commands.c.envelope).where(
             commands.c.division == division,
@@ -152,7 +206,7 @@ async def owners(connection: AsyncConnection, division: int, exact_ids: list[str
         for row in await connection.execute(statement):
             command = unseal(wire.decode(bytes(row.envelope)))
             if isinstance(command, PostEntry):
-                found[row.exact_id] = command
+                found.setdefault(row.exact_id, []).append(command)
     return found
 
 

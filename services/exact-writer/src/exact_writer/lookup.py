@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -39,7 +40,7 @@ def request_for(command: PostEntry | SaveAccount, account_id: str | None) -> Req
     within = f"substringof({odata.text(command.your_ref)},Description) eq true"
     if account_id is not None and any(line.is_receivable for line in command.lines):
         within = f"Account eq {odata.guid(account_id)} and {within}"
-    return _get(_GENERAL_LINES, ("EntryID", "EntryNumber", "Description"), within)
+    return _get(_GENERAL_LINES, ("EntryID", "EntryNumber", "Description", "AmountFC"), within)
 
 
 def found_in(command: PostEntry | SaveAccount, answer: Answer) -> list[Found]:
@@ -57,7 +58,16 @@ def found_in(command: PostEntry | SaveAccount, answer: Answer) -> list[Found]:
 def _is_named(command: PostEntry, row: dict[str, Any]) -> bool:
     if command.kind == "sales":
         return str(row["YourRef"] or "") == command.your_ref
-    return payloads.mentions(str(row["Description"] or ""), command.your_ref)
+    description = str(row["Description"] or "")
+    sent = [line for line in command.lines if line.is_receivable]
+    if not sent:
+        return payloads.mentions(description, command.your_ref)
+    # The customer's line as it was sent: a payment of an invoice, or a person's entry, may name the invoice as well.
+    return any(
+        description == payloads.general_description(line, command.your_ref)
+        and Decimal(str(row["AmountFC"])) == payloads.amount(line.amount_minor, command.decimals)
+        for line in sent
+    )
 
 
 def _get(endpoint: str, select: tuple[str, ...], filter_by: str) -> Request:

@@ -33,11 +33,12 @@ CLOSED: Final = 1
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing of Exact's master data; `type` is a ledger's or journal's."""
+    """One thing of Exact's master data; `type` is a ledger's or journal's, `allows_vat` a general journal's."""
 
     id: str = ""
     type: int = 0
     is_blocked: bool = False
+    allows_vat: bool = True
     starts: date | None = None
     ends: date | None = None
     is_open: bool = True
@@ -53,7 +54,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 SOURCES: Final[dict[Kind, Source]] = {
     "ledger": Source(endpoint="sync/Financial/GLAccounts", select=("ID", "Code", "Type", "IsBlocked"), is_sync=True),
-    "journal": Source(endpoint="financial/Journals", select=("ID", "Code", "Type", "IsBlocked")),
+    "journal": Source(endpoint="financial/Journals", select=("ID", "Code", "Type", "IsBlocked", "AllowVAT")),
     "vat_code": Source(endpoint="vat/VATCodes", select=("ID", "Code", "IsBlocked")),
     "cost_center": Source(endpoint="hrm/Costcenters", select=("ID", "Code")),
     "cost_unit": Source(endpoint="hrm/Costunits", select=("ID", "Code")),
@@ -263,4 +264,5 @@ def _records(kind: Kind, rows: Iterable[dict[str, Any]]) -> Iterable[tuple[str, 
         if kind == "account" and not code.startswith(payloads.SEARCH_CODE_PREFIX):
             continue
         record = Record(id=str(row["ID"]), type=int(row.get("Type") or 0) if kind in {"ledger", "journal"} else 0)
-        yield code, msgspec.structs.replace(record, is_blocked=bool(row.get("IsBlocked", False)))
+        allows_vat = row.get("AllowVAT") is not False
+        yield code, msgspec.structs.replace(record, is_blocked=bool(row.get("IsBlocked", False)), allows_vat=allows_vat)

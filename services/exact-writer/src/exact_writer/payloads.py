@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -87,14 +87,32 @@ def general_entry(command: PostEntry, customer_id: str, ledgers: Mapping[str, st
 
     Every line's description names the reference, by which an unknown outcome is looked up.
     """
+    period = (command.reporting_year, command.reporting_period)
+    return ledger_entry([(command, customer_id)], ledgers, division_currency, period)
+
+
+def ledger_entry(
+    members: Sequence[tuple[PostEntry, str]],
+    ledgers: Mapping[str, str],
+    division_currency: str,
+    period: tuple[int | None, int | None],
+) -> dict[str, Any]:
+    """A generaljournalentry/GeneralJournalEntries body with the lines of each command and its customer, in their order.
+
+    Journal, currency and rate are those of the first command, and the same in all of them.
+    """
+    first = members[0][0]
+    year, number = period
     return _given(
         {
-            "JournalCode": command.journal,
-            "Currency": command.currency,
-            "ExchangeRate": _rate(command, division_currency),
-            "FinancialYear": command.reporting_year,
-            "FinancialPeriod": command.reporting_period,
-            "GeneralJournalEntryLines": [_general_line(line, command, customer_id, ledgers) for line in command.lines],
+            "JournalCode": first.journal,
+            "Currency": first.currency,
+            "ExchangeRate": _rate(first, division_currency),
+            "FinancialYear": year,
+            "FinancialPeriod": number,
+            "GeneralJournalEntryLines": [
+                _general_line(line, command, customer_id, ledgers) for command, customer_id in members for line in command.lines
+            ],
         }
     )
 
@@ -131,6 +149,7 @@ def _sales_line(line: EntryLine, decimals: int, ledgers: Mapping[str, str]) -> d
 
 
 def _general_line(line: EntryLine, command: PostEntry, customer_id: str, ledgers: Mapping[str, str]) -> dict[str, Any]:
+    with_vat = line.vat_code is not None and line.vat_amount_minor is not None
     return _given(
         {
             "GLAccount": ledgers[line.gl_account],
@@ -139,6 +158,7 @@ def _general_line(line: EntryLine, command: PostEntry, customer_id: str, ledgers
             "Date": odata.day_out(command.entry_date),
             "Description": general_description(line, command.your_ref),
             "VATCode": line.vat_code,
+            "AmountVATFC": amount(line.vat_amount_minor or 0, command.decimals) if with_vat else None,
             "CostCenter": line.cost_center,
             "CostUnit": line.cost_unit,
             "Quantity": line.quantity,

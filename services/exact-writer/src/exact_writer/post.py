@@ -5,7 +5,9 @@ Each change of state is one transaction, together with the fact that tells it an
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
@@ -13,18 +15,17 @@ from backbone.database import Database
 from backbone.telemetry import Telemetry, log
 from contracts.commands import PostEntry, SaveAccount
 from exact_writer import account_book, journal, lookup, odata, payloads, precheck
-from exact_writer.calls import DivisionCalls, NotAllowedNowError
-from exact_writer.client import Answer, CallError, NotFoundError, RefusedError, Request, UnknownError
+from exact_writer.batch_post import MOST_ATTEMPTS, REFUSED_LOOK_SECONDS, BatchPoster
+from exact_writer.calls import DivisionCalls
+from exact_writer.client import Answer, NotFoundError, RefusedError, Request
 from exact_writer.journal import Work
 from exact_writer.lookup import Found
 from exact_writer.mirror import Mirror
 from exact_writer.outcomes import Outcomes
 from exact_writer.refusals import ACTIONS
 from exact_writer.schedule import ENDPOINTS
+from exact_writer.sending import Sending
 from exact_writer.timing import Timing
-
-MOST_ATTEMPTS = 5
-REFUSED_LOOK_SECONDS = 3_600.0
 
 
 class Poster:
@@ -51,6 +52,19 @@ class Poster:
         self._telemetry = telemetry
         self._timing = timing
         self._outcomes = Outcomes(division, database=database, clock=clock, mirror=mirror, telemetry=telemetry)
+        self._sending = Sending(division, database=database, clock=clock, calls=calls, timing=timing)
+        self._batches = BatchPoster(
+            division,
+            currency,
+            database=database,
+            clock=clock,
+            calls=calls,
+            mirror=mirror,
+            outcomes=self._outcomes,
+            sending=self._sending,
+            telemetry=telemetry,
+            timing=timing,
+        )
 
     async def work(self, command_id: str, epoch: int) -> bool:
         """Take a command as far as it goes now; says whether a writing call was made.
@@ -63,8 +77,10 @@ class Poster:
             return False
         with self._telemetry.span(f"exact-writer {work.kind}", work.envelope):
             if work.state == "unknown":
-                await self._resolve(work, epoch)
+                await (self._batches.resolve(work, epoch) if work.kind == "ledger" else self._resolve(work, epoch))
                 return False
+            if work.kind == "ledger":
+                return await self._batches.post(work, epoch)
             if isinstance(work.command, SaveAccount):
                 return await self._save_account(work, work.command, epoch)
             return await self._post_entry(work, work.command, epoch)
@@ -86,7 +102,7 @@ class Poster:
             path = f"{endpoint}({odata.guid(account_id)})"
             request = Request(method="PUT", endpoint=endpoint, path=path, body=body)
         try:
-            answer = await self._send(work, request, epoch)
+            answer = await self._sending.send([work], request, epoch, partial(self._refused, work, epoch))
         except NotFoundError:
             # Somebody removed the account in Exact. Forgotten here, the customer is created anew at the next turn.
             log.warning("an account is no longer in Exact and is made anew", customer=command.customer_ref)
@@ -100,7 +116,7 @@ class Poster:
             return True
         saved_id = account_id or _id_of(answer, "ID")
         if saved_id is None:
-            await self._set_unknown(work, epoch)
+            await self._sending.set_unknown([work], epoch)
             return True
         async with self._database.transaction() as connection:
             await self._outcomes.account_saved(connection, work, command, saved_id, epoch, created=account_id is None)
@@ -109,7 +125,7 @@ class Poster:
         return True
 
     async def _post_entry(self, work: Work, command: PostEntry, epoch: int) -> bool:
-        problem = await self._problem(work, command)
+        problem = await precheck.after_reading(command, self._mirror, work.planned_at)
         if problem is not None:
             async with self._database.transaction() as connection:
                 await self._outcomes.refused(connection, work, epoch, problem.code, f"{problem.message} {ACTIONS[problem.code]}")
@@ -120,14 +136,14 @@ class Poster:
             return False
         make = payloads.sales_entry if command.kind == "sales" else payloads.general_entry
         body = make(command, known.account_id, self._mirror.ledgers(), self._currency)
-        endpoint = ENDPOINTS[command.kind]
+        endpoint = ENDPOINTS[work.kind]
         request = Request(method="POST", endpoint=endpoint, path=endpoint, body=payloads.encode(body))
-        answer = await self._send(work, request, epoch)
+        answer = await self._sending.send([work], request, epoch, partial(self._refused, work, epoch))
         if answer is None:
             return True
         entry_id = _id_of(answer, "EntryID")
         if entry_id is None:
-            await self._set_unknown(work, epoch)
+            await self._sending.set_unknown([work], epoch)
             return True
         entity = odata.entity(answer.body)
         async with self._database.transaction() as connection:
@@ -136,49 +152,8 @@ class Poster:
         crash_point("exact_writer.posted")
         return True
 
-    async def _problem(self, work: Work, command: PostEntry) -> precheck.Problem | None:
-        """What Exact would refuse, after the mirror was read again where that may help."""
-        for part in precheck.parts_named(command):
-            if self._mirror.is_worth_reading(part, float("-inf")):
-                await self._mirror.refresh(part)
-        problem = precheck.check(command, self._mirror)
-        while problem is not None and problem.part is not None and self._mirror.is_worth_reading(problem.part, work.planned_at):
-            await self._mirror.refresh(problem.part)
-            problem = precheck.check(command, self._mirror)
-        return problem
-
-    async def _send(self, work: Work, request: Request, epoch: int) -> Answer | None:
-        """Make the one call of a command; None when it ended as refused or unknown.
-
-        Raises the other CallErrors after the command went back to prepared, NotFoundError of a PUT before.
-        """
-        wait = self._calls.wait_until()
-        if wait is not None:
-            raise NotAllowedNowError(wait.at, wait.why)
-        token = await self._calls.token()
-        async with self._database.transaction() as connection:
-            await journal.mark_sent(connection, self._division, work, epoch, self._now())
-            await self._calls.count(connection)
-        crash_point("exact_writer.sent")
-        try:
-            return await self._calls.send(request, token)
-        except RefusedError as error:
-            async with self._database.transaction() as connection:
-                await self._outcomes.refused(connection, work, epoch, error.code, error.message)
-                await self._calls.save(connection)
-            return None
-        except UnknownError as error:
-            log.warning("the outcome of a call is unknown", command=work.command_id, reason=error.message)
-            if request.method == "POST":
-                await self._set_unknown(work, epoch)
-                return None
-            await self._give_back(work, epoch)  # a PUT writes the same again
-            raise
-        except CallError as error:
-            if isinstance(error, NotFoundError) and request.method == "PUT":
-                raise
-            await self._give_back(work, epoch)
-            raise
+    async def _refused(self, work: Work, epoch: int, connection: AsyncConnection, error: RefusedError) -> None:
+        await self._outcomes.refused(connection, work, epoch, error.code, error.message)
 
     async def _resolve(self, work: Work, epoch: int) -> None:
         """Look Exact up: adopt what is there, or send again once the lost request can have no effect any more."""
@@ -187,14 +162,14 @@ class Poster:
         if isinstance(work.command, SaveAccount) and (
             known or await self._mirror.account_by_search_code(work.command.customer_ref)
         ):
-            await self._move(work, epoch, "prepared", not_before=0.0)  # it was a PUT, which writes the same again
+            await self._sending.move([work], epoch, "prepared", not_before=0.0)  # it was a PUT, which writes the same again
             return
         try:
             answer = await self._calls.read(lookup.request_for(work.command, known.account_id if known else None))
         except RefusedError as error:
             # Only this command's question is refused; it waits for a person or a new release, and the others go on.
             log.error("an unknown outcome cannot be looked up", command=work.command_id, reason=error.message)
-            await self._move(work, epoch, "unknown", not_before=self._now() + REFUSED_LOOK_SECONDS)
+            await self._sending.move([work], epoch, "unknown", not_before=self._now() + REFUSED_LOOK_SECONDS)
             return
         found = lookup.found_in(work.command, answer)
         if found and work.kind != "account":
@@ -225,18 +200,6 @@ class Poster:
                 return
             entity = {"EntryNumber": found.number}
             await self._outcomes.posted(connection, work, work.command, found.exact_id, entity, epoch, found=True)
-
-    async def _set_unknown(self, work: Work, epoch: int) -> None:
-        await self._move(work, epoch, "unknown", not_before=self._now() + self._timing.first_look_seconds)
-
-    async def _give_back(self, work: Work, epoch: int) -> None:
-        """The call was not processed: the command may be sent again, and the try does not count."""
-        await self._move(work, epoch, "prepared", attempts=work.attempts)
-
-    async def _move(self, work: Work, epoch: int, state: Any, **values: Any) -> None:
-        async with self._database.transaction() as connection:
-            await journal.mark(connection, self._division, work.command_id, epoch, state, **values)
-            await self._calls.save(connection)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

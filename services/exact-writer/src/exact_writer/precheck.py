@@ -23,6 +23,18 @@ def check(command: PostEntry, mirror: Mirror) -> Problem | None:
     return _check_journal(command, mirror) or _check_lines(command, mirror) or _check_period(command, mirror)
 
 
+async def after_reading(command: PostEntry, mirror: Mirror, planned_at: float) -> Problem | None:
+    """What Exact would refuse, after the mirror was read again where that may help; raises what reading raises."""
+    for part in parts_named(command):
+        if mirror.is_worth_reading(part, float("-inf")):
+            await mirror.refresh(part)
+    problem = check(command, mirror)
+    while problem is not None and problem.part is not None and mirror.is_worth_reading(problem.part, planned_at):
+        await mirror.refresh(problem.part)
+        problem = check(command, mirror)
+    return problem
+
+
 def parts_named(command: PostEntry) -> frozenset[Kind]:
     """The parts of the mirror that a command needs beyond those that are always there."""
     found: set[Kind] = set()
@@ -47,6 +59,8 @@ def _check_journal(command: PostEntry, mirror: Mirror) -> Problem | None:
     if journal.type not in JOURNAL_TYPES[command.kind]:
         kind = "a sales journal" if command.kind == "sales" else "a general journal"
         return Problem(code="wrong_journal_type", message=f"Journal {command.journal} is not {kind} in Exact.", part="journal")
+    if command.kind == "general" and not journal.allows_vat and any(line.vat_code for line in command.lines):
+        return Problem(code="vat_not_allowed", message=f"Journal {command.journal} takes no VAT in Exact.", part="journal")
     return None
 
 

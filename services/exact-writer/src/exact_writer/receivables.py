@@ -6,7 +6,7 @@ with a negative amount, since it is still to be received.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -19,7 +19,7 @@ from backbone.clock import Clock
 from backbone.database import Database
 from contracts.commands import PostEntry
 from contracts.facts import ReceivableObserved
-from exact_writer import announce, journal, odata
+from exact_writer import announce, journal, odata, payloads
 from exact_writer.mirror import FIRST_TIMESTAMP, Mirror
 from exact_writer.tables import mirror_state, receivables
 
@@ -37,6 +37,7 @@ _SELECT: Final = (
     "YourRef",
     "Currency",
     "AmountFC",
+    "Description",
 )
 
 
@@ -56,7 +57,7 @@ async def poll(division: int, database: Database, clock: Clock, mirror: Mirror) 
     highest = max((int(row["Timestamp"]) for row in rows), default=position)
     async with database.transaction() as connection:
         ours = await journal.owners(connection, division, sorted({fact.entry_id for fact in observed}))
-        facts = [_of(fact, ours[fact.entry_id]) if fact.entry_id in ours else fact for fact in observed]
+        facts = [_with_owner(fact, ours.get(fact.entry_id, ())) for fact in observed]
         await _keep(database, connection, observed)
         told = [fact for fact in facts if fact.document is not None or kept is not None]
         await announce.receivables(connection, told, clock.now())
@@ -71,7 +72,8 @@ async def tell_again(connection: AsyncConnection, division: int, entry_id: str, 
     rows = await connection.execute(
         sa.select(receivables.c.record).where(receivables.c.division == division, receivables.c.entry_id == entry_id)
     )
-    facts = [_of(msgspec.json.decode(bytes(row.record), type=ReceivableObserved), command) for row in rows]
+    seen = [msgspec.json.decode(bytes(row.record), type=ReceivableObserved) for row in rows]
+    facts = [_of(fact, command) for fact in seen if command.mode == "entry" or _is_of(fact, command)]
     await announce.receivables(connection, facts, now)
 
 
@@ -88,11 +90,26 @@ def _observe(division: int, row: Mapping[str, Any]) -> ReceivableObserved:
         is_fully_paid=bool(row["IsFullyPaid"]),
         status=int(row["Status"] or 0),
         last_payment_date=odata.day_in(row["LastPaymentDate"]),
+        description=row["Description"] or "",
+    )
+
+
+def _with_owner(fact: ReceivableObserved, commands: Sequence[PostEntry]) -> ReceivableObserved:
+    """Add the document that a receivable is of: that of its entry, or the one that its line names where the entry has several."""
+    owners = [command for command in commands if command.mode == "entry" or _is_of(fact, command)]
+    return _of(fact, owners[0]) if len(owners) == 1 else fact
+
+
+def _is_of(fact: ReceivableObserved, command: PostEntry) -> bool:
+    """Whether a receivable comes of the customer's line of a command of mode ledger."""
+    return any(
+        line.is_receivable and fact.description == payloads.general_description(line, command.your_ref) for line in command.lines
     )
 
 
 def _of(fact: ReceivableObserved, command: PostEntry) -> ReceivableObserved:
-    return msgspec.structs.replace(fact, document=command.document)
+    # A general entry has no YourRef; the reference stands in its lines.
+    return msgspec.structs.replace(fact, document=command.document, your_ref=fact.your_ref or command.your_ref)
 
 
 async def _keep(database: Database, connection: AsyncConnection, facts: list[ReceivableObserved]) -> None:

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-Kind = Literal["account", "sales", "general"]
+Kind = Literal["account", "sales", "general", "ledger"]
 State = Literal["planned", "prepared", "sent", "unknown", "posted", "refused"]
 
 OPEN: Final = frozenset({"planned", "prepared", "sent", "unknown"})
@@ -105,4 +105,5 @@ ENDPOINTS: Final[dict[Kind, str]] = {
     "account": "crm/Accounts",
     "sales": "salesentry/SalesEntries",
     "general": "generaljournalentry/GeneralJournalEntries",
+    "ledger": "generaljournalentry/GeneralJournalEntries",
 }

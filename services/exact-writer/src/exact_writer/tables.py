@@ -9,7 +9,8 @@ metadata = sa.MetaData()
 _big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _seconds = sa.Float(53)
 
-# The command journal. `envelope` is the command as it came; `is_open` is false once it is posted or refused.
+# The command journal. `envelope` is the command as it came; `is_open` is false once it is posted or refused. Commands of mode
+# ledger with one `batch_key` fit into one entry of Exact's; `batch_id` names the call they were sent with: its first command.
 commands = sa.Table(
     "commands",
     metadata,
@@ -31,6 +32,10 @@ commands = sa.Table(
     sa.Column("code", sa.Text(), nullable=True),
     sa.Column("message", sa.Text(), nullable=True),
     sa.Column("envelope", sa.LargeBinary(), nullable=False),
+    sa.Column("batch_key", sa.Text(), nullable=True),
+    sa.Column("batch_id", sa.Text(), nullable=True),
+    sa.Index("commands_batch_key", "division", "is_open", "batch_key", "sequence"),
+    sa.Index("commands_batch_id", "division", "batch_id"),
     sa.Index("commands_open", "division", "is_open", "sequence"),
     sa.Index("commands_customer", "division", "customer_ref", "is_open", "sequence"),
     sa.Index("commands_exact_id", "division", "exact_id"),

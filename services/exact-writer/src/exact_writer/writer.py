@@ -14,7 +14,7 @@ from backbone.database import Database, is_away
 from backbone.locks import FileLock, SessionLock
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
-from exact_writer import journal, receivables, schedule
+from exact_writer import batches, journal, receivables, schedule
 from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import CallError, ForbiddenError, NotFoundError, RateLimitedError, RefusedError, UnauthorizedError
@@ -69,6 +69,7 @@ class DivisionWriter:
         self._polling = Polling()
         self._queue: list[Candidate] = []
         self._failures = 0
+        self._batched_at = 0.0
         self._lock_checked_at = 0.0
         self._stands_by = False
 
@@ -113,7 +114,7 @@ class DivisionWriter:
         await self._mirror.load()
         await self.connection.load()
         self._queue = []
-        self._lock_checked_at = self._now()
+        self._lock_checked_at = self._batched_at = self._now()
         self._telemetry.gauge("holding_writer_lock", 1, division=str(self.division))
         log.info("acts in the division", division=self.division, epoch=self._epoch)
         while not stop.is_set():
@@ -178,20 +179,31 @@ class DivisionWriter:
         except (CallError, NotAllowedNowError, NoTokenNowError, ConsentNeededError, UnreadableAnswerError):
             self._queue = []
             raise
-        if candidate.kind == "account" or candidate.state == "unknown":
-            self._queue = []  # others may be free now
+        if candidate.kind == "ledger":
+            self._batched_at = self._now()
+        if candidate.kind in {"account", "ledger"} or candidate.state == "unknown":
+            self._queue = []  # others may be free now, or gone with it
         self._wake_relay()
 
     async def _next(self, blocked: frozenset[schedule.Kind]) -> Candidate | None:
         """The next command, out of what was fetched before as long as that lasts."""
-        found = schedule.choose(self._queue, self._now(), blocked)
+        found = self._choose(blocked)
         if found is not None:
             return found
         async with self._database.reading() as connection:
             self._queue = await journal.candidates(connection, self.division)
             waiting = await journal.waiting(connection, self.division)
         self._telemetry.gauge("commands_waiting", waiting, division=str(self.division))
-        return schedule.choose(self._queue, self._now(), blocked)
+        return self._choose(blocked)
+
+    def _choose(self, blocked: frozenset[schedule.Kind]) -> Candidate | None:
+        """Other work goes before batches for a while, so that the documents of new customers come together."""
+        now = self._now()
+        if now < self._batched_at + batches.EVERY_SECONDS:
+            other = schedule.choose(self._queue, now, blocked | {"ledger"})
+            if other is not None:
+                return other
+        return schedule.choose(self._queue, now, blocked)
 
     def _idle_until(self, due: float | None, closed: dict[str, float]) -> float:
         """The next instant at which there may be something to do: a poll, a look-up that is due, an endpoint that opens again."""

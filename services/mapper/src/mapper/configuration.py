@@ -42,6 +42,8 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         invoice_journal=journals.invoices,
         credit_note_journal=journals.credit_notes,
         payment_journal=journals.payments,
+        mode=configuration.mode,
+        ledger_journal=journals.ledger,
         receivable_account=configuration.receivable_account,
         revenue=_revenue_rules(division, configuration),
         vat=_vat_rules(division, configuration),

@@ -37,11 +37,11 @@ def base_reference(document: DocumentRef) -> str:
     return f"{document.number}/VAT" if document.kind == "vat_reclaim" else document.number
 
 
-def post_entry(entry: Entry, document: DocumentRef, division: int, attempt: int) -> PostEntry:
+def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: int) -> PostEntry:
     """Return the command that books an entry.
 
     Exact makes the debtor line of a sales entry itself, so only the others are sent, with their signs turned: revenue is
-    positive there. A general entry is sent whole, positive in debit.
+    positive there. A general entry is sent whole, positive in debit; in mode ledger the writer may send it with others.
     """
     sales = entry.kind == "sales"
     sign = -1 if sales else 1
@@ -64,8 +64,8 @@ def post_entry(entry: Entry, document: DocumentRef, division: int, attempt: int)
     ]
     site, kind, number, suffix = document.site, document.kind, document.number, document.suffix
     return PostEntry(
-        division=division,
-        command_id=derived_id("entry", str(division), site, kind, number, suffix, str(attempt)),
+        division=mapping.division,
+        command_id=derived_id("entry", str(mapping.division), site, kind, number, suffix, str(attempt)),
         kind=entry.kind,
         document=document,
         customer_ref=f"{site}/{document.customer_id}",
@@ -81,6 +81,7 @@ def post_entry(entry: Entry, document: DocumentRef, division: int, attempt: int)
         payment_condition=entry.payment_condition,
         reporting_year=entry.reporting_year,
         reporting_period=entry.reporting_period,
+        mode="ledger" if mapping.mode == "ledger" and not sales else "entry",
     )
 
 

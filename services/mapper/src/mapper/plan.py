@@ -131,7 +131,7 @@ class Planner:
         entry = replace(entry, reference=reference(base_reference(ref), suffix))
         if entry.kind == "general":
             entry = with_reference(replace(entry, reference=your_ref(entry.reference)), ref.number)
-        command = post_entry(entry, ref, mapping.division, attempt)
+        command = post_entry(entry, ref, mapping, attempt)
         await self.send_account(store, subject.key.site, party.customer, mapping.division, cause)
         key = replace(subject.key, suffix=suffix)
         planned = DocumentPlanned(

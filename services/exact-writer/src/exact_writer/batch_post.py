@@ -1,0 +1,219 @@
+"""Many commands in one general-journal entry: mode ledger. Each has its own lines there and keeps an outcome of its own.
+
+A batch that Exact refuses is split in two until the command is alone that cannot be booked. An answer that was lost is looked up
+by the reference of the first command, since Exact books an entry as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.clock import Clock
+from backbone.crash_points import crash_point
+from backbone.database import Database
+from backbone.telemetry import Telemetry, log
+from contracts.commands import PostEntry
+from exact_writer import account_book, batches, journal, lookup, odata, payloads, precheck
+from exact_writer.calls import DivisionCalls
+from exact_writer.client import RefusedError, Request
+from exact_writer.journal import Work
+from exact_writer.mirror import Mirror
+from exact_writer.outcomes import Outcomes
+from exact_writer.refusals import ACTIONS
+from exact_writer.schedule import ENDPOINTS
+from exact_writer.sending import Sending
+from exact_writer.timing import Timing
+
+MOST_ATTEMPTS = 5
+WHOLE_ATTEMPTS = 2
+REFUSED_LOOK_SECONDS = 3_600.0
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One command of a batch, and the account of its customer."""
+
+    work: Work
+    command: PostEntry
+    account_id: str
+
+
+class BatchPoster:
+    """Carries out the commands of mode ledger of one division, many in one call."""
+
+    def __init__(
+        self,
+        division: int,
+        currency: str,
+        *,
+        database: Database,
+        clock: Clock,
+        calls: DivisionCalls,
+        mirror: Mirror,
+        outcomes: Outcomes,
+        sending: Sending,
+        telemetry: Telemetry,
+        timing: Timing,
+    ) -> None:
+        self._division = division
+        self._currency = currency
+        self._database = database
+        self._clock = clock
+        self._calls = calls
+        self._mirror = mirror
+        self._outcomes = outcomes
+        self._sending = sending
+        self._telemetry = telemetry
+        self._timing = timing
+
+    async def post(self, first: Work, epoch: int) -> bool:
+        """Send a command together with what fits to it; says whether a call was made.
+
+        Raises CallError and NotAllowedNowError when the division has to pause; the commands then wait in a state that is safe.
+        """
+        members = await self._sound(await self._gathered(first), epoch)
+        if not members:
+            return False
+        body, members = self._body_of(members)
+        batch_id = members[0].work.command_id
+        works = [member.work for member in members]
+        endpoint = ENDPOINTS["ledger"]
+        request = Request(method="POST", endpoint=endpoint, path=endpoint, body=body)
+        refused = partial(self._refused, works, epoch)
+        answer = await self._sending.send(works, request, epoch, refused, batch_id=batch_id)
+        if answer is None:
+            return True
+        try:
+            entity = odata.entity(answer.body)
+        except odata.UnreadableAnswerError:
+            entity = {}
+        if not entity.get("EntryID"):
+            await self._sending.set_unknown(works, epoch)
+            return True
+        await self._posted(works, entity, epoch)
+        crash_point("exact_writer.posted")
+        return True
+
+    async def resolve(self, first: Work, epoch: int) -> None:
+        """Look up a batch whose answer was lost: adopt it, or send it again once the lost call can have no effect any more."""
+        async with self._database.reading() as connection:
+            works = await journal.batch(connection, self._division, first.batch_id or first.command_id, ("unknown",))
+            known = await account_book.find(connection, self._division, works[0].command.customer_ref)
+        named = cast("PostEntry", works[0].command)
+        try:
+            answer = await self._calls.read(lookup.request_for(named, known.account_id if known else None))
+        except RefusedError as error:
+            log.error("an unknown outcome cannot be looked up", command=first.command_id, reason=error.message)
+            await self._sending.move(works, epoch, "unknown", not_before=self._now() + REFUSED_LOOK_SECONDS)
+            return
+        found = lookup.found_in(named, answer)
+        async with self._database.reading() as connection:
+            taken = await journal.owners(connection, self._division, [each.exact_id for each in found])
+        found = [each for each in found if each.exact_id not in taken]
+        if found:
+            self._telemetry.count("unknown_outcomes", outcome="found")
+            entity = {"EntryID": found[0].exact_id, "EntryNumber": found[0].number}
+            await self._posted(works, entity, epoch, found=True)
+            return
+        settled_at = max(work.sent_at or 0.0 for work in works) + self._timing.longest_request_seconds
+        if self._now() < settled_at:
+            await self._sending.move(works, epoch, "unknown", not_before=settled_at)
+            return
+        await self._send_again(works, epoch)
+
+    async def _send_again(self, works: Sequence[Work], epoch: int) -> None:
+        attempts = max(work.attempts for work in works)
+        async with self._database.transaction() as connection:
+            if len(works) > 1 and attempts >= WHOLE_ATTEMPTS:
+                await self._split(connection, works, epoch)
+            elif attempts >= MOST_ATTEMPTS:
+                self._telemetry.count("unknown_outcomes", outcome="given_up")
+                message = f"Exact failed {attempts} times and booked nothing. {ACTIONS['exact_failure']}"
+                for work in works:
+                    await self._outcomes.refused(connection, work, epoch, "exact_failure", message)
+            else:
+                self._telemetry.count("unknown_outcomes", outcome="not_there")
+                for work in works:
+                    await journal.mark(connection, self._division, work.command_id, epoch, "prepared", not_before=0.0)
+
+    async def _gathered(self, first: Work) -> list[Member]:
+        """The command and its company: the batch it belongs to, else what came since and agrees with it."""
+        async with self._database.reading() as connection:
+            if first.batch_id is not None:
+                works = await journal.batch(connection, self._division, first.batch_id, ("planned", "prepared"))
+            else:
+                key = batches.key_of(cast("PostEntry", first.command))
+                works = await journal.gather(connection, self._division, key, batches.MOST_DOCUMENTS)
+            members = []
+            for work in works:
+                known = await account_book.find(connection, self._division, work.command.customer_ref)
+                if known is not None:
+                    command = cast("PostEntry", work.command)
+                    members.append(Member(work=work, command=command, account_id=known.account_id))
+        return self._of_one_period(members)
+
+    def _of_one_period(self, members: Sequence[Member]) -> list[Member]:
+        """Those of the first one's period, and no more lines than a call may have; what is skipped holds up its customer."""
+        kept: list[Member] = []
+        skipped: set[str] = set()
+        lines = 0
+        for member in members:
+            fits = not kept or precheck.period_of(member.command, self._mirror) == precheck.period_of(
+                kept[0].command, self._mirror
+            )
+            lines += len(member.command.lines)
+            if fits and member.command.customer_ref not in skipped and (not kept or lines <= batches.MOST_LINES):
+                kept.append(member)
+            else:
+                skipped.add(member.command.customer_ref)
+        return kept
+
+    async def _sound(self, members: Sequence[Member], epoch: int) -> list[Member]:
+        """Those that Exact can take by what the mirror knows; the others are refused without a call."""
+        sound = []
+        for member in members:
+            problem = await precheck.after_reading(member.command, self._mirror, member.work.planned_at)
+            if problem is None:
+                sound.append(member)
+                continue
+            async with self._database.transaction() as connection:
+                message = f"{problem.message} {ACTIONS[problem.code]}"
+                await self._outcomes.refused(connection, member.work, epoch, problem.code, message)
+        return sound
+
+    def _body_of(self, members: list[Member]) -> tuple[bytes, list[Member]]:
+        period = precheck.period_of(members[0].command, self._mirror) or (None, None)
+        while True:
+            pairs = [(member.command, member.account_id) for member in members]
+            body = payloads.encode(payloads.ledger_entry(pairs, self._mirror.ledgers(), self._currency, period))
+            if len(body) <= batches.MOST_BYTES or len(members) == 1:
+                return body, members
+            members = list(batches.halves(members)[0])
+
+    async def _posted(self, works: Sequence[Work], entity: dict[str, Any], epoch: int, *, found: bool = False) -> None:
+        async with self._database.transaction() as connection:
+            for work in works:
+                command = cast("PostEntry", work.command)
+                await self._outcomes.posted(connection, work, command, str(entity["EntryID"]), entity, epoch, found=found)
+            await self._calls.save(connection)
+
+    async def _refused(self, works: Sequence[Work], epoch: int, connection: AsyncConnection, error: RefusedError) -> None:
+        if len(works) > 1 and error.code not in batches.OF_THE_WHOLE:
+            await self._split(connection, works, epoch)
+            return
+        for work in works:
+            await self._outcomes.refused(connection, work, epoch, error.code, error.message)
+
+    async def _split(self, connection: AsyncConnection, works: Sequence[Work], epoch: int) -> None:
+        log.info("a batch is split to find what Exact refuses", division=self._division, commands=len(works))
+        for half in batches.halves(works):
+            values = {"batch_id": half[0].command_id, "attempts": 0, "not_before": 0.0}
+            for work in half:
+                await journal.mark(connection, self._division, work.command_id, epoch, "prepared", **values)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()

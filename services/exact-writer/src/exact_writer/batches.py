@@ -1,0 +1,35 @@
+"""Which commands of mode ledger go to Exact together: pure.
+
+One general-journal entry has one journal, currency, rate and period, so only commands that agree in those fit together. A batch
+is named after its first command, and keeps its name and members until it has ended, so that a lost answer can be looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from contracts.commands import PostEntry
+
+GATHER_SECONDS: Final = 2.0  # how long the first command waits for company
+EVERY_SECONDS: Final = 60.0  # how long batches let other work go first, so that new customers' documents come together
+MOST_DOCUMENTS: Final = 200
+MOST_LINES: Final = 2_000
+MOST_BYTES: Final = 4_000_000  # Exact takes 9.5 MB; a smaller call is answered sooner
+
+# What Exact says about the entry as a whole: it would say the same of every part of it.
+OF_THE_WHOLE: Final = frozenset({"period_closed", "no_financial_year", "wrong_journal_type", "unknown_journal"})
+
+Member = TypeVar("Member")
+
+
+def key_of(command: PostEntry) -> str:
+    """What commands must have in common; the period of a date is told apart later, by Exact's own periods."""
+    period = f"{command.reporting_year}/{command.reporting_period}" if command.reporting_year else f"{command.entry_date:%Y-%m}"
+    return f"{command.journal} {command.currency} {command.exchange_rate or 1} {period}"
+
+
+def halves(members: Sequence[Member]) -> tuple[Sequence[Member], Sequence[Member]]:
+    """Two parts, to find out which of them Exact refuses: one bad command of n costs about 2 log2 n calls."""
+    middle = (len(members) + 1) // 2
+    return members[:middle], members[middle:]

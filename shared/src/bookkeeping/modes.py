@@ -1,0 +1,43 @@
+"""How an entry goes to Exact: by itself as a sales entry, or as lines of a general-journal entry that holds many documents."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import ROUND_HALF_UP, Decimal
+
+from bookkeeping.journal import Entry, Role
+from bookkeeping.mapping import Mapping
+from bookkeeping.money import decimals_of
+
+
+def in_mode(entry: Entry, mapping: Mapping) -> Entry:
+    """Turn a sales entry into a general one where the division books in mode ledger; both give the same balances.
+
+    What a general entry cannot say goes as a sales entry all the same, and the explanation says why: Exact defers revenue only
+    on sales lines (a general-journal line has no From and To), and a general entry has to balance in the division's currency,
+    while the debtor of a sales entry is the sum of its rounded lines.
+    """
+    if mapping.mode != "ledger" or mapping.ledger_journal is None or entry.kind != "sales":
+        return entry
+    if any(line.first is not None for line in entry.lines):
+        return _told(entry, "Booked by itself: Exact defers revenue on sales entries only, not in mode ledger.")
+    if not _balances_converted(entry, mapping.currency):
+        return _told(entry, f"Booked by itself: rounded to {mapping.currency}, its lines would not balance in mode ledger.")
+    lines = tuple(line for line in entry.lines if line.role is not Role.RECEIVABLE or line.amount_minor)
+    return replace(entry, kind="general", journal=mapping.ledger_journal, lines=lines)
+
+
+def _told(entry: Entry, sentence: str) -> Entry:
+    return replace(entry, explanation=(*entry.explanation, sentence))
+
+
+def _balances_converted(entry: Entry, currency: str) -> bool:
+    """Tell whether each amount rounded apart still adds up to zero, as Exact asks of a general entry."""
+    if entry.exchange_rate is None:
+        return True
+    rate = entry.exchange_rate.scaleb(decimals_of(currency) - decimals_of(entry.currency))
+    rest = 0
+    for line in entry.lines:
+        for amount_minor in (line.amount_minor, line.vat_minor):
+            rest += int((amount_minor * rate).quantize(Decimal(1), ROUND_HALF_UP))
+    return rest == 0
