@@ -30,10 +30,12 @@ def _booking(booking: dict[str, Any]) -> str:
 
 def _settings(booking: dict[str, Any]) -> list[str]:
     """Return what the division's section says otherwise in this case, one line a key."""
-    written = (
-        yaml.safe_dump({key: value}, default_flow_style=None, width=1000) for key, value in booking.get("with", {}).items()
-    )
-    return [f"  {line}" for text in written for line in text.splitlines()]
+    return [f"  {key}: {_flow(value)}" for key, value in booking.get("with", {}).items()]
+
+
+def _flow(value: Any) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True)
+    return text.removesuffix("...\n").strip()
 
 
 def _heading(booking: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
@@ -60,9 +60,7 @@ class DebtorRules:
     def __init__(self, otherwise: str, rules: Iterable[DebtorRule] = ()) -> None:
         self._otherwise = otherwise
         self._rules = tuple(sorted(rules, key=DebtorRule.rank, reverse=True))
-        for one, other in combinations(self._rules, 2):
-            if _tie(one, other):
-                raise AmbiguousRulesError(f"two debtor rules can fit one customer ({one.words}) and ({other.words})")
+        _refuse_ties(self._rules, ("currency", "country", "customer"), "two debtor rules can fit one customer")
 
     def __bool__(self) -> bool:
         return bool(self._rules)
@@ -70,12 +68,6 @@ class DebtorRules:
     def account(self, debtor: Debtor) -> str:
         """Return the debtor account of a customer: the most specific rule's, else the division's receivable_account."""
         return next((rule.account for rule in self._rules if rule.fits(debtor)), self._otherwise)
-
-
-def _tie(one: DebtorRule, other: DebtorRule) -> bool:
-    """Tell whether two rules with as many conditions can fit one customer; a country within a group of countries is narrower."""
-    pairs = ((one.currency, other.currency), (one.customer, other.customer), (one.country, other.country))
-    return one.rank()[0] == other.rank()[0] and all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +93,9 @@ class TermsRule:
     words: str = field(init=False, default="", compare=False)
 
     def __post_init__(self) -> None:
-        names = ("net_term_days", "auto_collection", "method")
-        object.__setattr__(self, "words", describe_conditions({name: getattr(self, name) for name in names}) or "any terms")
+        collected = None if self.auto_collection is None else "on" if self.auto_collection else "off"
+        conditions = {"net_term_days": self.net_term_days, "auto_collection": collected, "method": self.method}
+        object.__setattr__(self, "words", describe_conditions(conditions) or "any terms")
 
     def rank(self) -> int:
         """Order rules by the number of their conditions."""
@@ -126,11 +119,18 @@ class TermsRules:
         self.hold_unmapped = hold_unmapped
         self._rules = tuple(sorted(rules, key=TermsRule.rank, reverse=True))
         names = ("net_term_days", "auto_collection", "method")
-        for one, other in combinations(self._rules, 2):
-            pairs = [(getattr(one, name), getattr(other, name)) for name in names]
-            if one.rank() == other.rank() and all(None in pair or pair[0] == pair[1] for pair in pairs):
-                raise AmbiguousRulesError(f"two payment conditions can fit one invoice ({one.words}) and ({other.words})")
+        _refuse_ties(self._rules, names, "two payment conditions can fit one invoice")
 
     def find(self, terms: Terms) -> TermsRule | None:
         """Return the most specific rule, or None."""
         return next((rule for rule in self._rules if rule.fits(terms)), None)
+
+
+def _refuse_ties(rules: Sequence[DebtorRule] | Sequence[TermsRule], names: Sequence[str], sentence: str) -> None:
+    """Raise AmbiguousRulesError for two rules with as many conditions that can both fit, unless a third one has those of both."""
+    conditions = [{name: value for name in names if (value := getattr(rule, name)) is not None} for rule in rules]
+    for (index, one), (other_index, other) in combinations(enumerate(conditions), 2):
+        both = {**one, **other}
+        tie = len(one) == len(other) and all(one.get(name, value) == value for name, value in other.items())
+        if tie and (one == other or both not in conditions):
+            raise AmbiguousRulesError(f"{sentence} ({rules[index].words}) and ({rules[other_index].words})")
