@@ -1,10 +1,12 @@
-"""What the mapper adds to `kruispost`: `plan`. It reads the mapper's own tables; no service needs to run.
+"""What the mapper adds to `kruispost`: `plan` and `diff`. They read the mapper's own tables; no service needs to run.
 
 Light on purpose: `kruispost --help` imports this module for the first line of each command.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -13,6 +15,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of text
 Language = Annotated[Literal["en", "nl"], typer.Option("--lang", help="en or nl")]
 Division = Annotated[int | None, typer.Option(help="only this division")]
 Site = Annotated[str | None, typer.Option(help="only this Chargebee site")]
+Customer = Annotated[str | None, typer.Option(help="only documents of this customer of Chargebee")]
 WRONG = 1
 
 
@@ -20,7 +23,7 @@ def plan(
     number: Annotated[str | None, typer.Option(help="only the document with this number")] = None,
     division: Division = None,
     site: Site = None,
-    customer: Annotated[str | None, typer.Option(help="only documents of this customer of Chargebee")] = None,
+    customer: Customer = None,
     state: Annotated[
         Literal["held", "waiting", "refused", "planned"] | None, typer.Option(help="only documents in this state")
     ] = None,
@@ -34,3 +37,43 @@ def plan(
 
     wish = Wish(number=number, division=division, site=site, customer=customer, state=state, everything=everything, limit=limit)
     raise typer.Exit(WRONG if show_plan(wish, lang, as_json=as_json) else 0)
+
+
+def diff(
+    new: Annotated[Path, typer.Argument(help="the changed kruispost.yaml, to be compared with the present one")],
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="documents from this day on")] = None,
+    to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="documents up to and with this day")] = None,
+    number: Annotated[str | None, typer.Option(help="only the document with this number")] = None,
+    division: Annotated[int | None, typer.Option(help="only documents that were for this division")] = None,
+    site: Site = None,
+    customer: Customer = None,
+    against: Annotated[
+        Literal["rules", "booked"], typer.Option(help="compare with what the present rules make, or with what was booked")
+    ] = "rules",
+    change: Annotated[str | None, typer.Option(help="list only this kind, such as newly_held, account or vat")] = None,
+    account: Annotated[str | None, typer.Option(help="list only what differs on this account, VAT code or cost centre")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="list at most so many documents; the sums count all")] = 25,
+    list_to: Annotated[Path | None, typer.Option(help="write the whole list to this file, a line of JSON a document")] = None,
+    lang: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Show what a changed mapping would change over all history. Writes nothing, calls nobody. Exit code 1 for a difference."""
+    from mapper.comparison import CHANGES
+    from mapper.diff_command import show_diff
+    from mapper.differences import Wish
+    from mapper.history import Selection
+
+    if change is not None and change not in CHANGES:
+        raise typer.BadParameter(f"{change} is none of {', '.join(CHANGES)}", param_hint="--change")
+    wish = Wish(
+        new=new,
+        selection=Selection(number=number, division=division, site=site, customer=customer),
+        first=first.date() if first is not None else None,
+        to=to.date() if to is not None else None,
+        against_booked=against == "booked",
+        change=next((each for each in CHANGES if each == change), None),
+        account=account,
+        limit=limit,
+        list_to=list_to,
+    )
+    raise typer.Exit(WRONG if show_diff(wish, lang, as_json=as_json) else 0)

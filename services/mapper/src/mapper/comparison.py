@@ -1,0 +1,186 @@
+"""What two mappings make of one document, compared; and the sum of all differences. Pure: no database, no clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from bookkeeping.journal import Entry, Line
+from bookkeeping.rejections import Rejection, SetAside
+
+Change = Literal[
+    "newly_booked",
+    "newly_held",
+    "newly_set_aside",
+    "other_reason",
+    "division",
+    "journal",
+    "account",
+    "vat",
+    "dimension",
+    "deferral",
+    "period",
+    "exchange_rate",
+    "terms",
+    "text",
+    "other",
+]
+CHANGES: tuple[Change, ...] = get_args(Change)
+_HEAD: tuple[tuple[Change, tuple[str, ...]], ...] = (
+    ("journal", ("journal", "kind")),
+    ("period", ("entry_date", "reporting_year", "reporting_period")),
+    ("exchange_rate", ("exchange_rate",)),
+    ("terms", ("due_date", "payment_condition")),
+    ("text", ("description",)),
+)
+_LOOKED_AT = frozenset(name for _, names in _HEAD for name in names) | {"lines", "explanation", "reasons", "reference"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one mapping makes of a document, and in which division."""
+
+    division: int | None
+    made: Entry | Rejection | SetAside
+
+    @property
+    def entry(self) -> Entry | None:
+        """The entry, None when there is none."""
+        return self.made if isinstance(self.made, Entry) else None
+
+    @property
+    def code(self) -> str | None:
+        """Why there is no entry."""
+        return None if isinstance(self.made, Entry) else self.made.code
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A place in the books and what it gets from a document before and after, in minor units, debit positive."""
+
+    division: int | None
+    currency: str
+    part: Literal["account", "vat_base", "vat", "dimension"]
+    name: str
+    before_minor: int
+    after_minor: int
+
+
+def changes_of(before: Outcome, after: Outcome) -> tuple[Change, ...]:
+    """Return in which ways the outcomes differ, none when a controller would see no difference."""
+    one, other = before.entry, after.entry
+    if one is None or other is None:
+        return _without_entry(before, after)
+    found: list[Change] = ["division"] if before.division != after.division else []
+    found += [change for change, names in _HEAD if any(getattr(one, name) != getattr(other, name) for name in names)]
+    by: tuple[tuple[Change, Callable[[Line], Hashable]], ...] = (
+        ("account", lambda line: (line.role, line.account)),
+        ("vat", lambda line: line.vat_code),
+        ("dimension", lambda line: (line.cost_center, line.cost_unit)),
+        ("deferral", lambda line: (line.first, line.last)),
+        ("text", lambda line: (line.description, line.notes)),
+    )
+    found += [change for change, place in by if _sums(one.lines, place) != _sums(other.lines, place)]
+    if not found and _rest(one) != _rest(other):
+        found = ["other"]
+    return tuple(change for change in CHANGES if change in found)
+
+
+def _without_entry(before: Outcome, after: Outcome) -> tuple[Change, ...]:
+    if after.entry is not None:
+        return ("newly_booked",)
+    if before.entry is not None or type(before.made) is not type(after.made):
+        return ("newly_held",) if isinstance(after.made, Rejection) else ("newly_set_aside",)
+    return ("other_reason",) if before.made != after.made else ()
+
+
+def _rest(entry: Entry) -> tuple[object, ...]:
+    """Return what is left: members that are looked at nowhere else, and how the lines combine."""
+    others = tuple(getattr(entry, name) for name in entry.__dataclass_fields__ if name not in _LOOKED_AT)
+    return (*others, Counter(entry.lines))
+
+
+def _sums(lines: Iterable[Line], place: Callable[[Line], Hashable]) -> dict[Hashable, tuple[int, int]]:
+    found: dict[Hashable, tuple[int, int]] = {}
+    for line in lines:
+        amount, vat = found.get(place(line), (0, 0))
+        found[place(line)] = (amount + line.amount_minor, vat + line.vat_minor)
+    return {name: sums for name, sums in found.items() if sums != (0, 0)}
+
+
+def differences_of(before: Outcome, after: Outcome) -> list[Difference]:
+    """Return what each account, VAT code and cost centre gets more or less."""
+    one, other = _places(before), _places(after)
+    places = dict.fromkeys((*one, *other))
+    return [Difference(*place, one.get(place, 0), other.get(place, 0)) for place in places if one.get(place) != other.get(place)]
+
+
+def _places(outcome: Outcome) -> dict[tuple[int | None, str, Any, str], int]:
+    entry, found = outcome.entry, Counter[tuple[int | None, str, Any, str]]()
+    if entry is None:
+        return {}
+    for line in entry.lines:
+        found[outcome.division, entry.currency, "account", line.account] += line.amount_minor
+        if line.vat_code is not None:
+            found[outcome.division, entry.currency, "vat_base", line.vat_code] += line.amount_minor
+            found[outcome.division, entry.currency, "vat", line.vat_code] += line.vat_minor
+        for name in (line.cost_center, line.cost_unit):
+            if name is not None:
+                found[outcome.division, entry.currency, "dimension", name] += line.amount_minor
+    return {place: amount for place, amount in found.items() if amount}
+
+
+@dataclass(slots=True)
+class Summary:
+    """All differences together; as large as the chart of accounts, however long the history."""
+
+    looked_at: int = 0
+    differing: int = 0
+    booked_differing: int = 0
+    in_closed_periods: int = 0
+    changes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    places: dict[tuple[int | None, str, str, str], list[int]] = field(default_factory=dict)
+
+    def add(
+        self, changes: tuple[Change, ...], after: Outcome, differences: Iterable[Difference], *, is_booked: bool, is_closed: bool
+    ) -> None:
+        """Count one document that differs."""
+        self.differing += 1
+        self.booked_differing += is_booked
+        self.in_closed_periods += is_closed
+        self.changes.update(changes)
+        if after.code is not None:
+            self.reasons[after.code] += 1
+        for each in differences:
+            sums = self.places.setdefault((each.division, each.currency, each.part, each.name), [0, 0, 0])
+            sums[0] += each.before_minor
+            sums[1] += each.after_minor
+            sums[2] += 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON; amounts in minor units, debit positive."""
+        return {
+            "looked_at": self.looked_at,
+            "differing": self.differing,
+            "booked_differing": self.booked_differing,
+            "in_closed_periods": self.in_closed_periods,
+            "changes": {change: self.changes[change] for change in CHANGES if self.changes[change]},
+            "not_booked_then": dict(sorted(self.reasons.items())),
+            "places": [
+                {
+                    "division": division,
+                    "currency": currency,
+                    "part": part,
+                    "name": name,
+                    "before_minor": before,
+                    "after_minor": after,
+                    "documents": documents,
+                }
+                for (division, currency, part, name), (before, after, documents) in sorted(
+                    self.places.items(), key=lambda item: (item[0][0] or 0, *item[0][1:])
+                )
+            ],
+        }

@@ -1,0 +1,123 @@
+"""`kruispost diff`: what another mapping would make of all history, beside what this one makes of it. Nothing is written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import IO, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from backbone.clock import SystemClock
+from backbone.configuration import load_configuration
+from backbone.settings import Settings
+from bookkeeping.journal import Entry
+from bookkeeping.money import format_minor
+from bookkeeping.rejections import Rejection
+from mapper.comparison import Summary
+from mapper.configuration import mappings_of
+from mapper.differences import Comparer, Found, Wish
+from mapper.history import PagedStore, count, documents
+from mapper.reading import ask
+from mapper.subjects import Subjects
+from mapper.wording import Language, document_words, say
+
+
+@contextmanager
+def _progress(total: int, words: str) -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+        progress.add_task(words, total=total)
+        yield progress
+
+
+def show_diff(wish: Wish, lang: Language, *, as_json: bool) -> bool:
+    """Show what differs; return whether anything does. Raises UnreadableError and ConfigurationError."""
+    settings = Settings()
+    old, new = load_configuration(settings.config), load_configuration(wish.new)
+    before, after = Subjects(old, mappings_of(old)), Subjects(new, mappings_of(new))
+    today = SystemClock().now().date()
+    summary, listed, fitting = Summary(), list[Found](), 0
+
+    async def question(store: PagedStore) -> None:
+        nonlocal fitting
+        comparer = Comparer(store, before, after, today, wish)
+        target: Any = wish.list_to.open("w", encoding="utf-8") if wish.list_to is not None else nullcontext()
+        with target as file, _progress(await count(store, wish.selection), say("comparing", lang)) as progress:
+            async for kept in documents(store, wish.selection):
+                progress.advance(progress.task_ids[0], len(kept.rows))
+                summary.looked_at += 1
+                found = await comparer.of(kept)
+                if found is None:
+                    continue
+                summary.add(found.changes, found.after, found.differences, is_booked=found.is_booked, is_closed=found.is_closed)
+                if wish.is_listed(found):
+                    fitting += 1
+                    _list(found, listed, file, wish.limit)
+
+    ask(settings, question)
+    if as_json:
+        answer = {**summary.as_dict(), "documents": [found.as_dict() for found in listed], "listed": fitting}
+        typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(_text(summary, listed, fitting, lang)))
+    return summary.differing > 0
+
+
+def _list(found: Found, listed: list[Found], file: IO[str] | None, limit: int) -> None:
+    if file is not None:
+        file.write(json.dumps(found.as_dict(), ensure_ascii=False) + "\n")
+    if len(listed) < limit:
+        listed.append(found)
+
+
+def _text(summary: Summary, listed: list[Found], fitting: int, lang: Language) -> list[str]:
+    lines = [say("looked_at", lang, looked_at=summary.looked_at, differing=summary.differing)]
+    if not summary.differing:
+        return lines
+    lines += [f"  {summary.changes[change]:>7} {say(f'change_{change}', lang)}" for change in summary.as_dict()["changes"]]
+    lines += [f"  {count_:>7} {say('not_booked_then', lang)} {code}" for code, count_ in sorted(summary.reasons.items())]
+    if summary.booked_differing:
+        lines.append(say("booked_differing", lang, count=summary.booked_differing))
+    if summary.in_closed_periods:
+        lines.append(say("in_closed_periods", lang, count=summary.in_closed_periods))
+    place = None
+    for each in summary.as_dict()["places"]:
+        if place != (each["division"], each["currency"], each["part"]):
+            place = (each["division"], each["currency"], each["part"])
+            lines += ["", _place_head(place, lang)]
+        lines.append(_place_row(each["name"], each["before_minor"], each["after_minor"], each["currency"]))
+    lines += ["", *(line for found in listed for line in _found_lines(found, lang))]
+    return [*lines, say("more", lang, count=fitting - len(listed))] if fitting > len(listed) else lines
+
+
+def _place_head(place: tuple[int | None, str, str], lang: Language) -> str:
+    division, currency, part = place
+    title = f"{say('division_totals', lang, division=division, currency=currency)}: {say(f'part_{part}', lang)}"
+    return f"{title:<48}" + "".join(f"{say(name, lang):>15}" for name in ("before", "after", "difference"))
+
+
+def _place_row(name: str, before_minor: int, after_minor: int, currency: str) -> str:
+    amounts = (before_minor, after_minor, after_minor - before_minor)
+    return f"  {name:<46}" + "".join(f"{format_minor(amount, currency):>15}" for amount in amounts)
+
+
+def _found_lines(found: Found, lang: Language) -> list[str]:
+    words = ", ".join(say(f"change_{change}", lang) for change in found.changes)
+    state = say("booked" if found.is_booked else "not_booked_yet", lang)
+    closed = f", {say('closed_period', lang)}" if found.is_closed else ""
+    name = document_words(found.kind, found.number, lang)
+    lines = [f"{name}, {found.document_date or '-'}, {state}{closed}: {words}"]
+    made = found.after.made
+    if not isinstance(made, Entry):
+        lines.append(f"  {made.code}: {made.sentence}")
+        return [*lines, *([f"  {say('what_to_do', lang, action=made.action)}"] if isinstance(made, Rejection) else [])]
+    for each in found.differences:
+        if each.part != "vat_base":
+            amounts = f"{format_minor(each.before_minor, each.currency)} -> {format_minor(each.after_minor, each.currency)}"
+            lines.append(f"  {say(f'part_{each.part}', lang)} {each.name}: {amounts}")
+    return lines

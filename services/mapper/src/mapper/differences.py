@@ -1,0 +1,151 @@
+"""One kept document under two mappings: which documents are compared, and what is found of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bookkeeping.bookings import booking_of
+from bookkeeping.journal import Entry
+from bookkeeping.rejections import Rejection
+from contracts.commands import PostEntry
+from mapper.comparison import Change, Difference, Outcome, changes_of, differences_of
+from mapper.decision import decide, make
+from mapper.history import Kept, PagedStore, Selection
+from mapper.issue import booked_entry
+from mapper.subjects import Subject, Subjects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is asked for. `changes` and `account` choose what is listed, the rest what is looked at; `to` is inclusive."""
+
+    new: Path
+    selection: Selection
+    first: date | None
+    to: date | None
+    against_booked: bool
+    change: Change | None
+    account: str | None
+    limit: int
+    list_to: Path | None
+
+    def is_listed(self, found: Found) -> bool:
+        """Tell whether a document that differs is to be listed."""
+        if self.change is not None and self.change not in found.changes:
+            return False
+        return self.account is None or any(each.name == self.account for each in found.differences)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A document that differs; `is_booked` when Exact has it, or is about to."""
+
+    kind: str
+    number: str
+    site: str
+    document_date: date | None
+    is_booked: bool
+    is_closed: bool
+    changes: tuple[Change, ...]
+    before: Outcome
+    after: Outcome
+    differences: list[Difference] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON; amounts in minor units, debit positive."""
+        made = self.after.made
+        return {
+            "kind": self.kind,
+            "number": self.number,
+            "site": self.site,
+            "date": self.document_date.isoformat() if self.document_date else None,
+            "is_booked": self.is_booked,
+            "is_in_closed_period": self.is_closed,
+            "changes": list(self.changes),
+            "before": self.before.code or "booked",
+            "after": self.after.code or "booked",
+            "sentence": None if isinstance(made, Entry) else made.sentence,
+            "action": made.action if isinstance(made, Rejection) else None,
+            "differences": [
+                {
+                    "division": each.division,
+                    "currency": each.currency,
+                    "part": each.part,
+                    "name": each.name,
+                    "before_minor": each.before_minor,
+                    "after_minor": each.after_minor,
+                }
+                for each in self.differences
+            ],
+        }
+
+
+class Comparer:
+    """Makes both outcomes of one document after another."""
+
+    def __init__(self, store: PagedStore, before: Subjects, after: Subjects, today: date, wish: Wish) -> None:
+        self._store = store
+        self._before = before
+        self._after = after
+        self._today = today
+        self._wish = wish
+
+    async def of(self, kept: Kept) -> Found | None:
+        """Return the difference of a document, None when there is none or it is not looked at."""
+        subject = await self._before.load(self._store, kept.key)
+        if subject is None or not self._is_within(subject.ref.document_date):
+            return None
+        new = await self._after.load(self._store, kept.key)
+        last = kept.last
+        if new is None or (last is not None and booking_of(last.key.suffix).is_reversal):
+            return None
+        is_booked = last is not None
+        before = self._as_booked(last.command) if last is not None and self._wish.against_booked and last.command else None
+        before = before or await self._outcome(subject, kept, is_booked=is_booked)
+        after = await self._outcome(new, kept, is_booked=is_booked)
+        changes = changes_of(before, after)
+        if not changes:
+            return None
+        return Found(
+            kind=kept.key.kind,
+            number=kept.key.number,
+            site=kept.key.site,
+            document_date=subject.ref.document_date,
+            is_booked=is_booked,
+            is_closed=await self._is_closed(before) or await self._is_closed(after),
+            changes=changes,
+            before=before,
+            after=after,
+            differences=differences_of(before, after),
+        )
+
+    def _is_within(self, day: date | None) -> bool:
+        first, to = self._wish.first, self._wish.to
+        if first is None and to is None:
+            return True
+        return day is not None and (first is None or day >= first) and (to is None or day <= to)
+
+    async def _outcome(self, subject: Subject, kept: Kept, *, is_booked: bool) -> Outcome:
+        # What is booked stays in its period, so only what is still to come is placed in the periods that are open now.
+        judge = make if is_booked else decide
+        made = await judge(self._store, subject, None if is_booked else kept.pending(), self._today, is_first=True)
+        return Outcome(subject.division, made)
+
+    def _as_booked(self, command: bytes) -> Outcome | None:
+        posted = msgspec.json.decode(command, type=PostEntry)
+        mapping = self._before.mapping(posted.division)
+        if mapping is None or posted.kind != "sales":
+            # What is booked of money has its references within the texts of its lines, which no mapping decides.
+            return None
+        return Outcome(posted.division, booked_entry(posted, posted.document.number, mapping.receivable_account))
+
+    async def _is_closed(self, outcome: Outcome) -> bool:
+        if outcome.entry is None or outcome.division is None:
+            return False
+        own = (await self._store.periods(outcome.division, outcome.entry.journal)).of(outcome.entry.entry_date)
+        return own is not None and not own.is_open
