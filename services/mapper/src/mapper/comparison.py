@@ -70,6 +70,8 @@ class Difference:
 
 def changes_of(before: Outcome, after: Outcome) -> tuple[Change, ...]:
     """Return in which ways the outcomes differ, none when a controller would see no difference."""
+    if before == after:
+        return ()
     one, other = before.entry, after.entry
     if one is None or other is None:
         return _without_entry(before, after)

@@ -145,7 +145,9 @@ class Store:
     @staticmethod
     def decoder(struct: type[Resource]) -> msgspec.json.Decoder[Resource]:
         """Return the decoder of a kind of resource, made once."""
-        return _decoders.setdefault(struct, msgspec.json.Decoder(struct))
+        if struct not in _decoders:
+            _decoders[struct] = msgspec.json.Decoder(struct)
+        return _decoders[struct]
 
     async def rename(self, site: str, kind: str, identity: str, new_identity: str) -> None:
         """Keep a resource under another id."""

@@ -1,0 +1,181 @@
+"""`kruispost plan` and `kruispost diff` on what a mapper keeps: nothing runs, nothing is written."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.command_line import environment, kruispost
+from support.engines import DATABASES, settings_for
+from support.facts import customer, invoice, line
+from support.mapper_stage import CONFIGURATION, Stage, payment, period
+from typer.testing import CliRunner
+
+from backbone.database import Database
+from backbone.migrations import migrate
+from console.cli import app
+from mapper.wording import untranslated
+
+DEMO = Path(__file__).parents[2] / "console/src/console/demo_configuration.yaml"
+
+
+class Installation:
+    """A mapper that has heard something, and the command line beside it."""
+
+    def __init__(self, stage: Stage, directory: Path, settings: dict[str, str]) -> None:
+        self.stage = stage
+        self.directory = directory
+        self._settings = settings
+        self.write(directory / "kruispost.yaml")
+
+    def write(self, path: Path, **changes: Any) -> Path:
+        """Write the test's configuration with these changes to its division."""
+        data = CONFIGURATION.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+        data["divisions"] = {100001: {**data["divisions"]["100001"], **changes}}
+        path.write_text(yaml.safe_dump(data))
+        return path
+
+    async def run(self, *arguments: str) -> Any:
+        """Run the command line in a process of its own."""
+        return await asyncio.to_thread(kruispost, *arguments, directory=self.directory, settings=self._settings)
+
+    async def json(self, *arguments: str) -> tuple[int, Any]:
+        """Run it in this process, which is quicker."""
+        environment_ = environment(self.directory, self._settings)
+        done = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--json"], env=environment_)
+        assert done.stderr == ""
+        return done.exit_code, json.loads(done.stdout)
+
+
+@pytest.fixture(params=DATABASES)
+async def installed(request, tmp_path: Path):
+    async with settings_for(request.param, tmp_path / "data") as settings:
+        database = Database.open(settings, "mapper")
+        try:
+            await migrate(database, "mapper")
+            url = {} if settings.database_url is None else {"KRUISPOST_DATABASE_URL": settings.database_url}
+            yield Installation(Stage(database, CONFIGURATION), tmp_path, url)
+        finally:
+            await database.close()
+
+
+TEAM_ELSEWHERE = [{"when": {"item_price": "Team-EUR"}, "account": "8060"}]
+
+
+async def test_the_plan_is_the_journal_of_what_is_under_way_and_the_reason_of_what_is_held(installed):
+    unmapped = invoice("INV-2", lines=[line(5_000, 1_050, entity="Old-EUR", kind="plan")])
+    await installed.stage.hear(customer(), invoice(), payment(), unmapped)
+    done = await installed.run("plan")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "invoice INV-1, under way: journal 70 of division 100001, dated 2026-10-05" in done.stdout
+    assert "invoice INV-2, held: No revenue rule fits" in done.stdout
+    assert 'what to do: Add under divisions.100001.revenue: {when: {item_price: Old-EUR}, account: "..."}' in done.stdout
+    code, found = await installed.json("plan", "--number", "INV-1")
+    assert code == 0
+    (planned,) = found["documents"]
+    assert [(each["account"], each["debit_minor"], each["credit_minor"]) for each in planned["postings"]] == [
+        ("1300", 12_100, 0),
+        ("8000", 0, 10_000),
+        ("VAT 2", 0, 2_100),
+    ]
+    assert found["totals"]["calls"] == 1
+    _, all_together = await installed.json("plan", "--limit", "1")
+    assert (all_together["found"], len(all_together["documents"])) == (3, 1)
+    sums = {each["account"]: (each["debit_minor"], each["credit_minor"]) for each in all_together["totals"]["accounts"]}
+    assert sums == {"1300": (12_100, 12_100), "8000": (0, 10_000), "VAT 2": (0, 2_100), "1290": (12_100, 0)}
+
+
+async def test_the_plan_of_what_is_held_is_what_the_present_mapping_books_and_counts_the_new_customer(installed):
+    await installed.stage.hear(customer(), invoice(lines=[line(10_000, 2_100, entity="New-EUR", kind="plan")]))
+    revenue = [{"when": {"item_price": "New-EUR"}, "account": "8060"}]
+    installed.write(installed.directory / "kruispost.yaml", revenue=revenue)
+    code, found = await installed.json("plan")
+    assert (code, found["totals"]["entries"], found["totals"]["calls"]) == (0, 1, 2)
+    assert "8060" in {each["account"] for each in found["totals"]["accounts"]}
+    assert await installed.stage.entries() == []
+
+
+async def test_dutch_is_spoken(installed):
+    await installed.stage.hear(customer(), invoice())
+    done = await installed.run("plan", "--lang", "nl")
+    assert "factuur INV-1, onderweg: dagboek 70 van administratie 100001" in done.stdout
+
+
+async def test_the_same_mapping_differs_in_nothing(installed):
+    await installed.stage.hear(customer(), invoice(), payment())
+    code, found = await installed.json("diff", str(installed.directory / "kruispost.yaml"))
+    assert (code, found["looked_at"], found["differing"], found["documents"]) == (0, 2, 0, [])
+
+
+async def test_the_difference_is_told_by_account_for_what_is_booked_and_what_is_not(installed):
+    held = invoice("INV-3", lines=[line(1_000, 210, entity="Old-EUR", kind="plan")])
+    await installed.stage.hear(customer(), period(10, is_open=False), period(11, is_open=True), invoice(), held)
+    await installed.stage.post_all()
+    rules = [*TEAM_ELSEWHERE, {"when": {"item_price": "Old-EUR"}, "account": "8000"}]
+    new = installed.write(installed.directory / "new.yaml", revenue=rules)
+    list_to = installed.directory / "list.jsonl"
+    code, found = await installed.json("diff", str(new), "--list-to", str(list_to))
+    assert code == 1
+    assert found["changes"] == {"newly_booked": 1, "account": 1, "dimension": 1}
+    assert (found["booked_differing"], found["in_closed_periods"]) == (1, 2)
+    places = {(each["part"], each["name"]): (each["before_minor"], each["after_minor"]) for each in found["places"]}
+    assert places["account", "8000"] == (-10_000, -1_000)
+    assert places["account", "8060"] == (0, -10_000)
+    assert places["vat", "2"] == (0, -210)
+    assert places["dimension", "NL"] == (-10_000, 0)
+    assert [json.loads(text)["number"] for text in list_to.read_text().splitlines()] == ["INV-1", "INV-3"]
+    _, chosen = await installed.json("diff", str(new), "--change", "newly_booked")
+    assert [each["number"] for each in chosen["documents"]] == ["INV-3"]
+    _, by_account = await installed.json("diff", str(new), "--account", "8060")
+    assert [each["number"] for each in by_account["documents"]] == ["INV-1"]
+
+
+async def test_what_a_new_mapping_would_hold_is_told_with_the_rule_to_add(installed):
+    await installed.stage.hear(customer(), invoice())
+    new = installed.write(installed.directory / "new.yaml", vat=[{"when": {"country": "NL", "rate": 9}, "code": "1"}])
+    done = await installed.run("diff", str(new))
+    assert done.returncode == 1
+    assert "no_vat_code" in done.stdout
+    assert 'Add under divisions.100001.vat: {when: {country: NL, rate: 21, reason: none}, code: "..."}' in done.stdout
+    code, found = await installed.json("diff", str(new), "--from", "2026-10-06")
+    assert (code, found["differing"]) == (0, 0)
+
+
+async def test_what_was_booked_by_an_older_mapping_shows_against_the_present_one(installed):
+    await installed.stage.hear(customer(), invoice(), payment())
+    present = installed.write(installed.directory / "kruispost.yaml", revenue=TEAM_ELSEWHERE)
+    assert (await installed.json("diff", str(present)))[0] == 0
+    code, found = await installed.json("diff", str(present), "--against", "booked")
+    assert (code, [each["number"] for each in found["documents"]]) == (1, ["INV-1"])
+
+
+async def test_what_cannot_be_compared_is_one_sentence_and_exit_code_2(installed):
+    (installed.directory / "new.yaml").write_text("version: 2")
+    done = await installed.run("diff", str(installed.directory / "new.yaml"))
+    assert done.returncode == 2
+    assert "new.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_an_installation_the_commands_say_so_and_make_nothing(tmp_path):
+    (tmp_path / "kruispost.yaml").write_text(DEMO.read_text())
+    for arguments in (("plan",), ("diff", str(tmp_path / "kruispost.yaml"))):
+        done = kruispost(*arguments, directory=tmp_path)
+        assert done.returncode == 2
+        assert "There is no installation here" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_help_lists_what_services_bring_without_what_they_need_to_answer(tmp_path):
+    done = kruispost("--help", directory=tmp_path)
+    assert {"plan", "diff", "status"} <= set(done.stdout.replace("\u2502", " ").split())
+    code = "import sys, mapper.commands; sys.exit(1 if {'sqlalchemy', 'bookkeeping'} & sys.modules.keys() else 0)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_word_is_there_in_both_languages():
+    assert untranslated() == []
