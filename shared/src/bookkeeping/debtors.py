@@ -130,7 +130,24 @@ def _refuse_ties(rules: Sequence[DebtorRule] | Sequence[TermsRule], names: Seque
     """Raise AmbiguousRulesError for two rules with as many conditions that can both fit, unless a third one has those of both."""
     conditions = [{name: value for name in names if (value := getattr(rule, name)) is not None} for rule in rules]
     for (index, one), (other_index, other) in combinations(enumerate(conditions), 2):
-        both = {**one, **other}
-        tie = len(one) == len(other) and all(one.get(name, value) == value for name, value in other.items())
-        if tie and (one == other or both not in conditions):
+        both = _both(one, other)
+        if len(one) != len(other) or both is None:
+            continue
+        # Rules on the same things can both fit only where one names a country and the other its group: the country decides.
+        if one == other or (one.keys() != other.keys() and both not in conditions):
             raise AmbiguousRulesError(f"{sentence} ({rules[index].words}) and ({rules[other_index].words})")
+
+
+def _both(one: dict[str, object], other: dict[str, object]) -> dict[str, object] | None:
+    """Return the conditions of two rules together, the narrower country of both, or None when they exclude each other."""
+    together = {**one, **other}
+    for name in one.keys() & other.keys():
+        values = (one[name], other[name])
+        groups = [value for value in values if value in (INSIDE_UNION, OUTSIDE_UNION)]
+        if values[0] == values[1]:
+            continue
+        country = next((value for value in values if value not in groups), None)
+        if name != "country" or len(groups) != 1 or not country_fits(str(groups[0]), str(country)):
+            return None
+        together[name] = country
+    return together

@@ -1,0 +1,172 @@
+"""The small rules behind discounts, texts, debtor accounts, payment conditions and rates."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bookkeeping.debtors import Debtor, DebtorRule, DebtorRules, Terms, TermsRule, TermsRules
+from bookkeeping.discounts import DiscountRule, DiscountRules, without_tax
+from bookkeeping.documents import LineDiscount
+from bookkeeping.exchange import DatedRate, ExchangeRates
+from bookkeeping.texts import OF_ENTRIES, Template, cut
+from bookkeeping.vat import AmbiguousRulesError
+from mapper.custom_fields import custom_fields_of
+
+
+@pytest.mark.parametrize(
+    ("coupon", "kind", "account"),
+    [
+        ("TEN", "promotional_credits", "both"),
+        ("TEN", "item_level_coupon", "coupon"),
+        ("OTHER", "promotional_credits", "type"),
+        ("OTHER", "item_level_coupon", None),
+        (None, None, None),
+    ],
+)
+def test_a_coupons_rule_goes_before_a_types_and_both_before_one(coupon, kind, account):
+    rules = DiscountRules(
+        [
+            DiscountRule(account="type", type="promotional_credits"),
+            DiscountRule(account="coupon", coupon="TEN"),
+            DiscountRule(account="both", coupon="TEN", type="promotional_credits"),
+        ]
+    )
+    found = rules.find(LineDiscount(amount_minor=1, type=kind, coupon=coupon))
+    assert (found.account if found is not None else None) == account
+
+
+@given(st.integers(min_value=-(10**7), max_value=10**7), st.sampled_from([Decimal(0), Decimal(9), Decimal("5.5"), Decimal(21)]))
+def test_a_discount_with_tax_in_it_falls_apart_without_a_cent_lost(discount: int, rate: Decimal):
+    net, tax = without_tax(discount, rate, inclusive=True)
+    assert net + tax == discount
+    assert abs(net * (100 + rate) - discount * 100) <= (100 + rate) / 2
+    assert without_tax(-discount, rate, inclusive=True) == (-net, -tax)
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "ellipsis", "expected"),
+    [
+        ("kort", 4, True, "kort"),
+        ("een twee drie", 8, False, "een twee"),
+        ("een twee drie", 10, False, "een twee"),
+        ("een twee drie", 10, True, "een twee…"),
+        ("abcdefghijklmnop", 8, False, "abcdefgh"),
+        ("abcdefghijklmnop", 8, True, "abcdefg…"),
+        ("ab cdefghijklmnop", 8, False, "ab cdefg"),
+    ],
+)
+def test_a_long_text_is_cut_at_the_end_of_a_word_if_that_leaves_half_of_it(text, length, ellipsis, expected):
+    assert cut(text, length, ellipsis=ellipsis) == expected
+
+
+@given(st.text(max_size=200), st.integers(min_value=2, max_value=60), st.booleans())
+def test_a_cut_text_is_never_longer_than_its_room(text: str, length: int, ellipsis: bool):  # noqa: FBT001 - hypothesis passes it on
+    assert len(cut(text, length, ellipsis=ellipsis)) <= length
+
+
+def test_brackets_vanish_with_their_placeholder_and_other_text_stays():
+    template = Template.parse("[PO {po_number}, ]{number}[ ({customer}/{cf_team})] - abonnement", OF_ENTRIES)
+    assert template.render({"number": "INV-1"}) == "INV-1 - abonnement"
+    assert template.render({"number": "INV-1", "po_number": "7", "customer": "X"}) == "PO 7, INV-1 - abonnement"
+    assert template.render({"number": "INV-1", "customer": "X", "cf_team": "A"}) == "INV-1 (X/A) - abonnement"
+
+
+def test_a_value_with_brackets_in_it_is_no_template():
+    assert Template.parse("{number}", OF_ENTRIES).render({"number": "[{x}]"}) == "[{x}]"
+
+
+@pytest.mark.parametrize(
+    ("debtor", "account"),
+    [
+        (Debtor(currency="USD", country="NL", kind="business"), "dollars in the Union"),
+        (Debtor(currency="USD", country="US", kind="business"), "dollars"),
+        (Debtor(currency="USD", country="DE", kind="business"), "dollars in Germany"),
+        (Debtor(currency="EUR", country="DE", kind="business"), "Germany"),
+        (Debtor(currency="EUR", country="FR", kind="consumer"), "Union"),
+        (Debtor(currency="EUR", country=None, kind="consumer"), "1300"),
+    ],
+)
+def test_the_most_specific_debtor_rule_wins_and_the_division_has_the_rest(debtor, account):
+    rules = DebtorRules(
+        "1300",
+        [
+            DebtorRule(account="Union", country="EU"),
+            DebtorRule(account="Germany", country="DE"),
+            DebtorRule(account="dollars", currency="USD"),
+            DebtorRule(account="dollars in Germany", currency="USD", country="DE"),
+            DebtorRule(account="dollars in the Union", currency="USD", country="EU"),
+        ],
+    )
+    assert rules.account(debtor) == account
+
+
+def test_two_debtor_rules_that_fit_one_customer_are_refused_unless_a_third_decides():
+    pair = [DebtorRule(account="a", currency="USD"), DebtorRule(account="b", customer="consumer")]
+    with pytest.raises(AmbiguousRulesError, match="currency: USD"):
+        DebtorRules("1300", pair)
+    rules = DebtorRules("1300", [*pair, DebtorRule(account="c", currency="USD", customer="consumer")])
+    assert rules.account(Debtor(currency="USD", kind="consumer")) == "c"
+
+
+def test_a_country_in_a_group_of_countries_is_seen_as_a_tie_too():
+    pair = [DebtorRule(account="a", currency="USD", country="EU"), DebtorRule(account="b", customer="business", country="DE")]
+    with pytest.raises(AmbiguousRulesError, match="country: DE"):
+        DebtorRules("1300", pair)
+    DebtorRules("1300", [*pair, DebtorRule(account="c", currency="USD", country="DE", customer="business")])
+    DebtorRules("1300", [pair[0], DebtorRule(account="b", customer="business", country="US")])
+
+
+def test_terms_are_found_by_days_collection_and_method():
+    rules = TermsRules(
+        [
+            TermsRule(code="00", net_term_days=0),
+            TermsRule(code="IN", net_term_days=0, auto_collection=True),
+            TermsRule(code="K", net_term_days=0, auto_collection=False, method="cash"),
+        ],
+        hold_unmapped=True,
+    )
+    asked = [
+        Terms(net_term_days=0),
+        Terms(net_term_days=0, auto_collection=True, method="cash"),
+        Terms(net_term_days=0, auto_collection=False, method="cash"),
+        Terms(net_term_days=30, auto_collection=True),
+    ]
+    assert [found.code if (found := rules.find(terms)) else None for terms in asked] == ["00", "IN", "K", None]
+
+
+def test_a_rate_holds_from_its_day_until_the_next_one():
+    rates = ExchangeRates(
+        "table",
+        [
+            DatedRate(currency="USD", first=date(2026, 3, 1), rate=Decimal("0.92")),
+            DatedRate(currency="USD", first=date(2026, 1, 1), rate=Decimal("0.90")),
+            DatedRate(currency="GBP", first=date(2026, 1, 1), rate=Decimal("1.15")),
+        ],
+    )
+    days = [date(2025, 12, 31), date(2026, 1, 1), date(2026, 2, 28), date(2026, 3, 1), date(2027, 1, 1)]
+    assert [rates.in_table("USD", day) for day in days] == [
+        None,
+        Decimal("0.90"),
+        Decimal("0.90"),
+        Decimal("0.92"),
+        Decimal("0.92"),
+    ]
+    assert rates.in_table("CHF", days[-1]) is None
+
+
+def test_custom_fields_come_in_words_and_only_from_the_resource_itself():
+    data = (
+        b'{"site":"s","resource":{"id":"INV-1","cf_text":" a  b ","cf_number":12.50,"cf_big":12345678901234567890,'
+        b'"cf_yes":true,"cf_no":false,"cf_null":null,"cf_list":["x"],"line_items":[{"cf_line":"no"}],"acf_x":"no"}}'
+    )
+    assert custom_fields_of(data) == {
+        "cf_text": "a b",
+        "cf_number": "12.50",
+        "cf_big": "12345678901234567890",
+        "cf_yes": "yes",
+        "cf_no": "no",
+    }
+    assert custom_fields_of(b'{"resource":{"id":"INV-1"}}') == {}
