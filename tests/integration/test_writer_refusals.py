@@ -124,7 +124,7 @@ async def test_an_account_removed_in_exact_is_made_anew(tmp_path: Path) -> None:
         (first,) = await stage.until(facts.AccountSaved)
         accounts = server.simulator.world.divisions[DIVISION].table("crm/Accounts")
         accounts.remove(uuid.UUID(first.account_id))
-        await stage.tell(save_account(fingerprint="2"), sale("INV-1"))
+        await stage.tell(save_account(fingerprint="2", phone="030 1234567"), sale("INV-1"))
         saved = await stage.until(facts.AccountSaved, 2)
         assert saved[1].account_id != first.account_id
         await stage.until(facts.EntryPosted)

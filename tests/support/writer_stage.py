@@ -51,6 +51,13 @@ CONFIGURATION = Configuration.model_validate(
 )
 
 
+def configuration(**division: Any) -> Configuration:
+    """The test's configuration, with more in its division."""
+    known = CONFIGURATION.model_dump(mode="json")
+    known["divisions"][str(DIVISION)] |= division
+    return Configuration.model_validate(known)
+
+
 def save_account(customer: str = "CUST1", fingerprint: str = "1", **more: Any) -> commands.SaveAccount:
     """A Dutch customer."""
     known = {"name": f"Klant {customer}", "country": "NL", **more}
@@ -190,6 +197,7 @@ async def writer_stage(
     dialect: str = "sqlite",
     *,
     logged_in: bool = True,
+    configuration: Configuration = CONFIGURATION,
     before: Callable[[Database, Settings], Any] | None = None,
     **more: Any,
 ) -> AsyncIterator[WriterStage]:
@@ -205,7 +213,7 @@ async def writer_stage(
                 await log_in(server, settings, database)
             if before is not None:
                 await before(database, settings)
-            async with running(settings, database, broker) as stage:
+            async with running(settings, database, broker, configuration) as stage:
                 yield stage
         finally:
             await broker.close()
@@ -213,10 +221,12 @@ async def writer_stage(
 
 
 @asynccontextmanager
-async def running(settings: Settings, database: Database, broker: EmbeddedBroker) -> AsyncIterator[WriterStage]:
+async def running(
+    settings: Settings, database: Database, broker: EmbeddedBroker, configuration: Configuration = CONFIGURATION
+) -> AsyncIterator[WriterStage]:
     """Run the workers of a writer, and drain them at the end."""
     telemetry = Telemetry("exact-writer")
-    application = await build(Context(settings, CONFIGURATION, SystemClock(), database, broker, telemetry))
+    application = await build(Context(settings, configuration, SystemClock(), database, broker, telemetry))
     stop = asyncio.Event()
 
     async def work(worker: Callable[[asyncio.Event], Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from backbone.configuration_types import Code, Country, Currency, LineType, Rate, Strict
+from backbone.customer_configuration import CustomersConfiguration
 from backbone.posting_configuration import (
     DebtorRule,
     Discounts,
@@ -118,6 +119,7 @@ class DivisionConfiguration(Strict):
     vat: tuple[VatRule, ...] = ()
     control_accounts: tuple[ControlAccount, ...] = ()
     book_payments: bool = True
+    customers: CustomersConfiguration = CustomersConfiguration()
     write_offs: WriteOffs | None = None
     language: Literal["en", "nl"] = Field("en", description="of the texts on entries")
     texts: Texts = Texts()

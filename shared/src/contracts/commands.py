@@ -17,7 +17,8 @@ class SaveAccount(Message, frozen=True, kw_only=True):
 
     `customer_ref` is `site/customer id`; `fingerprint` changes when a mapped field changes, so that equal ones cost no call.
     `country` is ISO 3166 alpha-2; `vat_number` already passed the check digit, or is None. `receivable_account` is the ledger of
-    the customer's debts, `payment_condition` a code of Exact; None of these two leaves in Exact what is there.
+    the customer's debts, `payment_condition` a code of Exact; None of these two leaves in Exact what is there. `account_code` is
+    the account that a person named for the customer, or `new` for one of its own; without it the writer looks for one that fits.
     """
 
     TYPE: ClassVar[str] = "exact.account.save"
@@ -37,6 +38,9 @@ class SaveAccount(Message, frozen=True, kw_only=True):
     vat_number: str | None = None
     receivable_account: str | None = None
     payment_condition: str | None = None
+    chamber_of_commerce: str | None = None
+    language: str | None = None
+    account_code: str | None = None
 
 
 class EntryLine(msgspec.Struct, frozen=True, kw_only=True):

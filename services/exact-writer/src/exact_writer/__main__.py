@@ -15,6 +15,8 @@ from backbone.relay import Relay
 from contracts.envelope import Envelope, Message
 from contracts.topology import topology, writer_queue
 from exact_writer import journal
+from exact_writer.account_matching import AccountMatcher
+from exact_writer.accounts import Accounts
 from exact_writer.announce import SOURCE
 from exact_writer.auth import ExactLogin
 from exact_writer.calls import DivisionCalls
@@ -78,6 +80,7 @@ def _writer(
         division, database=database, clock=clock, client=client, login=login, telemetry=telemetry, timing=timing
     )
     mirror = Mirror(division, configuration, database=database, clock=clock, calls=calls)
+    matcher = AccountMatcher(division, configuration.customers, database, mirror.accounts)
     poster = Poster(
         division,
         configuration.currency,
@@ -85,6 +88,7 @@ def _writer(
         clock=clock,
         calls=calls,
         mirror=mirror,
+        accounts=Accounts(division, database, mirror, matcher),
         telemetry=telemetry,
         timing=timing,
     )

@@ -18,12 +18,13 @@ from backbone.clock import Clock
 from backbone.database import Database
 from backbone.mapping_configuration import DivisionConfiguration
 from contracts.facts import PeriodObserved
-from exact_writer import announce, odata, payloads
+from exact_writer import announce, odata
+from exact_writer.account_mirror import ACCOUNT_SELECT, CONTACT_SELECT, AccountMirror
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import Request
 from exact_writer.tables import master_data, mirror_state
 
-Kind = Literal["ledger", "journal", "vat_code", "cost_center", "cost_unit", "account", "period"]
+Kind = Literal["ledger", "journal", "vat_code", "cost_center", "cost_unit", "account", "contact", "period"]
 
 DAY_SECONDS: Final = 86_400.0
 PERIODS_SECONDS: Final = 3_600.0  # a period that was opened again is seen within the hour; a closed one by the first refusal
@@ -58,7 +59,8 @@ SOURCES: Final[dict[Kind, Source]] = {
     "vat_code": Source(endpoint="vat/VATCodes", select=("ID", "Code", "IsBlocked")),
     "cost_center": Source(endpoint="hrm/Costcenters", select=("ID", "Code")),
     "cost_unit": Source(endpoint="hrm/Costunits", select=("ID", "Code")),
-    "account": Source(endpoint="sync/CRM/Accounts", select=("ID", "SearchCode"), is_sync=True),
+    "account": Source(endpoint="sync/CRM/Accounts", select=ACCOUNT_SELECT, is_sync=True),
+    "contact": Source(endpoint="sync/CRM/Contacts", select=CONTACT_SELECT, is_sync=True),
     "period": Source(endpoint="financial/FinancialPeriods", select=("FinYear", "FinPeriod", "StartDate", "EndDate")),
 }
 AT_START: Final[tuple[Kind, ...]] = ("ledger", "journal", "vat_code", "account", "period")
@@ -76,6 +78,7 @@ class Mirror:
         self._clock = clock
         self._calls = calls
         self._journals = sorted(configuration.journals.codes())
+        self.accounts = AccountMirror(division, database)
         self._records: dict[Kind, dict[str, Record]] = {}
         self._read_at: dict[Kind, float] = {}
         self._timestamps: dict[Kind, int] = {}
@@ -84,9 +87,7 @@ class Mirror:
         """Take up what was read before. Accounts stay in the database: there may be very many."""
         self._records = {kind: {} for kind in SOURCES}
         async with self._database.reading() as connection:
-            rows = await connection.execute(
-                sa.select(master_data).where(master_data.c.division == self._division, master_data.c.kind != "account")
-            )
+            rows = await connection.execute(sa.select(master_data).where(master_data.c.division == self._division))
             for row in rows:
                 self._records[row.kind][row.code] = msgspec.json.decode(bytes(row.record), type=Record)
             for row in await connection.execute(sa.select(mirror_state).where(mirror_state.c.division == self._division)):
@@ -114,28 +115,6 @@ class Mirror:
         record = self._records["period"].get(f"{journal}/{year}/{period}")
         return record is not None and not record.is_open
 
-    async def account_by_search_code(self, customer_ref: str) -> str | None:
-        """The account that an earlier installation made for a customer, found by its search code."""
-        async with self._database.reading() as connection:
-            record = await connection.scalar(
-                sa.select(master_data.c.record).where(
-                    master_data.c.division == self._division,
-                    master_data.c.kind == "account",
-                    master_data.c.code == payloads.search_code(customer_ref),
-                )
-            )
-        return msgspec.json.decode(bytes(record), type=Record).id if record is not None else None
-
-    async def forget_account(self, connection: AsyncConnection, customer_ref: str) -> None:
-        """Note that the account found by a customer's search code is gone."""
-        await connection.execute(
-            sa.delete(master_data).where(
-                master_data.c.division == self._division,
-                master_data.c.kind == "account",
-                master_data.c.code == payloads.search_code(customer_ref),
-            )
-        )
-
     def stale(self) -> Kind | None:
         """A part that has to be read: never read yet, or not for long."""
         now = self._now()
@@ -149,6 +128,11 @@ class Mirror:
         read_at = self._read_at.get(kind)
         return read_at is None or (planned_at > read_at and self._now() > read_at + AGAIN_SECONDS)
 
+    def is_older_than(self, kind: Kind, seconds: float) -> bool:
+        """Whether a part was read longer ago than that, or never."""
+        read_at = self._read_at.get(kind)
+        return read_at is None or self._now() > read_at + seconds
+
     async def refresh(self, kind: Kind) -> None:
         """Read one part; raises what DivisionCalls.read raises, and then nothing was changed."""
         if kind == "period":
@@ -159,15 +143,19 @@ class Mirror:
         filter_by = f"Timestamp gt {odata.big(max(timestamp, FIRST_TIMESTAMP))}" if source.is_sync else None
         select = ("Timestamp", *source.select) if source.is_sync else source.select
         rows = await self.read_all(source.endpoint, odata.query(source.endpoint, select=select, filter_by=filter_by))
-        records = dict(_records(kind, rows))
         highest = max((int(row["Timestamp"]) for row in rows if source.is_sync), default=timestamp)
+        if kind in ("account", "contact"):
+            store = self.accounts.store_accounts if kind == "account" else self.accounts.store_contacts
+            async with self._database.transaction() as connection:
+                await store(connection, rows)
+                await self._note_read(connection, kind, highest)
+            return
+        records = dict(_records(kind, rows))
         async with self._database.transaction() as connection:
             if not source.is_sync:
                 await self._clear(connection, kind)
             await self._store(connection, kind, records)
             await self._note_read(connection, kind, highest)
-        if kind == "account":
-            return
         self._records[kind] = {**self._records[kind], **records} if source.is_sync else records
 
     async def read_all(self, endpoint: str, path: str) -> list[dict[str, Any]]:
@@ -258,11 +246,8 @@ def _fresh_seconds(kind: Kind) -> float:
 
 
 def _records(kind: Kind, rows: Iterable[dict[str, Any]]) -> Iterable[tuple[str, Record]]:
-    name = "SearchCode" if kind == "account" else "Code"
     for row in rows:
-        code = odata.code(row[name])
-        if kind == "account" and not code.startswith(payloads.SEARCH_CODE_PREFIX):
-            continue
+        code = odata.code(row["Code"])
         record = Record(id=str(row["ID"]), type=int(row.get("Type") or 0) if kind in {"ledger", "journal"} else 0)
         allows_vat = row.get("AllowVAT") is not False
         yield code, msgspec.structs.replace(record, is_blocked=bool(row.get("IsBlocked", False)), allows_vat=allows_vat)

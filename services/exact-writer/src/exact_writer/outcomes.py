@@ -30,11 +30,11 @@ class Outcomes:
         self._telemetry = telemetry
 
     async def account_saved(
-        self, connection: AsyncConnection, work: Work, command: SaveAccount, account_id: str, epoch: int, *, created: bool
+        self, connection: AsyncConnection, work: Work, command: SaveAccount, known: Known, epoch: int, *, created: bool
     ) -> None:
         """The customer stands in Exact."""
+        account_id = known.account_id
         await journal.mark(connection, self._division, work.command_id, epoch, "posted", exact_id=account_id)
-        known = Known(account_id=account_id, fingerprint=command.fingerprint)
         await account_book.remember(self._database, connection, self._division, command.customer_ref, known)
         fact = AccountSaved(division=self._division, customer_ref=command.customer_ref, account_id=account_id, created=created)
         await announce.account(connection, fact, work.envelope, self._clock.now())

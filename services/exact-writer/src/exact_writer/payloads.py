@@ -16,6 +16,14 @@ from exact_writer import odata
 DESCRIPTION_LENGTH: Final = 60
 NAME_LENGTH: Final = 50
 SEARCH_CODE_PREFIX: Final = "KP"
+CUSTOMER: Final = "C"
+_ADDRESS: Final = ("AddressLine1", "AddressLine2", "AddressLine3", "Postcode", "City", "State", "Country")
+# What is read back of an account, to know what it lacks and how a person recognises it.
+ACCOUNT_PROPERTIES: Final = (
+    *("Name", "SearchCode", "Email", "Phone"),
+    *_ADDRESS,
+    *("VATNumber", "ChamberOfCommerce", "Language"),
+)
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -39,7 +47,7 @@ def account(command: SaveAccount) -> dict[str, Any]:
     """A crm/Accounts body; status C, since a sales entry for another status is refused. Fields that are None empty the field."""
     return {
         "Name": command.name[:NAME_LENGTH],
-        "Status": "C",
+        "Status": CUSTOMER,
         "SearchCode": search_code(command.customer_ref),
         "Email": command.email,
         "Phone": command.phone,
@@ -51,12 +59,36 @@ def account(command: SaveAccount) -> dict[str, Any]:
         "State": command.state,
         "Country": command.country,
         "VATNumber": command.vat_number,
+        "ChamberOfCommerce": command.chamber_of_commerce,
+        "Language": command.language,
     }
 
 
-def new_account(command: SaveAccount) -> dict[str, Any]:
+def adoption(body: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+    """What an account that was there already gets of `body`: status C, and what is empty in Exact; nothing is overwritten.
+
+    `values` are the properties that are filled in Exact. An address is one thing: it is given whole or not at all. The status is
+    always sent, so that the call also shows whether the account is still there.
+    """
+    has_address = any(values.get(name) for name in ("AddressLine1", "Postcode", "City"))
+    lacking = {
+        name: value
+        for name, value in body.items()
+        if value is not None and not values.get(name) and not (has_address and name in _ADDRESS)
+    }
+    return {**lacking, "Status": CUSTOMER}
+
+
+def changes(body: Mapping[str, Any], sent: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What differs from what was last sent; everything when that is not known."""
+    if sent is None:
+        return dict(body)
+    return {name: value for name, value in body.items() if sent.get(name) != value}
+
+
+def new_account(body: Mapping[str, Any]) -> dict[str, Any]:
     """The body of a POST: what is empty is left out."""
-    return _given(account(command))
+    return _given(dict(body))
 
 
 def sales_entry(command: PostEntry, customer_id: str, ledgers: Mapping[str, str], division_currency: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import Clock
@@ -15,6 +16,8 @@ from backbone.database import Database
 from backbone.telemetry import Telemetry, log
 from contracts.commands import PostEntry, SaveAccount
 from exact_writer import account_book, journal, lookup, odata, payloads, precheck
+from exact_writer.account_matching import Unmatched
+from exact_writer.accounts import Accounts
 from exact_writer.batch_post import MOST_ATTEMPTS, REFUSED_LOOK_SECONDS, BatchPoster
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import Answer, NotFoundError, RefusedError, Request
@@ -40,10 +43,12 @@ class Poster:
         clock: Clock,
         calls: DivisionCalls,
         mirror: Mirror,
+        accounts: Accounts,
         telemetry: Telemetry,
         timing: Timing,
     ) -> None:
         self._division = division
+        self._accounts = accounts
         self._currency = currency
         self._database = database
         self._clock = clock
@@ -86,40 +91,35 @@ class Poster:
             return await self._post_entry(work, work.command, epoch)
 
     async def _save_account(self, work: Work, command: SaveAccount, epoch: int) -> bool:
-        async with self._database.reading() as connection:
-            known = await account_book.find(connection, self._division, command.customer_ref)
-        account_id = known.account_id if known else await self._mirror.account_by_search_code(command.customer_ref)
-        if known is not None and known.fingerprint == command.fingerprint:
+        step = await self._accounts.next_step(command)
+        if isinstance(step, Unmatched):
             async with self._database.transaction() as connection:
-                await self._outcomes.account_saved(connection, work, command, known.account_id, epoch, created=False)
+                message = f"{step.message} {ACTIONS[step.code]}"
+                await self._outcomes.refused(connection, work, epoch, step.code, message)
             return False
-        endpoint = ENDPOINTS["account"]
-        if account_id is None:
-            body = payloads.encode(payloads.new_account(command))
-            request = Request(method="POST", endpoint=endpoint, path=endpoint, body=body)
-        else:
-            body = payloads.encode(payloads.account(command))
-            path = f"{endpoint}({odata.guid(account_id)})"
-            request = Request(method="PUT", endpoint=endpoint, path=path, body=body)
-        try:
-            answer = await self._sending.send([work], request, epoch, partial(self._refused, work, epoch))
-        except NotFoundError:
-            # Somebody removed the account in Exact. Forgotten here, the customer is created anew at the next turn.
-            log.warning("an account is no longer in Exact and is made anew", customer=command.customer_ref)
+        if step.request is None:
             async with self._database.transaction() as connection:
-                await account_book.forget(connection, self._division, command.customer_ref)
-                await self._mirror.forget_account(connection, command.customer_ref)
+                await self._outcomes.account_saved(connection, work, command, step.saved, epoch, created=False)
+            return False
+        try:
+            answer = await self._sending.send([work], step.request, epoch, partial(self._refused, work, epoch))
+        except NotFoundError:
+            # Somebody removed the account in Exact. Forgotten here, the customer gets another one at the next turn.
+            log.warning("an account is no longer in Exact", customer=command.customer_ref, account=step.saved.account_id)
+            async with self._database.transaction() as connection:
+                await self._accounts.forget(connection, step.saved.account_id)
                 await journal.mark(connection, self._division, work.command_id, epoch, "prepared")
                 await self._calls.save(connection)
             return True
         if answer is None:
             return True
-        saved_id = account_id or _id_of(answer, "ID")
-        if saved_id is None:
+        account_id = step.saved.account_id or _id_of(answer, "ID")
+        if account_id is None:
             await self._sending.set_unknown([work], epoch)
             return True
+        saved = msgspec.structs.replace(step.saved, account_id=account_id)
         async with self._database.transaction() as connection:
-            await self._outcomes.account_saved(connection, work, command, saved_id, epoch, created=account_id is None)
+            await self._outcomes.account_saved(connection, work, command, saved, epoch, created=not step.saved.account_id)
             await self._calls.save(connection)
         crash_point("exact_writer.saved")
         return True
@@ -159,9 +159,7 @@ class Poster:
         """Look Exact up: adopt what is there, or send again once the lost request can have no effect any more."""
         async with self._database.reading() as connection:
             known = await account_book.find(connection, self._division, work.command.customer_ref)
-        if isinstance(work.command, SaveAccount) and (
-            known or await self._mirror.account_by_search_code(work.command.customer_ref)
-        ):
+        if isinstance(work.command, SaveAccount) and (known or await self._accounts.is_in_mirror(work.command)):
             await self._sending.move([work], epoch, "prepared", not_before=0.0)  # it was a PUT, which writes the same again
             return
         try:
@@ -196,7 +194,8 @@ class Poster:
         self._telemetry.count("unknown_outcomes", outcome="found")
         async with self._database.transaction() as connection:
             if isinstance(work.command, SaveAccount):
-                await self._outcomes.account_saved(connection, work, work.command, found.exact_id, epoch, created=True)
+                saved = self._accounts.created(work.command, found.exact_id)
+                await self._outcomes.account_saved(connection, work, work.command, saved, epoch, created=True)
                 return
             entity = {"EntryNumber": found.number}
             await self._outcomes.posted(connection, work, work.command, found.exact_id, entity, epoch, found=True)

@@ -28,6 +28,9 @@ ACTIONS: Final[dict[str, str]] = {
     "unknown_vat_code": "Create the VAT code in Exact, or correct it in the mapping.",
     "unknown_cost_center": "Create the cost centre in Exact, or correct its code in the mapping.",
     "unknown_cost_unit": "Create the cost unit in Exact, or correct its code in the mapping.",
+    "customer_ambiguous": "Until then its documents wait; a restart takes the answer up.",
+    "account_blocked": "Unblock the account in Exact, or link the customer to another one under customers.links.",
+    "unknown_account": "Correct the code under customers.links, or create the account in Exact.",
     "other": "Read Exact's message; then retry the document.",
 }
 
@@ -38,6 +41,7 @@ _PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
         ("period_closed", r"periode is (af)?gesloten|period is closed|boekjaar is gesloten|financial year is closed"),
         ("no_financial_year", r"(verplicht|onbekend): boekjaar|(mandatory|unknown): financial year"),
         ("not_a_customer", r"(ongeldig: klant|invalid: customer) \(type\)"),
+        ("account_blocked", r"geblokkeerd: (klant|relatie)|blocked: (customer|account)"),
         ("vat_not_allowed", r"(niet toegestaan: btw-code|not allowed: vat code)"),
         ("unbalanced", r"niet in evenwicht|not (in )?balance|out of balance"),
         ("duplicate", r"bestaat reeds|already exists|in gebruik: boekstuknummer|already used|reeds verwerkt|moet zijn: uniek"),

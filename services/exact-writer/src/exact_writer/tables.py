@@ -41,7 +41,8 @@ commands = sa.Table(
     sa.Index("commands_exact_id", "division", "exact_id"),
 )
 
-# Which customer is which account of Exact. `account_id` is empty while a customer was only refused.
+# Which customer is which account of Exact. `account_id` is empty while a customer was only refused. `origin` says how it became
+# that: created, matched or linked by a person (then `link` is the code named). `sent` is what was last sent of each property.
 accounts = sa.Table(
     "accounts",
     metadata,
@@ -49,9 +50,35 @@ accounts = sa.Table(
     sa.Column("customer_ref", sa.Text(), primary_key=True),
     sa.Column("account_id", sa.Text(), nullable=True),
     sa.Column("fingerprint", sa.Text(), nullable=False),
+    sa.Column("origin", sa.Text(), nullable=False, server_default="created"),
+    sa.Column("link", sa.Text(), nullable=True),
+    sa.Column("sent", sa.LargeBinary(), nullable=True),
+    sa.Index("accounts_by_id", "division", "account_id"),
 )
 
-# The mirror of Exact's master data: one row a ledger, journal, VAT code, cost centre, cost unit, period or period status.
+# The mirror of Exact's accounts, also of those that others made.
+exact_accounts = sa.Table(
+    "exact_accounts",
+    metadata,
+    sa.Column("division", sa.BigInteger(), primary_key=True),
+    sa.Column("account_id", sa.Text(), primary_key=True),
+    sa.Column("record", sa.LargeBinary(), nullable=False),
+)
+
+# What an account can be recognised by: its code, search code, VAT number and e-mail (compared without case), and the e-mail of
+# its contacts. `source_id` is the account or the contact that says so.
+account_marks = sa.Table(
+    "account_marks",
+    metadata,
+    sa.Column("division", sa.BigInteger(), primary_key=True),
+    sa.Column("source_id", sa.Text(), primary_key=True),
+    sa.Column("kind", sa.Text(), primary_key=True),
+    sa.Column("value", sa.Text(), primary_key=True),
+    sa.Column("account_id", sa.Text(), nullable=False),
+    sa.Index("account_marks_value", "division", "kind", "value"),
+)
+
+# The mirror of Exact's other master data: one row a ledger, journal, VAT code, cost centre, cost unit, period or period status.
 master_data = sa.Table(
     "master_data",
     metadata,

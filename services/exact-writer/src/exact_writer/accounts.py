@@ -1,0 +1,116 @@
+"""The next step for a customer that is to be saved: which account it is, and the one call that makes or changes it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.database import Database
+from contracts.commands import SaveAccount
+from exact_writer import account_book, odata, payloads
+from exact_writer.account_book import Known
+from exact_writer.account_matching import NEW, AccountMatcher, Match, Unmatched
+from exact_writer.client import Request
+from exact_writer.mirror import Mirror
+from exact_writer.schedule import ENDPOINTS
+
+# A new customer may have been entered in Exact by hand since the mirror was read: at most so often, one call finds out.
+LOOK_AGAIN_SECONDS: Final = 3_600.0
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do: the call, or none when Exact has everything; and what is known once it is done.
+
+    `saved` has an empty account id while the account is yet to be made.
+    """
+
+    saved: Known
+    request: Request | None = None
+
+
+class Accounts:
+    """Decides how the customers of one division are saved."""
+
+    def __init__(self, division: int, database: Database, mirror: Mirror, matcher: AccountMatcher) -> None:
+        self._division = division
+        self._database = database
+        self._mirror = mirror
+        self._matcher = matcher
+
+    async def next_step(self, command: SaveAccount) -> Step | Unmatched:
+        """What to do about a customer; raises what DivisionCalls.read raises when the mirror is read again."""
+        async with self._database.reading() as connection:
+            known = await account_book.find(connection, self._division, command.customer_ref)
+        if known is None or _names_another(command, known):
+            return await self._begin(command)
+        if known.fingerprint == command.fingerprint:
+            return Step(saved=known)
+        body = payloads.account(command)
+        changes = _own(payloads.changes(body, known.sent), known)
+        saved = msgspec.structs.replace(known, fingerprint=command.fingerprint, sent=body)
+        if not changes:
+            return Step(saved=saved)
+        return Step(saved=saved, request=_put(known.account_id, changes))
+
+    async def is_in_mirror(self, command: SaveAccount) -> bool:
+        """Whether the mirror has an account that was made for this customer."""
+        return bool(await self._mirror.accounts.find("search_code", payloads.search_code(command.customer_ref)))
+
+    def created(self, command: SaveAccount, account_id: str) -> Known:
+        """What is known of an account that was made for a customer; its id is empty until then."""
+        return Known(
+            account_id=account_id,
+            fingerprint=command.fingerprint,
+            link=command.account_code,
+            sent=payloads.account(command),
+        )
+
+    async def forget(self, connection: AsyncConnection, account_id: str) -> None:
+        """Note that Exact has no such account any more."""
+        await account_book.forget(connection, self._division, account_id)
+        await self._mirror.accounts.forget(connection, account_id)
+
+    async def _begin(self, command: SaveAccount) -> Step | Unmatched:
+        """Find the account of a customer that has none, or that a person linked to another one; else make one."""
+        await self._read_contacts(seconds=float("inf"))
+        found = await self._matcher.find(command)
+        if not isinstance(found, Match) and self._mirror.is_older_than("account", LOOK_AGAIN_SECONDS):
+            await self._mirror.refresh("account")
+            await self._read_contacts(LOOK_AGAIN_SECONDS)
+            found = await self._matcher.find(command)
+        if isinstance(found, Unmatched):
+            return found
+        created, body = self.created(command, ""), payloads.account(command)
+        if found is None:
+            endpoint = ENDPOINTS["account"]
+            encoded = payloads.encode(payloads.new_account(body))
+            return Step(saved=created, request=Request(method="POST", endpoint=endpoint, path=endpoint, body=encoded))
+        record = found.record
+        saved = msgspec.structs.replace(created, account_id=record.account_id, origin=found.origin)
+        return Step(saved=saved, request=_put(record.account_id, _own(payloads.adoption(body, record.values), saved)))
+
+    async def _read_contacts(self, seconds: float) -> None:
+        """Read contacts when they were never read or are older than this; they only matter where others made accounts."""
+        is_old = self._matcher.asks_contacts and self._mirror.is_older_than("contact", seconds)
+        if is_old and await self._mirror.accounts.has_strangers():
+            await self._mirror.refresh("contact")
+
+
+def _names_another(command: SaveAccount, known: Known) -> bool:
+    """Whether a person named another account than the one that the customer has."""
+    if command.account_code == NEW and known.origin == "created":
+        return False
+    return command.account_code not in (None, known.link)
+
+
+def _own(changes: dict[str, Any], known: Known) -> dict[str, Any]:
+    """Changes without our search code where the account is not ours: what a person typed there stays."""
+    return {name: value for name, value in changes.items() if name != "SearchCode" or known.origin == "created"}
+
+
+def _put(account_id: str, changes: dict[str, Any]) -> Request:
+    endpoint = ENDPOINTS["account"]
+    path = f"{endpoint}({odata.guid(account_id)})"
+    return Request(method="PUT", endpoint=endpoint, path=path, body=payloads.encode(changes))

@@ -1,0 +1,42 @@
+"""What decides about a customer's account in the ledger, beyond the customer's own details."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+NEW_ACCOUNT: Final = "new"
+_CHAMBER_OF_COMMERCE = re.compile(r"\d{8}")
+_SEPARATORS = re.compile(r"[\s.\-]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerRules:
+    """How a division keeps its customers.
+
+    `links` is a person's answer to which account a customer is: Chargebee's customer id, alone or as `site/id`, to the code of
+    the account, or `new` for one of its own. `languages` is Chargebee's locale to Exact's language code.
+    """
+
+    links: Mapping[str, str] = field(default_factory=dict)
+    chamber_of_commerce: str | None = None
+    languages: Mapping[str, str] = field(default_factory=dict)
+    hierarchy: Literal["none", "parent", "invoice_account"] = "none"
+
+    def link(self, site: str, customer_id: str) -> str | None:
+        """Return the code of the account that a person named for a customer, `new`, or None."""
+        return self.links.get(f"{site}/{customer_id}") or self.links.get(customer_id)
+
+    def language(self, locale: str | None) -> str | None:
+        """Return Exact's language code of a locale such as nl or nl-BE, the exact one before its language, or None."""
+        if locale is None:
+            return None
+        return self.languages.get(locale) or self.languages.get(re.split(r"[-_]", locale, maxsplit=1)[0])
+
+
+def chamber_of_commerce_of(raw: str | None) -> str | None:
+    """Return a number of the Dutch chamber of commerce (KvK): eight digits, without separators; None for anything else."""
+    number = _SEPARATORS.sub("", raw or "")
+    return number if _CHAMBER_OF_COMMERCE.fullmatch(number) else None
