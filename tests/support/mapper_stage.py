@@ -60,6 +60,10 @@ class Stage:
         self.mapper = Mapper(database, planner, mappings)
         self.bad_debts = BadDebts(database, planner, mappings.keys(), self.clock)
 
+    async def start(self) -> None:
+        """Do what the mapper does once when it starts, such as after a change of the configuration."""
+        await self.mapper.take_up_mapping(asyncio.Event())
+
     async def hear(self, *messages: Message) -> None:
         """Handle facts, each in a transaction of its own."""
         for message in messages:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
+from bookkeeping.customers import CustomerRules
 from bookkeeping.debtors import Debtor, DebtorRules, TermsRules
 from bookkeeping.discounts import DiscountRules
 from bookkeeping.documents import MoneyMovement, Product, SalesDocument
@@ -199,6 +200,7 @@ class Mapping:
     mode: Literal["entry", "ledger"] = "entry"
     ledger_journal: str | None = None
     changes: Literal["hold", "correct"] = "hold"
+    customers: CustomerRules = field(default_factory=CustomerRules)
     voided_before_booking: Literal["book_both", "skip"] = "book_both"
     write_offs: WriteOffs | None = None
     discounts: DiscountRules | None = None

@@ -175,6 +175,21 @@ REASONS: dict[str, Reason] = {
         sentence="Exact refused {document}: {message}",
         action="Mend the cause in Exact or in the mapping, then retry the document.",
     ),
+    "customer_ambiguous": Reason(
+        sentence="{document} waits, since it is not certain which account in Exact customer {customer} is: {message}",
+        action=(
+            'Add under divisions.{division}.customers.links: {{"{customer}": "..."}} (the code of an account, or new for one of '
+            "its own) and restart; it is booked when the answer has been taken up."
+        ),
+    ),
+    "account_blocked": Reason(
+        sentence="{document} waits for the account of customer {customer}: {message}",
+        action="Unblock the account in Exact, or name another one under divisions.{division}.customers.links, and restart.",
+    ),
+    "unknown_account": Reason(
+        sentence="{document} waits for the account of customer {customer}: {message}",
+        action='Correct divisions.{division}.customers.links: {{"{customer}": "..."}}, or create that account; then restart.',
+    ),
     "customer_refused": Reason(
         sentence="Exact refused customer {customer} of {document}: {message}",
         action="Correct the customer in Chargebee; the entry follows when Exact accepts the change.",

@@ -37,10 +37,19 @@ class Address(Wire, frozen=True, kw_only=True):
     zip: str | None = None
 
 
+class Relationship(Wire, frozen=True, kw_only=True):
+    """A customer's place in an account hierarchy: who gets its invoices, and who pays them."""
+
+    parent_id: str | None = None
+    payment_owner_id: str | None = None
+    invoice_owner_id: str | None = None
+
+
 class Customer(Wire, frozen=True, kw_only=True):
     """A customer; `net_term_days` is the payment term of its invoices.
 
     `custom_field_texts` are its cf_ members in words, which Chargebee has flat on the resource; the mapper gathers them.
+    `pii_cleared` is `cleared` once it was made anonymous.
     """
 
     id: str
@@ -61,6 +70,8 @@ class Customer(Wire, frozen=True, kw_only=True):
     offline_payment_method: str | None = None
     business_entity_id: str | None = None
     custom_field_texts: dict[str, str] = {}
+    relationship: Relationship | None = None
+    pii_cleared: str | None = None
     deleted: bool = False
 
 

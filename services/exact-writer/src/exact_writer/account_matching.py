@@ -108,11 +108,8 @@ class AccountMatcher:
         listed = "; ".join(_described(record, owners.get(record.account_id, []), command) for record in hits)
         number = "One account" if len(hits) == 1 else f"{len(hits)} accounts"
         verb = "has" if len(hits) == 1 else "have"
-        first = hits[0].code
         message = (
-            f"{number} in Exact {verb} the {words} of customer {customer_id} ({command.name}): {listed}. "
-            f'Say which one it is with divisions.{self._division}.customers.links: {{"{customer_id}": "{first}"}}, '
-            f'or {{"{customer_id}": {NEW}}} for an account of its own.'
+            f"{number} in Exact {verb} the {words} of customer {customer_id} ({command.name}): {listed}. Is it one of these?"
         )
         return Unmatched(code="customer_ambiguous", message=message)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields
 from typing import Any
 
 from backbone.configuration import Configuration
 from backbone.errors import ConfigurationError
 from backbone.mapping_configuration import DivisionConfiguration
+from bookkeeping.customers import CustomerRules
 from bookkeeping.mapping import ControlAccount, Mapping, RevenueRule, RevenueRules, WriteOffs
 from bookkeeping.vat import AmbiguousRulesError, VatRule, VatRules
 from bookkeeping.write_offs import normal_reason
@@ -53,6 +55,7 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         period_policy=configuration.period_policy,
         book_payments=configuration.book_payments,
         changes=configuration.changes,
+        customers=CustomerRules(**configuration.customers.model_dump(include={field.name for field in fields(CustomerRules)})),
         write_offs=_write_offs(configuration),
         voided_before_booking=configuration.voided_before_booking,
         **posting_rules(division, configuration),

@@ -20,7 +20,7 @@ from mapper.custom_fields import custom_fields_of
 from mapper.decision import OWN_PAYMENT
 from mapper.lives import fold_document
 from mapper.plan import Cause, Planner
-from mapper.store import Key, Row, Store
+from mapper.store import Key, Refusal, Row, Store
 from mapper.subjects import kind_of
 
 ATTEMPTS = 3
@@ -88,7 +88,7 @@ class Mapper:
         return note.type == "adjustment" and (reason == WRITE_OFF or any(reason in reasons for reasons in policies))
 
     async def _customer(self, store: Store, fact: facts.CustomerObserved, cause: Cause) -> None:
-        customer = fact.resource
+        customer = msgspec.structs.replace(fact.resource, deleted=fact.deleted or fact.resource.deleted)
         if custom_fields := _custom_fields(cause):
             customer = msgspec.structs.replace(customer, custom_field_texts=custom_fields)
         if not await store.fold("customer", fact, customer.id, customer):
@@ -163,13 +163,14 @@ class Mapper:
         await self._planner.plan(store, row.key, cause, again=True)
 
     async def _account_refused(self, store: Store, fact: facts.AccountRefused, cause: Cause) -> None:
-        await store.set_refusal(fact.division, fact.customer_ref, fact.message)
+        refusal = Refusal(fact.code, fact.message)
+        await store.set_refusal(fact.division, fact.customer_ref, refusal)
         site, _, customer_id = fact.customer_ref.partition("/")
         for key in await store.of_customer(site, customer_id, "planned"):
             row = await store.document(key)
             if row is not None and row.division == fact.division and row.command is not None:
                 ref = msgspec.json.decode(row.command, type=PostEntry).document
-                await self._planner.hold_for_customer(store, row, ref, fact.message, cause)
+                await self._planner.hold_for_customer(store, row, ref, refusal, cause)
 
     async def _period(self, store: Store, fact: facts.PeriodObserved, cause: Cause) -> None:
         await store.fold_period(fact)
@@ -191,7 +192,12 @@ class Mapper:
             )
 
     async def replan_changed_mapping(self, stop: asyncio.Event) -> None:
-        """Decide anew about what is held under an older mapping; runs once, when the service starts."""
+        """Take up a changed mapping; runs once, when the service starts."""
+        await self.take_up_mapping(stop)
+        await stop.wait()
+
+    async def take_up_mapping(self, stop: asyncio.Event) -> None:
+        """Decide anew about what is held under an older mapping, and send anew the customers that were linked or refused."""
         for division, version in [*((number, each.version) for number, each in self._mappings.items()), (None, "")]:
             async with self._database.reading() as connection:
                 keys = await Store(self._database, connection).held_under_other_mapping(division, version)
@@ -202,7 +208,26 @@ class Mapper:
                     store = Store(self._database, connection)
                     await store.share(alone=False)
                     await partial(self._planner.plan, again=True)(store, key, Cause(None, f"mapping {version} "))
-        await stop.wait()
+        await self._send_customers_again(stop)
+
+    async def _send_customers_again(self, stop: asyncio.Event) -> None:
+        """Send the customers that a person linked to another account since, and those that were refused: a cause may be gone."""
+        for division, mapping in self._mappings.items():
+            async with self._database.reading() as connection:
+                store = Store(self._database, connection)
+                refused = set(await store.customers_of(division, refused=True))
+                known = await store.customers_of(division, refused=False) if mapping.customers.links else []
+            linked = {ref for ref in known if mapping.customers.link(*ref.split("/", 1)) is not None}
+            for customer_ref in sorted(refused | linked):
+                if stop.is_set():
+                    return
+                site, customer_id = customer_ref.split("/", 1)
+                async with self._database.transaction() as connection:
+                    store = Store(self._database, connection)
+                    customer = await store.resource(site, "customer", customer_id, chargebee.Customer)
+                    if customer is not None:
+                        cause, again = Cause(None, f"mapping {mapping.version} "), customer_ref in refused
+                        await self._planner.send_account(store, site, customer, division, cause, again=again)
 
 
 def _custom_fields(cause: Cause) -> dict[str, str]:

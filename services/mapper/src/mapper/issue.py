@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
+from bookkeeping.customers import chamber_of_commerce_of
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import decimals_of
@@ -145,8 +146,14 @@ def account_name(customer: chargebee.Customer) -> str:
     return customer.company or (address.company if address else None) or person or customer.email or customer.id
 
 
+def is_withdrawn(customer: chargebee.Customer) -> bool:
+    """Tell whether a customer was deleted (also by a merge) or made anonymous, so that its fields say nothing any more."""
+    return customer.deleted or customer.pii_cleared == "cleared"
+
+
 def save_account(customer: chargebee.Customer, site: str, mapping: Mapping) -> SaveAccount:
     """Return the command that brings a customer into Exact; its fingerprint covers every field that is sent."""
+    rules = mapping.customers
     terms = mapping.terms.find(terms_of(customer)) if mapping.terms is not None else None
     address = customer.billing_address or chargebee.Address()
     country = country_of(address)
@@ -171,6 +178,9 @@ def save_account(customer: chargebee.Customer, site: str, mapping: Mapping) -> S
         vat_number=vat_number_of(raw, country) if usable else None,
         receivable_account=mapping.debtor_account(debtor_of(customer)) if mapping.debtors else None,
         payment_condition=terms.code if terms is not None else None,
+        chamber_of_commerce=chamber_of_commerce_of(customer.custom_field_texts.get(rules.chamber_of_commerce or "")),
+        language=rules.language(customer.locale),
+        account_code=rules.link(site, customer.id),
     )
     digest = hashlib.blake2b(msgspec.json.encode(command), digest_size=12).hexdigest()
     return msgspec.structs.replace(command, fingerprint=digest)

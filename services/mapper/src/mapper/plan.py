@@ -21,11 +21,12 @@ from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message, seal
 from contracts.facts import DocumentHeld, DocumentPlanned, DocumentRef, DocumentSetAside
 from mapper.decision import decide, in_open_period, name_of
-from mapper.issue import base_reference, booked_entry, post_entry, save_account, with_reference, your_ref
-from mapper.store import ISSUED, Key, Row, Store
+from mapper.issue import base_reference, booked_entry, is_withdrawn, post_entry, save_account, with_reference, your_ref
+from mapper.store import ISSUED, Key, Refusal, Row, Store
 from mapper.subjects import Subject, Subjects
 
 SOURCE = "mapper"
+ABOUT_ACCOUNTS = frozenset(("customer_ambiguous", "account_blocked", "unknown_account"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,18 +163,27 @@ class Planner:
         if refusal is not None:
             await self.hold_for_customer(store, row, ref, refusal, cause)
 
-    async def send_account(self, store: Store, site: str, customer: chargebee.Customer, division: int, cause: Cause) -> None:
-        """Send a customer to a division when it is new there or a field that Exact gets has changed."""
+    async def send_account(
+        self, store: Store, site: str, customer: chargebee.Customer, division: int, cause: Cause, *, again: bool = False
+    ) -> None:
+        """Send a customer to a division when it is new there, or a field that Exact gets has changed, or `again`.
+
+        One that was deleted or made anonymous in Chargebee stays in Exact as it was; its blanks overwrite nothing.
+        """
         mapping = self._subjects.mapping(division)
         if mapping is None:
             return
         command = save_account(customer, site, mapping)
-        if await store.account_fingerprint(division, command.customer_ref) == command.fingerprint:
+        known = await store.account_fingerprint(division, command.customer_ref)
+        if known == command.fingerprint and not again:
+            return
+        if known is not None and is_withdrawn(customer) and await store.refusal(division, command.customer_ref) is None:
             return
         await store.save_account(division, command.customer_ref, command.fingerprint)
         stream = f"account/{command.customer_ref}"
-        envelope = self._seal(command, command.customer_ref, str(division), cause, f"{division}:{command.fingerprint}")
         version = await event_log.stream_version(store.connection, stream)
+        distinguisher = f"{division}:{command.fingerprint}" + (f":{version}" if again else "")
+        envelope = self._seal(command, command.customer_ref, str(division), cause, distinguisher)
         await event_log.append(store.connection, stream, version, [envelope])
 
     async def _refrain(
@@ -221,10 +231,13 @@ class Planner:
         await store.save(replace(row, state=state, code=decision.code, waits_for=decision.waits_for))
         await self._tell(store, row.key, ref, decision, cause)
 
-    async def hold_for_customer(self, store: Store, row: Row, ref: DocumentRef, message: str, cause: Cause) -> None:
-        """Show that Exact refused the customer; the command stays with the writer, which posts it once the customer is taken."""
+    async def hold_for_customer(self, store: Store, row: Row, ref: DocumentRef, refusal: Refusal, cause: Cause) -> None:
+        """Show why the customer is not in Exact; the command stays with the writer, which posts it once the customer is taken."""
         name = f"{ref.kind.replace('_', ' ')} {ref.number}"
-        decision = reject("customer_refused", customer=ref.customer_id, document=name, message=message)
+        code = refusal.code if refusal.code in ABOUT_ACCOUNTS else "customer_refused"
+        decision = reject(
+            code, customer=ref.customer_id, document=name, message=refusal.message, division=row.division, site=ref.site
+        )
         await self.hold(store, row, ref, decision, cause, state="planned")
 
     async def _take_back(self, store: Store, subject: Subject, last: Row, pending: Row | None, cause: Cause) -> None:

@@ -56,6 +56,14 @@ class Row:
     told: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a customer is not in Exact: the writer's code and its words."""
+
+    code: str
+    message: str
+
+
 _document_columns = tuple(tables.documents.c)
 
 
@@ -248,20 +256,32 @@ class Store:
         """Remember under which fingerprint a customer was sent."""
         values = {"division": division, "customer_ref": customer_ref, "fingerprint": fingerprint}
         statement = self._database.insert(tables.accounts).values(values)
-        changed = {"fingerprint": fingerprint, "refusal": None}
+        changed = {"fingerprint": fingerprint, "refusal": None, "refusal_code": None}
         await self.connection.execute(statement.on_conflict_do_update(index_elements=["division", "customer_ref"], set_=changed))
 
-    async def set_refusal(self, division: int, customer_ref: str, message: str | None) -> None:
+    async def set_refusal(self, division: int, customer_ref: str, refusal: Refusal | None) -> None:
         """Remember that Exact refused a customer and why, or that it took it."""
         table = tables.accounts
         where = (table.c.division == division, table.c.customer_ref == customer_ref)
-        await self.connection.execute(sa.update(table).where(*where).values(refusal=message))
+        values = {"refusal": refusal.message if refusal else None, "refusal_code": refusal.code if refusal else None}
+        await self.connection.execute(sa.update(table).where(*where).values(values))
 
-    async def refusal(self, division: int, customer_ref: str) -> str | None:
+    async def refusal(self, division: int, customer_ref: str) -> Refusal | None:
         """Return why Exact refused a customer as it was last sent, or None."""
         table = tables.accounts
-        where = (table.c.division == division, table.c.customer_ref == customer_ref)
-        return await self.connection.scalar(sa.select(table.c.refusal).where(*where))
+        statement = sa.select(table.c.refusal_code, table.c.refusal).where(
+            table.c.division == division, table.c.customer_ref == customer_ref, table.c.refusal.is_not(None)
+        )
+        row = (await self.connection.execute(statement)).one_or_none()
+        return Refusal(row.refusal_code or "", row.refusal) if row is not None else None
+
+    async def customers_of(self, division: int, *, refused: bool) -> list[str]:
+        """Return the customers that were sent to a division, as `site/id`; all, or those that Exact refused."""
+        table = tables.accounts
+        statement = sa.select(table.c.customer_ref).where(table.c.division == division)
+        if refused:
+            statement = statement.where(table.c.refusal.is_not(None))
+        return [row.customer_ref for row in await self.connection.execute(statement.order_by(table.c.customer_ref))]
 
     async def divisions_of(self, customer_ref: str) -> list[int]:
         """Return the divisions that know a customer."""

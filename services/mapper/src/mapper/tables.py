@@ -54,6 +54,7 @@ accounts = sa.Table(
     sa.Column("customer_ref", sa.Text, primary_key=True),
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("refusal", sa.Text),  # Exact's words about the customer as it was last sent
+    sa.Column("refusal_code", sa.Text),
 )
 
 periods = sa.Table(
