@@ -35,9 +35,9 @@ class ExactServer:
         """Let the next fitting call go wrong."""
         await self.control("faults", fault=fault, **how)
 
-    async def ledger(self) -> Any:
-        """The books of the test division, in cents."""
-        return (await self._http.get("/_simulator/ledger", params={"division": DIVISION})).json()
+    async def ledger(self, division: int = DIVISION) -> Any:
+        """The books of the test division or of another one, in cents."""
+        return (await self._http.get("/_simulator/ledger", params={"division": division})).json()
 
     async def calls(self) -> Any:
         """What was asked of it."""

@@ -208,7 +208,7 @@ async def writer_stage(
         broker = EmbeddedBroker(directory / "broker.sqlite")
         try:
             await migrate(database, "exact-writer")
-            await broker.declare(topology(CONFIGURATION.divisions))
+            await broker.declare(topology(configuration.divisions))
             if logged_in:
                 await log_in(server, settings, database)
             if before is not None:

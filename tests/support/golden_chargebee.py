@@ -1,0 +1,195 @@
+"""The documents of tests/golden as Chargebee's own resources, with the customer, products and invoices that they hang on."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from support.facts import observed
+from support.golden import chart, minor
+
+from contracts import facts
+
+ZONE = ZoneInfo("Europe/Amsterdam")
+CUSTOMER = "CUST1"
+BEFORE = timedelta(days=3)
+
+
+def instant(day: date) -> int:
+    """Return the beginning of a day where the site is."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=ZONE).timestamp())
+
+
+def surroundings(site: str, data: dict[str, Any]) -> list[facts.Observed]:
+    """Return the customer, the products, and the invoice that the document credits."""
+    customer: dict[str, Any] = {
+        "id": CUSTOMER,
+        "company": data.get("customer", "Voorbeeld B.V."),
+        "billing_address": {"country": data["country"]} if "country" in data else {},
+    }
+    if "vat_number" in data:
+        customer["vat_number"] = data["vat_number"]
+    known: list[facts.Observed] = [observed(facts.CustomerObserved, customer, site=site)]
+    named = {line.get("product") for line in data.get("lines", ())}
+    for product in [each for price, each in chart().products.items() if price in named]:
+        item = {"id": product.item_id, "item_family_id": product.family_id}
+        price = {"id": product.price_id, "item_id": product.item_id, "item_family_id": product.family_id}
+        known += [observed(facts.ItemObserved, item, site=site), observed(facts.ItemPriceObserved, price, site=site)]
+    if data.get("credits"):
+        known.append(observed(facts.InvoiceObserved, _credited_invoice(data), site=site))
+    return known
+
+
+def document(site: str, data: dict[str, Any], *, voided_on: date | None = None) -> facts.Observed:
+    """Return the document itself, or its later version that was voided on a day."""
+    version = 1 if voided_on is None else 2
+    if data["kind"] in ("payment", "refund"):
+        return observed(facts.TransactionObserved, _transaction(data), version, site=site)
+    resource = _sales(data)
+    if voided_on is not None:
+        resource |= {"status": "voided", "voided_at": instant(voided_on)}
+    if data["kind"] == "invoice":
+        return observed(facts.InvoiceObserved, resource, version, site=site)
+    resource |= {
+        "type": data.get("type", "adjustment"),
+        "reference_invoice_id": data.get("credits"),
+        "create_reason_code": data.get("because"),
+    }
+    return observed(facts.CreditNoteObserved, resource, version, site=site)
+
+
+def _sales(data: dict[str, Any]) -> dict[str, Any]:
+    resource = _head(data, data["number"], data["date"])
+    lines = [_line(line, number, data["date"]) for number, line in enumerate(data["lines"])]
+    return resource | {
+        "status": "payment_due" if data["kind"] == "invoice" else "adjusted",
+        "total": minor(data["total"]),
+        "tax": minor(data["tax"]),
+        "round_off_amount": minor(data.get("round_off", "0")),
+        "line_items": lines,
+        "line_item_taxes": _taxes(data["lines"]),
+        "line_item_discounts": _discounts(data["lines"]),
+        **data.get("custom_fields", {}),
+    }
+
+
+def _head(data: dict[str, Any], number: str, day: date) -> dict[str, Any]:
+    head: dict[str, Any] = {
+        "id": number,
+        "customer_id": CUSTOMER,
+        "date": instant(day),
+        "due_date": instant(data.get("due", day)),
+        "currency_code": data.get("currency", "EUR"),
+        "base_currency_code": "EUR",
+        "price_type": "tax_inclusive" if data.get("inclusive") else "tax_exclusive",
+        "po_number": data.get("po_number"),
+        "net_term_days": data.get("terms", {}).get("net_term_days", 0),
+    }
+    if data["kind"] == "invoice" and "country" in data:
+        head["billing_address"] = {"country": data["country"]}
+    if "rate" in data:
+        head["exchange_rate"] = data["rate"]
+    if "tax_origin" in data:
+        head["tax_origin"] = {"country": data["tax_origin"]}
+    if data["kind"] == "invoice" and "vat_number" in data:
+        head["vat_number"] = data["vat_number"]
+    return head
+
+
+def _line(line: dict[str, Any], number: int, day: date) -> dict[str, Any]:
+    first, last = line.get("from"), line.get("to")
+    amount = minor(line["amount"])
+    return {
+        "id": f"li_{number}",
+        "amount": amount,
+        "description": line.get("product", "Charge"),
+        "entity_type": line.get("type", "plan_item_price"),
+        "entity_id": line.get("product"),
+        "tax_exempt_reason": line.get("reason"),
+        "is_taxed": bool(line.get("taxes")),
+        "tax_amount": sum(minor(tax["tax"]) for tax in line.get("taxes", ())),
+        "date_from": instant(first or day),
+        # The end of a term is the instant at which the next one starts.
+        "date_to": instant(last + timedelta(days=1)) if last else instant(day),
+        "reference_line_item_id": f"credited_{number}" if "credited" in line else None,
+    }
+
+
+def _taxes(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    rows = []
+    for number, line in enumerate(lines):
+        for tax in line.get("taxes", ()):
+            row = {
+                "line_item_id": f"li_{number}",
+                "tax_rate": tax["rate"],
+                "tax_amount": minor(tax["tax"]),
+                "taxable_amount": minor(tax["base"]),
+            }
+            if "country" in tax:
+                row |= {"tax_juris_type": "country", "tax_juris_code": tax["country"]}
+            rows.append(row)
+    return rows
+
+
+def _discounts(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    rows = []
+    for number, line in enumerate(lines):
+        given = line.get("discounts", [{"amount": line["discount"]}] if "discount" in line else [])
+        for discount in given:
+            kind = discount.get("type", "item_level_discount")
+            row = {"line_item_id": f"li_{number}", "discount_amount": minor(discount["amount"]), "discount_type": kind}
+            if "coupon" in discount:
+                row |= {"coupon_id": discount["coupon"], "entity_id": discount["coupon"]}
+            rows.append(row)
+    return rows
+
+
+def _credited_invoice(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the invoice that a credit note takes back: what the case says of its lines, else the note's own lines."""
+    invoice = {**data, "kind": "invoice", "number": data["credits"]}
+    credited = {number: line["credited"] for number, line in enumerate(data["lines"]) if "credited" in line}
+    day = min((each["from"] for each in credited.values()), default=data["date"] - BEFORE)
+    resource = _head(invoice, data["credits"], day)
+    lines = [_line(line, number, day) for number, line in enumerate(data["lines"])]
+    for number, whole in credited.items():
+        lines[number] |= {
+            "id": f"credited_{number}",
+            "amount": minor(whole["net"]),
+            "date_from": instant(whole["from"]),
+            "date_to": instant(whole["to"] + timedelta(days=1)),
+            "tax_amount": 0,
+            "is_taxed": False,
+        }
+    if not credited:
+        return _sales(invoice) | {"date": instant(day)}
+    return resource | {
+        "status": "payment_due",
+        "total": sum(line["amount"] for line in lines),
+        "tax": 0,
+        "line_items": [line | {"reference_line_item_id": None} for line in lines],
+    }
+
+
+def _transaction(data: dict[str, Any]) -> dict[str, Any]:
+    resource = {
+        "id": data["number"],
+        "customer_id": CUSTOMER,
+        "type": data["kind"],
+        "status": "success",
+        "date": instant(data["date"]),
+        "amount": minor(data["amount"]),
+        "currency_code": data.get("currency", "EUR"),
+        "base_currency_code": "EUR",
+        "gateway": "stripe",
+        "gateway_account_id": data["gateway"],
+    }
+    if "rate" in data:
+        resource["exchange_rate"] = data["rate"]
+    settled = [{"applied_amount": minor(amount), "number": number} for number, amount in data.get("settles", {}).items()]
+    if data["kind"] == "payment":
+        links = [{"invoice_id": each["number"], "applied_amount": each["applied_amount"]} for each in settled]
+        return resource | {"linked_invoices": links}
+    return resource | {
+        "linked_credit_notes": [{"cn_id": each["number"], "applied_amount": each["applied_amount"]} for each in settled]
+    }

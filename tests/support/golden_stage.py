@@ -1,0 +1,181 @@
+"""The cases of tests/golden through the mapper and the exact-writer into the Exact stand-in's ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from support import golden_chargebee
+from support.engines import database_for
+from support.exact_server import ExactServer, exact_server
+from support.golden import FOLDER, chart
+from support.mapper_stage import Stage
+from support.writer_stage import WriterStage, writer_stage
+
+from backbone.configuration import Configuration
+from bookkeeping.money import format_minor
+from contracts import commands, facts
+from contracts.envelope import Message
+from simulators.exact.master_data import open_periods
+from simulators.exact.seed import DEMO_DIVISION
+
+MONTHS = 36
+ANSWERS = (
+    facts.EntryPosted,
+    facts.EntryRefused,
+    facts.AccountSaved,
+    facts.AccountRefused,
+    facts.PeriodObserved,
+)
+Case = tuple[str, dict[str, Any], list[str]]
+
+
+class Chain:
+    """A mapper and a writer, each with what the other one said carried over, and the books that come of it."""
+
+    def __init__(self, mapper: Stage, writer: WriterStage, exact: ExactServer, configuration: Configuration) -> None:
+        self._mapper = mapper
+        self._writer = writer
+        self._exact = exact
+        self._heard = 0
+        self._told = 0
+        self.configuration = configuration
+
+    async def hear(self, *messages: facts.Observed) -> None:
+        """Let Chargebee show these, and wait until everything that follows from them was answered by Exact."""
+        await self._mapper.hear(*messages)
+        async with asyncio.timeout(60):
+            while await self._carry() or await self._under_way():  # noqa: ASYNC110 - the logs are read, they do not notify
+                await asyncio.sleep(0.05)
+
+    async def periods_known(self, journals: int) -> None:
+        """Wait until the mapper knows which periods are open."""
+        await self._writer.until(facts.PeriodObserved, journals * MONTHS)
+        await self._carry()
+
+    async def _carry(self) -> bool:
+        """Carry over what is new; says whether there was anything."""
+        asked = await self._mapper.said(commands.SaveAccount, commands.PostEntry)
+        await self._writer.tell(*asked[self._told :])
+        answered = await self._writer.said(*ANSWERS)
+        await self._mapper.hear(*answered[self._heard :])
+        moved = len(asked) > self._told or len(answered) > self._heard
+        self._told, self._heard = len(asked), len(answered)
+        return moved
+
+    async def _under_way(self) -> bool:
+        ended = {answer.command_id for answer in await self._writer.said(facts.EntryPosted, facts.EntryRefused)}
+        return any(entry.command_id not in ended for entry in await self._mapper.entries())
+
+    async def days_pass(self, today: Any) -> None:
+        """Let it become that day."""
+        await self._mapper.days_pass(today)
+        await self.hear()
+
+    async def told_of(self, site: str) -> list[Message]:
+        """Return what the mapper decided about the documents of a site."""
+        decided = await self._mapper.said(facts.DocumentHeld, facts.DocumentSetAside, facts.DocumentPlanned)
+        return [message for message in decided if message.document.site == site]
+
+    async def refusals(self) -> list[str]:
+        """Return what Exact did not take, in words."""
+        return [f"{each.document.site} {each.message}" for each in await self._writer.said(facts.EntryRefused)]
+
+    async def journal(self, site: str, number: str, kind: str, suffix: str) -> list[str]:
+        """Return what stands in Exact's ledger for a document, a line per account, in the division's currency."""
+        posted = [
+            each.entry_id
+            for each in await self._writer.said(facts.EntryPosted)
+            if (each.document.site, each.document.number, each.document.kind) == (site, number, kind)
+            and each.document.suffix == suffix
+        ]
+        assert len(posted) == 1, (site, number, suffix, posted)
+        ledger = await self._exact.ledger(DEMO_DIVISION)
+        entry = next(each for each in ledger["entries"] if each["entry_id"] == posted[0])
+        return written(entry["lines"])
+
+
+def written(lines: list[dict[str, Any]]) -> list[str]:
+    """Write ledger lines as the cases do, without the accounts' names: `D 1300 121.00`, debit above credit."""
+    sums: dict[str, int] = {}
+    for line in lines:
+        sums[line["gl_account"]] = sums.get(line["gl_account"], 0) + line["amount_minor"]
+    rows = [("D" if amount > 0 else "C", account, abs(amount)) for account, amount in sums.items() if amount]
+    return sorted((f"{side} {account} {format_minor(amount, 'EUR')}" for side, account, amount in rows), key=_debit_first)
+
+
+def expected(journal: str) -> list[str]:
+    """Return a case's journal in the same short form."""
+    rows = []
+    for line in journal.strip().splitlines():
+        words = line.split()
+        rows.append(f"{words[0]} {words[1]} {words[-1]}")
+    return sorted(rows, key=_debit_first)
+
+
+def _debit_first(row: str) -> tuple[bool, str]:
+    return row.startswith("C"), row
+
+
+def configured(settings: dict[str, Any], sites: Sequence[str]) -> Configuration:
+    """Return the chart's division with some settings of a case, and a Chargebee site for each of its bookings."""
+    division = yaml.safe_load((FOLDER / "chart.yaml").read_text())["division"]
+    return Configuration.model_validate(
+        {
+            "version": 1,
+            "sites": {site: {"time_zone": "Europe/Amsterdam", "division": DEMO_DIVISION} for site in sites},
+            "divisions": {DEMO_DIVISION: {**division, **settings}},
+        }
+    )
+
+
+@asynccontextmanager
+async def chain(configuration: Configuration, closed: list[str], directory: Path) -> AsyncIterator[Chain]:
+    """Run a mapper and a writer on one configuration, with these months closed in Exact."""
+    journals = journals_of(configuration)
+    async with exact_server() as exact, database_for("sqlite", directory / "mapper", "mapper") as database:
+        _complete(exact, journals)
+        for month in closed:
+            year, _, number = month.partition("-")
+            await exact.control("periods", division=DEMO_DIVISION, journal=None, year=int(year), period=int(number), open=False)
+        (directory / "writer").mkdir()
+        async with writer_stage(exact, directory / "writer", configuration=configuration) as writer:
+            made = Chain(Stage(database, configuration), writer, exact, configuration)
+            await made.periods_known(len(journals))
+            yield made
+
+
+def journals_of(configuration: Configuration) -> set[str]:
+    """Return the codes of the journals that the division books in."""
+    journals = configuration.divisions[DEMO_DIVISION].journals
+    return {code for code in journals.model_dump().values() if isinstance(code, str)}
+
+
+def _complete(exact: ExactServer, journals: set[str]) -> None:
+    """Add the accounts and journals of the chart that the stand-in's administration lacks, as a bookkeeper would."""
+    division = exact.simulator.world.divisions[DEMO_DIVISION]
+    known = {row["Code"] for row in division.table("financial/GLAccounts")}
+    pattern = next(row for row in division.table("financial/GLAccounts") if row["Code"] == "8090")
+    debtors = next(row for row in division.table("financial/GLAccounts") if row["Code"] == "1300")
+    for code, name in chart().accounts.items():
+        if code not in known:
+            like = debtors if code.startswith("13") else pattern
+            changes = {"ID": division.world.next_id(), "Code": code, "Description": name}
+            division.create("financial/GLAccounts", {**like, **changes})
+    memorial = next(row for row in division.table("financial/Journals") if row["Code"] == "90")
+    for code in journals - {row["Code"] for row in division.table("financial/Journals")}:
+        journal = division.create("financial/Journals", {**memorial, "ID": division.world.next_id(), "Code": code})
+        open_periods(division, journal)
+
+
+async def play(made: Chain, bookings: dict[str, dict[str, Any]]) -> None:
+    """Let Chargebee show what cases are about, each on its own site, in the order in which things happen."""
+    documents = {site: booking["document"] for site, booking in bookings.items()}
+    await made.hear(*(each for site, data in documents.items() for each in golden_chargebee.surroundings(site, data)))
+    await made.hear(*(golden_chargebee.document(site, data) for site, data in documents.items()))
+    gone = {site: booking["reversed_on"] for site, booking in bookings.items() if "reversed_on" in booking}
+    await made.hear(*(golden_chargebee.document(site, documents[site], voided_on=day) for site, day in gone.items()))
