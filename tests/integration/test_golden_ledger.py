@@ -3,6 +3,7 @@
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import golden, golden_stage
@@ -37,7 +38,7 @@ async def test_a_case_stands_in_the_ledger_as_it_says(group: list[Case], tmp_pat
     assert not wrong, json.dumps({"wrong": wrong, "refused": refused}, indent=1)
 
 
-async def difference(chain: golden_stage.Chain, site: str, booking: dict) -> str | None:
+async def difference(chain: golden_stage.Chain, site: str, booking: dict[str, Any]) -> str | None:
     document = booking["document"]
     suffix = "R" if "reversed_on" in booking else ""
     told = [each for each in await chain.told_of(site) if each.document.number == document["number"]]

@@ -19,7 +19,6 @@ from support.writer_stage import WriterStage, writer_stage
 from backbone.configuration import Configuration
 from bookkeeping.money import format_minor
 from contracts import commands, facts
-from contracts.envelope import Message
 from simulators.exact.master_data import open_periods
 from simulators.exact.seed import DEMO_DIVISION
 
@@ -32,6 +31,7 @@ ANSWERS = (
     facts.PeriodObserved,
 )
 Case = tuple[str, dict[str, Any], list[str]]
+Told = facts.DocumentHeld | facts.DocumentSetAside | facts.DocumentPlanned
 
 
 class Chain:
@@ -76,7 +76,7 @@ class Chain:
         await self._mapper.days_pass(today)
         await self.hear()
 
-    async def told_of(self, site: str) -> list[Message]:
+    async def told_of(self, site: str) -> list[Told]:
         """Return what the mapper decided about the documents of a site."""
         decided = await self._mapper.said(facts.DocumentHeld, facts.DocumentSetAside, facts.DocumentPlanned)
         return [message for message in decided if message.document.site == site]
