@@ -8,7 +8,7 @@ import yaml
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests/golden"
 _CASE = re.compile(r"<!-- case: (?P<file>[\w.]+) -->\n.*?<!-- end -->", re.DOTALL)
-_KINDS = {"credit_note": "credit note", "vat_reclaim": "VAT of write-off"}
+_KINDS = {"credit_note": "credit note", "vat_reclaim": "VAT of write-off", "tax_withheld": "withheld tax"}
 
 
 def with_cases(page: str) -> str:

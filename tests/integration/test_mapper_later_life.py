@@ -2,7 +2,6 @@
 
 import itertools
 import random
-from collections import Counter
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,9 @@ from typing import Any
 import pytest
 from support.engines import database_for
 from support.facts import OCTOBER_5, customer, invoice, line, observed
-from support.mapper_stage import CONFIGURATION, Stage, posted, refused
+from support.mapper_stage import Stage, books, configured, journal, posted, refused
 
-from backbone.configuration import Configuration
-from contracts import commands, facts
+from contracts import facts
 
 DAY = 86_400
 FIRST = [line(10_000, 2_100)]
@@ -21,31 +19,10 @@ CHANGED = [line(9_000, 1_890)]
 OTHER = [line(5_000, 450, 9)]
 
 
-def configured(**division: Any) -> Configuration:
-    dump = CONFIGURATION.model_dump()
-    dump["divisions"][100001].update(division)
-    return Configuration.model_validate(dump)
-
-
 @pytest.fixture
 async def database(tmp_path: Path):
     async with database_for("sqlite", tmp_path, "mapper") as found:
         yield found
-
-
-def books(entries: list[commands.PostEntry]) -> Counter[tuple[str, str, str]]:
-    """Sum what stands on each account and VAT code of each customer; sales are positive in credit, other entries in debit."""
-    sums: Counter[tuple[str, str, str]] = Counter()
-    for entry in entries:
-        sign = 1 if entry.kind == "sales" else -1
-        for each in entry.lines:
-            sums[entry.customer_ref, each.gl_account, each.vat_code or ""] += sign * each.amount_minor
-            sums[entry.customer_ref, f"VAT {each.vat_code}", ""] += sign * (each.vat_amount_minor or 0)
-    return Counter({key: amount for key, amount in sums.items() if amount})
-
-
-def journal(entries: list[commands.PostEntry]) -> list[tuple[str, date, int]]:
-    return sorted((entry.your_ref, entry.entry_date, entry.document.total_minor) for entry in entries)
 
 
 async def test_a_change_is_booked_back_and_booked_anew_by_policy(database):
@@ -198,94 +175,6 @@ async def test_a_number_used_again_ends_in_the_same_books_whatever_comes_first(t
             ("acme-test/CUST1", "8000", "1"): 5_000,
             ("acme-test/CUST1", "VAT 1", ""): 450,
         }
-
-
-WRITE_OFFS: dict[str, Any] = {
-    "journals": {"invoices": "70", "credit_notes": "70", "payments": "90", "write_offs": "95"},
-    "write_offs": {"account": "4700"},
-}
-
-
-def note(number: str, *, version: int = 1, on: int = OCTOBER_5 + DAY, **more: Any) -> facts.Observed:
-    """A credit note of 121.00 on INV-1, which writes it off unless told otherwise."""
-    resource = {
-        "id": number,
-        "customer_id": "CUST1",
-        "type": "adjustment",
-        "status": "adjusted",
-        "create_reason_code": "Write Off",
-        "date": on,
-        "currency_code": "EUR",
-        "base_currency_code": "EUR",
-        "reference_invoice_id": "INV-1",
-        "total": 12_100,
-        "tax": 2_100,
-        "line_items": FIRST,
-        **more,
-    }
-    return observed(facts.CreditNoteObserved, resource, version)
-
-
-async def test_a_write_off_is_a_loss_and_its_vat_comes_back_a_year_after_the_due_date(database):
-    stage = Stage(database, configured(**WRITE_OFFS))
-    await stage.hear(customer(), invoice(lines=FIRST), note("CN-1"))
-    await stage.post_all()
-    [held] = await stage.said(facts.DocumentHeld)
-    assert (held.code, held.waiting, held.document.kind, held.document.total_minor) == ("vat_not_due", True, "vat_reclaim", 2_100)
-    assert held.document.document_date == date(2027, 10, 5)
-    assert "21.00 EUR under code 2" in held.sentence
-    await stage.days_pass(date(2027, 10, 4))
-    assert len(await stage.entries()) == 2
-    await stage.days_pass(date(2027, 10, 5))
-    await stage.post_all()
-    _, loss, reclaim = await stage.entries()
-    assert (loss.kind, loss.journal, loss.your_ref) == ("general", "95", "CN-1")
-    assert [(each.gl_account, each.amount_minor, each.is_receivable) for each in loss.lines] == [
-        ("4700", 12_100, False),
-        ("1300", -12_100, True),
-    ]
-    assert (reclaim.kind, reclaim.your_ref, reclaim.entry_date) == ("sales", "CN-1/VAT", date(2027, 10, 5))
-    assert [(each.gl_account, each.amount_minor, each.vat_code, each.vat_amount_minor) for each in reclaim.lines] == [
-        ("4700", -10_000, "2", -2_100),
-        ("4700", 12_100, None, None),
-    ]
-    await stage.hear(note("CN-1", version=2, status="voided", voided_at=OCTOBER_5 + 400 * DAY))
-    await stage.post_all()
-    assert [entry.your_ref for entry in (await stage.entries())[3:]] == ["CN-1/R", "CN-1/VAT/R"]
-    assert books(await stage.entries()) == books((await stage.entries())[:1])
-
-
-async def test_a_write_off_that_is_undone_in_time_reclaims_nothing(database):
-    stage = Stage(database, configured(**WRITE_OFFS))
-    await stage.hear(customer(), invoice(lines=FIRST), note("CN-1"), note("CN-1", version=2, status="voided"))
-    await stage.post_all()
-    await stage.days_pass(date(2028, 1, 1))
-    assert [entry.your_ref for entry in await stage.entries()] == ["INV-1", "CN-1", "CN-1/R"]
-    assert (await stage.reasons())[-1] == "write_off_undone"
-
-
-@pytest.mark.parametrize(
-    ("policy", "more", "reasons"),
-    [
-        ({"account": "4700", "vat_reclaim": "by_hand"}, {}, ["vat_reclaim_by_hand"]),
-        ({"account": "4700"}, {"tax": 0, "line_items": [line(12_100, 0, 0)]}, ["write_off_without_vat"]),
-        ({"account": "4700", "reasons": ["Oninbaar"]}, {"create_reason_code": "oninbaar"}, ["vat_not_due"]),
-        (None, {}, ["no_write_off_account", "no_write_off_account"]),
-    ],
-)
-async def test_what_is_not_reclaimed_by_itself_says_why(database, policy, more, reasons):
-    stage = Stage(database, configured(**{**WRITE_OFFS, "write_offs": policy}))
-    await stage.hear(customer(), invoice(lines=FIRST), note("CN-1", **more))
-    assert await stage.reasons() == reasons
-
-
-async def test_the_vat_of_a_write_off_waits_for_the_invoice_that_says_when_it_was_due(database):
-    stage = Stage(database, configured(**WRITE_OFFS))
-    await stage.hear(customer(), note("CN-1"))
-    assert [entry.your_ref for entry in await stage.entries()] == ["CN-1"]
-    assert await stage.reasons() == ["waiting_for_invoice"]
-    await stage.hear(invoice(lines=FIRST))
-    assert await stage.reasons() == ["waiting_for_invoice", "vat_not_due"]
 
 
 def one_life() -> list[facts.Observed]:

@@ -27,6 +27,7 @@ from bookkeeping.documents import (
     Refund,
     Settlement,
     VatReclaim,
+    WithheldTax,
 )
 from bookkeeping.entries import make_entry, place_in_period, reverse
 from bookkeeping.journal import Entry, Role
@@ -130,6 +131,15 @@ def document_of(data: dict[str, Any]) -> Document:
             settlements=tuple(
                 Settlement(number=number, amount_minor=minor(amount)) for number, amount in data.get("settles", {}).items()
             ),
+        )
+    if data["kind"] == "tax_withheld":
+        return WithheldTax(
+            number=data["number"],
+            customer_id="CUST1",
+            document_date=data["date"],
+            currency="EUR",
+            amount_minor=minor(data["amount"]),
+            invoice=data["of"],
         )
     shared: dict[str, Any] = {
         "number": data["number"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import date
 from typing import Any
 
@@ -17,8 +18,8 @@ from backbone.telemetry import Telemetry
 from contracts import commands, facts
 from contracts.envelope import Message, decode
 from contracts.messages import unseal
-from mapper.bad_debts import BadDebts
 from mapper.configuration import mappings_of
+from mapper.due_days import DueDays
 from mapper.handle import Mapper
 from mapper.plan import Planner
 from mapper.subjects import Subjects
@@ -58,7 +59,7 @@ class Stage:
         self.clock, mappings = ManualClock(), mappings_of(configuration)
         planner = Planner(Subjects(configuration, mappings), self.clock, Telemetry())
         self.mapper = Mapper(database, planner, mappings)
-        self.bad_debts = BadDebts(database, planner, mappings.keys(), self.clock)
+        self.due_days = DueDays(database, planner, mappings.keys(), self.clock)
 
     async def start(self) -> None:
         """Do what the mapper does once when it starts, such as after a change of the configuration."""
@@ -80,7 +81,7 @@ class Stage:
     async def days_pass(self, today: date) -> None:
         """Let it become that day, and let what waits for days look."""
         self.clock.advance((today - self.clock.now().date()).total_seconds())
-        await self.bad_debts.reclaim(asyncio.Event())
+        await self.due_days.decide(asyncio.Event())
 
     async def said(self, *kinds: type[Message]) -> list[Any]:
         """Return what was said, of these types only if given."""
@@ -151,3 +152,26 @@ def payment(**more: Any) -> facts.Observed:
         **more,
     }
     return observed(facts.TransactionObserved, resource, resource.pop("version", 1))
+
+
+def configured(**division: Any) -> Configuration:
+    """Return the configuration with other settings of its division."""
+    dump = CONFIGURATION.model_dump()
+    dump["divisions"][100001].update(division)
+    return Configuration.model_validate(dump)
+
+
+def books(entries: list[commands.PostEntry]) -> Counter[tuple[str, str, str]]:
+    """Sum what stands on each account and VAT code of each customer; sales are positive in credit, other entries in debit."""
+    sums: Counter[tuple[str, str, str]] = Counter()
+    for entry in entries:
+        sign = 1 if entry.kind == "sales" else -1
+        for each in entry.lines:
+            sums[entry.customer_ref, each.gl_account, each.vat_code or ""] += sign * each.amount_minor
+            sums[entry.customer_ref, f"VAT {each.vat_code}", ""] += sign * (each.vat_amount_minor or 0)
+    return Counter({key: amount for key, amount in sums.items() if amount})
+
+
+def journal(entries: list[commands.PostEntry]) -> list[tuple[str, date, int]]:
+    """Return the references, dates and totals of entries."""
+    return sorted((entry.your_ref, entry.entry_date, entry.document.total_minor) for entry in entries)

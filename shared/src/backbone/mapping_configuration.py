@@ -56,6 +56,19 @@ class WriteOffs(Strict):
     reasons: tuple[Code, ...] = Field((), description="reason codes of credit notes that write off, beside write_off")
 
 
+class CreditNotes(Strict):
+    """What becomes of a credit note whose invoice is not known, such as one from before the start."""
+
+    without_invoice: Literal["wait", "book"] = Field("wait", description="book: after wait_days, with the customer's own country")
+    wait_days: Annotated[int, Field(ge=1, le=366)] = 7
+
+
+class WithheldTaxes(Strict):
+    """Where taxes go that customers hold back from invoices and pay to their tax office."""
+
+    account: Code
+
+
 class RevenueWhen(Strict):
     """What must hold for a revenue rule; what is left out may be anything."""
 
@@ -121,6 +134,8 @@ class DivisionConfiguration(Strict):
     book_payments: bool = True
     customers: CustomersConfiguration = CustomersConfiguration()
     write_offs: WriteOffs | None = None
+    credit_notes: CreditNotes = CreditNotes()
+    withheld_taxes: WithheldTaxes | None = None
     language: Literal["en", "nl"] = Field("en", description="of the texts on entries")
     texts: Texts = Texts()
     discounts: Discounts = Discounts()

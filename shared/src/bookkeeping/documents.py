@@ -119,11 +119,13 @@ class CreditNote(SalesDocument):
     """A credit note; it names the invoice that it credits, unless it stands alone.
 
     `reference_known` is false while that invoice has not been seen; its address decides the country, its lines the deferral.
-    `reason` is why it was made, in lower case with underscores. An adjustment lowers what is due, others leave a credit.
+    `reference_given_up` says that it is not waited for any more. `reason` is why the note was made, in lower case with
+    underscores. An adjustment lowers what is due, others leave a credit.
     """
 
     reference_invoice: str | None = None
     reference_known: bool = True
+    reference_given_up: bool = False
     reason: str | None = None
     is_adjustment: bool = False
 
@@ -170,4 +172,11 @@ class Refund(MoneyMovement):
     """Money that went back to a customer through a gateway; also a chargeback, which the bank took back."""
 
 
-Document = Invoice | CreditNote | Payment | Refund | VatReclaim
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithheldTax(MoneyMovement):
+    """Tax that a customer held back from an invoice and pays to its tax office, which lowers what it owes."""
+
+    invoice: str
+
+
+Document = Invoice | CreditNote | Payment | Refund | VatReclaim | WithheldTax

@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import date
 
 from bookkeeping.deferral import credit_portions
-from bookkeeping.documents import CreditNote, Document, Invoice, Product, VatReclaim
+from bookkeeping.documents import CreditNote, Document, Invoice, Product, VatReclaim, WithheldTax
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.modes import in_mode
 from bookkeeping.money import allocate
-from bookkeeping.payments import money_entry
+from bookkeeping.payments import money_entry, withheld_entry
 from bookkeeping.periods import Period, Periods
 from bookkeeping.rejections import Rejection, SetAside, reject
 from bookkeeping.sales import sales_entry
@@ -28,6 +28,8 @@ def make_entry(document: Document, mapping: Mapping, products: MappingOf[str, Pr
     if isinstance(document, Invoice | CreditNote):
         made = sales_entry(document, mapping, products)
         return in_mode(made, mapping) if isinstance(made, Entry) else made
+    if isinstance(document, WithheldTax):
+        return withheld_entry(document, mapping)
     return money_entry(document, mapping)
 
 

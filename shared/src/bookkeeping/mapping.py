@@ -203,6 +203,8 @@ class Mapping:
     customers: CustomerRules = field(default_factory=CustomerRules)
     voided_before_booking: Literal["book_both", "skip"] = "book_both"
     write_offs: WriteOffs | None = None
+    credit_note_wait_days: int | None = None
+    withheld_tax_account: str | None = None
     discounts: DiscountRules | None = None
     zero_invoices: str = "skip"
     texts: Texts = field(default_factory=Texts)

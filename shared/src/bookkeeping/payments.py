@@ -1,8 +1,8 @@
-"""Payments and refunds through a gateway to general entries: the customer against the gateway's control account."""
+"""Money through a gateway, and taxes held back, to general entries: the customer against a clearing account."""
 
 from __future__ import annotations
 
-from bookkeeping.documents import Payment, Refund
+from bookkeeping.documents import Payment, Refund, WithheldTax
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
@@ -66,6 +66,41 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
         lines=tuple(lines),
         description=f"{name[:1].upper()}{name[1:]}",
         explanation=(_explanation(document, account), *([used.words] if used.words else [])),
+    )
+
+
+def withheld_entry(document: WithheldTax, mapping: Mapping) -> Entry | Rejection | SetAside:
+    """Make the entry of a withheld tax: what the tax office is to settle, against the customer."""
+    name = f"withheld tax {document.number}"
+    if document.amount_minor == 0:
+        return set_aside("zero_total", document=name)
+    account = mapping.withheld_tax_account
+    if account is None:
+        amount = f"{format_minor(document.amount_minor, document.currency)} {document.currency}"
+        return reject(
+            "no_withheld_tax_account", document=name, amount=amount, invoice=document.invoice, division=mapping.division
+        )
+    used = mapping.rate(document, name)
+    if isinstance(used, Rejection):
+        return used
+    words = f"{document.number} {document.invoice}"
+    sides = (
+        (Role.CONTROL, account, document.amount_minor),
+        (Role.RECEIVABLE, mapping.debtor_account(document.debtor), -document.amount_minor),
+    )
+    return Entry(
+        kind="general",
+        journal=mapping.journal("payments", document.currency),
+        reference=document.number,
+        entry_date=document.document_date,
+        currency=document.currency,
+        exchange_rate=used.rate,
+        lines=tuple(Line(role=role, account=code, amount_minor=amount, description=words) for role, code, amount in sides),
+        description=f"Tax withheld from invoice {document.invoice}",
+        explanation=(
+            f"Tax that the customer held back from invoice {document.invoice}, on {account}.",
+            *([used.words] if used.words else []),
+        ),
     )
 
 

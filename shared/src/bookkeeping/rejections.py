@@ -56,8 +56,15 @@ REASONS: dict[str, Reason] = {
     ),
     "waiting_for_invoice": Reason(
         sentence="Invoice {invoice}, which {document} credits, is not known yet and decides {subject}.",
-        action="Nothing to do: it is booked as soon as the invoice arrives from Chargebee; after a day, backfill invoices.",
+        action=(
+            "Nothing to do: it is booked as soon as the invoice arrives from Chargebee; after a day, backfill invoices. For those"
+            " that never come, add under divisions.{division}: credit_notes: {{without_invoice: book, wait_days: 7}}"
+        ),
         waiting=True,
+    ),
+    "credited_period_unknown": Reason(
+        sentence="{document} takes back deferred revenue, and invoice {invoice}, which says how much was earned, never came.",
+        action="Backfill that invoice, or book this document by hand.",
     ),
     "payment_in_progress": Reason(
         sentence="The gateway has not confirmed {document} yet (status {status}).",
@@ -124,6 +131,15 @@ REASONS: dict[str, Reason] = {
             'Add under divisions.{division}: write_offs: {{account: "..."}} and a journal for it, journals.write_offs, a general'
             " journal of Exact."
         ),
+    ),
+    "no_withheld_tax_account": Reason(
+        sentence="{document} of {amount} was held back from invoice {invoice}, and the division has no account for it.",
+        action='Add under divisions.{division}: withheld_taxes: {{account: "..."}}',
+    ),
+    "waiting_for_due_date": Reason(
+        sentence="{document} is reclaimed a year after invoice {invoice} was due, and that invoice is not known yet.",
+        action="Nothing to do once the invoice arrives from Chargebee; after a day, backfill it, or reclaim the VAT by hand.",
+        waiting=True,
     ),
     "vat_not_due": Reason(
         sentence="{document} is reclaimed on {date}, a year after the debt was due: {vat}.",

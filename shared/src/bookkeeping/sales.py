@@ -29,14 +29,9 @@ def sales_entry(
     rate = mapping.rate(document, label(document))
     if isinstance(rate, Rejection):
         return rate
-    if isinstance(document, CreditNote) and not document.reference_known:
-        return reject(
-            "waiting_for_invoice",
-            waits_for=f"invoice:{document.reference_invoice}",
-            invoice=document.reference_invoice,
-            document=label(document),
-            subject="its country and service period",
-        )
+    awaited = _awaited(document, mapping)
+    if awaited is not None:
+        return awaited
     parts = parts_of(document, gross=mapping.discounts is not None)
     if isinstance(parts, Rejection):
         return parts
@@ -75,7 +70,7 @@ def sales_entry(
         lines=tuple(lines),
         description=mapping.texts.entry_description(words),
         payment_condition=condition,
-        explanation=tuple(explanation),
+        explanation=(*explanation, *_explanation_of_credit(document)),
     )
 
 
@@ -90,6 +85,26 @@ def _rounding_line(document: Invoice | CreditNote, mapping: Mapping, sign: int) 
         description=mapping.texts.word("rounding"),
         vat_code=mapping.rounding_vat_code,
     )
+
+
+def _awaited(document: Invoice | CreditNote, mapping: Mapping) -> Rejection | None:
+    """Let a credit note wait for its invoice, as long as that is not given up."""
+    if not isinstance(document, CreditNote) or document.reference_known or document.reference_given_up:
+        return None
+    return reject(
+        "waiting_for_invoice",
+        waits_for=f"invoice:{document.reference_invoice}",
+        invoice=document.reference_invoice,
+        document=label(document),
+        subject="its country and service period",
+        division=mapping.division,
+    )
+
+
+def _explanation_of_credit(document: Invoice | CreditNote) -> list[str]:
+    if not isinstance(document, CreditNote) or document.reference_known:
+        return []
+    return [f"Invoice {document.reference_invoice} was never seen: booked with the customer's own country."]
 
 
 def _about_heading(rate: RateUsed, debtors: str, mapping: Mapping) -> list[str]:
@@ -134,6 +149,9 @@ def _lines_of(
     revenue = revenue_rule(part, document, mapping, products, reason)
     if isinstance(revenue, Rejection):
         return revenue
+    if revenue.defer and isinstance(document, CreditNote) and not document.reference_known:
+        invoice = document.reference_invoice
+        return reject("credited_period_unknown", waits_for=f"invoice:{invoice}", invoice=invoice, document=label(document))
     vat = vat_rule(part, document, mapping, reason)
     if isinstance(vat, Rejection):
         return vat

@@ -232,6 +232,28 @@ class Document(Wire, frozen=True, kw_only=True):
     deleted: bool = False
 
 
+class LinkedTaxWithheld(Wire, frozen=True, kw_only=True):
+    """Tax that the customer held back from an invoice and pays to its tax office."""
+
+    id: str
+    amount: int = 0
+    date: int | None = None
+    reference_number: str | None = None
+
+
+class TaxWithheld(LinkedTaxWithheld, frozen=True, kw_only=True):
+    """A withheld tax with the invoice that it was held back from; Chargebee shows it only there."""
+
+    invoice_id: str
+    customer_id: str | None = None
+    currency_code: str | None = None
+    base_currency_code: str | None = None
+    exchange_rate: Decimal | None = None
+    business_entity_id: str | None = None
+    updated_at: int | None = None
+    deleted: bool = False
+
+
 class Invoice(Document, frozen=True, kw_only=True):
     """An invoice; `id` is its number."""
 
@@ -248,6 +270,7 @@ class Invoice(Document, frozen=True, kw_only=True):
     billing_address: Address | None = None
     shipping_address: Address | None = None
     linked_payments: tuple[LinkedPayment, ...] = ()
+    linked_taxes_withheld: tuple[LinkedTaxWithheld, ...] = ()
     line_items_next_offset: str | None = None
 
 
@@ -266,6 +289,7 @@ class CreditNote(Document, frozen=True, kw_only=True):
     reason_code: str | None = None
     create_reason_code: str | None = None
     allocations: tuple[Allocation, ...] = ()
+    fractional_correction: int = 0
     line_items_next_offset: str | None = None
 
     @property

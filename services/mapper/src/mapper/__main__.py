@@ -9,8 +9,8 @@ from backbone.consumer import consume_envelopes
 from backbone.process import Application, Context
 from backbone.relay import Relay, default_route
 from contracts.topology import MAPPER_PARTITIONS, mapper_queue, topology
-from mapper.bad_debts import BadDebts
 from mapper.configuration import mappings_of
+from mapper.due_days import DueDays
 from mapper.handle import Mapper
 from mapper.plan import SOURCE, Planner
 from mapper.subjects import Subjects
@@ -22,7 +22,7 @@ async def build(context: Context) -> Application:
     relay = Relay(context.database, context.broker, context.clock, routes=default_route, telemetry=context.telemetry)
     planner = Planner(Subjects(context.configuration, mappings), context.clock, context.telemetry)
     mapper = Mapper(context.database, planner, mappings)
-    bad_debts = BadDebts(context.database, planner, mappings.keys(), context.clock)
+    due_days = DueDays(context.database, planner, mappings.keys(), context.clock)
     declared = topology(context.configuration.divisions)
 
     async def consume(stop: asyncio.Event) -> None:
@@ -41,7 +41,7 @@ async def build(context: Context) -> Application:
         await stop.wait()
         await asyncio.gather(*(consumer.close() for consumer in consumers))
 
-    workers = (relay.run, consume, mapper.replan_changed_mapping, bad_debts.run)
+    workers = (relay.run, consume, mapper.replan_changed_mapping, due_days.run)
     return Application(name=SOURCE, workers=workers, ready=(relay.ready,))
 
 

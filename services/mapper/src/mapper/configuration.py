@@ -36,7 +36,7 @@ def check(configuration: Configuration) -> list[str]:
 def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
     """Return one division's mapping; its version changes whenever the division's section does."""
     section = configuration.model_dump_json().encode()
-    journals, rounding = configuration.journals, configuration.rounding
+    journals, rounding, credit_notes = configuration.journals, configuration.rounding, configuration.credit_notes
     return Mapping(
         division=division,
         version=hashlib.blake2b(section, digest_size=6).hexdigest(),
@@ -57,6 +57,8 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         changes=configuration.changes,
         customers=CustomerRules(**configuration.customers.model_dump(include={field.name for field in fields(CustomerRules)})),
         write_offs=_write_offs(configuration),
+        credit_note_wait_days=credit_notes.wait_days if credit_notes.without_invoice == "book" else None,
+        withheld_tax_account=configuration.withheld_taxes.account if configuration.withheld_taxes else None,
         voided_before_booking=configuration.voided_before_booking,
         **posting_rules(division, configuration),
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 
-from bookkeeping.documents import VatReclaim
+from bookkeeping.documents import CreditNote, VatReclaim
 from bookkeeping.entries import make_entry, place_in_period
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
@@ -38,6 +39,8 @@ async def make(store: Store, subject: Subject, row: Row | None, today: date, *, 
         return document
     if mapping is None:
         return reject("unknown_business_entity", document=name_of(subject), entity="?", site=subject.key.site, setting="division")
+    if isinstance(document, CreditNote) and not document.reference_known and _is_given_up(row, mapping, today):
+        document = replace(document, reference_given_up=True)
     made = make_entry(document, mapping, await store.products(subject.key.site, product_ids(document)))
     if isinstance(made, Entry) and isinstance(document, VatReclaim) and document.document_date > today:
         day, told = document.document_date.isoformat(), vat_of(made)
@@ -51,6 +54,14 @@ async def make(store: Store, subject: Subject, row: Row | None, today: date, *, 
     return made
 
 
+def _is_given_up(row: Row | None, mapping: Mapping, today: date) -> bool:
+    """Tell whether a credit note waited for its invoice as long as the policy says."""
+    days = mapping.credit_note_wait_days
+    if days is None or row is None or row.code != "waiting_for_invoice" or row.waiting_since is None:
+        return False
+    return today - row.waiting_since >= timedelta(days=days)
+
+
 async def in_open_period(store: Store, entry: Entry, subject: Subject, mapping: Mapping) -> Entry | Rejection:
     """Report an entry in an open period of its journal, as the division's policy is."""
     periods = await store.periods(mapping.division, entry.journal)
@@ -59,4 +70,6 @@ async def in_open_period(store: Store, entry: Entry, subject: Subject, mapping: 
 
 def name_of(subject: Subject) -> str:
     """Name a document in a sentence."""
+    if subject.key.kind == "vat_reclaim":
+        return f"VAT of write-off {subject.key.number}"
     return f"{subject.key.kind.replace('_', ' ')} {subject.key.number}"

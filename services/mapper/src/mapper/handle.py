@@ -22,6 +22,7 @@ from mapper.lives import fold_document
 from mapper.plan import Cause, Planner
 from mapper.store import Key, Refusal, Row, Store
 from mapper.subjects import kind_of
+from mapper.withheld import fold_withheld
 
 ATTEMPTS = 3
 VAT_RECLAIM = "vat_reclaim"
@@ -36,6 +37,7 @@ class Mapper:
         self._database = database
         self._planner = planner
         self._mappings = mappings
+        self._withholding = any(mapping.withheld_tax_account is not None for mapping in mappings.values())
 
     async def handle(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
         """Handle one fact in the transaction of `connection`; facts that booking does not look at change nothing."""
@@ -77,6 +79,8 @@ class Mapper:
             keys = [Key(fact.site, kind_of(resource), resource.id)] if is_news else []
         if isinstance(resource, chargebee.CreditNote) and self._writes_off(resource):
             keys += [replace(key, kind=VAT_RECLAIM) for key in keys]
+        if keys and isinstance(resource, chargebee.Invoice) and (self._withholding or resource.linked_taxes_withheld):
+            keys += await fold_withheld(store, fact, resource)
         for key in keys:
             await self._planner.plan(store, key, cause)
         if keys and stored_as == "invoice":

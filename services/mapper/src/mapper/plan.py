@@ -205,6 +205,7 @@ class Planner:
             command_id=row.command_id if row is not None else None,
             command=row.command if row is not None else None,
             mapping_version=subject.mapping.version if subject.mapping is not None else None,
+            waiting_since=self._waiting_since(row, decision),
         )
         if row == new:
             return
@@ -213,6 +214,13 @@ class Planner:
         if told and row is not None and (row.state, row.code, row.waits_for) == (state, decision.code, waits_for):
             return
         await self._tell(store, new.key, ref, decision, cause)
+
+    def _waiting_since(self, row: Row | None, decision: Rejection | SetAside) -> date | None:
+        if not isinstance(decision, Rejection) or not decision.waiting:
+            return None
+        if row is not None and row.code == decision.code and row.waiting_since is not None:
+            return row.waiting_since
+        return self._clock.now().date()
 
     async def _tell(self, store: Store, key: Key, ref: DocumentRef, decision: Rejection | SetAside, cause: Cause) -> None:
         message: Message

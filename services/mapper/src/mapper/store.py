@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, TypeVar
 
 import msgspec
@@ -54,6 +55,7 @@ class Row:
     mapping_version: str | None = None
     resource_version: int = 0
     told: str | None = None
+    waiting_since: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def row_of(values: Any) -> Row:
         "mapping_version",
         "resource_version",
         "told",
+        "waiting_since",
     )
     return Row(key=Key(site, kind, number, suffix), **dict(zip(names, rest, strict=True)))
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from backbone.configuration import Configuration
 from bookkeeping.deferral import UnreadableInstantError, local_date
-from bookkeeping.documents import CreditNote, Document, Invoice, Payment, Refund, VatReclaim
+from bookkeeping.documents import CreditNote, Document, Invoice, Payment, Refund, VatReclaim, WithheldTax
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import decimals_of
 from bookkeeping.rejections import Rejection, SetAside, reject
@@ -22,17 +22,19 @@ from mapper.issue import account_name
 from mapper.lives import newest_life, resource_id
 from mapper.parties import debtor_of, terms_of
 from mapper.store import Key, Store
-from mapper.translate import NO_MONEY, credit_note_of, invoice_of, money_of, vat_reclaim_of
+from mapper.translate import NO_MONEY, credit_note_of, invoice_of, money_of, vat_reclaim_of, withheld_of
 
 RESOURCE_OF: dict[str, tuple[str, type[chargebee.Wire]]] = {
     "invoice": ("invoice", chargebee.Invoice),
     "credit_note": ("credit_note", chargebee.CreditNote),
     "vat_reclaim": ("credit_note", chargebee.CreditNote),
+    "tax_withheld": ("tax_withheld", chargebee.TaxWithheld),
     "payment": ("transaction", chargebee.Transaction),
     "refund": ("transaction", chargebee.Transaction),
 }
-LOWERS_DEBT = frozenset(("credit_note", "payment"))
-Resource = chargebee.Invoice | chargebee.CreditNote | chargebee.Transaction
+LOWERS_DEBT = frozenset(("credit_note", "payment", "tax_withheld"))
+Money = chargebee.Transaction | chargebee.TaxWithheld
+Resource = chargebee.Invoice | chargebee.CreditNote | Money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +111,7 @@ class Subjects:
             translated=translated,
             is_gone=is_gone,
             is_deleted=is_deleted,
-            is_money=isinstance(resource, chargebee.Transaction),
+            is_money=isinstance(resource, Money),
             gone_on=_gone_on(resource, zone) if is_gone else None,
             changed_on=_day(resource.updated_at, zone),
             resource_version=version,
@@ -125,6 +127,8 @@ class Subjects:
             invoice = await newest_life(store, key.site, "invoice", resource.reference_invoice_id, chargebee.Invoice)
             translate = vat_reclaim_of if key.kind == "vat_reclaim" else credit_note_of
             return translate(resource, invoice, customer, zone)
+        if isinstance(resource, chargebee.TaxWithheld):
+            return withheld_of(resource, zone)
         return money_of(resource, zone)
 
 
@@ -137,7 +141,7 @@ def _for_customer(
     if isinstance(document, VatReclaim):
         note = _for_customer(document.note, customer)
         return replace(document, note=note) if isinstance(note, CreditNote) else document
-    if isinstance(document, Payment | Refund):
+    if isinstance(document, Payment | Refund | WithheldTax):
         return replace(document, debtor=debtor_of(customer))
     custom_fields = {**customer.custom_field_texts, **document.custom_fields}
     shared: dict[str, Any] = {
@@ -152,7 +156,7 @@ def _for_customer(
 
 def _own_zone(resource: Resource) -> str | None:
     """Return the zone of the site as it stood when the document was made, which Chargebee puts on invoices and credit notes."""
-    if isinstance(resource, chargebee.Transaction) or resource.site_details_at_creation is None:
+    if isinstance(resource, Money) or resource.site_details_at_creation is None:
         return None
     return resource.site_details_at_creation.timezone
 
@@ -174,6 +178,8 @@ def product_ids(document: Document) -> set[str]:
 
 
 def _is_void(resource: Resource) -> bool:
+    if isinstance(resource, chargebee.TaxWithheld):
+        return False
     if isinstance(resource, chargebee.Transaction):
         return resource.status in NO_MONEY
     return resource.status == "voided"
@@ -194,12 +200,12 @@ def _day(instant: int | None, zone: ZoneInfo) -> date | None:
 
 def _gone_on(resource: Resource, zone: ZoneInfo) -> date | None:
     """Return the day on which a document ceased to be: Chargebee says when it was voided, else when it was last changed."""
-    voided = None if isinstance(resource, chargebee.Transaction) else _day(resource.voided_at, zone)
+    voided = None if isinstance(resource, Money) else _day(resource.voided_at, zone)
     return voided or _day(resource.updated_at, zone)
 
 
 def _ref(key: Key, resource: Resource, translated: Document | Rejection | SetAside, zone: ZoneInfo) -> DocumentRef:
-    amount = resource.amount if isinstance(resource, chargebee.Transaction) else resource.total
+    amount = resource.amount if isinstance(resource, Money) else resource.total
     day = _day(resource.date, zone)
     if isinstance(translated, VatReclaim):
         amount, day = translated.note.tax_minor, translated.document_date
@@ -221,7 +227,7 @@ def _ref(key: Key, resource: Resource, translated: Document | Rejection | SetAsi
 
 def _fingerprint(resource: Resource) -> str:
     """Hash what a booking is made of. Statuses, payments and allocations change without changing the booking."""
-    if isinstance(resource, chargebee.Transaction):
+    if isinstance(resource, Money):
         parts: tuple[object, ...] = (resource.amount, resource.currency_code, resource.date, resource.customer_id)
     else:
         lines = [

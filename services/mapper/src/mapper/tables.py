@@ -20,7 +20,7 @@ resources = sa.Table(
 )
 
 # One row a booking; `bookkeeping.bookings` says what the suffixes are. `resource_version` is the version of the resource that
-# was booked, `told` the fingerprint of a change that a person was told of.
+# was booked, `told` the fingerprint of a change that a person was told of, `waiting_since` the day on which it began to wait.
 # state: held (a person or a mapping), waiting (passes by itself), set_aside, planned, booked, refused.
 documents = sa.Table(
     "documents",
@@ -41,6 +41,7 @@ documents = sa.Table(
     sa.Column("mapping_version", sa.Text),
     sa.Column("resource_version", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("told", sa.Text),
+    sa.Column("waiting_since", sa.Date),
 )
 sa.Index("documents_waiting", documents.c.site, documents.c.waits_for)
 sa.Index("documents_of_command", documents.c.command_id)

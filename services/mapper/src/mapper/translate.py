@@ -22,6 +22,7 @@ from bookkeeping.documents import (
     Refund,
     Settlement,
     VatReclaim,
+    WithheldTax,
 )
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.vat import vat_number_of
@@ -103,6 +104,7 @@ def credit_note_of(
         country, number = country_of(invoice.shipping_address, invoice.billing_address), invoice.vat_number
     if customer is not None:
         country, number = country or country_of(customer.billing_address), number or customer.vat_number
+    shared["round_off_minor"] += _fractional_correction(note)
     return CreditNote(
         **shared,
         reference_invoice=note.reference_invoice_id,
@@ -113,6 +115,15 @@ def credit_note_of(
         vat_number=vat_number_of(number, country),
         po_number=invoice.po_number if invoice is not None else None,
     )
+
+
+def _fractional_correction(note: chargebee.CreditNote) -> int:
+    """Return what Chargebee rounded away when it cut a part out of an invoice, where the note's total needs it to add up."""
+    lines = sum(item.amount for item in note.line_items)
+    discounts = sum(row.discount_amount for row in note.line_item_discounts or note.line_items)
+    tax = 0 if note.price_type == "tax_inclusive" else note.tax
+    missing = note.total - (lines - discounts + tax + note.round_off_amount)
+    return missing if missing == note.fractional_correction else 0
 
 
 def vat_reclaim_of(
@@ -127,13 +138,8 @@ def vat_reclaim_of(
         return written_off
     due = invoice.due_date or invoice.date if invoice is not None else None
     if due is None:
-        return reject(
-            "waiting_for_invoice",
-            waits_for=f"invoice:{note.reference_invoice_id}",
-            invoice=note.reference_invoice_id,
-            document=name,
-            subject="when it was due",
-        )
+        invoice_id = note.reference_invoice_id
+        return reject("waiting_for_due_date", waits_for=f"invoice:{invoice_id}", invoice=invoice_id, document=name)
     if invoice is not None and invoice.tax and not note.tax:
         return reject("write_off_without_vat", document=f"write-off {note.id}", invoice=note.reference_invoice_id)
     try:
@@ -183,6 +189,27 @@ def money_of(transaction: chargebee.Transaction, zone: tzinfo) -> Payment | Refu
         base_currency=transaction.base_currency_code,
         exchange_rate=transaction.exchange_rate,
         settlements=tuple(Settlement(number=number, amount_minor=amount) for number, amount in settled if number),
+    )
+
+
+def withheld_of(tax: chargebee.TaxWithheld, zone: tzinfo) -> WithheldTax | Rejection:
+    """Translate a tax that was held back from an invoice."""
+    name = f"withheld tax {tax.id}"
+    if tax.date is None or not tax.customer_id or not tax.currency_code:
+        return reject("unreadable_document", document=name, field="date, customer or currency")
+    try:
+        day = local_date(tax.date, zone)
+    except UnreadableInstantError:
+        return reject("unreadable_document", document=name, field="date")
+    return WithheldTax(
+        number=tax.id,
+        customer_id=tax.customer_id,
+        document_date=day,
+        currency=tax.currency_code,
+        amount_minor=tax.amount,
+        invoice=tax.invoice_id,
+        base_currency=tax.base_currency_code,
+        exchange_rate=tax.exchange_rate,
     )
 
 

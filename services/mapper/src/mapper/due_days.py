@@ -1,8 +1,9 @@
-"""The worker that books the VAT of written-off debts when its day has come."""
+"""The worker that decides anew about what waits for a day: the VAT of written-off debts, a credit note without its invoice."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Collection
 
 from backbone.clock import Clock
@@ -11,10 +12,11 @@ from mapper.plan import Cause, Planner
 from mapper.store import Store
 
 LOOK_SECONDS = 300.0
+WAITING_FOR_A_DAY = ("vat_not_due", "waiting_for_invoice")
 
 
-class BadDebts:
-    """Looks on every new day, in UTC, which VAT may be reclaimed; several replicas may look, since deciding twice books once."""
+class DueDays:
+    """Looks on every new day, in UTC; several replicas may look, since deciding twice books once."""
 
     def __init__(self, database: Database, planner: Planner, divisions: Collection[int], clock: Clock) -> None:
         self._database = database
@@ -28,19 +30,19 @@ class BadDebts:
         while not stop.is_set():
             today = self._clock.now().date()
             if today != looked_on:
-                await self.reclaim(stop)
+                await self.decide(stop)
                 looked_on = today
             waiting = [asyncio.ensure_future(each) for each in (self._clock.sleep(LOOK_SECONDS), stop.wait())]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for each in waiting:
                 each.cancel()
 
-    async def reclaim(self, stop: asyncio.Event) -> None:
-        """Decide anew about all VAT whose day had not come, a document a transaction."""
+    async def decide(self, stop: asyncio.Event) -> None:
+        """Decide anew about everything whose day may have come, a document a transaction."""
         cause = Cause(None, f"day {self._clock.now().date()} ")
-        for division in self._divisions:
+        for division, code in itertools.product(self._divisions, WAITING_FOR_A_DAY):
             async with self._database.reading() as connection:
-                keys = await Store(self._database, connection).held_by("vat_not_due", division)
+                keys = await Store(self._database, connection).held_by(code, division)
             for key in keys:
                 if stop.is_set():
                     return
