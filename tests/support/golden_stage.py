@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ class Chain:
             if (each.document.site, each.document.number, each.document.kind) == (site, number, kind)
             and each.document.suffix == suffix
         ]
-        assert len(posted) == 1, (site, number, suffix, posted)
+        if len(posted) != 1:
+            return [f"{len(posted)} entries"]
         ledger = await self._exact.ledger(DEMO_DIVISION)
         entry = next(each for each in ledger["entries"] if each["entry_id"] == posted[0])
         return written(entry["lines"])
@@ -156,7 +158,7 @@ def journals_of(configuration: Configuration) -> set[str]:
 
 
 def _complete(exact: ExactServer, journals: set[str]) -> None:
-    """Add the accounts and journals of the chart that the stand-in's administration lacks, as a bookkeeper would."""
+    """Add the accounts, journals and the currency of the cases that the stand-in's administration lacks, as a bookkeeper would."""
     division = exact.simulator.world.divisions[DEMO_DIVISION]
     known = {row["Code"] for row in division.table("financial/GLAccounts")}
     pattern = next(row for row in division.table("financial/GLAccounts") if row["Code"] == "8090")
@@ -166,6 +168,8 @@ def _complete(exact: ExactServer, journals: set[str]) -> None:
             like = debtors if code.startswith("13") else pattern
             changes = {"ID": division.world.next_id(), "Code": code, "Description": name}
             division.create("financial/GLAccounts", {**like, **changes})
+    if not any(row["Code"] == "JPY" for row in division.table("general/Currencies")):
+        division.create("general/Currencies", {"Code": "JPY", "Description": "Yen", "AmountPrecision": Decimal(4)})
     memorial = next(row for row in division.table("financial/Journals") if row["Code"] == "90")
     for code in journals - {row["Code"] for row in division.table("financial/Journals")}:
         journal = division.create("financial/Journals", {**memorial, "ID": division.world.next_id(), "Code": code})
