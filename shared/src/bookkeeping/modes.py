@@ -21,6 +21,8 @@ def in_mode(entry: Entry, mapping: Mapping) -> Entry:
         return entry
     if any(line.first is not None for line in entry.lines):
         return _told(entry, "Booked by itself: Exact defers revenue on sales entries only, not in mode ledger.")
+    if entry.currency != mapping.currency and entry.exchange_rate is None:
+        return _told(entry, "Booked by itself: in mode ledger, the rate that Exact takes would be that of another day.")
     if not _balances_converted(entry, mapping.currency):
         return _told(entry, f"Booked by itself: rounded to {mapping.currency}, its lines would not balance in mode ledger.")
     lines = tuple(line for line in entry.lines if line.role is not Role.RECEIVABLE or line.amount_minor)

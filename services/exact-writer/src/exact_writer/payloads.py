@@ -189,6 +189,7 @@ def _general_line(line: EntryLine, command: PostEntry, customer_id: str, ledgers
             "Account": customer_id if line.is_receivable else None,
             "Date": odata.day_out(command.entry_date),
             "Description": general_description(line, command.your_ref),
+            "Notes": line.notes,
             "VATCode": line.vat_code,
             "AmountVATFC": amount(line.vat_amount_minor or 0, command.decimals) if with_vat else None,
             "CostCenter": line.cost_center,

@@ -45,6 +45,8 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
     positive there. A general entry is sent whole, positive in debit; in mode ledger the writer may send it with others.
     """
     sales = entry.kind == "sales"
+    # An entry without a rate takes Exact's of its own day, which entries of other days beside it would not have.
+    own_rate = entry.currency != mapping.currency and entry.exchange_rate is None
     sign = -1 if sales else 1
     lines = [
         EntryLine(
@@ -82,7 +84,7 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
         payment_condition=entry.payment_condition,
         reporting_year=entry.reporting_year,
         reporting_period=entry.reporting_period,
-        mode="ledger" if mapping.mode == "ledger" and not sales else "entry",
+        mode="ledger" if mapping.mode == "ledger" and not sales and not own_rate else "entry",
     )
 
 
