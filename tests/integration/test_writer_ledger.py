@@ -7,9 +7,20 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.engines import DATABASES
+from support.child import child
+from support.engines import DATABASES, settings_for
 from support.exact_server import DIVISION, ExactServer, exact_server
-from support.writer_stage import ledger_sale, payment, sale, save_account, writer_stage
+from support.writer_stage import (
+    environment_of,
+    ledger_sale,
+    payment,
+    prepare,
+    sale,
+    save_account,
+    until_posted,
+    writer_environment,
+    writer_stage,
+)
 
 from contracts import facts
 from exact_writer import batches
@@ -150,3 +161,22 @@ async def test_a_payment_follows_the_batch_of_its_invoice_and_settles_it(tmp_pat
         receivables = {row["description"]: row["open_minor"] for row in (await server.ledger())["receivables"]}
         assert receivables["INV-1"] == 0
         assert receivables["INV-3"] == 12_100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["exact_writer.sent:3", "exact_writer.posted"])
+async def test_killed_in_the_middle_of_a_batch_it_books_every_document_once(tmp_path: Path, place: str) -> None:
+    commands = [save_account(), save_account("CUST2"), ledger_sale("INV-1"), ledger_sale("INV-2", "CUST2"), ledger_sale("INV-3")]
+    async with exact_server() as server, settings_for("sqlite", tmp_path / "data", **writer_environment(server.url)) as settings:
+        await prepare(server, settings, commands)
+        environment = environment_of(settings, tmp_path)
+        async with child(
+            "-m", "exact_writer", directory=tmp_path, settings={**environment, "KRUISPOST_CRASH_AT": place}
+        ) as first:
+            assert await first.ended() == -9, first.said
+        async with child("-m", "exact_writer", directory=tmp_path, settings=environment) as second:
+            posted = await until_posted(settings, 3)
+            second.terminate()
+            await second.ended()
+        assert len({fact.entry_id for fact in posted}) == 1
+        assert await booked(server) == ["INV-1", "INV-2", "INV-3"]

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.child import child
 from support.engines import DATABASES, settings_for
-from support.exact_server import ExactServer, exact_server
+from support.exact_server import exact_server
 from support.writer_stage import (
-    CONFIGURATION,
-    log_in,
-    outgoing,
+    environment_of,
     payment,
-    said,
+    prepare,
     sale,
     save_account,
+    until_posted,
     writer_environment,
     writer_stage,
 )
 
-from backbone.broker_embedded import EmbeddedBroker
-from backbone.database import Database
-from backbone.migrations import migrate
-from backbone.settings import Settings
 from contracts import facts
-from contracts.topology import COMMANDS_EXCHANGE, topology
 
 QUICK = 0.5  # seconds that an answer is waited for
 
@@ -105,14 +97,14 @@ async def test_an_exact_that_is_away_costs_nothing_but_time(tmp_path: Path) -> N
 async def test_killed_anywhere_it_books_everything_once(tmp_path: Path, dialect: str, place: str) -> None:
     commands = [save_account(), sale("INV-1"), payment("TX-1"), save_account("CUST2"), sale("INV-2", "CUST2")]
     async with exact_server() as server, settings_for(dialect, tmp_path / "data", **writer_environment(server.url)) as settings:
-        await _prepare(server, settings, commands)
-        environment = _environment(settings, tmp_path)
+        await prepare(server, settings, commands)
+        environment = environment_of(settings, tmp_path)
         async with child(
             "-m", "exact_writer", directory=tmp_path, settings={**environment, "KRUISPOST_CRASH_AT": place}
         ) as first:
             assert await first.ended() == -9, first.said
         async with child("-m", "exact_writer", directory=tmp_path, settings=environment) as second:
-            said = await _until_posted(settings, 3)
+            said = await until_posted(settings, 3)
             second.terminate()
             assert await second.ended() == 0, second.said
         assert sorted(fact.your_ref for fact in said) == ["INV-1", "INV-2", "TX-1"]
@@ -120,40 +112,3 @@ async def test_killed_anywhere_it_books_everything_once(tmp_path: Path, dialect:
         assert sorted(entry["journal"] for entry in ledger["entries"]) == ["70", "70", "90"]
         accounts = {row["account"] for row in ledger["receivables"]}
         assert len(accounts) == 2
-
-
-async def _prepare(server: ExactServer, settings: Settings, commands: list[Any]) -> None:
-    """Log in, and put the commands into the queue."""
-    database = Database.open(settings, "exact-writer")
-    broker = EmbeddedBroker(settings.data_dir / "broker.sqlite")
-    try:
-        await migrate(database, "exact-writer")
-        await log_in(server, settings, database)
-        await broker.declare(topology(CONFIGURATION.divisions))
-        await broker.publish(COMMANDS_EXCHANGE, [outgoing(command) for command in commands])
-    finally:
-        await broker.close()
-        await database.close()
-
-
-def _environment(settings: Settings, directory: Path) -> dict[str, str]:
-    configuration = directory / "kruispost.yaml"
-    configuration.write_text(CONFIGURATION.model_dump_json(exclude_defaults=True), encoding="utf-8")
-    secrets = {name: str(value) for name, value in writer_environment(settings.exact_url).items()}
-    values = {**secrets, "data_dir": str(settings.data_dir), "poll_seconds": "0.2", "exact_timeout_seconds": str(QUICK)}
-    if settings.database_url is not None:
-        values["database_url"] = settings.database_url
-    return {f"KRUISPOST_{name.upper()}": value for name, value in values.items()}
-
-
-async def _until_posted(settings: Settings, count: int) -> list[facts.EntryPosted]:
-    database = Database.open(settings, "exact-writer")
-    try:
-        async with asyncio.timeout(60):
-            while True:
-                found = await said(database, facts.EntryPosted)
-                if len(found) >= count:
-                    return found
-                await asyncio.sleep(0.1)
-    finally:
-        await database.close()

@@ -239,3 +239,42 @@ async def running(
             yield WriterStage(settings, database, broker, application, telemetry)
         finally:
             stop.set()
+
+
+async def prepare(server: ExactServer, settings: Settings, commands: list[Any]) -> None:
+    """Log in, and put the commands into the queue."""
+    database = Database.open(settings, "exact-writer")
+    broker = EmbeddedBroker(settings.data_dir / "broker.sqlite")
+    try:
+        await migrate(database, "exact-writer")
+        await log_in(server, settings, database)
+        await broker.declare(topology(CONFIGURATION.divisions))
+        await broker.publish(COMMANDS_EXCHANGE, [outgoing(command) for command in commands])
+    finally:
+        await broker.close()
+        await database.close()
+
+
+def environment_of(settings: Settings, directory: Path) -> dict[str, str]:
+    """The environment of a writer in a process of its own."""
+    configuration = directory / "kruispost.yaml"
+    configuration.write_text(CONFIGURATION.model_dump_json(exclude_defaults=True), encoding="utf-8")
+    secrets = {name: str(value) for name, value in writer_environment(settings.exact_url).items()}
+    values = {**secrets, "data_dir": str(settings.data_dir), "poll_seconds": "0.2", "exact_timeout_seconds": "0.5"}
+    if settings.database_url is not None:
+        values["database_url"] = settings.database_url
+    return {f"KRUISPOST_{name.upper()}": value for name, value in values.items()}
+
+
+async def until_posted(settings: Settings, count: int) -> list[facts.EntryPosted]:
+    """Wait for what a writer in another process says."""
+    database = Database.open(settings, "exact-writer")
+    try:
+        async with asyncio.timeout(60):
+            while True:
+                found = await said(database, facts.EntryPosted)
+                if len(found) >= count:
+                    return found
+                await asyncio.sleep(0.1)
+    finally:
+        await database.close()
