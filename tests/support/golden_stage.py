@@ -158,7 +158,7 @@ def journals_of(configuration: Configuration) -> set[str]:
 
 
 def _complete(exact: ExactServer, journals: set[str]) -> None:
-    """Add the accounts, journals and the currency of the cases that the stand-in's administration lacks, as a bookkeeper would."""
+    """Add the accounts, journals and the currency of the cases that the stand-in lacks, as a bookkeeper would."""
     division = exact.simulator.world.divisions[DEMO_DIVISION]
     known = {row["Code"] for row in division.table("financial/GLAccounts")}
     pattern = next(row for row in division.table("financial/GLAccounts") if row["Code"] == "8090")
