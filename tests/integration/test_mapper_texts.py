@@ -218,12 +218,14 @@ async def test_yens_have_no_decimals_from_the_event_to_the_command(stage_with):
     assert any("12,345 on 8000" in sentence for sentence in planned.explanation)
 
 
-async def test_a_renamed_custom_field_leaves_its_place_empty(stage_with):
+async def test_a_renamed_custom_field_leaves_its_place_empty_and_is_told(stage_with):
     stage = await stage_with(texts={"entry_description": "{kind} {number}[ {cf_project}]"})
     await hear_raw(stage, customer())
     await hear_raw(stage, invoice(), cf_projekt="Delft")
     [entry] = await stage.entries()
     assert entry.description == "Invoice INV-1"
+    [planned] = await stage.said(facts.DocumentPlanned)
+    assert any("a value for cf_project: the texts leave it out" in sentence for sentence in planned.explanation)
 
 
 def test_the_rules_that_contradict_each_other_are_named():

@@ -43,7 +43,7 @@ def sales_entry(
     sign = -1 if isinstance(document, Invoice) else 1
     debtors = mapping.debtor_account(document.debtor)
     lines = [Line(role=Role.RECEIVABLE, account=debtors, amount_minor=-sign * document.total_minor)]
-    explanation = _about_heading(rate, debtors, mapping)
+    explanation = _about_heading(document, rate, debtors, mapping)
     words = words_of_document(document, mapping.texts)
     discounts: list[Line] = []
     for part in parts:
@@ -107,10 +107,14 @@ def _explanation_of_credit(document: Invoice | CreditNote) -> list[str]:
     return [f"Invoice {document.reference_invoice} was never seen: booked with the customer's own country."]
 
 
-def _about_heading(rate: RateUsed, debtors: str, mapping: Mapping) -> list[str]:
+def _about_heading(document: Invoice | CreditNote, rate: RateUsed, debtors: str, mapping: Mapping) -> list[str]:
     told = [] if rate.words is None else [rate.words]
     if debtors != mapping.receivable_account:
         told.append(f"Debtor account {debtors}, by a rule under debtors.")
+    # Chargebee leaves empty fields out, so a field that was renamed there looks like one that is empty: told either way.
+    empty = sorted(mapping.texts.custom_fields - document.custom_fields.keys())
+    if empty:
+        told.append(f"Neither the document nor its customer has a value for {', '.join(empty)}: the texts leave it out.")
     return told
 
 

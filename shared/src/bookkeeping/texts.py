@@ -136,10 +136,14 @@ class Texts:
     line: Template | None = None
     notes: Template | None = None
     ellipsis: bool = False
+    custom_fields: frozenset[str] = field(init=False)
     _default: Template = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_default", Template.parse(self.word("entry"), OF_ENTRIES))
+        templates = [template for template in (self.entry, self.line, self.notes) if template is not None]
+        asked = {name for template in templates for name in template.placeholders if name.startswith(CUSTOM_FIELD)}
+        object.__setattr__(self, "custom_fields", frozenset(asked))
 
     def word(self, name: str) -> str:
         """Return a word in the division's language."""
