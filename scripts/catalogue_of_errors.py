@@ -102,6 +102,7 @@ EXACT_SAYS: dict[str, str] = {
     "unknown_vat_code": "The VAT code does not exist; found before the call.",
     "unknown_cost_center": "The cost centre does not exist; found before the call.",
     "unknown_cost_unit": "The cost unit does not exist; found before the call.",
+    "unknown_payment_condition": "The payment condition does not exist; found before the call.",
     "customer_ambiguous": "Several accounts fit a customer, or one that may be another's; found before the call.",
     "account_blocked": "The customer's account is blocked.",
     "unknown_account": "Exact has no account with the code that the customer is linked to; found before the call.",

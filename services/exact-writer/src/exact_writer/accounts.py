@@ -13,7 +13,7 @@ from exact_writer import account_book, odata, payloads
 from exact_writer.account_book import Known
 from exact_writer.account_matching import NEW, AccountMatcher, Match, Unmatched
 from exact_writer.client import Request
-from exact_writer.mirror import Mirror
+from exact_writer.mirror import Kind, Mirror
 from exact_writer.schedule import ENDPOINTS
 
 # A new customer may have been entered in Exact by hand since the mirror was read: at most so often, one call finds out.
@@ -41,13 +41,16 @@ class Accounts:
 
     async def next_step(self, command: SaveAccount) -> Step | Unmatched:
         """What to do about a customer; raises what DivisionCalls.read raises when the mirror is read again."""
+        missing = await self._missing(command)
+        if missing is not None:
+            return missing
         async with self._database.reading() as connection:
             known = await account_book.find(connection, self._division, command.customer_ref)
         if known is None or _names_another(command, known):
             return await self._begin(command)
         if known.fingerprint == command.fingerprint:
             return Step(saved=known)
-        body = payloads.account(command)
+        body = self._body(command)
         changes = _own(payloads.changes(body, known.sent), known)
         saved = msgspec.structs.replace(known, fingerprint=command.fingerprint, sent=body)
         if not changes:
@@ -64,13 +67,32 @@ class Accounts:
             account_id=account_id,
             fingerprint=command.fingerprint,
             link=command.account_code,
-            sent=payloads.account(command),
+            sent=self._body(command),
         )
 
     async def forget(self, connection: AsyncConnection, account_id: str) -> None:
         """Note that Exact has no such account any more."""
         await account_book.forget(connection, self._division, account_id)
         await self._mirror.accounts.forget(connection, account_id)
+
+    def _body(self, command: SaveAccount) -> dict[str, Any]:
+        ledger = self._mirror.find("ledger", command.receivable_account or "")
+        return payloads.account(command, ledger.id if ledger is not None else None)
+
+    async def _missing(self, command: SaveAccount) -> Unmatched | None:
+        """What the mapping names for the customer and Exact does not have, after one look whether it is there by now."""
+        named: tuple[tuple[Kind, str | None, str, str], ...] = (
+            ("ledger", command.receivable_account, "unknown_gl_account", "ledger"),
+            ("payment_condition", command.payment_condition, "unknown_payment_condition", "payment condition"),
+        )
+        for kind, code, refusal, name in named:
+            if code is None or self._mirror.find(kind, code) is not None:
+                continue
+            if self._mirror.is_older_than(kind, LOOK_AGAIN_SECONDS):
+                await self._mirror.refresh(kind)
+            if self._mirror.find(kind, code) is None:
+                return Unmatched(code=refusal, message=f"Exact has no {name} {code}.")
+        return None
 
     async def _begin(self, command: SaveAccount) -> Step | Unmatched:
         """Find the account of a customer that has none, or that a person linked to another one; else make one."""
@@ -82,7 +104,7 @@ class Accounts:
             found = await self._matcher.find(command)
         if isinstance(found, Unmatched):
             return found
-        created, body = self.created(command, ""), payloads.account(command)
+        created, body = self.created(command, ""), self._body(command)
         if found is None:
             endpoint = ENDPOINTS["account"]
             encoded = payloads.encode(payloads.new_account(body))

@@ -24,7 +24,7 @@ from exact_writer.calls import DivisionCalls
 from exact_writer.client import Request
 from exact_writer.tables import master_data, mirror_state
 
-Kind = Literal["ledger", "journal", "vat_code", "cost_center", "cost_unit", "account", "contact", "period"]
+Kind = Literal["ledger", "journal", "vat_code", "cost_center", "cost_unit", "account", "contact", "payment_condition", "period"]
 
 DAY_SECONDS: Final = 86_400.0
 PERIODS_SECONDS: Final = 3_600.0  # a period that was opened again is seen within the hour; a closed one by the first refusal
@@ -59,6 +59,7 @@ SOURCES: Final[dict[Kind, Source]] = {
     "vat_code": Source(endpoint="vat/VATCodes", select=("ID", "Code", "IsBlocked")),
     "cost_center": Source(endpoint="hrm/Costcenters", select=("ID", "Code")),
     "cost_unit": Source(endpoint="hrm/Costunits", select=("ID", "Code")),
+    "payment_condition": Source(endpoint="cashflow/PaymentConditions", select=("ID", "Code")),
     "account": Source(endpoint="sync/CRM/Accounts", select=ACCOUNT_SELECT, is_sync=True),
     "contact": Source(endpoint="sync/CRM/Contacts", select=CONTACT_SELECT, is_sync=True),
     "period": Source(endpoint="financial/FinancialPeriods", select=("FinYear", "FinPeriod", "StartDate", "EndDate")),

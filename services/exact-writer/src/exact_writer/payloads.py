@@ -43,9 +43,15 @@ def search_code(customer_ref: str) -> str:
     return SEARCH_CODE_PREFIX + hashlib.blake2b(customer_ref.encode(), digest_size=8).hexdigest().upper()
 
 
-def account(command: SaveAccount) -> dict[str, Any]:
-    """A crm/Accounts body; status C, since a sales entry for another status is refused. Fields that are None empty the field."""
+def account(command: SaveAccount, receivable_ledger_id: str | None = None) -> dict[str, Any]:
+    """A crm/Accounts body; status C, since a sales entry for another status is refused. Fields that are None empty the field.
+
+    The debtor account (GLAR, a ledger's GUID) and the payment condition are there only when the mapping names one:
+    else what stands in Exact stays.
+    """
+    named = _given({"GLAR": receivable_ledger_id, "PaymentConditionSales": command.payment_condition})
     return {
+        **named,
         "Name": command.name[:NAME_LENGTH],
         "Status": CUSTOMER,
         "SearchCode": search_code(command.customer_ref),

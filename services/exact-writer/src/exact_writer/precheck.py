@@ -20,7 +20,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 def check(command: PostEntry, mirror: Mirror) -> Problem | None:
     """The first thing that Exact would refuse, or None."""
-    return _check_journal(command, mirror) or _check_lines(command, mirror) or _check_period(command, mirror)
+    return (
+        _check_journal(command, mirror)
+        or _check_payment_condition(command, mirror)
+        or _check_lines(command, mirror)
+        or _check_period(command, mirror)
+    )
 
 
 async def after_reading(command: PostEntry, mirror: Mirror, planned_at: float) -> Problem | None:
@@ -42,6 +47,8 @@ def parts_named(command: PostEntry) -> frozenset[Kind]:
         found.add("cost_center")
     if any(line.cost_unit for line in command.lines):
         found.add("cost_unit")
+    if command.payment_condition:
+        found.add("payment_condition")
     return frozenset(found)
 
 
@@ -62,6 +69,13 @@ def _check_journal(command: PostEntry, mirror: Mirror) -> Problem | None:
     if command.kind == "general" and not journal.allows_vat and any(line.vat_code for line in command.lines):
         return Problem(code="vat_not_allowed", message=f"Journal {command.journal} takes no VAT in Exact.", part="journal")
     return None
+
+
+def _check_payment_condition(command: PostEntry, mirror: Mirror) -> Problem | None:
+    code = command.payment_condition
+    if code is None or mirror.find("payment_condition", code) is not None:
+        return None
+    return Problem(code="unknown_payment_condition", message=f"Exact has no payment condition {code}.", part="payment_condition")
 
 
 def _check_lines(command: PostEntry, mirror: Mirror) -> Problem | None:

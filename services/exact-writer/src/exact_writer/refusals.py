@@ -28,6 +28,7 @@ ACTIONS: Final[dict[str, str]] = {
     "unknown_vat_code": "Create the VAT code in Exact, or correct it in the mapping.",
     "unknown_cost_center": "Create the cost centre in Exact, or correct its code in the mapping.",
     "unknown_cost_unit": "Create the cost unit in Exact, or correct its code in the mapping.",
+    "unknown_payment_condition": "Create the payment condition in Exact, or correct its code under payment_conditions.",
     "customer_ambiguous": "Name the account under customers.links of the division, or new for one of its own; then restart.",
     "account_blocked": "Unblock the account in Exact, or link the customer to another one under customers.links.",
     "unknown_account": "Correct the code under customers.links, or create the account in Exact.",

@@ -15,6 +15,7 @@ _LEDGER_ACCOUNTS = (
     ("1100", "Bank", 12),
     ("1290", "Kruisposten betaaldienst", 90),
     ("1300", "Debiteuren", 20),
+    ("1310", "Debiteuren buitenland", 20),
     ("1500", "Af te dragen btw hoog", 24),
     ("1501", "Af te dragen btw laag", 24),
     ("1505", "Btw verlegd naar ons", 24),
@@ -35,6 +36,8 @@ _LEDGER_ACCOUNTS = (
     ("8040", "Omzet EU B2C (OSS)", 110),
     ("8050", "Omzet buiten EU", 110),
     ("8090", "Verleende kortingen", 110),
+    ("8091", "Welkomstkortingen", 110),
+    ("8092", "Gebruikt tegoed", 110),
 )
 _MATCHED_BY_HAND = frozenset({"1290", "1660"})  # entries on these may be matched on the ledger card
 # (code, description, type, ledger account, AllowVAT)
