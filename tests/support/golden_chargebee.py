@@ -23,9 +23,11 @@ def instant(day: date) -> int:
 
 def surroundings(site: str, data: dict[str, Any]) -> list[facts.Observed]:
     """Return the customer, the products, and the invoice that the document credits."""
+    debtor = data.get("debtor", {})
     customer: dict[str, Any] = {
         "id": CUSTOMER,
-        "company": data.get("customer", "Voorbeeld B.V."),
+        "last_name" if debtor.get("kind") == "consumer" else "company": data.get("customer", "Voorbeeld B.V."),
+        "preferred_currency_code": debtor.get("currency", "EUR"),
         "billing_address": {"country": data["country"]} if "country" in data else {},
     }
     if "vat_number" in data:
