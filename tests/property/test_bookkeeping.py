@@ -14,9 +14,10 @@ from support.golden import chart, months
 from bookkeeping.deferral import credit_portions, schedule
 from bookkeeping.discounts import DiscountRule, DiscountRules
 from bookkeeping.documents import CreditNote, DocumentLine, Invoice, LineDiscount, LineTax, Payment, Refund, Settlement
-from bookkeeping.entries import make_entry, place_in_period, reverse
+from bookkeeping.entries import make_entry, reverse
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.money import allocate, settle_difference
+from bookkeeping.placement import place_in_period
 
 CENTS = st.integers(min_value=-5_000_000, max_value=5_000_000)
 DAYS = st.dates(min_value=date(2026, 1, 1), max_value=date(2026, 12, 31))

@@ -13,7 +13,6 @@ import yaml
 
 from backbone.mapping_configuration import DivisionConfiguration
 from bookkeeping.debtors import Debtor, Terms
-from bookkeeping.deferral import month_end
 from bookkeeping.documents import (
     CreditedLine,
     CreditNote,
@@ -29,11 +28,12 @@ from bookkeeping.documents import (
     VatReclaim,
     WithheldTax,
 )
-from bookkeeping.entries import make_entry, place_in_period, reverse
+from bookkeeping.entries import make_entry, reverse
 from bookkeeping.journal import Entry, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
-from bookkeeping.periods import Period, Periods
+from bookkeeping.periods import Period, Periods, month_end
+from bookkeeping.placement import place_in_period
 from bookkeeping.rejections import Rejection, SetAside
 from bookkeeping.write_offs import normal_reason, reclaim_day
 from mapper.configuration import mapping_of
@@ -79,16 +79,16 @@ def cases() -> list[tuple[str, dict[str, Any], list[str]]]:
 
 
 def book(booking: dict[str, Any], closed: list[str]) -> Entry | Rejection | SetAside:
-    """Book a case, in the year 2026 of which some months are closed."""
+    """Book a case, in the years 2026 and 2027 of which some months are closed."""
     mapping = mapping_with(yaml.safe_dump(booking["with"])) if "with" in booking else chart().mapping
-    mapping = replace(mapping, period_policy=booking.get("period_policy", "move"))
+    mapping = replace(mapping, period_policy=booking.get("period_policy", mapping.period_policy))
     document = document_of(booking["document"])
     made = make_entry(document, mapping, chart().products)
     if not isinstance(made, Entry):
         return made
     if "reversed_on" in booking:
         made = reverse(made, booking["reversed_on"], mapping)
-    return place_in_period(made, booking["document"]["number"], months(closed), mapping)
+    return place_in_period(made, booking["document"]["number"], months(closed, last_year=2027), mapping)
 
 
 @cache
@@ -98,12 +98,16 @@ def mapping_with(settings: str) -> Mapping:
     return mapping_of(DIVISION, DivisionConfiguration.model_validate({**division, **yaml.safe_load(settings)}))
 
 
-def months(closed: list[str]) -> Periods:
-    """Return the months of 2026."""
-    starts = [date(2026, month, 1) for month in range(1, 13)]
+def months(closed: list[str], last_year: int = 2026) -> Periods:
+    """Return the months from 2026 on."""
+    starts = [date(year, month, 1) for year in range(2026, last_year + 1) for month in range(1, 13)]
     return Periods(
         Period(
-            year=2026, number=start.month, starts=start, ends=month_end(start), is_open=f"2026-{start.month:02d}" not in closed
+            year=start.year,
+            number=start.month,
+            starts=start,
+            ends=month_end(start),
+            is_open=f"{start.year}-{start.month:02d}" not in closed,
         )
         for start in starts
     )

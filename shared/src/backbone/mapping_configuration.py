@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from backbone.configuration_types import Code, Country, Currency, LineType, Rate, Strict
 from backbone.customer_configuration import CustomersConfiguration
+from backbone.period_configuration import Deferral, Periods
 from backbone.posting_configuration import (
     DebtorRule,
     Discounts,
@@ -126,7 +128,15 @@ class DivisionConfiguration(Strict):
     )
     journals: Journals
     receivable_account: Code
-    period_policy: Literal["move", "hold"] = Field("move", description="what happens to a document dated in a closed period")
+    period_policy: Literal["move", "hold", "ask"] = Field(
+        "move", description="a document dated in a closed period goes to the next open one, is held, or held with a question"
+    )
+    periods: Periods = Periods()
+    vat_return: Literal["monthly", "quarterly", "yearly"] = Field("monthly", description="how often VAT is declared")
+    filed_until: date | None = Field(
+        None, description="the last day whose VAT return was filed; absent: a closed period counts as filed"
+    )
+    deferral: Deferral | None = Field(None, description="absent: per period, and nothing is known of the account")
     rounding: Rounding | None = None
     revenue: tuple[RevenueRule, ...] = ()
     vat: tuple[VatRule, ...] = ()

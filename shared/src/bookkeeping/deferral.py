@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from fractions import Fraction
+from itertools import groupby
+from typing import Literal
+
+from bookkeeping.money import allocate, half_up
+from bookkeeping.periods import Periods, month_end, spans
+
+Method = Literal["per_period", "per_day"]
+Days = tuple[date, date]
 
 LAST_SECOND = (23, 59, 59)
 LATEST_INSTANT = 253_402_214_400  # the last day of the year 9999, where calendars end
@@ -50,53 +60,123 @@ class Portion:
     last: date | None = None
 
 
-def month_end(day: date) -> date:
-    """Return the last day of the month of `day`."""
-    following = date(day.year + (day.month == 12), day.month % 12 + 1, 1)  # noqa: PLR2004 - the twelve months of a year
-    return following - timedelta(days=1)
+@dataclass(frozen=True, slots=True)
+class EarlierCredit:
+    """A credit of the same invoice line that was given before; `own` is its own service period."""
+
+    amount_minor: int
+    day: date
+    own: Days | None = None
 
 
-def schedule(amount_minor: int, first: date, last: date) -> list[Portion]:
-    """Spread an amount over the months that a service period touches, as Exact does by its setting per period.
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What is released of an amount over some days that lie in one period."""
 
-    Equal parts, rounded half up; the last month takes what is left, so that nothing stays behind on the balance account.
+    amount_minor: int
+    first: date
+    last: date
+
+
+def schedule(
+    amount_minor: int, first: date, last: date, method: Method = "per_period", periods: Periods | None = None
+) -> list[Release]:
+    """Spread an amount over the periods (months, where none are known) that a service period touches, as Exact does.
+
+    By its setting in equal parts, or by the days in each period; rounded half up, and the last one takes what is left, so that
+    nothing stays behind on the balance account.
     """
-    months: list[tuple[date, date]] = []
-    start = first
-    while start <= last:
-        end = min(month_end(start), last)
-        months.append((start, end))
-        start = end + timedelta(days=1)
-    part = (2 * abs(amount_minor) + len(months)) // (2 * len(months))
-    part = part if amount_minor >= 0 else -part
-    parts = [part] * (len(months) - 1)
+    pieces = spans(first, last, periods)
+    if method == "per_day":
+        days = (last - first).days + 1
+        parts = [half_up(Fraction(amount_minor * ((end - start).days + 1), days)) for start, end in pieces[:-1]]
+    else:
+        parts = [half_up(Fraction(amount_minor, len(pieces)))] * (len(pieces) - 1)
     parts.append(amount_minor - sum(parts))
-    return [Portion(amount, *days) for amount, days in zip(parts, months, strict=True)]
+    return [Release(amount, *days) for amount, days in zip(parts, pieces, strict=True)]
 
 
 def credit_portions(
-    credit_minor: int, credit_date: date, invoiced_minor: int, invoiced: tuple[date, date], own: tuple[date, date] | None
+    credit_minor: int,
+    credit_date: date,
+    invoiced_minor: int,
+    invoiced: Days,
+    own: Days | None,
+    *,
+    method: Method = "per_period",
+    earlier: Iterable[EarlierCredit] = (),
 ) -> list[Portion]:
     """Split a credit of a deferred line into what is still to be released and what has been earned, and is reversed at once.
 
     `own` is the credit line's own period, used when it is a real part of the invoiced one; Chargebee may also set it to the
-    credit's date, which says nothing. A month is consumed when the credit's date is its last day or later.
+    credit's date, which says nothing. A month is consumed when the credit's date is its last day or later. `earlier` credits
+    of the line, in their order, leave less to take back.
     """
-    first, last = invoiced
-    if own is not None and own != invoiced and first <= own[0] < own[1] <= last:
+    left = schedule(abs(invoiced_minor), *invoiced, method)
+    for before in earlier:
+        for portion in _split(abs(before.amount_minor), before.day, before.own, left, invoiced, method):
+            if portion.first is not None and portion.last is not None:
+                left = _without(left, schedule(portion.amount_minor, portion.first, portion.last, method))
+    portions = _split(abs(credit_minor), credit_date, own, left, invoiced, method)
+    if credit_minor >= 0:
+        return portions
+    return [Portion(-portion.amount_minor, portion.first, portion.last) for portion in portions]
+
+
+def _split(
+    amount_minor: int, day: date, own: Days | None, left: Sequence[Release], invoiced: Days, method: Method
+) -> list[Portion]:
+    if own is not None and own != invoiced and invoiced[0] <= own[0] < own[1] <= invoiced[1]:
         first, last = own
-        left = [portion for portion in schedule(invoiced_minor, *invoiced) if portion.last is not None and portion.last >= first]
+        touched = [release for release in left if release.last >= first and release.first <= last]
     else:
-        left = [
-            portion
-            for portion in schedule(invoiced_minor, *invoiced)
-            if portion.last is not None and month_end(portion.last) > credit_date
-        ]
-        if left and left[0].first is not None:
-            first = left[0].first
-    releasable = min(abs(sum(portion.amount_minor for portion in left)), abs(credit_minor))
-    deferred = releasable if credit_minor >= 0 else -releasable
-    portions = [Portion(credit_minor - deferred)] if credit_minor != deferred or not deferred else []
-    if deferred:
-        portions.append(Portion(deferred, first, last))
-    return portions
+        last = invoiced[1]
+        touched = [release for release in left if month_end(release.last) > day]
+        first = touched[0].first if touched else last
+    touched = [_within(release, first, last, method) for release in touched]
+    deferred = min(sum(release.amount_minor for release in touched), amount_minor)
+    portions = [Portion(amount_minor - deferred)] if amount_minor != deferred or not deferred else []
+    if not deferred:
+        return portions
+    even = schedule(deferred, first, last, method)
+    if _fits(even, touched):
+        return [*portions, Portion(deferred, first, last)]
+    # Other credits left gaps, so that one range would take back more in a month than is released in it: month by month then.
+    shares = allocate(deferred, [release.amount_minor for release in touched])
+    apart = [Release(share, each.first, each.last) for share, each in zip(shares, touched, strict=True)]
+    return [*portions, *_joined(apart, method)]
+
+
+def _within(release: Release, first: date, last: date, method: Method) -> Release:
+    """Return what is released within some days; a period that is touched counts in full where the schedule is per period."""
+    start, end = max(release.first, first), min(release.last, last)
+    amount = max(release.amount_minor, 0)
+    if method == "per_day":
+        amount = amount * ((end - start).days + 1) // ((release.last - release.first).days + 1)
+    return Release(amount, start, end)
+
+
+def _fits(taken: Sequence[Release], left: Sequence[Release]) -> bool:
+    """Tell whether no period loses more than it has, but for the single cents that rounding moves to the last one."""
+    if len(taken) != len(left):
+        return False
+    pairs = list(zip(taken, left, strict=True))
+    even = all(one.amount_minor <= other.amount_minor + 1 for one, other in pairs[:-1])
+    return even and pairs[-1][0].amount_minor <= pairs[-1][1].amount_minor + len(pairs)
+
+
+def _joined(releases: Sequence[Release], method: Method) -> list[Portion]:
+    """Put periods with equal amounts beside each other into one range, which Exact spreads to the same amounts."""
+    if method == "per_day":
+        return [Portion(each.amount_minor, each.first, each.last) for each in releases if each.amount_minor]
+    runs = [list(run) for amount, run in groupby(releases, key=lambda each: each.amount_minor) if amount]
+    return [Portion(sum(each.amount_minor for each in run), run[0].first, run[-1].last) for run in runs]
+
+
+def _without(left: Sequence[Release], taken: Iterable[Release]) -> list[Release]:
+    found = list(left)
+    for release in taken:
+        for index, each in enumerate(found):
+            if each.first <= release.first <= each.last:
+                found[index] = Release(each.amount_minor - release.amount_minor, each.first, each.last)
+    return found

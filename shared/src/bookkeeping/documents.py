@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from bookkeeping.debtors import Debtor, Terms
+from bookkeeping.deferral import EarlierCredit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +32,15 @@ class LineTax:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditedLine:
-    """The invoice line that a credit line takes back: its amount without tax and its service period (both days served)."""
+    """The invoice line that a credit line takes back: its amount without tax and its service period (both days served).
+
+    `earlier` are the credits of it that were given before, in the order of their dates and numbers.
+    """
 
     net_minor: int
     service_from: date
     service_to: date
+    earlier: tuple[EarlierCredit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +125,8 @@ class CreditNote(SalesDocument):
 
     `reference_known` is false while that invoice has not been seen; its address decides the country, its lines the deferral.
     `reference_given_up` says that it is not waited for any more. `reason` is why the note was made, in lower case with
-    underscores. An adjustment lowers what is due, others leave a credit.
+    underscores. An adjustment lowers what is due, others leave a credit. `awaits` is what must be seen before its deferred lines
+    can be split: earlier credits leave less of them to release.
     """
 
     reference_invoice: str | None = None
@@ -128,6 +134,7 @@ class CreditNote(SalesDocument):
     reference_given_up: bool = False
     reason: str | None = None
     is_adjustment: bool = False
+    awaits: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""From any document to its entry, into an open period, and back again by a reversal."""
+"""From any document to its entry, and back again by a reversal."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from bookkeeping.mapping import Mapping
 from bookkeeping.modes import in_mode
 from bookkeeping.money import allocate
 from bookkeeping.payments import money_entry, withheld_entry
-from bookkeeping.periods import Period, Periods
-from bookkeeping.rejections import Rejection, SetAside, reject
+from bookkeeping.rejections import Rejection, SetAside
 from bookkeeping.sales import sales_entry
 from bookkeeping.write_offs import is_write_off, reclaim_entry, write_off_entry
 
@@ -33,49 +32,6 @@ def make_entry(document: Document, mapping: Mapping, products: MappingOf[str, Pr
     return money_entry(document, mapping)
 
 
-def place_in_period(entry: Entry, name: str, periods: Periods, mapping: Mapping) -> Entry | Rejection:
-    """Report the entry in the first open period of its journal when its own is closed; the entry keeps its legal date.
-
-    Deferred lines that start in a closed period start on the first open day, over what is left of their range. Every move is
-    told in the explanation. Returns the rejection `period_closed` when the policy is to hold, or no later period is open.
-    """
-    own = periods.of(entry.entry_date)
-    moved = entry
-    if own is not None and not own.is_open:
-        following = periods.first_open_after(own)
-        if following is None or mapping.period_policy == "hold":
-            return _closed(entry, name, own, no_later=following is None and mapping.period_policy == "move")
-        moved = replace(
-            entry,
-            reporting_year=following.year,
-            reporting_period=following.number,
-            explanation=(*entry.explanation, f"Period {own} of journal {entry.journal} is closed: reported in {following}."),
-        )
-    if all(line.first is None for line in moved.lines):
-        return moved
-    notes: list[str] = []
-    lines = tuple(_start_in_open(line, periods, notes) for line in moved.lines)
-    return replace(moved, lines=lines, explanation=(*moved.explanation, *notes)) if notes else moved
-
-
-def _closed(entry: Entry, name: str, own: Period, *, no_later: bool) -> Rejection:
-    rest = ", and no later one is known to be open" if no_later else ""
-    return reject("period_closed", document=name, date=entry.entry_date.isoformat(), period=own, journal=entry.journal, rest=rest)
-
-
-def _start_in_open(line: Line, periods: Periods, notes: list[str]) -> Line:
-    if line.first is None or line.last is None:
-        return line
-    start = periods.first_open_day(line.first)
-    if start is None or start == line.first:
-        return line
-    if start > line.last:
-        notes.append(f"'{line.description}': its whole service period lies in closed periods, so it is not deferred.")
-        return replace(line, first=None, last=None)
-    notes.append(f"'{line.description}': deferral starts on {start} instead of {line.first}, which is in a closed period.")
-    return replace(line, first=start)
-
-
 def reverse(entry: Entry, day: date, mapping: Mapping) -> Entry:
     """Make the mirror of an entry on another day, under the same number with `/R`; nothing is ever deleted.
 
@@ -86,7 +42,9 @@ def reverse(entry: Entry, day: date, mapping: Mapping) -> Entry:
         if line.first is None or line.last is None:
             lines.append(replace(line, amount_minor=-line.amount_minor, vat_minor=-line.vat_minor))
             continue
-        portions = credit_portions(-line.amount_minor, day, line.amount_minor, (line.first, line.last), None)
+        portions = credit_portions(
+            -line.amount_minor, day, line.amount_minor, (line.first, line.last), None, method=mapping.deferral_method
+        )
         taxes = allocate(-line.vat_minor, [abs(portion.amount_minor) or 1 for portion in portions] or [1])
         lines += [
             replace(line, amount_minor=portion.amount_minor, vat_minor=tax, first=portion.first, last=portion.last)

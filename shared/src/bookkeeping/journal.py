@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Literal
 
 from bookkeeping.money import decimals_of
+from bookkeeping.periods import Move
 
 
 class UnbalancedEntryError(ValueError):
@@ -60,7 +61,8 @@ class Entry:
     """A balanced entry: `sales` for invoices and credit notes, `general` for money. Raises UnbalancedEntryError otherwise.
 
     `exchange_rate` is division currency per unit of `currency`, None when they are the same. `explanation` says in words
-    which rules made the lines. Without a reporting period the entry is reported in the period of its date.
+    which rules made the lines. Without a reporting period the entry is reported in the period of its date; `moves` lists what is
+    reported elsewhere than its date says.
     """
 
     kind: Literal["sales", "general"]
@@ -76,6 +78,7 @@ class Entry:
     reporting_period: int | None = None
     payment_condition: str | None = None
     explanation: tuple[str, ...] = ()
+    moves: tuple[Move, ...] = ()
 
     def __post_init__(self) -> None:
         difference = 0

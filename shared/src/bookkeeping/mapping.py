@@ -10,9 +10,11 @@ from typing import Literal
 
 from bookkeeping.customers import CustomerRules
 from bookkeeping.debtors import Debtor, DebtorRules, TermsRules
+from bookkeeping.deferral import Method
 from bookkeeping.discounts import DiscountRules
 from bookkeeping.documents import MoneyMovement, Product, SalesDocument
 from bookkeeping.exchange import ExchangeRates, RateUsed, rate_of
+from bookkeeping.periods import PeriodPolicy, PeriodRules
 from bookkeeping.rejections import Rejection
 from bookkeeping.texts import Texts
 from bookkeeping.vat import INSIDE_UNION, NO_REASON, OUTSIDE_UNION, UNION, AmbiguousRulesError, VatRules, country_fits
@@ -195,7 +197,10 @@ class Mapping:
     control_accounts: tuple[ControlAccount, ...] = ()
     rounding_account: str | None = None
     rounding_vat_code: str | None = None
-    period_policy: Literal["move", "hold"] = "move"
+    period_policy: PeriodPolicy = "move"
+    periods: PeriodRules = field(default_factory=PeriodRules)
+    deferral_account: str | None = None
+    deferral_method: Method = "per_period"
     book_payments: bool = True
     mode: Literal["entry", "ledger"] = "entry"
     ledger_journal: str | None = None

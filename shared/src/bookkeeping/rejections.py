@@ -66,6 +66,11 @@ REASONS: dict[str, Reason] = {
         sentence="{document} takes back deferred revenue, and invoice {invoice}, which says how much was earned, never came.",
         action="Backfill that invoice, or book this document by hand.",
     ),
+    "waiting_for_credits": Reason(
+        sentence="{document} credits deferred revenue, and {missing}, which says how much of it is left, is not known yet.",
+        action="Nothing to do: it is booked as soon as that arrives from Chargebee; after a day, backfill credit notes.",
+        waiting=True,
+    ),
     "payment_in_progress": Reason(
         sentence="The gateway has not confirmed {document} yet (status {status}).",
         action="Nothing to do: it is booked when Chargebee reports the money as received.",
@@ -169,7 +174,19 @@ REASONS: dict[str, Reason] = {
     ),
     "period_closed": Reason(
         sentence="{document} is dated {date}, and period {period} of journal {journal} is closed{rest}.",
-        action="Open a period in Exact, or set period_policy to move so that it is reported in the next open period.",
+        action="Open a period in Exact, or set period_policy to move (or ask) so that it is reported in a later open period.",
+    ),
+    "period_question": Reason(
+        sentence="{document} is dated {date}; period {period} of journal {journal} is closed{rest}.",
+        action=(
+            "Open the period in Exact, or answer once in kruispost.yaml, divisions.{division}.periods.answers:"
+            " [{{period: {period}, into: {into}}}] for all of the period, or [{{document: {number}, into: {into}}}] for this"
+            " document alone."
+        ),
+    ),
+    "no_financial_year": Reason(
+        sentence="{document} needs a period on {date}, and Exact's division {division} has no financial year for it.",
+        action="Create the financial year in Exact; the document is planned again as soon as its periods arrive.",
     ),
     "waiting_for_periods": Reason(
         sentence="Exact says that the period of {document} is closed, and its list of periods has not come in yet.",

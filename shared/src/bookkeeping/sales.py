@@ -6,7 +6,7 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import replace
 from datetime import date
 
-from bookkeeping.deferral import Portion, credit_portions
+from bookkeeping.deferral import Method, Portion, credit_portions
 from bookkeeping.discounts import ShownDiscount, merged, spread, without_tax
 from bookkeeping.documents import CreditNote, Invoice, Product
 from bookkeeping.exchange import RateUsed
@@ -162,7 +162,10 @@ def _lines_of(
     shown = _shown_discounts(part, document, mapping)
     if isinstance(shown, Rejection):
         return shown
-    portions = _portions(part, document, revenue)
+    if revenue.defer and line.credited is not None and isinstance(document, CreditNote) and document.awaits is not None:
+        missing = document.awaits.replace("_", " ").replace(":", " ")
+        return reject("waiting_for_credits", waits_for=document.awaits, document=label(document), missing=missing)
+    portions = _portions(part, document, revenue, mapping.deferral_method)
     nets = [portion.amount_minor for portion in portions]
     taxes = _vat_of_portions(part.tax_minor, portions)
     amount = format_minor(part.net_minor + sum(each.net_minor for each in shown), document.currency)
@@ -235,7 +238,7 @@ def _vat_of_portions(tax_minor: int, portions: list[Portion]) -> list[int]:
     return allocate(tax_minor, [abs(portion.amount_minor) for portion in portions])
 
 
-def _portions(part: Part, document: Invoice | CreditNote, rule: RevenueRule) -> list[Portion]:
+def _portions(part: Part, document: Invoice | CreditNote, rule: RevenueRule, method: Method) -> list[Portion]:
     line = part.line
     own: tuple[date, date] | None = None
     if line.service_from is not None and line.service_to is not None:
@@ -245,5 +248,6 @@ def _portions(part: Part, document: Invoice | CreditNote, rule: RevenueRule) -> 
     if isinstance(document, CreditNote) and line.credited is not None:
         credited = line.credited
         invoiced = (credited.service_from, credited.service_to)
-        return credit_portions(part.net_minor, document.document_date, credited.net_minor, invoiced, own)
+        day, before = document.document_date, credited.earlier
+        return credit_portions(part.net_minor, day, credited.net_minor, invoiced, own, method=method, earlier=before)
     return [Portion(part.net_minor, *own)] if own is not None else [Portion(part.net_minor)]

@@ -254,6 +254,14 @@ class TaxWithheld(LinkedTaxWithheld, frozen=True, kw_only=True):
     deleted: bool = False
 
 
+class CreatedCreditNote(Wire, frozen=True, kw_only=True):
+    """A credit note as the invoice lists it that it credits."""
+
+    cn_id: str | None = None
+    cn_date: int | None = None
+    cn_status: str | None = None
+
+
 class Invoice(Document, frozen=True, kw_only=True):
     """An invoice; `id` is its number."""
 
@@ -271,6 +279,8 @@ class Invoice(Document, frozen=True, kw_only=True):
     shipping_address: Address | None = None
     linked_payments: tuple[LinkedPayment, ...] = ()
     linked_taxes_withheld: tuple[LinkedTaxWithheld, ...] = ()
+    issued_credit_notes: tuple[CreatedCreditNote, ...] = ()
+    adjustment_credit_notes: tuple[CreatedCreditNote, ...] = ()
     line_items_next_offset: str | None = None
 
 

@@ -113,6 +113,31 @@ class TransactionObserved(Observed, frozen=True, kw_only=True):
 # ---------------------------------------------------------------------------------------------- mapper
 
 
+class VatOfCode(msgspec.Struct, frozen=True, kw_only=True):
+    """The VAT of an entry under one of Exact's codes; positive for a sale."""
+
+    code: str
+    amount_minor: int
+
+
+class PeriodMove(msgspec.Struct, frozen=True, kw_only=True):
+    """What is reported in another period than its date says; amounts in minor units of `currency`, positive for a sale.
+
+    An `entry` has its whole debt and its VAT by code, a `deferral` the revenue of the closed periods. `filed_return` is the VAT
+    return (2026-02, 2026-Q1, 2026) that was filed without this VAT: whether to correct it is for a person to decide.
+    """
+
+    kind: Literal["entry", "deferral"]
+    journal: str
+    from_period: str
+    to_period: str
+    currency: str
+    decimals: int
+    amount_minor: int
+    vat: tuple[VatOfCode, ...] = ()
+    filed_return: str | None = None
+
+
 class DocumentPlanned(Message, frozen=True, kw_only=True):
     """An entry was made for the document and its command issued; `explanation` says in words which rules made the lines."""
 
@@ -122,6 +147,7 @@ class DocumentPlanned(Message, frozen=True, kw_only=True):
     command_id: str
     mapping_version: str
     explanation: tuple[str, ...] = ()
+    moves: tuple[PeriodMove, ...] = ()
 
 
 class DocumentHeld(Message, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from backbone.errors import ConfigurationError
 from backbone.mapping_configuration import DivisionConfiguration
 from bookkeeping.customers import CustomerRules
 from bookkeeping.mapping import ControlAccount, Mapping, RevenueRule, RevenueRules, WriteOffs
+from bookkeeping.periods import PeriodAnswer, PeriodRules
 from bookkeeping.vat import AmbiguousRulesError, VatRule, VatRules
 from bookkeeping.write_offs import normal_reason
 from mapper.posting_rules import posting_rules
@@ -53,6 +54,9 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         rounding_account=rounding.account if rounding else None,
         rounding_vat_code=rounding.vat_code if rounding else None,
         period_policy=configuration.period_policy,
+        periods=_period_rules(configuration),
+        deferral_account=configuration.deferral.account if configuration.deferral is not None else None,
+        deferral_method=configuration.deferral.schedule if configuration.deferral is not None else "per_period",
         book_payments=configuration.book_payments,
         changes=configuration.changes,
         customers=CustomerRules(**configuration.customers.model_dump(include={field.name for field in fields(CustomerRules)})),
@@ -61,6 +65,17 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         withheld_tax_account=configuration.withheld_taxes.account if configuration.withheld_taxes else None,
         voided_before_booking=configuration.voided_before_booking,
         **posting_rules(division, configuration),
+    )
+
+
+def _period_rules(configuration: DivisionConfiguration) -> PeriodRules:
+    section = configuration.periods
+    return PeriodRules(
+        max_distance=section.max_distance,
+        across_years=section.across_years,
+        answers=tuple(PeriodAnswer(**answer.model_dump()) for answer in section.answers),
+        vat_return=configuration.vat_return,
+        filed_until=configuration.filed_until,
     )
 
 

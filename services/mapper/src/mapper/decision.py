@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from bookkeeping.documents import CreditNote, VatReclaim
-from bookkeeping.entries import make_entry, place_in_period
+from bookkeeping.entries import make_entry
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
+from bookkeeping.placement import place_in_period
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.write_offs import reclaim_label, vat_of
 from mapper.store import Row, Store

@@ -26,6 +26,7 @@ from mapper.withheld import fold_withheld
 
 ATTEMPTS = 3
 VAT_RECLAIM = "vat_reclaim"
+HELD_FOR_PERIODS = ("period_closed", "period_question", "no_financial_year")
 Product = facts.ItemObserved | facts.ItemPriceObserved | facts.PlanObserved | facts.AddonObserved
 MANY_DOCUMENTS_HANG_ON = Product | facts.PeriodObserved
 
@@ -83,8 +84,9 @@ class Mapper:
             keys += await fold_withheld(store, fact, resource)
         for key in keys:
             await self._planner.plan(store, key, cause)
-        if keys and stored_as == "invoice":
-            await self._plan_all(store, await store.waiting_for(fact.site, f"invoice:{resource.id}"), cause)
+        if keys and isinstance(resource, chargebee.Document):
+            identity = resource.number if isinstance(resource, chargebee.CreditNote) else resource.id
+            await self._plan_all(store, await store.waiting_for(fact.site, f"{stored_as}:{identity}"), cause)
 
     def _writes_off(self, note: chargebee.CreditNote) -> bool:
         reason = normal_reason(note.create_reason_code or note.reason_code)
@@ -132,6 +134,13 @@ class Mapper:
         if fact.code == "period_closed" and row.command is not None:
             await self._period_was_closed(store, row, fact, cause)
             return
+        if fact.code == "no_financial_year" and row.command is not None:
+            command = msgspec.json.decode(row.command, type=PostEntry)
+            day = max([command.entry_date, *(line.to_date for line in command.lines if line.to_date is not None)])
+            name = _name_of(fact.document)
+            decision = reject("no_financial_year", document=name, date=day.isoformat(), division=command.division)
+            await self._planner.hold(store, row, fact.document, decision, cause, state="refused")
+            return
         await self._hold_refused(store, row, fact, cause)
 
     async def _hold_refused(self, store: Store, row: Row, fact: facts.EntryRefused, cause: Cause) -> None:
@@ -177,15 +186,16 @@ class Mapper:
                 await self._planner.hold_for_customer(store, row, ref, refusal, cause)
 
     async def _period(self, store: Store, fact: facts.PeriodObserved, cause: Cause) -> None:
-        await store.fold_period(fact)
+        is_news = await store.fold_period(fact)
         for key in await store.held_by("waiting_for_periods", fact.division):
             row = await store.document(key)
             entry_date = msgspec.json.decode(row.command, type=PostEntry).entry_date if row and row.command else None
             # Periods come one by one: only its own says whether it must move, or that Exact has opened it meanwhile.
             if entry_date is not None and fact.starts <= entry_date <= fact.ends:
                 await self._planner.plan(store, key, cause, again=True)
-        if fact.is_open:
-            await self._plan_all(store, await store.held_by("period_closed", fact.division), cause)
+        if fact.is_open and is_news:
+            for code in HELD_FOR_PERIODS:
+                await self._plan_all(store, await store.held_by(code, fact.division), cause)
 
     async def _own_payment(self, store: Store, fact: facts.PaymentRecorded) -> None:
         """Note that a transaction in Chargebee is ours, before or after it comes back as a webhook."""

@@ -15,7 +15,7 @@ from bookkeeping.vat import vat_number_of
 from contracts import chargebee
 from contracts.commands import EntryLine, PostEntry, SaveAccount
 from contracts.envelope import derived_id
-from contracts.facts import DocumentRef
+from contracts.facts import DocumentRef, PeriodMove, VatOfCode
 from mapper.parties import debtor_of, terms_of
 from mapper.translate import country_of
 
@@ -85,6 +85,24 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
         reporting_year=entry.reporting_year,
         reporting_period=entry.reporting_period,
         mode="ledger" if mapping.mode == "ledger" and not sales and not own_rate else "entry",
+    )
+
+
+def period_moves(entry: Entry) -> tuple[PeriodMove, ...]:
+    """Return what of an entry is reported in another period than its date says."""
+    return tuple(
+        PeriodMove(
+            kind=move.kind,
+            journal=move.journal,
+            from_period=move.from_period,
+            to_period=move.to_period,
+            currency=move.currency,
+            decimals=decimals_of(move.currency),
+            amount_minor=move.amount_minor,
+            vat=tuple(VatOfCode(code=code, amount_minor=amount) for code, amount in move.vat),
+            filed_return=move.filed_return,
+        )
+        for move in entry.moves
     )
 
 

@@ -21,7 +21,16 @@ from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message, seal
 from contracts.facts import DocumentHeld, DocumentPlanned, DocumentRef, DocumentSetAside
 from mapper.decision import decide, in_open_period, name_of
-from mapper.issue import base_reference, booked_entry, is_withdrawn, post_entry, save_account, with_reference, your_ref
+from mapper.issue import (
+    base_reference,
+    booked_entry,
+    is_withdrawn,
+    period_moves,
+    post_entry,
+    save_account,
+    with_reference,
+    your_ref,
+)
 from mapper.store import ISSUED, Key, Refusal, Row, Store
 from mapper.subjects import Subject, Subjects
 
@@ -141,6 +150,7 @@ class Planner:
             command_id=command.command_id,
             mapping_version=mapping.version,
             explanation=entry.explanation,
+            moves=period_moves(entry),
         )
         await self._append(
             store, key, [(planned, _customer_key(ref)), (command, str(mapping.division))], cause, command.command_id

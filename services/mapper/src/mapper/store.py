@@ -294,12 +294,20 @@ class Store:
         )
         return [row.division for row in rows]
 
-    async def fold_period(self, fact: PeriodObserved) -> None:
-        """Keep the state of a period."""
+    async def fold_period(self, fact: PeriodObserved) -> bool:
+        """Keep the state of a period; say whether it is another one than was known."""
+        table = tables.periods
         identity = {"division": fact.division, "journal": fact.journal, "year": fact.year, "period": fact.period}
         changed = {"starts": fact.starts, "ends": fact.ends, "is_open": fact.is_open}
-        statement = self._database.insert(tables.periods).values({**identity, **changed})
-        await self.connection.execute(statement.on_conflict_do_update(index_elements=list(identity), set_=changed))
+        where = [table.c[name] == value for name, value in identity.items()]
+        known = (
+            await self.connection.execute(sa.select(table.c.starts, table.c.ends, table.c.is_open).where(*where))
+        ).one_or_none()
+        if known is not None and (known.starts, known.ends, bool(known.is_open)) == (fact.starts, fact.ends, fact.is_open):
+            return False
+        upsert = self._database.insert(table).values({**identity, **changed})
+        await self.connection.execute(upsert.on_conflict_do_update(index_elements=list(identity), set_=changed))
+        return True
 
     async def periods(self, division: int, journal: str) -> Periods:
         """Return the known periods of a journal."""

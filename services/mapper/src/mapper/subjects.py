@@ -18,6 +18,7 @@ from bookkeeping.money import decimals_of
 from bookkeeping.rejections import Rejection, SetAside, reject
 from contracts import chargebee
 from contracts.facts import DocumentKind, DocumentRef
+from mapper.credits import credits_before
 from mapper.issue import account_name
 from mapper.lives import newest_life, resource_id
 from mapper.parties import debtor_of, terms_of
@@ -125,8 +126,10 @@ class Subjects:
             return invoice_of(resource, customer, zone)
         if isinstance(resource, chargebee.CreditNote):
             invoice = await newest_life(store, key.site, "invoice", resource.reference_invoice_id, chargebee.Invoice)
-            translate = vat_reclaim_of if key.kind == "vat_reclaim" else credit_note_of
-            return translate(resource, invoice, customer, zone)
+            if key.kind == "vat_reclaim":
+                return vat_reclaim_of(resource, invoice, customer, zone)
+            before = await credits_before(store, key.site, resource, invoice, zone) if invoice is not None else None
+            return credit_note_of(resource, invoice, customer, zone, before)
         if isinstance(resource, chargebee.TaxWithheld):
             return withheld_of(resource, zone)
         return money_of(resource, zone)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from bookkeeping.debtors import Terms
-from bookkeeping.deferral import UnreadableInstantError, local_date, service_days
+from bookkeeping.deferral import EarlierCredit, UnreadableInstantError, local_date, service_days
 from bookkeeping.documents import (
     CreditedLine,
     CreditNote,
@@ -47,6 +48,23 @@ def country_of(*addresses: chargebee.Address | None) -> str | None:
             country = address.country.strip().upper()
             return COUNTRY_NAMES.get(country, country)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class CreditsBefore:
+    """The credits of an invoice's lines (by `line_key`) before a note; `awaits` is what must be seen first to know them all."""
+
+    by_line: dict[str, list[EarlierCredit]]
+    awaits: str | None = None
+
+
+def line_key(item: chargebee.LineItem) -> str:
+    """Return how a credit's line names the invoice's line: by its id, and where old notes have none by its product."""
+    return item.reference_line_item_id or _product_key(item)
+
+
+def _product_key(item: chargebee.LineItem) -> str:
+    return f"\x1f{item.subscription_id or ''}\x1f{item.entity_id or ''}"
 
 
 def product_of(resource: chargebee.ItemPrice | chargebee.CatalogProduct, item: chargebee.Item | None) -> Product:
@@ -88,15 +106,19 @@ def invoice_of(invoice: chargebee.Invoice, customer: chargebee.Customer | None, 
 
 
 def credit_note_of(
-    note: chargebee.CreditNote, invoice: chargebee.Invoice | None, customer: chargebee.Customer | None, zone: tzinfo
+    note: chargebee.CreditNote,
+    invoice: chargebee.Invoice | None,
+    customer: chargebee.Customer | None,
+    zone: tzinfo,
+    before: CreditsBefore | None = None,
 ) -> CreditNote | Rejection:
-    """Translate a credit note; `invoice` is the one it refers to, when it has been seen."""
+    """Translate a credit note; `invoice` is the one it refers to, when it has been seen, `before` what was credited of it."""
     name = f"credit note {note.id}"
     if note.status not in CREDITED and note.status != "voided":
         return reject("unknown_status", document=name, status=note.status)
     if note.line_items_next_offset:
         return reject("incomplete_lines", document=name)
-    shared = _shared(note, name, zone, _credited_lines(invoice, zone) if invoice is not None else {})
+    shared = _shared(note, name, zone, _credited_lines(invoice, zone, before) if invoice is not None else {})
     if isinstance(shared, Rejection):
         return shared
     country, number = None, None
@@ -111,6 +133,7 @@ def credit_note_of(
         reference_known=invoice is not None or note.reference_invoice_id is None,
         reason=normal_reason(note.create_reason_code or note.reason_code),
         is_adjustment=note.type == "adjustment",
+        awaits=before.awaits if before is not None else None,
         customer_country=country,
         vat_number=vat_number_of(number, country),
         po_number=invoice.po_number if invoice is not None else None,
@@ -249,31 +272,55 @@ def _lines(document: chargebee.Document, zone: tzinfo, credited: dict[str, Credi
     for discount in document.line_item_discounts:
         discounts[discount.line_item_id].append(discount)
     lines = []
+    given: dict[str, list[EarlierCredit]] = defaultdict(list)
     for item in document.line_items:
         days = None
         if item.date_from is not None and item.date_to is not None:
             days = service_days(item.date_from, item.date_to, zone)
-        lines.append(
-            DocumentLine(
-                description=item.description or item.entity_id or "",
-                entity_type=item.entity_type or "adhoc",
-                product_id=item.entity_id,
-                amount_minor=item.amount,
-                # The rows are the truth where there are any; older documents only have the line's own sum.
-                discounts=_discounts(discounts[item.id])
-                if document.line_item_discounts
-                else (LineDiscount(amount_minor=item.discount_amount),)
-                if item.discount_amount
-                else (),
-                taxes=_taxes(item, taxes[item.id]),
-                exempt_reason=item.tax_exempt_reason,
-                service_from=days[0] if days else None,
-                service_to=days[1] if days else None,
-                credited=credited.get(item.reference_line_item_id or ""),
-                subscription_id=item.subscription_id or document.subscription_id,
-            )
+        key = line_key(item)
+        of_invoice = credited.get(key)
+        line = DocumentLine(
+            description=item.description or item.entity_id or "",
+            entity_type=item.entity_type or "adhoc",
+            product_id=item.entity_id,
+            amount_minor=item.amount,
+            # The rows are the truth where there are any; older documents only have the line's own sum.
+            discounts=_discounts(discounts[item.id])
+            if document.line_item_discounts
+            else (LineDiscount(amount_minor=item.discount_amount),)
+            if item.discount_amount
+            else (),
+            taxes=_taxes(item, taxes[item.id]),
+            exempt_reason=item.tax_exempt_reason,
+            service_from=days[0] if days else None,
+            service_to=days[1] if days else None,
+            credited=replace(of_invoice, earlier=(*of_invoice.earlier, *given[key])) if of_invoice is not None else None,
+            subscription_id=item.subscription_id or document.subscription_id,
         )
+        if of_invoice is not None and document.date is not None:
+            given[key].append(EarlierCredit(net_of(line, document), local_date(document.date, zone), days))
+        lines.append(line)
     return tuple(lines)
+
+
+def net_of(line: DocumentLine, document: chargebee.Document) -> int:
+    """Return a line's amount after discounts and without tax."""
+    net = line.amount_minor - line.discount_minor
+    return net - sum(tax.amount_minor for tax in line.taxes) if document.price_type == "tax_inclusive" else net
+
+
+def credits_of(note: chargebee.CreditNote, zone: tzinfo) -> dict[str, EarlierCredit]:
+    """Return what a note takes of each line of its invoice, by `line_key`; lines of one key are never apart in time."""
+    found: dict[str, EarlierCredit] = {}
+    if note.date is None:
+        return found
+    for item, line in zip(note.line_items, _lines(note, zone, {}), strict=True):
+        key, days = line_key(item), None
+        if line.service_from is not None and line.service_to is not None:
+            days = (line.service_from, line.service_to)
+        amount = net_of(line, note) + (found[key].amount_minor if key in found else 0)
+        found[key] = EarlierCredit(amount, local_date(note.date, zone), days)
+    return found
 
 
 def _discounts(rows: list[chargebee.LineItemDiscount]) -> tuple[LineDiscount, ...]:
@@ -318,15 +365,24 @@ def _country_of_tax(juris_code: str | None, juris_type: str | None) -> str | Non
     return COUNTRY_NAMES.get(country, country) if len(country) == 2 and country.isalpha() else None  # noqa: PLR2004 - ISO alpha-2
 
 
-def _credited_lines(invoice: chargebee.Invoice, zone: tzinfo) -> dict[str, CreditedLine]:
-    """Return the lines of an invoice that are served over time, by their ids, with their amounts without tax."""
-    found = {}
-    lines = _lines(invoice, zone, {})
-    for item, line in zip(invoice.line_items, lines, strict=True):
+def _credited_lines(invoice: chargebee.Invoice, zone: tzinfo, before: CreditsBefore | None) -> dict[str, CreditedLine]:
+    """Return the lines of an invoice that are served over time, with their amounts without tax and what was credited of them.
+
+    They stand under their ids, and under their product where only one line has it, for notes that do not name the line.
+    """
+    found: dict[str, CreditedLine] = {}
+    products = Counter(_product_key(item) for item in invoice.line_items)
+    earlier = before.by_line if before is not None else {}
+    for item, line in zip(invoice.line_items, _lines(invoice, zone, {}), strict=True):
         if item.id is None or line.service_from is None or line.service_to is None:
             continue
-        net = line.amount_minor - line.discount_minor
-        if invoice.price_type == "tax_inclusive":
-            net -= sum(tax.amount_minor for tax in line.taxes)
-        found[item.id] = CreditedLine(net_minor=net, service_from=line.service_from, service_to=line.service_to)
+        product = _product_key(item)
+        alone = products[product] == 1
+        taken = [*earlier.get(item.id, ()), *(earlier.get(product, ()) if alone else ())]
+        net = net_of(line, invoice)
+        found[item.id] = CreditedLine(
+            net_minor=net, service_from=line.service_from, service_to=line.service_to, earlier=tuple(taken)
+        )
+        if alone:
+            found[product] = found[item.id]
     return found

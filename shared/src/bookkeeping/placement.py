@@ -1,0 +1,175 @@
+"""Entries into open periods: the entry keeps its legal date, and everything that is reported elsewhere is listed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+from bookkeeping.deferral import schedule
+from bookkeeping.journal import Entry, Line, Role
+from bookkeeping.mapping import Mapping
+from bookkeeping.money import format_minor
+from bookkeeping.periods import Move, Period, Periods
+from bookkeeping.rejections import Rejection, reject
+
+
+def place_in_period(entry: Entry, name: str, periods: Periods, mapping: Mapping) -> Entry | Rejection:
+    """Report the entry in an open period of its journal, its own or another one by the division's rules, or say why not.
+
+    Deferred lines that start in a closed period start on the first open day, over what is left of their range. Every move is
+    told in the explanation and listed under `moves`, with the VAT that misses a return which was filed.
+    """
+    own = periods.of(entry.entry_date)
+    if own is None and not periods:
+        return entry  # Exact's list has not come in; its refusal would bring the entry back here
+    target = own if own is not None and own.is_open else _elsewhere(entry, name, own, periods, mapping)
+    if isinstance(target, Rejection):
+        return target
+    moved = _reported_in(entry, own, target, mapping)
+    if all(line.first is None for line in moved.lines):
+        return moved
+    notes: list[str] = []
+    moves: dict[tuple[str, str], Move] = {}
+    lines = tuple(_start_in_open(line, moved, target, periods, mapping, notes, moves) for line in moved.lines)
+    if not notes:
+        return moved
+    listed = (*moved.moves, *moves.values())
+    return replace(moved, lines=lines, explanation=(*moved.explanation, *notes), moves=listed)
+
+
+def _elsewhere(entry: Entry, name: str, own: Period | None, periods: Periods, mapping: Mapping) -> Period | Rejection:
+    """Return the period that a person named, else the first open one where the policy lets it be moved there."""
+    rules = mapping.periods
+    answer = rules.answer(entry.reference, own, entry.journal)
+    if answer is not None:
+        into = periods.named(answer)
+        if into is not None and into.is_open:
+            return into
+        return _question(entry, name, own, mapping, f", and the answer {answer} is not open either", None)
+    if own is None:
+        year = reject("no_financial_year", document=name, date=entry.entry_date.isoformat(), division=mapping.division)
+        return replace(year, action=f"{year.action} {_how_to_answer(entry, mapping, None)}")
+    following = periods.first_open_after(own)
+    if mapping.period_policy == "hold" or following is None:
+        none_open = ", and no later one is known to be open"
+        rest = none_open if following is None and mapping.period_policy != "hold" else ""
+        date_, period = entry.entry_date.isoformat(), own
+        return reject("period_closed", document=name, date=date_, period=period, journal=entry.journal, rest=rest)
+    if mapping.period_policy == "ask":
+        return _question(entry, name, own, mapping, "", following)
+    if rules.max_distance is not None and periods.distance(own, following) > rules.max_distance:
+        rest = f", and the first open one, {following}, is more than {rules.max_distance} periods later"
+        return _question(entry, name, own, mapping, rest, following)
+    if rules.across_years == "hold" and following.year != own.year:
+        rest = f", and the first open one, {following}, is in another financial year"
+        return _question(entry, name, own, mapping, rest, following)
+    return following
+
+
+def _question(entry: Entry, name: str, own: Period | None, mapping: Mapping, rest: str, following: Period | None) -> Rejection:
+    return reject(
+        "period_question",
+        document=name,
+        date=entry.entry_date.isoformat(),
+        period=own or entry.entry_date.isoformat()[:7],
+        journal=entry.journal,
+        rest=rest,
+        into=following or "YYYY-MM",
+        division=mapping.division,
+        number=entry.reference,
+    )
+
+
+def _how_to_answer(entry: Entry, mapping: Mapping, following: Period | None) -> str:
+    answer = f"{{document: {entry.reference}, into: {following or 'YYYY-MM'}}}"
+    return f"Or name the period it is to be reported in under divisions.{mapping.division}.periods.answers: [{answer}]."
+
+
+def _reported_in(entry: Entry, own: Period | None, target: Period, mapping: Mapping) -> Entry:
+    """Report an entry in a period, and list it when that is not its own or when the VAT return of its date was filed."""
+    rules = mapping.periods
+    is_filed = own is not None and rules.is_filed(entry.entry_date, own)
+    if rules.filed_until is None and rules.return_of(entry.entry_date) == rules.return_of(target.starts):
+        is_filed = False  # only the period was closed, within one return
+    inside = entry.in_currency(mapping.currency)
+    vat: dict[str, int] = {}
+    for line in inside.lines:
+        if line.vat_minor and line.vat_code is not None:
+            vat[line.vat_code] = vat.get(line.vat_code, 0) - line.vat_minor
+    vat = {code: amount for code, amount in vat.items() if amount}
+    missed = is_filed and bool(vat)
+    if own is target and not missed:
+        return entry
+    move = Move(
+        kind="entry",
+        journal=entry.journal,
+        from_period=str(own) if own is not None else entry.entry_date.isoformat()[:7],
+        to_period=str(target),
+        currency=inside.currency,
+        amount_minor=inside.receivable_minor,
+        vat=tuple(sorted(vat.items())),
+        filed_return=rules.return_of(entry.entry_date) if missed else None,
+    )
+    told = []
+    if own is not target:
+        why = "is closed" if own is not None else "does not exist"
+        told.append(f"Period {move.from_period} of journal {entry.journal} {why}: reported in {target}.")
+    if missed:
+        amount = f"{inside.currency} {format_minor(move.vat_minor, inside.currency)}"
+        told.append(f"VAT after filing: {amount} belongs to the VAT return of {move.filed_return}, which was filed without it.")
+    return replace(
+        entry,
+        reporting_year=None if own is target else target.year,
+        reporting_period=None if own is target else target.number,
+        explanation=(*entry.explanation, *told),
+        moves=(move,),
+    )
+
+
+def _start_in_open(
+    line: Line,
+    entry: Entry,
+    target: Period,
+    periods: Periods,
+    mapping: Mapping,
+    notes: list[str],
+    moves: dict[tuple[str, str], Move],
+) -> Line:
+    if line.first is None or line.last is None:
+        return line
+    start = periods.first_open_day(line.first)
+    if start is None or start == line.first:
+        return line
+    first, last = line.first, line.last
+    whole = start > last
+    into = target if whole else periods.of(start) or target
+    closed = [each for each in schedule(-line.amount_minor, first, last, mapping.deferral_method, periods) if each.first < start]
+    amount = sum(each.amount_minor for each in closed)
+    written = format_minor(amount, entry.currency)
+    span = _named(periods, closed[0].first, closed[-1].first)
+    if whole:
+        notes.append(
+            f"'{line.description}': its whole service period lies in closed periods, so it is not deferred; {written} is reported"
+            f" in {into} instead of {span}."
+        )
+    else:
+        notes.append(
+            f"'{line.description}': deferral starts on {start} instead of {line.first}, which is in a closed period; {written} of"
+            f" closed {span} is released from {into} on."
+        )
+    if line.role in (Role.REVENUE, Role.DISCOUNT):
+        known = moves.get((span, str(into)))
+        moves[span, str(into)] = Move(
+            kind="deferral",
+            journal=entry.journal,
+            from_period=span,
+            to_period=str(into),
+            currency=entry.currency,
+            amount_minor=amount + (known.amount_minor if known is not None else 0),
+        )
+    return replace(line, first=None, last=None) if whole else replace(line, first=start)
+
+
+def _named(periods: Periods, first: date, last: date) -> str:
+    names = [str(period) if (period := periods.of(day)) is not None else day.isoformat()[:7] for day in (first, last)]
+    return names[0] if names[0] == names[1] else f"{names[0]}..{names[1]}"
