@@ -130,6 +130,17 @@ async def test_a_reversal_is_counted_apart_and_found_by_what_exact_shows(stage):
     assert (counts["states"], counts["reversals"]) == ({"booked": 1}, {"held": 1})
 
 
+async def test_a_number_used_again_is_another_document_and_a_corrected_state_is_none(stage):
+    for suffix in ("R", "2", "#2", "#2/R"):
+        booked = msgspec.structs.replace(POSTED, document=msgspec.structs.replace(DOCUMENT, suffix=suffix))
+        await stage.hear(booked)
+    await stage.hear(invoice(), PLANNED, POSTED)
+    async with stage.database.reading() as connection:
+        counts = await queries.summary(connection)
+        assert [row["suffix"] for row in await queries.life_of(connection, "INV-1#2")] == ["#2"]
+    assert (counts["states"], counts["reversals"]) == ({"booked": 2}, {"booked": 3})
+
+
 async def test_a_life_includes_what_became_of_the_customer_and_nobody_elses(stage):
     for customer_id in ("CUST1", "CUST2"):
         refused = facts.AccountRefused(

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from support.engines import database_for
-from support.facts import OCTOBER_5, customer, invoice, line, observed
-from support.mapper_stage import Stage, books, configured, journal, posted, refused
+from support.facts import OCTOBER_5, SITE, customer, envelope, invoice, line, observed
+from support.mapper_stage import CONFIGURATION, Stage, books, configured, journal, posted, refused
 
+from backbone.configuration import Configuration
 from contracts import facts
+from contracts.envelope import Message
 
 DAY = 86_400
 FIRST = [line(10_000, 2_100)]
@@ -101,6 +103,62 @@ async def test_a_refused_reversal_is_shown_and_booked_when_tried_again(database)
     assert (held.code, held.document.suffix) == ("exact_refused", "R")
     await stage.hear(customer(version=2))
     assert len(await stage.entries()) == 2, "nothing changed, so it is not tried again"
+
+
+async def test_a_division_that_left_the_configuration_holds_what_it_should_book_back(database):
+    before = Stage(database)
+    await before.hear(customer(), invoice(lines=FIRST))
+    await before.post_all()
+    dump = CONFIGURATION.model_dump()
+    dump["sites"][SITE] |= {"division": 100002, "business_entities": {}}
+    dump["divisions"] = {100002: dump["divisions"][100001]}
+    moved = Stage(database, Configuration.model_validate(dump))
+    await moved.hear(invoice(version=2, lines=FIRST, status="voided", voided_at=OCTOBER_5 + DAY))
+    [held] = await moved.said(facts.DocumentHeld)
+    assert (held.code, held.document.suffix) == ("division_not_configured", "R")
+    assert "divisions.100001" in held.action
+    await before.hear(invoice(version=3, lines=FIRST, status="voided", voided_at=OCTOBER_5 + DAY))
+    assert [entry.division for entry in await before.entries()] == [100001, 100001]
+
+
+class CrashError(Exception):
+    """The process dies before its commit."""
+
+
+def die(*, now: bool) -> None:
+    if now:
+        raise CrashError
+
+
+async def test_a_crash_before_any_commit_books_each_step_once(database):
+    stage = Stage(database, configured(changes="correct"))
+    happened = [customer(), *two_lives()[:2], *two_lives()[2:3], invoice("INV-9", version=1, lines=FIRST)]
+    happened.append(invoice("INV-9", version=2, lines=CHANGED))
+
+    async def hear_and_crash(fact: Message) -> None:
+        told = envelope(fact)
+        for dies in (True, False, False):
+            try:
+                async with database.transaction() as connection:
+                    await stage.mapper.handle(connection, told, fact)
+                    die(now=dies)
+            except CrashError:
+                continue
+
+    for fact in happened:
+        await hear_and_crash(fact)
+        while fresh := [entry for entry in await stage.entries() if entry.command_id not in stage.posted]:
+            for entry in fresh:
+                stage.posted.add(entry.command_id)
+                await hear_and_crash(posted(entry))
+    assert [entry.your_ref for entry in await stage.entries()] == [
+        "INV-1",
+        "INV-1/R",
+        "INV-1#2",
+        "INV-9",
+        "INV-9/R",
+        "INV-9/2",
+    ]
 
 
 @pytest.mark.parametrize("end", ["voided", "deleted"])

@@ -41,7 +41,7 @@ class Chain:
     def __init__(self, mapper: Stage, writer: WriterStage, exact: ExactServer, configuration: Configuration) -> None:
         self._mapper = mapper
         self._writer = writer
-        self._exact = exact
+        self.exact = exact
         self._heard = 0
         self._told = 0
         self.configuration = configuration
@@ -82,6 +82,10 @@ class Chain:
         decided = await self._mapper.said(facts.DocumentHeld, facts.DocumentSetAside, facts.DocumentPlanned)
         return [message for message in decided if message.document.site == site]
 
+    async def posted(self) -> list[facts.EntryPosted]:
+        """Return what stands in Exact, in the order in which it was booked."""
+        return await self._writer.said(facts.EntryPosted)
+
     async def refusals(self) -> list[str]:
         """Return what Exact did not take, in words."""
         return [f"{each.document.site} {each.message}" for each in await self._writer.said(facts.EntryRefused)]
@@ -96,7 +100,7 @@ class Chain:
         ]
         if len(posted) != 1:
             return [f"{len(posted)} entries"]
-        ledger = await self._exact.ledger(DEMO_DIVISION)
+        ledger = await self.exact.ledger(DEMO_DIVISION)
         entry = next(each for each in ledger["entries"] if each["entry_id"] == posted[0])
         return written(entry["lines"])
 

@@ -55,7 +55,7 @@ class Stage:
 
     def __init__(self, database: Database, configuration: Configuration = CONFIGURATION) -> None:
         self.database = database
-        self._posted: set[str] = set()
+        self.posted: set[str] = set()
         self.clock, mappings = ManualClock(), mappings_of(configuration)
         planner = Planner(Subjects(configuration, mappings), self.clock, Telemetry())
         self.mapper = Mapper(database, planner, mappings)
@@ -73,9 +73,9 @@ class Stage:
 
     async def post_all(self) -> None:
         """Let Exact take every entry that is under way, and those that follow from it."""
-        while fresh := [entry for entry in await self.entries() if entry.command_id not in self._posted]:
+        while fresh := [entry for entry in await self.entries() if entry.command_id not in self.posted]:
             for entry in fresh:
-                self._posted.add(entry.command_id)
+                self.posted.add(entry.command_id)
                 await self.hear(posted(entry))
 
     async def days_pass(self, today: date) -> None:

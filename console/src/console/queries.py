@@ -19,11 +19,12 @@ LIMIT = 100
 async def summary(connection: AsyncConnection) -> dict[str, Any]:
     """Count documents by state, by kind and state, and documents and reversals by reason; say how Exact is connected.
 
-    `reversals` counts the entries that take back an earlier one by state; they are in none of the other counts of states.
+    `reversals` counts the entries that take back an earlier one, or book a document anew after that, by state; they are in none
+    of the other counts of states. A number that was used again counts as another document.
     `receipts` counts invoices by what became of their receipt in Chargebee: recorded, or the code why not.
     """
     table = tables.documents
-    own = table.c.suffix == ""
+    own = sa.or_(table.c.suffix == "", sa.and_(table.c.suffix.like("#%"), table.c.suffix.not_like("%/%")))
     rows = await connection.execute(
         sa.select(table.c.kind, table.c.state, sa.func.count()).where(own).group_by(table.c.kind, table.c.state)
     )
@@ -84,10 +85,12 @@ async def documents(
 async def life_of(connection: AsyncConnection, number: str) -> list[dict[str, Any]]:
     """Return every booking with this number and what happened to it, oldest first; empty when nobody knows it.
 
-    A reversal is found by the document's number, and alone by what Exact shows as its reference (`INV-1/R`).
+    A reversal is found by the document's number, and alone by what Exact shows as its reference (`INV-1/R`), as is the next
+    document that got the number (`INV-1#2`).
     """
     table = tables.documents
-    reference = table.c.number + "/" + table.c.suffix
+    again = table.c.suffix.like("#%")
+    reference = sa.case((again, table.c.number + table.c.suffix), else_=table.c.number + "/" + table.c.suffix)
     known = sa.or_(table.c.number == number, sa.and_(table.c.suffix != "", reference == number))
     rows = await connection.execute(sa.select(table).where(known).order_by(table.c.kind, table.c.suffix))
     found = []
