@@ -50,7 +50,9 @@ class Chain:
         """Let Chargebee show these, and wait until everything that follows from them was answered by Exact."""
         await self._mapper.hear(*messages)
         async with asyncio.timeout(60):
-            while await self._carry() or await self._under_way():  # noqa: ASYNC110 - the logs are read, they do not notify
+            # What is answered between the two is carried over, since that comes second.
+            while await self._under_way() or await self._carry():  # noqa: ASYNC110 - the logs are read, they do not notify
+                await self._carry()
                 await asyncio.sleep(0.05)
 
     async def periods_known(self, journals: int) -> None:
