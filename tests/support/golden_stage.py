@@ -51,7 +51,7 @@ class Chain:
         await self._mapper.hear(*messages)
         async with asyncio.timeout(60):
             # What is answered between the two is carried over, since that comes second.
-            while await self._under_way() or await self._carry():  # noqa: ASYNC110 - the logs are read, they do not notify
+            while await self._under_way() or await self._carry():
                 await self._carry()
                 await asyncio.sleep(0.05)
 
