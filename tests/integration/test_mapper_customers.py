@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from support.engines import DATABASES, database_for
-from support.facts import customer, invoice
-from support.mapper_stage import CONFIGURATION, Stage
+from support.facts import OCTOBER_5, customer, invoice, line, observed
+from support.mapper_stage import CONFIGURATION, Stage, payment, posted
 
 from backbone.configuration import Configuration
 from contracts import commands, facts
@@ -86,3 +86,94 @@ async def test_a_customer_that_was_deleted_or_made_anonymous_stays_in_exact_as_i
     await quick_stage.hear(customer(), invoice())
     await quick_stage.hear(customer(version=2, vat_number=None, billing_address=None, **gone))
     assert [command.name for command in await quick_stage.said(commands.SaveAccount)] == ["Voorbeeld B.V."]
+
+
+MERGED = {"deleted": True}
+
+
+async def test_a_payment_by_the_payment_owner_is_booked_on_the_account_of_the_invoice(stage):
+    child = customer("CHILD", relationship={"parent_id": "HEAD", "payment_owner_id": "HEAD", "invoice_owner_id": "CHILD"})
+    head = customer("HEAD", relationship={"payment_owner_id": "HEAD", "invoice_owner_id": "HEAD"})
+    paid = payment(customer_id="HEAD")
+    # The payer's partition may be ahead of the invoice's.
+    await stage.hear(head, paid)
+    assert await stage.reasons() == ["waiting_for_paid_invoice"]
+    await stage.hear(child, invoice(customer_id="CHILD"))
+    sale, entry = await stage.entries()
+    assert (sale.customer_ref, entry.customer_ref) == ("acme-test/CHILD", "acme-test/CHILD")
+    assert entry.document.customer_id == "HEAD"
+    assert [line.customer_ref for line in entry.lines] == [None, None]
+
+
+async def test_a_payment_for_several_customers_has_a_line_on_each_account_and_its_mirror_too(stage):
+    await stage.hear(customer("HEAD", relationship={"payment_owner_id": "HEAD"}), customer("A"), customer("B"))
+    await stage.hear(invoice("INV-1", customer_id="A"), invoice("INV-2", customer_id="B"))
+    applied = [{"invoice_id": number, "applied_amount": 12_100} for number in ("INV-1", "INV-2")]
+    await stage.hear(payment(customer_id="HEAD", amount=30_000, linked_invoices=applied))
+    entry = (await stage.entries())[-1]
+    assert entry.customer_ref == "acme-test/A"
+    receivables = [(line.customer_ref, line.amount_minor) for line in entry.lines if line.is_receivable]
+    assert receivables == [(None, -12_100), ("acme-test/B", -12_100), ("acme-test/HEAD", -5_800)]
+    await stage.hear(posted(entry), payment(version=2, customer_id="HEAD", amount=30_000, status="voided"))
+    mirror = (await stage.entries())[-1]
+    assert mirror.customer_ref == "acme-test/A"
+    assert [(line.customer_ref, line.amount_minor) for line in mirror.lines if line.is_receivable] == [
+        (None, 12_100),
+        ("acme-test/B", 12_100),
+        ("acme-test/HEAD", 5_800),
+    ]
+
+
+async def test_a_merge_moves_nothing_that_is_booked_and_sends_what_is_new_to_the_surviving_account(stage):
+    kept = [line(10_000, 2_100)]
+    await stage.hear(customer("OLD"), customer("NEW"), invoice("INV-1", customer_id="OLD", lines=kept))
+    await stage.post_all()
+    await stage.hear(customer("OLD", version=2, **MERGED))
+    await stage.hear(invoice("INV-1", version=2, customer_id="NEW", lines=kept))
+    assert await stage.reasons() == []
+    # A payment of the moved invoice comes from the survivor, and meets it on the account where it was booked.
+    await stage.hear(payment(customer_id="NEW"), invoice("INV-2", customer_id="OLD"))
+    booked = {entry.your_ref: entry.customer_ref for entry in await stage.entries()}
+    assert booked == {"INV-1": "acme-test/OLD", "txn_1": "acme-test/OLD", "INV-2": "acme-test/NEW"}
+
+
+async def test_a_document_of_a_customer_that_is_gone_is_held_until_it_is_known_whose_it_is(stage):
+    await stage.hear(customer("OLD", **MERGED), customer("NEW"), invoice("INV-1", customer_id="OLD"))
+    [held] = await stage.said(facts.DocumentHeld)
+    assert held.code == "customer_gone"
+    # Another document of it is held for another reason, and then seen with the survivor.
+    await stage.hear(invoice("INV-2", customer_id="OLD", lines=[line(100, 0, 5)]))
+    await stage.hear(invoice("INV-2", version=2, customer_id="NEW", lines=[line(100, 0, 5)]))
+    [entry] = await stage.entries()
+    assert (entry.your_ref, entry.customer_ref) == ("INV-1", "acme-test/NEW")
+
+
+async def test_a_person_can_say_whose_a_gone_customer_is(quick_stage):
+    await quick_stage.hear(customer("OLD", **MERGED), invoice("INV-1", customer_id="OLD"))
+    again = Stage(quick_stage.database, configured(links={"OLD": "1042"}))
+    await again.start()
+    [account] = await again.said(commands.SaveAccount)
+    [entry] = await again.entries()
+    assert (account.account_code, entry.customer_ref) == ("1042", "acme-test/OLD")
+
+
+async def test_a_credit_note_follows_its_invoice(stage):
+    kept = [line(10_000, 2_100)]
+    await stage.hear(customer("OLD"), customer("NEW"), invoice("INV-1", customer_id="OLD", lines=kept))
+    await stage.post_all()
+    await stage.hear(customer("OLD", version=2, **MERGED), invoice("INV-1", version=2, customer_id="NEW", lines=kept))
+    note = {
+        "id": "CN-1",
+        "customer_id": "NEW",
+        "reference_invoice_id": "INV-1",
+        "type": "refundable",
+        "status": "refund_due",
+        "date": OCTOBER_5,
+        "currency_code": "EUR",
+        "base_currency_code": "EUR",
+        "total": 12_100,
+        "tax": 2_100,
+        "line_items": [line(10_000, 2_100)],
+    }
+    await stage.hear(observed(facts.CreditNoteObserved, note))
+    assert (await stage.entries())[-1].customer_ref == "acme-test/OLD"

@@ -7,12 +7,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from support.engines import DATABASES
 from support.exact_server import DIVISION, ExactServer, exact_server
-from support.writer_stage import WriterStage, configuration, sale, save_account, writer_stage
+from support.writer_stage import WriterStage, configuration, payment, sale, save_account, writer_stage
 
-from contracts import facts
+from contracts import commands, facts
 from simulators.exact import master_data
 
 EMAIL = "administratie@voorbeeld.example"
@@ -261,3 +262,19 @@ async def test_an_account_that_is_gone_is_matched_no_more(tmp_path: Path) -> Non
             await stage.until(facts.EntryPosted)
             (saved,) = await stage.until(facts.AccountSaved, customer_ref="acme-test/CUST1")
             assert saved.created
+
+
+async def test_a_payment_for_two_customers_meets_both_invoices_and_waits_for_both_accounts(tmp_path: Path) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        lines = (
+            commands.EntryLine(gl_account="1290", amount_minor=24_200),
+            commands.EntryLine(gl_account="1300", amount_minor=-12_100, is_receivable=True),
+            commands.EntryLine(gl_account="1300", amount_minor=-12_100, is_receivable=True, customer_ref="acme-test/CUST2"),
+        )
+        known = msgspec.structs.asdict(payment("TX-1"))
+        await stage.tell(save_account(), sale("INV-1"), commands.PostEntry(**{**known, "lines": lines}))
+        await stage.until(facts.EntryPosted)
+        await stage.tell(save_account("CUST2"), sale("INV-2", "CUST2"))
+        await stage.until(facts.EntryPosted, 3)
+        receivables = (await server.ledger())["receivables"]
+        assert {row["your_ref"]: row["open_minor"] for row in receivables if row["your_ref"]} == {"INV-1": 0, "INV-2": 0}

@@ -147,10 +147,15 @@ class VatReclaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """The part of a payment that was applied to one invoice, or of a refund to one credit note."""
+    """The part of a payment that was applied to one invoice, or of a refund to one credit note.
+
+    `customer_id` and `debtor` say on whose account that document stands, where it is another's than the payer's.
+    """
 
     number: str
     amount_minor: int
+    customer_id: str | None = None
+    debtor: Debtor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

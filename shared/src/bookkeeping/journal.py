@@ -31,7 +31,8 @@ class Role(StrEnum):
 class Line:
     """One line; `amount_minor` and its VAT are positive in debit and negative in credit.
 
-    The VAT stands beside its base, as Exact wants it: Exact's VAT code decides the ledger account it goes to.
+    The VAT stands beside its base, as Exact wants it: Exact's VAT code decides the ledger account it goes to. `customer_id` is
+    whose debt a receivable line is, where that is not the customer of the entry.
     """
 
     role: Role
@@ -45,6 +46,12 @@ class Line:
     first: date | None = None
     last: date | None = None
     notes: str = ""
+    customer_id: str | None = None
+
+    @property
+    def is_receivable(self) -> bool:
+        """Whether it is the customer's line."""
+        return self.role is Role.RECEIVABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,8 @@ class Entry:
 
     `exchange_rate` is division currency per unit of `currency`, None when they are the same. `explanation` says in words
     which rules made the lines. Without a reporting period the entry is reported in the period of its date; `moves` lists what is
-    reported elsewhere than its date says.
+    reported elsewhere than its date says. `customer_id` is on whose account it is booked, where that is not the
+    document's customer.
     """
 
     kind: Literal["sales", "general"]
@@ -79,6 +87,7 @@ class Entry:
     payment_condition: str | None = None
     explanation: tuple[str, ...] = ()
     moves: tuple[Move, ...] = ()
+    customer_id: str | None = None
 
     def __post_init__(self) -> None:
         difference = 0
@@ -91,6 +100,12 @@ class Entry:
     def receivable_minor(self) -> int:
         """What the customer's debt grows by; negative where it falls."""
         return sum(line.amount_minor for line in self.lines if line.role is Role.RECEIVABLE)
+
+    def customers(self, customer_id: str) -> list[str]:
+        """Return the customers on whose accounts it is booked, in the order of its lines; `customer_id` is its document's."""
+        own = self.customer_id or customer_id
+        debtors = [line.customer_id or own for line in self.lines if line.is_receivable]
+        return list(dict.fromkeys(debtors or [own]))
 
     def postings(self) -> list[Posting]:
         """Return the journal in debit and credit, one row per account, VAT by its code: debtor first, then as they came."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bookkeeping.documents import Payment, Refund, WithheldTax
+from bookkeeping.documents import Payment, Refund, Settlement, WithheldTax
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
@@ -47,15 +47,16 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
             description=f"{document.number} {document.customer_id}",
         )
     ]
-    for number, amount_minor in _shares(document):
-        lines.append(
-            Line(
-                role=Role.RECEIVABLE,
-                account=debtors,
-                amount_minor=-sign * amount_minor,
-                description=f"{document.number} {number or document.customer_id}",
-            )
+    lines += [
+        Line(
+            role=Role.RECEIVABLE,
+            account=debtors if share.customer_id is None else mapping.debtor_account(share.debtor),
+            amount_minor=-sign * share.amount_minor,
+            description=f"{document.number} {share.number or document.customer_id}",
+            customer_id=share.customer_id,
         )
+        for share in _shares(document)
+    ]
     return Entry(
         kind="general",
         journal=mapping.journal("payments", document.currency),
@@ -109,10 +110,10 @@ def _explanation(document: Payment | Refund, account: str) -> str:
     return f"{amount} against control account {account} of gateway account {document.gateway_account or 'any'}."
 
 
-def _shares(document: Payment | Refund) -> list[tuple[str, int]]:
+def _shares(document: Payment | Refund) -> list[Settlement]:
     """One share per document that the money settled, and the rest; everything in one when the shares exceed the amount."""
-    shares = [(settled.number, settled.amount_minor) for settled in document.settlements if settled.amount_minor > 0]
-    rest = document.amount_minor - sum(amount for _, amount in shares)
+    shares = [settled for settled in document.settlements if settled.amount_minor > 0]
+    rest = document.amount_minor - sum(settled.amount_minor for settled in shares)
     if rest < 0:
-        return [("", document.amount_minor)]
-    return [*shares, ("", rest)] if rest else shares
+        return [Settlement(number="", amount_minor=document.amount_minor)]
+    return [*shares, Settlement(number="", amount_minor=rest)] if rest else shares

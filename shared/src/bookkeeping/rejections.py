@@ -71,6 +71,18 @@ REASONS: dict[str, Reason] = {
         action="Nothing to do: it is booked as soon as that arrives from Chargebee; after a day, backfill credit notes.",
         waiting=True,
     ),
+    "waiting_for_paid_invoice": Reason(
+        sentence="Invoice {invoice}, which {document} pays, is not known yet, and decides on whose account it is booked.",
+        action="Nothing to do: it is booked as soon as the invoice arrives from Chargebee; after a day, backfill invoices.",
+        waiting=True,
+    ),
+    "customer_gone": Reason(
+        sentence="Customer {customer} of {document} was deleted in Chargebee, or merged into another that no document shows yet.",
+        action=(
+            'Add under divisions.{division}.customers.links: {{"{customer}": "..."}} (the code of its account, or new) and '
+            "restart; or wait until a document of the merge arrives."
+        ),
+    ),
     "payment_in_progress": Reason(
         sentence="The gateway has not confirmed {document} yet (status {status}).",
         action="Nothing to do: it is booked when Chargebee reports the money as received.",

@@ -48,7 +48,8 @@ class EntryLine(msgspec.Struct, frozen=True, kw_only=True):
 
     sales: positive is revenue, negative is what a credit note takes back; general: positive is debit, negative is credit.
     `vat_amount_minor` is Chargebee's own tax on this line and is sent, so that Exact does not recompute it. `from_date` and
-    `to_date` (both inclusive) ask Exact to defer the revenue. `is_receivable` marks the customer's line of a general entry.
+    `to_date` (both inclusive) ask Exact to defer the revenue. `is_receivable` marks the customer's line of a general entry, and
+    `customer_ref` whose it is where that is not the customer of the command.
     """
 
     gl_account: str
@@ -62,6 +63,7 @@ class EntryLine(msgspec.Struct, frozen=True, kw_only=True):
     from_date: date | None = None
     to_date: date | None = None
     is_receivable: bool = False
+    customer_ref: str | None = None
     notes: str | None = None
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.database import Database
+from contracts.commands import PostEntry
 from exact_writer.tables import accounts
 
 Origin = Literal["created", "matched", "linked"]
@@ -55,6 +56,18 @@ async def owners(connection: AsyncConnection, division: int, account_ids: list[s
     for row in await connection.execute(statement.order_by(accounts.c.customer_ref)):
         found.setdefault(row.account_id, []).append((row.customer_ref, row.origin))
     return found
+
+
+async def of_lines(connection: AsyncConnection, division: int, command: PostEntry) -> dict[str, str] | None:
+    """The accounts of the customers that single lines name; None while one of them has none."""
+    named = {line.customer_ref for line in command.lines if line.customer_ref is not None}
+    if not named:
+        return {}
+    statement = sa.select(accounts.c.customer_ref, accounts.c.account_id).where(
+        accounts.c.division == division, accounts.c.customer_ref.in_(named), accounts.c.account_id.is_not(None)
+    )
+    found = {row.customer_ref: row.account_id for row in await connection.execute(statement)}
+    return found if len(found) == len(named) else None
 
 
 async def remember(database: Database, connection: AsyncConnection, division: int, customer_ref: str, known: Known) -> None:

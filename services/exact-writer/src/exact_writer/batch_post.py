@@ -32,14 +32,16 @@ from exact_writer.timing import Timing
 MOST_ATTEMPTS = 5
 WHOLE_ATTEMPTS = 2
 REFUSED_LOOK_SECONDS = 3_600.0
+OTHER_ACCOUNT_SECONDS = 5.0  # how long an entry waits for the account of a customer that only one of its lines names
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One command of a batch, and the account of its customer."""
+    """One command of a batch, the account of its customer, and those of the customers that its lines name."""
 
     work: Work
     command: PostEntry
     account_id: str
+    others: dict[str, str] = {}
 
 
 class BatchPoster:
@@ -75,7 +77,12 @@ class BatchPoster:
 
         Raises CallError and NotAllowedNowError when the division has to pause; the commands then wait in a state that is safe.
         """
-        members = await self._sound(await self._gathered(first), epoch)
+        gathered = await self._gathered(first)
+        if not gathered:
+            # The account of a customer that only a line names is not there yet.
+            await self._sending.move([first], epoch, "prepared", not_before=self._now() + OTHER_ACCOUNT_SECONDS)
+            return False
+        members = await self._sound(gathered, epoch)
         if not members:
             return False
         body, members = self._body_of(members)
@@ -150,10 +157,11 @@ class BatchPoster:
                 works = await journal.gather(connection, self._division, key, batches.MOST_DOCUMENTS)
             members = []
             for work in works:
-                known = await account_book.find(connection, self._division, work.command.customer_ref)
-                if known is not None:
-                    command = cast("PostEntry", work.command)
-                    members.append(Member(work=work, command=command, account_id=known.account_id))
+                command = cast("PostEntry", work.command)
+                known = await account_book.find(connection, self._division, command.customer_ref)
+                others = await account_book.of_lines(connection, self._division, command)
+                if known is not None and others is not None:
+                    members.append(Member(work=work, command=command, account_id=known.account_id, others=others))
         return self._of_one_period(members)
 
     def _of_one_period(self, members: Sequence[Member]) -> list[Member]:
@@ -189,7 +197,8 @@ class BatchPoster:
         period = precheck.period_of(members[0].command, self._mirror) or (None, None)
         while True:
             pairs = [(member.command, member.account_id) for member in members]
-            body = payloads.encode(payloads.ledger_entry(pairs, self._mirror.ledgers(), self._currency, period))
+            others = {ref: account for member in members for ref, account in member.others.items()}
+            body = payloads.encode(payloads.ledger_entry(pairs, self._mirror.ledgers(), self._currency, period, others))
             if len(body) <= batches.MOST_BYTES or len(members) == 1:
                 return body, members
             members = list(batches.halves(members)[0])

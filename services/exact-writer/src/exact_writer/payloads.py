@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -120,13 +121,20 @@ def sales_entry(command: PostEntry, customer_id: str, ledgers: Mapping[str, str]
     )
 
 
-def general_entry(command: PostEntry, customer_id: str, ledgers: Mapping[str, str], division_currency: str) -> dict[str, Any]:
+def general_entry(
+    command: PostEntry,
+    customer_id: str,
+    ledgers: Mapping[str, str],
+    division_currency: str,
+    others: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
     """A generaljournalentry/GeneralJournalEntries body. The header takes no date, reference or description; the lines do.
 
-    Every line's description names the reference, by which an unknown outcome is looked up.
+    Every line's description names the reference, by which an unknown outcome is looked up. `others` are the accounts of the
+    customers that single lines name.
     """
     period = (command.reporting_year, command.reporting_period)
-    return ledger_entry([(command, customer_id)], ledgers, division_currency, period)
+    return ledger_entry([(command, customer_id)], ledgers, division_currency, period, others)
 
 
 def ledger_entry(
@@ -134,6 +142,7 @@ def ledger_entry(
     ledgers: Mapping[str, str],
     division_currency: str,
     period: tuple[int | None, int | None],
+    others: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """A generaljournalentry/GeneralJournalEntries body with the lines of each command and its customer, in their order.
 
@@ -149,7 +158,9 @@ def ledger_entry(
             "FinancialYear": year,
             "FinancialPeriod": number,
             "GeneralJournalEntryLines": [
-                _general_line(line, command, customer_id, ledgers) for command, customer_id in members for line in command.lines
+                _general_line(line, command, others.get(line.customer_ref or "", customer_id), ledgers)
+                for command, customer_id in members
+                for line in command.lines
             ],
         }
     )

@@ -6,6 +6,7 @@ Each change of state is one transaction, together with the fact that tells it an
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,7 +19,7 @@ from contracts.commands import PostEntry, SaveAccount
 from exact_writer import account_book, journal, lookup, odata, payloads, precheck
 from exact_writer.account_matching import Unmatched
 from exact_writer.accounts import Accounts
-from exact_writer.batch_post import MOST_ATTEMPTS, REFUSED_LOOK_SECONDS, BatchPoster
+from exact_writer.batch_post import MOST_ATTEMPTS, OTHER_ACCOUNT_SECONDS, REFUSED_LOOK_SECONDS, BatchPoster
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import Answer, NotFoundError, RefusedError, Request
 from exact_writer.journal import Work
@@ -132,10 +133,13 @@ class Poster:
             return False
         async with self._database.reading() as connection:
             known = await account_book.find(connection, self._division, command.customer_ref)
+            others = await account_book.of_lines(connection, self._division, command)
         if known is None:
             return False
-        make = payloads.sales_entry if command.kind == "sales" else payloads.general_entry
-        body = make(command, known.account_id, self._mirror.ledgers(), self._currency)
+        if others is None:
+            await self._sending.move([work], epoch, "prepared", not_before=self._now() + OTHER_ACCOUNT_SECONDS)
+            return False
+        body = self._body_of(command, known.account_id, others)
         endpoint = ENDPOINTS[work.kind]
         request = Request(method="POST", endpoint=endpoint, path=endpoint, body=payloads.encode(body))
         answer = await self._sending.send([work], request, epoch, partial(self._refused, work, epoch))
@@ -151,6 +155,11 @@ class Poster:
             await self._calls.save(connection)
         crash_point("exact_writer.posted")
         return True
+
+    def _body_of(self, command: PostEntry, account_id: str, others: dict[str, str]) -> dict[str, Any]:
+        if command.kind == "sales":
+            return payloads.sales_entry(command, account_id, self._mirror.ledgers(), self._currency)
+        return payloads.general_entry(command, account_id, self._mirror.ledgers(), self._currency, others)
 
     async def _refused(self, work: Work, epoch: int, connection: AsyncConnection, error: RefusedError) -> None:
         await self._outcomes.refused(connection, work, epoch, error.code, error.message)

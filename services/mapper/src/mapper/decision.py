@@ -12,6 +12,7 @@ from bookkeeping.mapping import Mapping
 from bookkeeping.placement import place_in_period
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.write_offs import reclaim_label, vat_of
+from mapper.account_holders import on_account, settle_on_accounts
 from mapper.store import Row, Store
 from mapper.subjects import Subject, product_ids
 
@@ -42,16 +43,16 @@ async def make(store: Store, subject: Subject, row: Row | None, today: date, *, 
         return reject("unknown_business_entity", document=name_of(subject), entity="?", site=subject.key.site, setting="division")
     if isinstance(document, CreditNote) and not document.reference_known and _is_given_up(row, mapping, today):
         document = replace(document, reference_given_up=True)
+    document = await settle_on_accounts(store, subject, document, name_of(subject))
+    if isinstance(document, Rejection):
+        return document
     made = make_entry(document, mapping, await store.products(subject.key.site, product_ids(document)))
     if isinstance(made, Entry) and isinstance(document, VatReclaim) and document.document_date > today:
         day, told = document.document_date.isoformat(), vat_of(made)
         waits_for = f"invoice:{document.note.reference_invoice}"
         return reject("vat_not_due", waits_for=waits_for, document=reclaim_label(document), date=day, vat=told)
-    if isinstance(made, Entry) and subject.customer is None:
-        customer_id = subject.ref.customer_id
-        return reject(
-            "waiting_for_customer", waits_for=f"customer:{customer_id}", customer=customer_id, document=name_of(subject)
-        )
+    if isinstance(made, Entry):
+        return await on_account(store, subject, document, made, name_of(subject))
     return made
 
 

@@ -59,19 +59,21 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
             cost_unit=line.cost_unit,
             from_date=line.first,
             to_date=line.last,
-            is_receivable=line.role is Role.RECEIVABLE,
+            is_receivable=line.is_receivable,
+            customer_ref=_other_customer(line, entry, document),
             notes=line.notes or None,
         )
         for line in entry.lines
         if not (sales and line.role is Role.RECEIVABLE)
     ]
     site, kind, number, suffix = document.site, document.kind, document.number, document.suffix
+    customer_ref = f"{site}/{entry.customers(document.customer_id)[0]}"
     return PostEntry(
         division=mapping.division,
         command_id=derived_id("entry", str(mapping.division), site, kind, number, suffix, str(attempt)),
         kind=entry.kind,
         document=document,
-        customer_ref=f"{site}/{document.customer_id}",
+        customer_ref=customer_ref,
         journal=entry.journal,
         your_ref=your_ref(entry.reference),
         entry_date=entry.entry_date,
@@ -123,6 +125,7 @@ def booked_entry(command: PostEntry, reference: str, receivable_account: str) ->
             first=line.from_date,
             last=line.to_date,
             notes=line.notes or "",
+            customer_id=_id_of(line.customer_ref or command.customer_ref) if line.is_receivable else None,
         )
         for line in command.lines
     ]
@@ -139,7 +142,20 @@ def booked_entry(command: PostEntry, reference: str, receivable_account: str) ->
         description=command.description,
         due_date=command.due_date,
         exchange_rate=command.exchange_rate,
+        customer_id=_id_of(command.customer_ref),
     )
+
+
+def _other_customer(line: Line, entry: Entry, document: DocumentRef) -> str | None:
+    """Return the customer of a receivable line, where it is not the one that the command names."""
+    if not line.is_receivable:
+        return None
+    own = line.customer_id or entry.customer_id or document.customer_id
+    return None if own == entry.customers(document.customer_id)[0] else f"{document.site}/{own}"
+
+
+def _id_of(customer_ref: str) -> str:
+    return customer_ref.split("/", 1)[1]
 
 
 def _role(command: PostEntry, line: EntryLine) -> Role:

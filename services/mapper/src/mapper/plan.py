@@ -73,6 +73,7 @@ class Planner:
         if subject is None:
             return
         rows = await store.bookings(subject.key)
+        await self._note_merges(store, subject, rows, cause)
         last = next((row for row in reversed(rows) if row.state in ISSUED), None)
         place = life if last is None else booking_of(last.key.suffix).following()
         pending = next((row for row in rows if row.key.suffix == place.suffix), None)
@@ -91,6 +92,17 @@ class Planner:
             await self._issue(store, subject, pending, decision, cause, place.suffix)
         else:
             await self._refrain(store, subject, pending, decision, cause, place.suffix)
+
+    async def _note_merges(self, store: Store, subject: Subject, rows: Sequence[Row], cause: Cause) -> None:
+        """Learn from a document that moved to another customer into whom its former one was merged."""
+        if subject.is_money:
+            return  # who pays may be another customer than whose invoice it is
+        site, now = subject.key.site, subject.ref.customer_id
+        for before in {row.customer_id for row in rows} - {now, ""}:
+            if await store.note_merge(site, before, now):
+                for key in await store.of_customer(site, before, "held"):
+                    if key.number != subject.key.number:
+                        await self.plan(store, key, cause)
 
     async def _is_due(self, store: Store, subject: Subject, last: Row, cause: Cause) -> bool:
         """Tell whether a step follows what was issued last; a change that the policy leaves to a person is told once."""
@@ -142,7 +154,12 @@ class Planner:
         if entry.kind == "general":
             entry = with_reference(replace(entry, reference=your_ref(entry.reference)), ref.number)
         command = post_entry(entry, ref, mapping, attempt)
-        await self.send_account(store, subject.key.site, party.customer, mapping.division, cause)
+        for customer_id in entry.customers(ref.customer_id):
+            customer: chargebee.Customer | None = party.customer
+            if customer_id != party.customer.id:
+                customer = await store.resource(ref.site, "customer", customer_id, chargebee.Customer)
+            if customer is not None:
+                await self.send_account(store, ref.site, customer, mapping.division, cause)
         key = replace(subject.key, suffix=suffix)
         planned = DocumentPlanned(
             document=ref,
@@ -317,7 +334,8 @@ class Planner:
 
 def _changed(row: Row, subject: Subject) -> bool:
     version = subject.mapping.version if subject.mapping is not None else None
-    return row.fingerprint != subject.fingerprint or row.mapping_version != version
+    moved = row.customer_id != subject.ref.customer_id
+    return moved or row.fingerprint != subject.fingerprint or row.mapping_version != version
 
 
 def _ref(subject: Subject, suffix: str) -> DocumentRef:

@@ -294,6 +294,32 @@ class Store:
         )
         return [row.division for row in rows]
 
+    async def note_merge(self, site: str, customer_id: str, survivor_id: str) -> bool:
+        """Remember into which customer another one was merged; say whether that is news."""
+        table = tables.merged_customers
+        known = await self.connection.scalar(
+            sa.select(table.c.survivor_id).where(table.c.site == site, table.c.customer_id == customer_id)
+        )
+        if known == survivor_id:
+            return False
+        insert = self._database.insert(table).values(site=site, customer_id=customer_id, survivor_id=survivor_id)
+        changed = {"survivor_id": survivor_id}
+        await self.connection.execute(insert.on_conflict_do_update(index_elements=["site", "customer_id"], set_=changed))
+        return True
+
+    async def survivor(self, site: str, customer_id: str) -> str | None:
+        """Return the customer that another one was merged into, in the end; None when none is known."""
+        table = tables.merged_customers
+        found, seen = customer_id, {customer_id}
+        while True:
+            following = await self.connection.scalar(
+                sa.select(table.c.survivor_id).where(table.c.site == site, table.c.customer_id == found)
+            )
+            if following is None or following in seen:
+                return found if found != customer_id else None
+            seen.add(following)
+            found = following
+
     async def fold_period(self, fact: PeriodObserved) -> bool:
         """Keep the state of a period; say whether it is another one than was known."""
         table = tables.periods

@@ -229,9 +229,12 @@ def _ref(key: Key, resource: Resource, translated: Document | Rejection | SetAsi
 
 
 def _fingerprint(resource: Resource) -> str:
-    """Hash what a booking is made of. Statuses, payments and allocations change without changing the booking."""
+    """Hash what a booking is made of. Statuses, payments and allocations change without changing the booking.
+
+    The customer is not in it: a merge in Chargebee moves documents to another one, and what is booked stays where it is.
+    """
     if isinstance(resource, Money):
-        parts: tuple[object, ...] = (resource.amount, resource.currency_code, resource.date, resource.customer_id)
+        parts: tuple[object, ...] = (resource.amount, resource.currency_code, resource.date)
     else:
         lines = [
             (item.id, item.amount, item.discount_amount, item.tax_amount, item.entity_id, item.date_from, item.date_to)
@@ -239,5 +242,5 @@ def _fingerprint(resource: Resource) -> str:
         ]
         taxes = [(row.line_item_id, str(row.tax_rate), row.tax_amount) for row in resource.line_item_taxes]
         head = (resource.total, resource.tax, resource.round_off_amount, resource.currency_code, resource.date)
-        parts = (*head, resource.customer_id, lines, taxes)
+        parts = (*head, lines, taxes)
     return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()

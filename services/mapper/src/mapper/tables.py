@@ -58,6 +58,15 @@ accounts = sa.Table(
     sa.Column("refusal_code", sa.Text),
 )
 
+# Into which customer another one was merged, learned from a document that moved.
+merged_customers = sa.Table(
+    "merged_customers",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("survivor_id", sa.Text, nullable=False),
+)
+
 periods = sa.Table(
     "periods",
     metadata,
