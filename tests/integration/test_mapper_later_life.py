@@ -87,6 +87,8 @@ async def test_a_reversal_goes_to_the_customer_that_was_booked(database):
     await stage.hear(customer(), customer("CUST2"), invoice(lines=FIRST))
     await stage.post_all()
     await stage.hear(invoice(version=2, lines=FIRST, customer_id="CUST2"))
+    assert len(await stage.entries()) == 1, "moving to another customer alone changes nothing that is booked"
+    await stage.hear(invoice(version=3, lines=[line(9_000, 1_890)], customer_id="CUST2"))
     await stage.post_all()
     refs = [(entry.your_ref, entry.customer_ref.rpartition("/")[2]) for entry in await stage.entries()]
     assert refs == [("INV-1", "CUST1"), ("INV-1/R", "CUST1"), ("INV-1/2", "CUST2")]
