@@ -21,6 +21,7 @@ from exact_writer.client import CallError, ForbiddenError, NotFoundError, RateLi
 from exact_writer.connection_state import ConnectionState
 from exact_writer.error_limit import STOP_AT
 from exact_writer.journal import LeaseLostError
+from exact_writer.looking import Desk
 from exact_writer.mirror import Mirror
 from exact_writer.odata import UnreadableAnswerError
 from exact_writer.post import Poster
@@ -54,6 +55,7 @@ class DivisionWriter:
     ) -> None:
         self.division = division
         self.connection = ConnectionState(division, database, clock)
+        self.desk = Desk(division, self.wake)
         self._database = database
         self._clock = clock
         self._login = login
@@ -76,6 +78,11 @@ class DivisionWriter:
     def wake(self) -> None:
         """Say that there is a new command."""
         self._woken.set()
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether another process acts in the division."""
+        return self._stands_by
 
     async def ready(self) -> str | None:
         """Why nothing can be booked now, or None."""
@@ -150,6 +157,9 @@ class DivisionWriter:
         if wait is not None:
             self._telemetry.observe("exact_wait_seconds", max(0.0, wait.at - self._now()), division=str(self.division))
             return wait.at
+        if self.desk.is_asked:
+            await self._answer_desk()
+            return None
         part = self._mirror.stale()
         if part is not None:
             await self._mirror.refresh(part)
@@ -170,6 +180,14 @@ class DivisionWriter:
         await self._work(next_command)
         await self._answered()
         return None
+
+    async def _answer_desk(self) -> None:
+        """Read the master data for somebody who checks a mapping; a part that is closed to us there says nothing about our work."""
+        closed_before = set(self._calls.forbidden)
+        try:
+            await self.desk.answer(self._mirror.read_all)
+        finally:
+            self._calls.forbidden &= closed_before
 
     async def _work(self, candidate: Candidate) -> None:
         self._queue = [each for each in self._queue if each.command_id != candidate.command_id]
