@@ -23,7 +23,7 @@ from backbone.settings import Settings
 from backbone.telemetry import configure_logging
 from console import answers, bad_debts, show
 from console.answers import DATABASE_ERRORS, Filters, UnusableError
-from console.doctor import Finding, examine
+from console.doctor import Finding, Look, examine
 from console.folding import State
 from console.login import LoginError, log_in
 from console.sentences import Language
@@ -49,6 +49,7 @@ ConsoleUrl = Annotated[
     str | None,
     typer.Option("--console-url", envvar="KRUISPOST_CONSOLE_URL", help="ask the console there instead of reading the database"),
 ]
+WriterUrl = Annotated[str | None, typer.Option(help="where exact-writer listens (default: this machine)")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
 
 
@@ -159,9 +160,20 @@ def show_bad_debts(console_url: ConsoleUrl = None, as_json: AsJson = False) -> N
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """Check the configuration, the secrets and whether every system can be reached. Writes nothing. Exit code 1 for a finding."""
-    findings: list[Finding] = asyncio.run(examine())
+def doctor(
+    live: Annotated[
+        bool | None,
+        typer.Option(help="the divisions in Exact must be looked at, or are left alone; without this, where that is possible"),
+    ] = None,
+    writer_url: WriterUrl = None,
+    lang: Annotated[Language, typer.Option(help="en or nl, for what does not fit the division")] = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Check configuration, secrets and systems, and the mapping against the division in Exact. Writes nothing.
+
+    Exit code 1 for a finding. Looking at a division takes nine reading calls.
+    """
+    findings: list[Finding] = asyncio.run(examine(Look(live=live, writer_url=writer_url, lang=lang)))
     if as_json:
         _print_json({"findings": [finding.as_dict() for finding in findings]})
     else:
@@ -171,7 +183,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 @app.command()
 def login(
-    writer_url: Annotated[str | None, typer.Option(help="where exact-writer listens (default: this machine)")] = None,
+    writer_url: WriterUrl = None,
     code: Annotated[
         str | None, typer.Option(help="the address that the browser came back to, when it could not be opened")
     ] = None,

@@ -15,11 +15,14 @@ import sqlalchemy as sa
 from aio_pika.exceptions import AMQPError
 from pydantic import SecretStr, ValidationError
 
+from backbone.clock import SystemClock
 from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database
 from backbone.errors import ConfigurationError
 from backbone.settings import Settings
 from console.answers import DATABASE_ERRORS
+from console.live import NotLookedAtError, complaints_about, master_data_of
+from console.sentences import Language
 
 TIMEOUT_SECONDS = 10.0
 # What only a service can judge about the configuration: functions that take it and return their complaints.
@@ -45,14 +48,24 @@ class Finding:
     is_well: bool
     sentence: str
     advice: str = ""
+    code: str | None = None
 
     def as_dict(self) -> dict[str, object]:
         """Return it for JSON."""
         return asdict(self)
 
 
-async def examine() -> list[Finding]:
-    """Look at settings, configuration, secrets, database, broker and both outside systems."""
+@dataclass(frozen=True)
+class Look:
+    """How to look: `live` None looks at the divisions in Exact where that is possible, True must, False does not."""
+
+    live: bool | None = None
+    writer_url: str | None = None
+    lang: Language = "en"
+
+
+async def examine(look: Look) -> list[Finding]:
+    """Look at settings, configuration, secrets, database, broker, both outside systems, and the divisions in Exact."""
     try:
         settings = Settings()
     except (ValidationError, ConfigurationError) as error:
@@ -65,6 +78,30 @@ async def examine() -> list[Finding]:
     for site in configuration.sites if configuration is not None else ():
         url = settings.chargebee_url or f"https://{site}.chargebee.com"
         findings.append(await _address(f"Chargebee site {site}", url, "check the site's name and the way out of your network"))
+    if configuration is not None and look.live is not False:
+        findings += await _divisions(settings, configuration, look)
+    return findings
+
+
+async def _divisions(settings: Settings, configuration: Configuration, look: Look) -> list[Finding]:
+    """Compare every division's section with its accounts, VAT codes, journals and periods in Exact."""
+    findings: list[Finding] = []
+    for number in sorted(configuration.divisions):
+        name = f"division {number} in Exact"
+        try:
+            data = await master_data_of(settings, look.writer_url, number)
+        except NotLookedAtError as error:
+            sentence, advice = f"it was not looked at: {error}", "connect with `kruispost login`, and run this again"
+            findings.append(Finding(name, is_well=look.live is None, sentence=sentence, advice=advice if look.live else ""))
+            continue
+        found = complaints_about(settings, configuration, data, SystemClock().now().date(), look.lang)
+        findings += [
+            Finding(f"{settings.config}:{each['line']} {each['path']}", False, each["sentence"], each["advice"], each["code"])
+            for each in found
+        ]
+        if not found:
+            sizes = f"{len(data.ledgers)} ledger accounts, {len(data.vat_codes)} VAT codes, {len(data.journals)} journals"
+            findings.append(Finding(name, is_well=True, sentence=f"the mapping fits what stands there ({sizes})"))
     return findings
 
 

@@ -43,3 +43,9 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 def read_yaml(text: str) -> Any:
     """Return the document; raises yaml.YAMLError, also for a key that stands twice in one place."""
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - the loader is a SafeLoader that knows fewer types
+
+
+def compose(text: str) -> yaml.Node | None:
+    """Return the document's nodes with their places, None for an empty text; raises yaml.YAMLError."""
+    node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+    return node

@@ -1,4 +1,4 @@
-"""The master data of an Exact division as the writer reads it for whoever checks a mapping; asked for over HTTP, not a message."""
+"""The master data of an Exact division as the writer reads it for whoever checks a mapping; asked for over HTTP."""
 
 from __future__ import annotations
 

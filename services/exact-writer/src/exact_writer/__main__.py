@@ -8,22 +8,29 @@ from collections.abc import Mapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import process
+from backbone.clock import Clock, SystemClock
 from backbone.consumer import consume_envelopes
+from backbone.database import Database, schema_of
 from backbone.errors import ConfigurationError
 from backbone.process import Application, Context, Worker
 from backbone.relay import Relay
+from backbone.settings import Settings
+from backbone.telemetry import Telemetry
 from contracts.envelope import Envelope, Message
+from contracts.master_data import MasterData
 from contracts.topology import topology, writer_queue
 from exact_writer import journal
 from exact_writer.account_matching import AccountMatcher
 from exact_writer.accounts import Accounts
 from exact_writer.announce import SOURCE
-from exact_writer.auth import ExactLogin
-from exact_writer.calls import DivisionCalls
-from exact_writer.client import ExactClient
+from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
+from exact_writer.calls import DivisionCalls, NotAllowedNowError
+from exact_writer.client import CallError, ExactClient
+from exact_writer.looking import LookError, read_master_data
 from exact_writer.mirror import Mirror
+from exact_writer.odata import UnreadableAnswerError
 from exact_writer.post import Poster
-from exact_writer.routes import consent_router
+from exact_writer.routes import consent_router, master_data_router
 from exact_writer.timing import Timing
 from exact_writer.vault import Vault
 from exact_writer.writer import DivisionWriter
@@ -33,10 +40,13 @@ async def build(context: Context) -> Application:
     """Wire the service; raises ConfigurationError when a secret is missing."""
     timing = Timing.of(context.settings)
     client = ExactClient(context.settings.exact_url, timing)
-    login = _login(context, client)
+    login = _login(context.settings, context.database, context.clock, context.telemetry, client)
     relay = Relay(context.database, context.broker, context.clock, telemetry=context.telemetry)
     writers = {division: _writer(division, context, client, login, relay, timing) for division in context.configuration.divisions}
-    admin_token = context.settings.admin_token
+    token = context.settings.admin_token
+    admin_token = token.get_secret_value() if token is not None else None
+    router = consent_router(context.database, login, context.clock, admin_token)
+    router.include_router(master_data_router(writers, admin_token))
     return Application(
         name=SOURCE,
         workers=(
@@ -44,15 +54,39 @@ async def build(context: Context) -> Application:
             *(_consuming(context, division, writers, relay) for division in writers),
             _acting(writers, client),
         ),
-        router=consent_router(
-            context.database, login, context.clock, admin_token.get_secret_value() if admin_token is not None else None
-        ),
+        router=router,
         ready=(relay.ready, *(writer.ready for writer in writers.values())),
     )
 
 
-def _login(context: Context, client: ExactClient) -> ExactLogin:
-    settings = context.settings
+async def look(settings: Settings, division: int) -> MasterData:
+    """Read a division's master data while no writer runs; raises LookError, which says why it cannot be read now."""
+    if settings.database_url is None and not (settings.data_dir / f"{schema_of(SOURCE)}.sqlite").exists():
+        # Opening a SQLite file would make an empty one, and a question must change nothing.
+        raise LookError("no writer has ever run here; start one and run `kruispost login`")
+    clock, telemetry, timing = SystemClock(), Telemetry(SOURCE), Timing.of(settings)
+    database, client = Database.open(settings, SOURCE), ExactClient(settings.exact_url, timing)
+    lock = None
+    try:
+        lock = await database.try_lock(str(division))
+        if lock is None:
+            raise LookError("a writer that does not answer here acts in the division; name it with --writer-url")
+        login = _login(settings, database, clock, telemetry, client)
+        calls = DivisionCalls(
+            division, database=database, clock=clock, client=client, login=login, telemetry=telemetry, timing=timing
+        )
+        await calls.load()
+        return await read_master_data(division, calls.read_all)
+    except (ConsentNeededError, NoTokenNowError, NotAllowedNowError, CallError, UnreadableAnswerError) as error:
+        raise LookError(str(error) or type(error).__name__) from error
+    finally:
+        if lock is not None:
+            await lock.release()
+        await client.close()
+        await database.close()
+
+
+def _login(settings: Settings, database: Database, clock: Clock, telemetry: Telemetry, client: ExactClient) -> ExactLogin:
     secret, keys = settings.exact_client_secret, settings.encryption_keys
     if settings.exact_client_id is None or secret is None or settings.exact_redirect_uri is None or keys is None:
         raise ConfigurationError(
@@ -60,11 +94,11 @@ def _login(context: Context, client: ExactClient) -> ExactLogin:
             "and KRUISPOST_ENCRYPTION_KEYS; set all four."
         )
     return ExactLogin(
-        database=context.database,
-        vault=Vault(context.database, settings.exact_client_id, keys.get_secret_value()),
+        database=database,
+        vault=Vault(database, settings.exact_client_id, keys.get_secret_value()),
         client=client,
-        clock=context.clock,
-        telemetry=context.telemetry,
+        clock=clock,
+        telemetry=telemetry,
         client_id=settings.exact_client_id,
         client_secret=secret.get_secret_value(),
         redirect_uri=settings.exact_redirect_uri,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,7 +13,7 @@ from backbone.crash_points import crash_point
 from backbone.database import Database
 from backbone.telemetry import Telemetry
 from exact_writer import budget as rules
-from exact_writer import error_limit
+from exact_writer import error_limit, odata
 from exact_writer.auth import ExactLogin
 from exact_writer.budget import Budget, WaitUntil
 from exact_writer.client import (
@@ -127,6 +129,16 @@ class DivisionCalls:
         finally:
             async with self._database.transaction() as connection:
                 await self.save(connection)
+
+    async def read_all(self, endpoint: str, path: str) -> list[dict[str, Any]]:
+        """All rows of a list, page after page; raises what `read` raises, and UnreadableAnswerError."""
+        found: list[dict[str, Any]] = []
+        following: str | None = path
+        while following is not None:
+            answer = await self.read(Request(method="GET", endpoint=endpoint, path=following))
+            found += odata.rows(answer.body)
+            following = odata.next_page(answer.body)
+        return found
 
     async def count(self, connection: AsyncConnection) -> None:
         """Count a call that is about to leave."""

@@ -20,6 +20,10 @@ PERCENT: Final = 100
 _OPEN: Final = (None, 0)  # system/Divisions BlockingStatus
 
 
+class LookError(Exception):
+    """The master data cannot be read now; the message says why, as a clause for a person."""
+
+
 class _Source(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     select: tuple[str, ...]

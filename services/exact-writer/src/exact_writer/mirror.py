@@ -21,7 +21,6 @@ from contracts.facts import PeriodObserved
 from exact_writer import announce, odata
 from exact_writer.account_mirror import ACCOUNT_SELECT, CONTACT_SELECT, AccountMirror
 from exact_writer.calls import DivisionCalls
-from exact_writer.client import Request
 from exact_writer.tables import master_data, mirror_state
 
 Kind = Literal["ledger", "journal", "vat_code", "cost_center", "cost_unit", "account", "contact", "payment_condition", "period"]
@@ -161,13 +160,7 @@ class Mirror:
 
     async def read_all(self, endpoint: str, path: str) -> list[dict[str, Any]]:
         """All rows of a list, page after page."""
-        found: list[dict[str, Any]] = []
-        following: str | None = path
-        while following is not None:
-            answer = await self._calls.read(Request(method="GET", endpoint=endpoint, path=following))
-            found += odata.rows(answer.body)
-            following = odata.next_page(answer.body)
-        return found
+        return await self._calls.read_all(endpoint, path)
 
     async def observe_closed(self, connection: AsyncConnection, journal: str, year: int, period: int) -> None:
         """Note that Exact refused a period as closed, and tell it; the next look at the periods will correct what is wrong."""

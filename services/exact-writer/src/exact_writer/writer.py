@@ -182,10 +182,10 @@ class DivisionWriter:
         return None
 
     async def _answer_desk(self) -> None:
-        """Read the master data for somebody who checks a mapping; a part that is closed to us there says nothing about our work."""
+        """Read the master data for somebody who checks a mapping; what is closed to us there says nothing of our work."""
         closed_before = set(self._calls.forbidden)
         try:
-            await self.desk.answer(self._mirror.read_all)
+            await self.desk.answer(self._calls.read_all)
         finally:
             self._calls.forbidden &= closed_before
 

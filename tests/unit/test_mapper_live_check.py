@@ -1,0 +1,209 @@
+"""A mapping beside the division it is for: everything that would fail or be booked wrongly, named before anything is written."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from backbone.configuration import Configuration
+from contracts.master_data import Journal, Ledger, MasterData, Named, PaymentCondition, PeriodRange, Unreadable, VatCode
+from mapper.live_check import complaints
+from mapper.live_words import COMPLAINTS, PURPOSES, sentence_and_advice
+
+TODAY = date(2026, 10, 5)
+DIVISION: dict[str, Any] = {
+    "name": "Test",
+    "journals": {"invoices": "70", "credit_notes": "71", "payments": "90"},
+    "receivable_account": "1300",
+    "rounding": {"account": "4900", "vat_code": "N"},
+    "revenue": [{"when": {"family": "saas"}, "account": "8000", "cost_center": "NL"}],
+    "vat": [
+        {"when": {"country": "NL", "rate": 21}, "code": "2"},
+        {"when": {"country": "DE", "rate": 19}, "code": "DE"},
+        {"when": {"country": "EU", "reason": "reverse_charge"}, "code": "7"},
+    ],
+    "control_accounts": [{"account": "1290"}],
+}
+DATA = MasterData(
+    division=100001,
+    name="Test B.V.",
+    currency="EUR",
+    country="NL",
+    ledgers=(
+        Ledger(code="1290", description="Kruisposten", type=90),
+        Ledger(code="1300", description="Debiteuren", type=20),
+        Ledger(code="1500", description="Btw", type=24),
+        Ledger(code="4900", description="Afronding", type=121),
+        Ledger(code="8000", description="Omzet", type=110),
+        Ledger(code="8010", description="Omzet met plaats", type=110, cost_center_use=1, cost_unit_use=1),
+        Ledger(code="8020", description="Omzet zonder plaats", type=110, cost_center_use=2, cost_unit_use=2),
+        Ledger(code="8090", description="Oude omzet", type=110, is_blocked=True),
+    ),
+    vat_codes=(
+        VatCode(code="1", description="Laag", type="E", percentage=Decimal(9), transaction_type="B"),
+        VatCode(code="2", description="Hoog", type="E", percentage=Decimal(21), transaction_type="B"),
+        VatCode(code="4", description="Hoog inclusief", type="I", percentage=Decimal(21), transaction_type="B"),
+        VatCode(code="5", description="Oud", type="E", percentage=Decimal(21), is_blocked=True),
+        VatCode(code="I2", description="Inkoop", type="E", percentage=Decimal(21), transaction_type="P"),
+        VatCode(code="7", description="EU diensten", type="B", eu_sales_listing="S"),
+        VatCode(code="9", description="Buiten de EU", type="B", eu_sales_listing="N"),
+        VatCode(code="X", description="Duits tarief zonder OSS", type="E", percentage=Decimal(19)),
+        VatCode(code="DE", description="OSS DE", type="E", percentage=Decimal(19), oss_country="DE"),
+        VatCode(code="FR", description="OSS FR", type="E", percentage=Decimal(20), oss_country="FR"),
+        VatCode(code="N", description="Geen btw", type="N"),
+    ),
+    journals=(
+        Journal(code="20", description="Bank", type=12),
+        Journal(code="70", description="Verkoop", type=20, allows_vat=True),
+        Journal(code="71", description="Creditnota's", type=21, allows_vat=True),
+        Journal(code="72", description="Oude verkoop", type=20, is_blocked=True),
+        Journal(code="73", description="Verkoop euro", type=20, currency="EUR", allows_other_currencies=False),
+        Journal(code="90", description="Memoriaal", type=90),
+        Journal(code="91", description="Memoriaal btw", type=90, allows_vat=True),
+    ),
+    cost_centers=(Named(code="NL"), Named(code="EU")),
+    cost_units=(Named(code="SAAS"),),
+    currencies=(Named(code="EUR"), Named(code="USD")),
+    payment_conditions=(PaymentCondition(code="14", days=14),),
+    periods=(PeriodRange(year=2026, period=10, starts=date(2026, 10, 1), ends=date(2026, 10, 31)),),
+)
+
+
+def found(data: MasterData = DATA, today: date = TODAY, **changes: Any) -> list[tuple[str, tuple[str | int, ...]]]:
+    configuration = Configuration.model_validate({"version": 1, "sites": {}, "divisions": {100001: {**DIVISION, **changes}}})
+    told = complaints(100001, configuration.divisions[100001], data, today)
+    for complaint in told:
+        for lang in ("en", "nl"):
+            sentence, advice = complaint.words(lang)
+            assert sentence
+            assert advice
+            assert "{" not in sentence + advice
+    return [(complaint.code, complaint.path[2:]) for complaint in told]
+
+
+def revenue(**rule: Any) -> dict[str, Any]:
+    return {"revenue": [{"when": {"family": "saas"}, **rule}]}
+
+
+def vat(code: str, **when: Any) -> dict[str, Any]:
+    return {"vat": [{"when": when, "code": code}]}
+
+
+def test_a_mapping_that_fits_is_well():
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "path"),
+    [
+        (revenue(account="8001"), "no_such_account", ("revenue", 0, "account")),
+        (revenue(account="8090"), "account_blocked", ("revenue", 0, "account")),
+        (revenue(account="1500"), "wrong_account_type", ("revenue", 0, "account")),
+        (revenue(account="8010", cost_unit="SAAS"), "cost_center_mandatory", ("revenue", 0)),
+        (revenue(account="8010", cost_center="NL"), "cost_unit_mandatory", ("revenue", 0)),
+        (revenue(account="8020", cost_center="NL"), "cost_center_not_used", ("revenue", 0, "cost_center")),
+        (revenue(account="8020", cost_unit="SAAS"), "cost_unit_not_used", ("revenue", 0, "cost_unit")),
+        (revenue(account="8000", cost_center="BE"), "no_such_cost_center", ("revenue", 0, "cost_center")),
+        (revenue(account="8000", cost_unit="HARDWARE"), "no_such_cost_unit", ("revenue", 0, "cost_unit")),
+        ({"receivable_account": "1290"}, "not_a_debtor_account", ("receivable_account",)),
+        ({"receivable_account": "1301"}, "no_such_account", ("receivable_account",)),
+        ({"debtors": [{"when": {"country": "BE"}, "account": "8000"}]}, "not_a_debtor_account", ("debtors", 0, "account")),
+        ({"rounding": {"account": "1300"}}, "wrong_account_type", ("rounding", "account")),
+        ({"rounding": {"account": "8010"}}, "cost_unit_mandatory", ("rounding", "account")),
+        ({"control_accounts": [{"account": "1300"}]}, "wrong_account_type", ("control_accounts", 0, "account")),
+        (
+            {"control_accounts": [{"account": "1290", "currency": "GBP"}]},
+            "no_such_currency",
+            ("control_accounts", 0, "currency"),
+        ),
+        (
+            {"discounts": {"posting": "gross", "rules": [{"account": "8099"}]}},
+            "no_such_account",
+            ("discounts", "rules", 0, "account"),
+        ),
+        ({"currency": "USD"}, "wrong_division_currency", ("currency",)),
+        (
+            {"payment_conditions": {"rules": [{"code": "30"}]}},
+            "no_such_payment_condition",
+            ("payment_conditions", "rules", 0, "code"),
+        ),
+        (vat("3", country="NL", rate=21), "no_such_vat_code", ("vat", 0, "code")),
+        (vat("4", country="NL", rate=21), "vat_code_inclusive", ("vat", 0, "code")),
+        (vat("5", country="NL", rate=21), "vat_code_blocked", ("vat", 0, "code")),
+        (vat("I2", country="NL", rate=21), "vat_code_for_purchase", ("vat", 0, "code")),
+        (vat("1", country="NL", rate=21), "wrong_vat_percentage", ("vat", 0, "code")),
+        (vat("2", reason="export"), "wrong_vat_percentage", ("vat", 0, "code")),
+        (vat("DE", country="AT", rate=19), "wrong_oss_country", ("vat", 0, "code")),
+        (vat("X", country="DE", rate=19), "not_an_oss_code", ("vat", 0, "code")),
+        (vat("9", country="EU", reason="reverse_charge"), "not_in_eu_listing", ("vat", 0, "code")),
+        ({"rounding": {"account": "4900", "vat_code": "4"}}, "vat_code_inclusive", ("rounding", "vat_code")),
+    ],
+)
+def test_each_mistake_is_named_where_it_stands(changes: dict[str, Any], code: str, path: tuple[str | int, ...]):
+    assert (code, path) in found(**changes)
+
+
+@pytest.mark.parametrize(
+    ("journals", "code", "path"),
+    [
+        ({"invoices": "75"}, "no_such_journal", ("journals", "invoices")),
+        ({"invoices": "72"}, "journal_blocked", ("journals", "invoices")),
+        ({"invoices": "71"}, "wrong_journal_type", ("journals", "invoices")),
+        ({"credit_notes": "90"}, "wrong_journal_type", ("journals", "credit_notes")),
+        ({"payments": "20"}, "wrong_journal_type", ("journals", "payments")),
+        ({"ledger": "90"}, "journal_without_vat", ("journals", "ledger")),
+        (
+            {"currencies": {"USD": {"invoices": "73"}}},
+            "journal_of_other_currency",
+            ("journals", "currencies", "USD", "invoices"),
+        ),
+        ({"currencies": {"GBP": {"invoices": "70"}}}, "no_such_currency", ("journals", "currencies", "GBP")),
+    ],
+)
+def test_each_wrong_journal_is_named(journals: dict[str, Any], code: str, path: tuple[str | int, ...]):
+    assert found(journals={**DIVISION["journals"], **journals}) == [(code, path)]
+
+
+def test_the_year_must_exist_and_the_division_be_open():
+    assert found(today=date(2027, 1, 1)) == [("no_periods", ())]
+    assert found(msgspec.structs.replace(DATA, is_blocked=True)) == [("division_blocked", ())]
+
+
+def test_what_exact_does_not_show_is_told_once_and_not_judged():
+    hidden = Unreadable(part="ledgers", endpoint="sync/Financial/GLAccounts", reason="Forbidden")
+    assert found(msgspec.structs.replace(DATA, ledgers=(), unreadable=(hidden,))) == [("part_unreadable", ())]
+
+
+def test_the_advice_names_what_would_fit():
+    configuration = Configuration.model_validate(
+        {"version": 1, "sites": {}, "divisions": {100001: {**DIVISION, **vat("4", country="NL", rate=21)}}}
+    )
+    (complaint,) = complaints(100001, configuration.divisions[100001], DATA, TODAY)
+    assert complaint.words("en")[1] == "write an exclusive one (type E): 2 Hoog"
+    assert "schrijf een exclusieve" in complaint.words("nl")[1]
+
+
+def test_both_languages_ask_for_the_same_values():
+    values = {name: name for name in ("candidates", "purpose")} | {"purpose": "revenue"}
+    every = (
+        "endpoint",
+        "reason",
+        "division",
+        "actual",
+        "code",
+        "description",
+        "type",
+        "wanted",
+        "currency",
+        "rate",
+        "country",
+        "year",
+    )
+    for code in COMPLAINTS:
+        for lang in ("en", "nl"):
+            sentence_and_advice(code, lang, {**dict.fromkeys(every, "x"), **values})
+    assert all(len(pair) == 2 for pair in PURPOSES.values())
