@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from bookkeeping.rejections import REASONS, SET_ASIDES
 from exact_writer.refusals import ACTIONS
+from mapper.live_words import COMPLAINTS
 from payment_matcher.refusals import REFUSALS
 
 Row = tuple[str, str, str]
@@ -45,7 +46,9 @@ CONSENT: tuple[Row, ...] = (
     ("unauthorized", "401: the admin token is missing or wrong.", "Compare KRUISPOST_ADMIN_TOKEN on both sides."),
     ("consent_refused", "400: the consent was not given, or Exact refused its code.", "Run `kruispost login` again."),
     ("consent_unknown", "400: the login was not begun here, or is too old.", "Run `kruispost login` again."),
-    ("exact_unavailable", "502: Exact gave no tokens just now.", "Run `kruispost login` again in a minute."),
+    ("exact_unavailable", "502, 503: Exact gave no tokens or no answer just now.", "Run the command again in a minute."),
+    ("division_unknown", "404: the writer's configuration has no such division.", "Correct the number, or the configuration."),
+    ("stands_by", "409: another process acts in the division.", "Name that one with `--writer-url`."),
     ("consent_needed", "Exact's tokens are missing or refused; entries wait.", "Run `kruispost login`."),
     ("blocked", "Exact takes no calls for a division; entries wait.", "Mend what `kruispost status` says about it."),
 )
@@ -144,6 +147,10 @@ def error_sections() -> list[tuple[str, list[Row]]]:
         ("What the door answers to a webhook", list(DOOR)),
         ("What is found in a stored event", list(STORED)),
         ("What keeps us from Exact", list(CONSENT)),
+        (
+            "What `kruispost doctor` finds between a mapping and its division",
+            _rows((code, sentence, advice[:1].upper() + advice[1:]) for code, (sentence, advice, _, _) in COMPLAINTS.items()),
+        ),
         ("What stops a message or a process", list(BACKBONE)),
         ("Exit codes of `kruispost`", list(EXITS)),
     ]

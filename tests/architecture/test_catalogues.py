@@ -13,9 +13,19 @@ from exact_writer.refusals import ACTIONS
 from worked_cases import worked_case
 
 CODES = sorted({code for _, rows in error_sections() for code, _, _ in rows} - {code for code, _, _ in EXITS})
-TABLES = ("REASONS", "SET_ASIDES", "ACTIONS", "REFUSALS")
+TABLES = ("REASONS", "SET_ASIDES", "ACTIONS", "REFUSALS", "COMPLAINTS")
 # The first argument of these that is a word in snake_case, or the `code` by name, is a stable code.
-RAISERS = ("Permanent", "Transient", "Backpressure", "Problem", "Refusal", "UnusableEventError", "RefusedError", "_problem")
+RAISERS = (
+    "Permanent",
+    "Transient",
+    "Backpressure",
+    "Problem",
+    "Refusal",
+    "UnusableEventError",
+    "RefusedError",
+    "_problem",
+    "Complaint",
+)
 SNAKE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 HOLE = "\0"
 
