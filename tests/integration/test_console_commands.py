@@ -14,6 +14,7 @@ from support.facts import customer, invoice
 
 from backbone.database import Database
 from backbone.migrations import migrate
+from console.moves import Span, moves
 from contracts import facts
 
 DEMO = Path(__file__).parents[2] / "console/src/console/demo_configuration.yaml"
@@ -67,6 +68,47 @@ async def test_bad_debts_lists_when_the_vat_of_a_write_off_comes_back(installati
     assert "21.00 EUR under code 2" in shown.stdout
     [listed] = json.loads((await run(place, "bad-debts", "--json")).stdout)["bad_debts"]
     assert (listed["number"], listed["state"], listed["reclaim_on"], listed["vat_minor"]) == ("CN-1", "open", "2090-10-05", 2_100)
+
+
+async def test_moves_lists_what_is_reported_elsewhere_and_the_vat_that_missed_its_return(installation):
+    stage, place = installation
+
+    def moved(number: str, into: str, filed: str | None, vat: int) -> facts.DocumentPlanned:
+        move = facts.PeriodMove(
+            kind="entry",
+            journal="70",
+            from_period="2026-02",
+            to_period=into,
+            currency="EUR",
+            decimals=2,
+            amount_minor=10_000 + vat,
+            vat=(facts.VatOfCode(code="2", amount_minor=vat),),
+            filed_return=filed,
+        )
+        ref = msgspec.structs.replace(DOCUMENT, number=number)
+        return msgspec.structs.replace(PLANNED, document=ref, command_id=f"{number}/{into}", moves=(move,))
+
+    await stage.hear(moved("INV-1", "2026-03", None, 2_100))
+    quiet = await run(place, "moves")
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+    assert "EUR 121.00" in quiet.stdout
+    # March closes before the entry is posted: the document is planned anew, and only where it went at last counts.
+    await stage.hear(moved("INV-1", "2026-04", "2026-Q1", 2_100), moved("INV-2", "2026-04", "2026-Q1", 1_050))
+    found = await run(place, "moves", "--json", "--from", "2026-04")
+    assert found.returncode == 1
+    answer = json.loads(found.stdout)
+    assert [(row["number"], row["to_period"]) for row in answer["moves"]] == [("INV-1", "2026-04"), ("INV-2", "2026-04")]
+    [total] = answer["vat_after_filing"]
+    assert (total["filed_return"], total["vat"], total["documents"]) == ("2026-Q1", {"2": 3_150}, 2)
+
+    async def listed(division: int | None, first: str | None, last: str | None) -> list[str]:
+        async with stage.database.reading() as connection:
+            return [row["number"] for row in await moves(connection, Span(division=division, first=first, last=last))]
+
+    assert await listed(None, None, "2026-03") == await listed(1, None, None) == []
+    await stage.hear(msgspec.structs.replace(ODD, document=msgspec.structs.replace(DOCUMENT, number="INV-2")))
+    assert await listed(100001, "2026-04", "2026-04") == ["INV-1"], "an entry that is held is reported nowhere"
+    assert "VAT after filing: EUR 21.00" in (await run(place, "moves")).stdout
 
 
 async def test_status_is_well_only_when_nothing_waits_for_a_person(installation):

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.database import Database, schema_of
 from backbone.settings import Settings
-from console import queries
+from console import moves, queries
 from console.projection import SOURCE
 
 TIMEOUT_SECONDS = 30.0
@@ -60,6 +60,16 @@ def documents(settings: Settings, console_url: str | None, filters: Filters) -> 
     wanted = {name: value for name, value in asdict(filters).items() if value is not None}
     (answer,) = _ask(settings, console_url, ("/documents", wanted))
     listed: Rows = answer.json()["documents"]
+    return listed
+
+
+def moved(settings: Settings, console_url: str | None, span: moves.Span) -> Rows:
+    """Return what is reported in another period than its date says; raises UnusableError when nobody answers."""
+    if console_url is None:
+        return _read(settings, lambda connection: moves.moves(connection, span))
+    wanted = {name: value for name, value in asdict(span).items() if value is not None}
+    (answer,) = _ask(settings, console_url, ("/moves", wanted))
+    listed: Rows = answer.json()["moves"]
     return listed
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Query
 from pydantic import SecretStr
 
 from backbone.database import Database
-from console import queries
+from console import moves, queries
 from console.folding import State
 from contracts.facts import DocumentKind
 
@@ -44,6 +44,12 @@ def router(database: Database, admin_token: SecretStr | None) -> APIRouter:
                 connection, state=state, kind=kind, code=code, customer=customer, receipt=receipt, limit=limit
             )
         return {"documents": found}
+
+    @made.get("/moves")
+    async def moved(division: int | None = None, first: str | None = None, last: str | None = None) -> dict[str, Any]:
+        async with database.reading() as connection:
+            rows = await moves.moves(connection, moves.Span(division=division, first=first, last=last))
+        return {"moves": rows}
 
     @made.get("/documents/{number:path}")
     async def document(number: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from backbone.migrate import migrate_all
 from backbone.process import run_all
 from backbone.settings import Settings
 from backbone.telemetry import configure_logging
-from console import answers, bad_debts, show
+from console import answers, bad_debts, moves, show
 from console.answers import DATABASE_ERRORS, Filters, UnusableError
 from console.doctor import Finding, Look, examine
 from console.folding import State
@@ -157,6 +157,27 @@ def show_bad_debts(console_url: ConsoleUrl = None, as_json: AsJson = False) -> N
     else:
         show.bad_debts(out, listed)
     raise typer.Exit(WRONG if any(row["state"] == "held" for row in listed) else 0)
+
+
+@app.command("moves")
+def show_moves(
+    first: Annotated[str | None, typer.Option("--from", help="moved into this period or a later one, such as 2026-03")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="moved into this period or an earlier one")] = None,
+    division: Annotated[int | None, typer.Option(help="only this division")] = None,
+    console_url: ConsoleUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what is reported in another period than its date says, and the VAT that missed a return which was filed.
+
+    Exit code 1 while VAT of a filed return is listed: whether to correct the return is for the controller to decide.
+    """
+    listed = answers.moved(Settings(), console_url, moves.Span(division=division, first=first, last=to))
+    missed = moves.missed_returns(listed)
+    if as_json:
+        _print_json({"moves": listed, "vat_after_filing": missed})
+    else:
+        show.moves(out, listed, missed)
+    raise typer.Exit(WRONG if missed else 0)
 
 
 @app.command()

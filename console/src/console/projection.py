@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.configuration import Configuration
 from backbone.database import Database
-from console import tables
+from console import moves, tables
 from console.folding import DocumentRow, customer_of, customer_subject, document_of, document_subject, fold, microseconds
 from contracts import facts
 from contracts.envelope import Envelope, Message
@@ -59,6 +59,8 @@ class Projection:
         statement = self._database.insert(table).values(changed)
         rest = {name: value for name, value in changed.items() if name not in _IDENTITY}
         await connection.execute(statement.on_conflict_do_update(index_elements=list(_IDENTITY), set_=rest))
+        if isinstance(message, facts.DocumentPlanned) and microseconds(envelope.time) >= row.stated_at_us:
+            await moves.note(self._database, connection, message)
 
     async def _note(self, connection: AsyncConnection, subject: str, envelope: Envelope, message: Message) -> None:
         values = {

@@ -76,6 +76,29 @@ def bad_debts(out: Console, rows: Sequence[dict[str, Any]]) -> None:
     out.print(table)
 
 
+def moves(out: Console, rows: Sequence[dict[str, Any]], missed: Sequence[dict[str, Any]]) -> None:
+    """List what was moved, and the VAT that missed a filed return."""
+    if not rows:
+        out.print("everything is reported in the period of its date")
+        return
+    table = Table(title="Reported in another period than their date says", title_justify="left")
+    for column in ("document", "date", "from", "to", "what", "amount", "VAT", "filed return"):
+        table.add_column(column, overflow="fold", justify="right" if column in ("amount", "VAT") else "left")
+    for row in rows:
+        name = f"{row['kind'].replace('_', ' ')} {row['number']}" + (f" ({row['suffix']})" if row["suffix"] else "")
+        amount, vat = (money(row[each], row["decimals"], row["currency"]) for each in ("amount_minor", "vat_minor"))
+        periods = (row["from_period"], row["to_period"], row["what"])
+        table.add_row(name, row["document_date"] or "", *periods, amount, vat if row["vat"] else "", row["filed_return"] or "")
+    out.print(table)
+    for total in missed:
+        amount = money(total["vat_minor"], total["decimals"], total["currency"])
+        out.print(
+            f"  VAT after filing: {amount} of {total['documents']} documents belongs to return {total['filed_return']}, which"
+            f" division {total['division']} filed without it.",
+            soft_wrap=True,
+        )
+
+
 def life(out: Console, found: Sequence[dict[str, Any]], language: Language) -> None:
     """Tell what happened to a document, step by step."""
     for row in found:

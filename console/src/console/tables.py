@@ -54,3 +54,26 @@ connections = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("stated_at_us", sa.BigInteger, nullable=False),
 )
+
+moves = sa.Table(
+    "moves",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("number", sa.Text, primary_key=True),
+    sa.Column("suffix", sa.Text, primary_key=True),
+    sa.Column("ordinal", sa.Integer, primary_key=True),
+    sa.Column("command_id", sa.Text, nullable=False),
+    sa.Column("division", sa.Integer, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("journal", sa.Text, nullable=False),
+    sa.Column("from_period", sa.Text, nullable=False),
+    sa.Column("to_period", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("decimals", sa.Integer, nullable=False),
+    sa.Column("amount_minor", sa.BigInteger, nullable=False),
+    # The VAT by Exact's code, as JSON: {"2": 2100}.
+    sa.Column("vat", sa.Text, nullable=False),
+    sa.Column("filed_return", sa.Text),
+)
+sa.Index("moves_by_period", moves.c.division, moves.c.to_period)
