@@ -1,0 +1,166 @@
+"""The laws of bookkeeping over generated months, from Chargebee's resources to the commands that Exact gets."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+from support.engines import database_for
+from support.facts import envelope
+from support.mapper_stage import Stage
+from support.months import DIVISION, DIVISION_SECTION, Key, Month, make_month
+
+from backbone.configuration import Configuration
+from backbone.tables import event_log
+from contracts import commands, facts
+from contracts.envelope import decode
+from contracts.messages import unseal
+
+MONTHS_A_BATCH = 250
+MONTHS_IN_TWO_ORDERS = 100
+BATCHES = 8
+
+
+def configuration(months: list[Month]) -> Configuration:
+    sites = {month.site: {"time_zone": "Europe/Amsterdam", "division": DIVISION} for month in months}
+    return Configuration.model_validate({"version": 1, "sites": sites, "divisions": {DIVISION: DIVISION_SECTION}})
+
+
+async def planned(messages: list[facts.Observed], months: list[Month], directory: Path) -> dict[str, list[commands.PostEntry]]:
+    """Let a new mapper hear these facts, and return the entries of each site; nothing may be held."""
+    async with database_for("sqlite", directory, "mapper") as database:
+        stage = Stage(database, configuration(months))
+        async with database.transaction() as connection:
+            for message in messages:
+                await stage.mapper.handle(connection, envelope(message), message)
+        async with database.reading() as connection:
+            rows = await connection.execute(sa.select(event_log.c.body).order_by(event_log.c.sequence))
+        said = [unseal(decode(row.body)) for row in rows]
+    entries: dict[str, list[commands.PostEntry]] = defaultdict(list)
+    held: dict[str, facts.DocumentHeld] = {}
+    for decided in said:
+        if isinstance(decided, commands.PostEntry):
+            entries[decided.document.site].append(decided)
+            held.pop(f"{decided.document.site} {decided.document.number}", None)
+        elif isinstance(decided, facts.DocumentHeld):
+            held[f"{decided.document.site} {decided.document.number}"] = decided
+    assert not held, held
+    return entries
+
+
+def months_of(batch: int, count: int) -> list[Month]:
+    return [make_month(seed) for seed in range(batch * count, (batch + 1) * count)]
+
+
+def shuffled(months: list[Month], seed: int) -> list[facts.Observed]:
+    arriving = [fact for month in months for fact in month.facts]
+    return random.Random(seed).sample(arriving, len(arriving))
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+async def test_the_laws_hold_in_every_month_in_whatever_order_it_arrives(batch: int, tmp_path: Path):
+    months = months_of(batch, MONTHS_A_BATCH)
+    entries = await planned(shuffled(months, batch), months, tmp_path)
+    for month in months:
+        booked = entries[month.site]
+        sums: Counter[Key] = Counter()
+        for entry in booked:
+            balances(month, entry)
+            sums.update(effect(entry))
+        assert nonzero(sums) == nonzero(month.booked), f"{month.site}: other amounts than were invoiced"
+        cancels(month, booked)
+
+
+async def test_the_order_of_arrival_changes_no_line(tmp_path: Path):
+    months = months_of(0, MONTHS_IN_TWO_ORDERS)
+    entries = []
+    for seed in (1, 2):
+        directory = tmp_path / str(seed)
+        directory.mkdir()
+        entries.append(await planned(shuffled(months, seed), months, directory))
+    for month in months:
+        one, other = (contents(each[month.site]) for each in entries)
+        assert one == other, month.site
+
+
+def contents(entries: list[commands.PostEntry]) -> list[bytes]:
+    return sorted(msgspec.json.encode(entry) for entry in entries)
+
+
+def balances(month: Month, entry: commands.PostEntry) -> None:
+    """The sides are equal in the currency of the entry, the debtor is the total, and the VAT of the lines is the document's."""
+    number = entry.document.number
+    amounts = sum(line.amount_minor + (line.vat_amount_minor or 0) for line in entry.lines)
+    if entry.kind == "general":
+        assert amounts == 0, f"{month.site} {number}"
+        return
+    sign = -1 if entry.document.kind == "credit_note" else 1
+    assert amounts == sign * month.totals[number], f"{month.site} {number}"
+    assert sum(line.vat_amount_minor or 0 for line in entry.lines) == sign * month.taxes[number], f"{month.site} {number}"
+
+
+def effect(entry: commands.PostEntry) -> Counter[Key]:
+    """What an entry does to the accounts, debit positive."""
+    sums: Counter[Key] = Counter()
+    sales = entry.kind == "sales"
+    for line in entry.lines:
+        sign = -1 if sales else 1
+        sums[entry.currency, line.gl_account, line.vat_code or ""] += sign * line.amount_minor
+        sums[entry.currency, "VAT", ""] += sign * (line.vat_amount_minor or 0)
+        if sales:
+            sums[entry.currency, "1300", ""] += line.amount_minor + (line.vat_amount_minor or 0)
+    return sums
+
+
+def nonzero(sums: Counter[Key]) -> dict[Key, int]:
+    return {key: amount for key, amount in sums.items() if amount}
+
+
+def cancels(month: Month, entries: list[commands.PostEntry]) -> None:
+    """An invoice and its whole credit come to zero on every account, and nothing stays deferred or is released twice."""
+    by_number = {entry.document.number: entry for entry in entries}
+    for invoice, note in month.credited.items():
+        if invoice not in by_number:
+            assert note not in by_number, f"{month.site} {note}"
+            continue
+        both = [by_number[invoice], by_number[note]]
+        sums = effect(both[0])
+        sums.update(effect(both[1]))
+        assert not nonzero(sums), f"{month.site} {note}"
+        deferral_ends_at_zero(month, *both)
+
+
+def deferral_ends_at_zero(month: Month, invoice: commands.PostEntry, note: commands.PostEntry) -> None:
+    """From the credit on, what is left to be released never turns round (but for cents), and the invoice's range ends at zero."""
+    released: Counter[int] = Counter()
+    lines = [line for line in (*invoice.lines, *note.lines) if line.from_date is not None]
+    for line in lines:
+        released.update(schedule(line))
+    last = max((of_day(line.to_date) for line in invoice.lines if line.to_date is not None), default=0)
+    assert max(released, default=0) <= last, f"{month.site} {note.document.number}: released after the invoice's service ended"
+    left = sum(line.amount_minor for line in lines) - sum(part for at, part in released.items() if at < of_day(note.entry_date))
+    # Each part is rounded by at most half a cent, which its last part makes good.
+    cents = sum(len(schedule(line)) for line in lines)
+    for at in range(of_day(note.entry_date), last + 1):
+        left -= released[at]
+        assert 2 * abs(left) <= cents, f"{month.site} {note.document.number}: {left} is deferred though all was credited"
+
+
+def of_day(day: date) -> int:
+    return day.year * 12 + day.month
+
+
+def schedule(line: commands.EntryLine) -> dict[int, int]:
+    """What is released in each month: equal parts, the rest in the last one."""
+    assert line.from_date is not None
+    assert line.to_date is not None
+    months = range(of_day(line.from_date), of_day(line.to_date) + 1)
+    parts = dict.fromkeys(months, int((Decimal(line.amount_minor) / len(months)).quantize(Decimal(1), ROUND_HALF_UP)))
+    parts[months[-1]] += line.amount_minor - sum(parts.values())
+    return parts
