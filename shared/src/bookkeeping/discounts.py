@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from bookkeeping.documents import LineDiscount
-from bookkeeping.journal import Line
+from bookkeeping.journal import Line, Role
 from bookkeeping.money import allocate, half_up
 from bookkeeping.vat import AmbiguousRulesError, describe_conditions
 
@@ -81,8 +81,35 @@ def share_of_part(amount_minor: int, values: Sequence[int], index: int) -> int:
     return allocate(amount_minor, weights if any(weights) else [1, *([0] * (len(values) - 1))])[index]
 
 
-def spread(amount_minor: int, portions: Sequence[int]) -> list[int]:
-    """Spread a discount over the portions of its revenue line, so that it is released in the same months."""
+def with_discounts(revenue: Sequence[Line], shown: Sequence[ShownDiscount], sign: int, word: str) -> list[Line]:
+    """Return the revenue lines in full, and a line for every discount beside each, released over the same days.
+
+    `revenue` are the lines of one document line after its discounts, one for each portion of its service period; `sign` is -1
+    where revenue is a credit, as in an invoice.
+    """
+    full, discounts = list(revenue), list[Line]()
+    nets = [line.amount_minor for line in revenue]
+    for each in shown:
+        spreads = zip(_spread(each.net_minor, nets), _spread(each.tax_minor, nets), strict=True)
+        for index, (net, tax) in enumerate(spreads):
+            line = full[index]
+            full[index] = replace(line, amount_minor=line.amount_minor + sign * net, vat_minor=line.vat_minor + sign * tax)
+            discounts.append(
+                replace(
+                    line,
+                    role=Role.DISCOUNT,
+                    account=each.rule.account,
+                    amount_minor=-sign * net,
+                    vat_minor=-sign * tax,
+                    description=f"{word} {each.coupon or ''}".rstrip(),
+                    notes="",
+                )
+            )
+    return [*full, *discounts]
+
+
+def _spread(amount_minor: int, portions: Sequence[int]) -> list[int]:
+    """Spread a discount over the portions of its revenue line by what they are worth."""
     if len(portions) == 1:
         return [amount_minor]
     weights = [abs(portion) for portion in portions]

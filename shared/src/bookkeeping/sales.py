@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
-from dataclasses import replace
 from datetime import date
 
 from bookkeeping.deferral import Method, Portion, credit_portions
-from bookkeeping.discounts import ShownDiscount, merged, spread, without_tax
+from bookkeeping.discounts import ShownDiscount, merged, with_discounts, without_tax
 from bookkeeping.documents import CreditNote, Invoice, Product
 from bookkeeping.exchange import RateUsed
 from bookkeeping.journal import Entry, Line, Role
@@ -16,7 +15,7 @@ from bookkeeping.mapping import Mapping, RevenueRule
 from bookkeeping.money import allocate, format_minor
 from bookkeeping.parts import Part, label, parts_of
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
-from bookkeeping.wording import words_of_document, words_of_line
+from bookkeeping.wording import texts_of_line, words_of_document
 
 
 def sales_entry(
@@ -45,14 +44,13 @@ def sales_entry(
     lines = [Line(role=Role.RECEIVABLE, account=debtors, amount_minor=-sign * document.total_minor)]
     explanation = _about_heading(document, rate, debtors, mapping)
     words = words_of_document(document, mapping.texts)
-    discounts: list[Line] = []
+    booked: list[Line] = []
     for part in parts:
         made = _lines_of(part, document, mapping, products, sign, explanation, words)
         if isinstance(made, Rejection):
             return made
-        lines += (line for line in made if line.role is not Role.DISCOUNT)
-        discounts += (line for line in made if line.role is Role.DISCOUNT)
-    lines += merged(discounts, mapping.texts.word("discount"))
+        booked += made
+    lines += booked if mapping.discounts is None else _discounts_last(booked, mapping)
     if document.round_off_minor:
         rounding = _rounding_line(document, mapping, sign)
         if isinstance(rounding, Rejection):
@@ -105,6 +103,12 @@ def _explanation_of_credit(document: Invoice | CreditNote) -> list[str]:
     if not isinstance(document, CreditNote) or document.reference_known:
         return []
     return [f"Invoice {document.reference_invoice} was never seen: booked with the customer's own country."]
+
+
+def _discounts_last(lines: list[Line], mapping: Mapping) -> list[Line]:
+    revenue = [line for line in lines if line.role is not Role.DISCOUNT]
+    discounts = [line for line in lines if line.role is Role.DISCOUNT]
+    return revenue + merged(discounts, mapping.texts.word("discount"))
 
 
 def _about_heading(document: Invoice | CreditNote, rate: RateUsed, debtors: str, mapping: Mapping) -> list[str]:
@@ -166,47 +170,36 @@ def _lines_of(
         missing = document.awaits.replace("_", " ").replace(":", " ")
         return reject("waiting_for_credits", waits_for=document.awaits, document=label(document), missing=missing)
     portions = _portions(part, document, revenue, mapping.deferral_method)
-    nets = [portion.amount_minor for portion in portions]
     taxes = _vat_of_portions(part.tax_minor, portions)
-    amount = format_minor(part.net_minor + sum(each.net_minor for each in shown), document.currency)
+    gross_minor = part.net_minor + sum(each.net_minor for each in shown) if shown else part.net_minor
+    amount = format_minor(gross_minor, document.currency)
     explanation.append(
         f"'{line.description}' {amount} on {revenue.account} by rule"
         f" ({revenue.words}); VAT {format_minor(part.tax_minor, document.currency)} with code {vat.code} by rule ({vat.words})."
     )
-    own_words = words_of_line(line, words, mapping.texts)
-    description, notes = mapping.texts.line_description(own_words), mapping.texts.line_notes(own_words)
-    discounts: list[Line] = []
-
-    def made(role: Role, account: str, net: int, tax: int, portion: Portion, text: str) -> Line:
-        return Line(
-            role=role,
-            account=account,
-            amount_minor=sign * net,
-            description=text,
+    description, notes = texts_of_line(line, words, mapping.texts)
+    lines = [
+        Line(
+            role=Role.REVENUE,
+            account=revenue.account,
+            amount_minor=sign * portion.amount_minor,
+            description=description,
             vat_code=vat.code,
             vat_minor=sign * tax,
             cost_center=revenue.cost_center,
             cost_unit=revenue.cost_unit,
             first=portion.first,
             last=portion.last,
-            notes=notes if role is Role.REVENUE else "",
+            notes=notes,
         )
-
+        for portion, tax in zip(portions, taxes, strict=True)
+    ]
+    if not shown:
+        return lines
     for each in shown:
         discount = format_minor(each.net_minor, document.currency)
         explanation.append(f"'{line.description}' discount {discount} on {each.rule.account} by rule ({each.rule.words}).")
-        text = f"{mapping.texts.word('discount')} {each.coupon or ''}".rstrip()
-        for index, (portion, net, tax) in enumerate(
-            zip(portions, spread(each.net_minor, nets), spread(each.tax_minor, nets), strict=True)
-        ):
-            discounts.append(made(Role.DISCOUNT, each.rule.account, -net, -tax, portion, text))
-            portions[index] = replace(portion, amount_minor=portion.amount_minor + net)
-            taxes[index] += tax
-    revenues = [
-        made(Role.REVENUE, revenue.account, portion.amount_minor, tax, portion, description)
-        for portion, tax in zip(portions, taxes, strict=True)
-    ]
-    return [*revenues, *discounts]
+    return with_discounts(lines, shown, sign, mapping.texts.word("discount"))
 
 
 def _shown_discounts(part: Part, document: Invoice | CreditNote, mapping: Mapping) -> list[ShownDiscount] | Rejection:

@@ -107,11 +107,13 @@ class Template:
     def render(self, values: MappingOf[str, str]) -> str:
         """Fill in the values; what is empty leaves no double blanks behind."""
         written: list[str] = []
-        for index, part in enumerate(self.parts):
+        in_brackets = True
+        for part in self.parts:
             # Parts alternate: outside, in brackets, outside, and so on.
-            if index % 2 and any(is_name and not values.get(text) for is_name, text in part):
-                continue
-            written += [values.get(text, "") if is_name else text for is_name, text in part]
+            in_brackets = not in_brackets
+            found = [values.get(text, "") if is_name else text for is_name, text in part]
+            if not in_brackets or "" not in found:
+                written += found
         return " ".join("".join(written).split())
 
 
@@ -129,21 +131,29 @@ def cut(text: str, length: int, *, ellipsis: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
-    """The templates of a division; None for a line's own description, and for no notes."""
+    """The templates of a division; None for a line's own description, and for no notes.
+
+    `asked` are the placeholders of all templates that a document fills in, `asked_of_lines` all of lines and notes, and
+    `custom_fields` those of both: nothing else need be worked out.
+    """
 
     language: Language = "en"
     entry: Template | None = None
     line: Template | None = None
     notes: Template | None = None
     ellipsis: bool = False
+    asked: frozenset[str] = field(init=False)
+    asked_of_lines: frozenset[str] = field(init=False)
     custom_fields: frozenset[str] = field(init=False)
     _default: Template = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_default", Template.parse(self.word("entry"), OF_ENTRIES))
-        templates = [template for template in (self.entry, self.line, self.notes) if template is not None]
-        asked = {name for template in templates for name in template.placeholders if name.startswith(CUSTOM_FIELD)}
-        object.__setattr__(self, "custom_fields", frozenset(asked))
+        of_lines = [template.placeholders for template in (self.line, self.notes) if template is not None]
+        asked = (self.entry or self._default).placeholders.union(*of_lines)
+        object.__setattr__(self, "asked", asked & OF_ENTRIES.keys())
+        object.__setattr__(self, "asked_of_lines", frozenset[str]().union(*of_lines))
+        object.__setattr__(self, "custom_fields", frozenset(name for name in asked if name.startswith(CUSTOM_FIELD)))
 
     def word(self, name: str) -> str:
         """Return a word in the division's language."""

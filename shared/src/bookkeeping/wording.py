@@ -1,37 +1,57 @@
-"""A document in words: the values that the templates of a division are filled in with."""
+"""A document in words: the values that the templates of a division are filled in with, and only those that they ask for."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from bookkeeping.documents import CreditNote, DocumentLine, Invoice
 from bookkeeping.texts import Texts
 
 
-def words_of_document(document: Invoice | CreditNote, texts: Texts) -> dict[str, str]:
-    """Return the values of an entry's placeholders; a placeholder that a document has no value for is empty."""
+def _kind(document: Invoice | CreditNote, texts: Texts) -> str:
+    return texts.word("credit_note" if isinstance(document, CreditNote) else "invoice")
+
+
+def _credited(document: Invoice | CreditNote, _: Texts) -> str:
+    return (document.reference_invoice or "") if isinstance(document, CreditNote) else ""
+
+
+def _period(document: Invoice | CreditNote, texts: Texts) -> str:
     served = [(line.service_from, line.service_to) for line in document.lines]
     firsts = [first for first, last in served if first is not None and last is not None]
     lasts = [last for first, last in served if first is not None and last is not None]
-    is_credit = isinstance(document, CreditNote)
-    return {
-        **document.custom_fields,
-        "kind": texts.word("credit_note" if is_credit else "invoice"),
-        "number": document.number,
-        "invoice": (document.reference_invoice or "") if isinstance(document, CreditNote) else "",
-        "customer": document.customer_name,
-        "customer_id": document.customer_id,
-        "po_number": document.po_number or "",
-        "currency": document.currency,
-        "date": texts.day(document.document_date),
-        "period": texts.period(min(firsts, default=None), max(lasts, default=None)),
-    }
+    return texts.period(min(firsts, default=None), max(lasts, default=None))
 
 
-def words_of_line(line: DocumentLine, document: dict[str, str], texts: Texts) -> dict[str, str]:
-    """Return the values of a line's placeholders: the document's and its own."""
-    return {
-        **document,
-        "line": line.description,
-        "product": line.product_id or "",
-        "subscription": line.subscription_id or "",
-        "period": texts.period(line.service_from, line.service_to),
-    }
+_OF_DOCUMENTS: dict[str, Callable[[Invoice | CreditNote, Texts], str]] = {
+    "kind": _kind,
+    "number": lambda document, _: document.number,
+    "invoice": _credited,
+    "customer": lambda document, _: document.customer_name,
+    "customer_id": lambda document, _: document.customer_id,
+    "po_number": lambda document, _: document.po_number or "",
+    "currency": lambda document, _: document.currency,
+    "date": lambda document, texts: texts.day(document.document_date),
+    "period": _period,
+}
+_OF_LINES: dict[str, Callable[[DocumentLine, Texts], str]] = {
+    "line": lambda line, _: line.description,
+    "product": lambda line, _: line.product_id or "",
+    "subscription": lambda line, _: line.subscription_id or "",
+    "period": lambda line, texts: texts.period(line.service_from, line.service_to),
+}
+
+
+def words_of_document(document: Invoice | CreditNote, texts: Texts) -> dict[str, str]:
+    """Return the values of the placeholders that the division asks for; one that a document has no value for is empty."""
+    words = {name: _OF_DOCUMENTS[name](document, texts) for name in texts.asked}
+    return {**words, **document.custom_fields} if texts.custom_fields else words
+
+
+def texts_of_line(line: DocumentLine, document: dict[str, str], texts: Texts) -> tuple[str, str]:
+    """Return a line's description and its notes, from the document's values and its own."""
+    if texts.line is None and texts.notes is None:
+        return texts.line_description({"line": line.description}), ""
+    words = {**document, **{name: made(line, texts) for name, made in _OF_LINES.items() if name in texts.asked_of_lines}}
+    words["line"] = line.description
+    return texts.line_description(words), texts.line_notes(words)
