@@ -152,7 +152,8 @@ def _credited_invoice(data: dict[str, Any]) -> dict[str, Any]:
     invoice = {**data, "kind": "invoice", "number": data["credits"]}
     credited = {number: line["credited"] for number, line in enumerate(data["lines"]) if "credited" in line}
     day = min((each["from"] for each in credited.values()), default=data["date"] - BEFORE)
-    resource = _head(invoice, data["credits"], day)
+    listed = {"cn_id": data["number"], "cn_date": instant(data["date"]), "cn_total": minor(data["total"]), "cn_status": "adjusted"}
+    resource = _head(invoice, data["credits"], day) | {"adjustment_credit_notes": [listed]}
     lines = [_line(line, number, day) for number, line in enumerate(data["lines"])]
     for number, whole in credited.items():
         lines[number] |= {
@@ -164,7 +165,7 @@ def _credited_invoice(data: dict[str, Any]) -> dict[str, Any]:
             "is_taxed": False,
         }
     if not credited:
-        return _sales(invoice) | {"date": instant(day)}
+        return _sales(invoice) | {"date": instant(day), "adjustment_credit_notes": [listed]}
     return resource | {
         "status": "payment_due",
         "total": sum(line["amount"] for line in lines),

@@ -73,9 +73,9 @@ def make_month(seed: int, documents: int = 3) -> Month:
     for number in range(luck.randint(1, documents)):
         invoice = _invoice(luck, f"INV-{number}")
         _book(month, invoice, sign=1)
-        month.facts.append(observed(facts.InvoiceObserved, invoice, site=month.site))
         if luck.random() < 0.4 and invoice["total"] > 0:
             _credit(luck, month, invoice)
+        month.facts.append(observed(facts.InvoiceObserved, invoice, site=month.site))
         if luck.random() < 0.4 and invoice["total"] > 0:
             _pay(luck, month, invoice)
     return month
@@ -189,6 +189,8 @@ def _credit(luck: random.Random, month: Month, invoice: dict[str, Any]) -> None:
     }
     _book(month, note, sign=-1)
     month.credited[invoice["id"]] = note["id"]
+    listed = {"cn_id": note["id"], "cn_date": note["date"], "cn_total": note["total"], "cn_status": note["status"]}
+    invoice["adjustment_credit_notes" if note["type"] == "adjustment" else "issued_credit_notes"] = [listed]
     month.facts.append(observed(facts.CreditNoteObserved, note, site=month.site))
 
 
