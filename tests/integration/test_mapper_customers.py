@@ -177,3 +177,49 @@ async def test_a_credit_note_follows_its_invoice(stage):
     }
     await stage.hear(observed(facts.CreditNoteObserved, note))
     assert (await stage.entries())[-1].customer_ref == "acme-test/OLD"
+
+
+@pytest.mark.parametrize(
+    ("hierarchy", "expected"),
+    [("none", (None, None)), ("parent", ("acme-test/HEAD", None)), ("invoice_account", ("acme-test/HEAD", "acme-test/HEAD"))],
+)
+async def test_the_hierarchy_is_shown_as_far_as_the_configuration_says_with_those_above_first(quick_stage, hierarchy, expected):
+    shown = Stage(quick_stage.database, configured(hierarchy=hierarchy))
+    head = customer("HEAD", relationship={"payment_owner_id": "HEAD", "invoice_owner_id": "HEAD"})
+    child = customer("CHILD", relationship={"parent_id": "HEAD", "payment_owner_id": "HEAD", "invoice_owner_id": "HEAD"})
+    await shown.hear(head, child, invoice(customer_id="CHILD"))
+    sent = await shown.said(commands.SaveAccount)
+    assert [command.customer_ref.split("/")[1] for command in sent] == (["HEAD", "CHILD"] if hierarchy != "none" else ["CHILD"])
+    assert (sent[-1].parent_ref, sent[-1].invoice_account_ref) == expected
+
+
+@pytest.mark.parametrize(("raw", "sent"), [("12345678", "12345678"), ("KVK 1234", None), (None, None), ("1234.5678", "12345678")])
+async def test_a_chamber_of_commerce_number_is_sent_when_it_can_be_one(quick_stage, raw, sent):
+    kept = Stage(quick_stage.database, configured(chamber_of_commerce="cf_kvk"))
+    await kept.hear_with(customer(), **({"cf_kvk": raw} if raw is not None else {}))
+    await kept.hear(invoice())
+    [account] = await kept.said(commands.SaveAccount)
+    assert account.chamber_of_commerce == sent
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"vat_number": "NL123456789B01"}, "VAT number NL123456789B01 of customer CUST1"),
+        ({"vat_number_status": "invalid"}, "VAT number NL123456782B01 of customer CUST1"),
+        ({}, None),
+    ],
+)
+async def test_a_vat_number_that_exact_would_refuse_is_not_sent_but_told(quick_stage, more, told):
+    await quick_stage.hear(customer(**more), invoice())
+    [account] = await quick_stage.said(commands.SaveAccount)
+    [planned] = await quick_stage.said(facts.DocumentPlanned)
+    assert (account.vat_number is None) == (told is not None)
+    assert any(words.startswith(told) for words in planned.explanation) if told else account.vat_number
+
+
+async def test_a_northern_irish_number_keeps_its_prefix(quick_stage):
+    address = {"line1": "1 High Street", "city": "Belfast", "country": "XI"}
+    await quick_stage.hear(customer(vat_number="432525179", vat_number_prefix="XI", billing_address=address), invoice())
+    [account] = await quick_stage.said(commands.SaveAccount)
+    assert (account.vat_number, account.country) == ("XI432525179", "GB")

@@ -5,10 +5,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from support.engines import database_for
-from support.facts import customer, envelope, invoice, line
+from support.facts import customer, invoice, line
 from support.mapper_stage import CONFIGURATION, Stage, payment
 
 from backbone.configuration import Configuration
@@ -38,16 +37,6 @@ async def stage_with(tmp_path: Path):
         await context.__aexit__(None, None, None)
 
 
-async def hear_raw(stage: Stage, message: Any, **members: Any) -> None:
-    """Handle a fact whose resource has members that this release does not declare, as custom fields are."""
-    sealed = envelope(message)
-    data = msgspec.json.decode(sealed.data)
-    data["resource"] |= members
-    sealed = msgspec.structs.replace(sealed, data=msgspec.Raw(msgspec.json.encode(data)))
-    async with stage.database.transaction() as connection:
-        await stage.mapper.handle(connection, sealed, message)
-
-
 async def test_templates_are_filled_in_with_the_customer_the_order_and_custom_fields(stage_with):
     stage = await stage_with(
         language="nl",
@@ -58,8 +47,8 @@ async def test_templates_are_filled_in_with_the_customer_the_order_and_custom_fi
         },
     )
     served = line(10_000, 2_100, description="Team", date_from=1_790_805_600, date_to=1_793_487_600)
-    await hear_raw(stage, customer(), cf_project="klant", cf_budget=12.50, cf_leeg=None)
-    await hear_raw(stage, invoice(lines=[served], po_number="PO-9"), cf_project="Delft  West", cf_vinkje=True)
+    await stage.hear_with(customer(), cf_project="klant", cf_budget=12.50, cf_leeg=None)
+    await stage.hear_with(invoice(lines=[served], po_number="PO-9"), cf_project="Delft  West", cf_vinkje=True)
     [entry] = await stage.entries()
     assert entry.description == "Factuur INV-1 voor Voorbeeld B.V. project Delft West"
     assert entry.lines[0].description == "Team 01-10-2026 t/m 31-10-2026"
@@ -220,8 +209,8 @@ async def test_yens_have_no_decimals_from_the_event_to_the_command(stage_with):
 
 async def test_a_renamed_custom_field_leaves_its_place_empty_and_is_told(stage_with):
     stage = await stage_with(texts={"entry_description": "{kind} {number}[ {cf_project}]"})
-    await hear_raw(stage, customer())
-    await hear_raw(stage, invoice(), cf_projekt="Delft")
+    await stage.hear_with(customer())
+    await stage.hear_with(invoice(), cf_projekt="Delft")
     [entry] = await stage.entries()
     assert entry.description == "Invoice INV-1"
     [planned] = await stage.said(facts.DocumentPlanned)

@@ -278,3 +278,17 @@ async def test_a_payment_for_two_customers_meets_both_invoices_and_waits_for_bot
         await stage.until(facts.EntryPosted, 3)
         receivables = (await server.ledger())["receivables"]
         assert {row["your_ref"]: row["open_minor"] for row in receivables if row["your_ref"]} == {"INV-1": 0, "INV-2": 0}
+
+
+async def test_a_subsidiary_names_its_parent_in_exact(tmp_path: Path) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        above = {"parent_ref": "acme-test/HEAD", "invoice_account_ref": "acme-test/HEAD"}
+        await stage.tell(save_account("EARLY", **above), save_account("HEAD"), save_account(**above))
+        saved = {fact.customer_ref: fact.account_id for fact in await stage.until(facts.AccountSaved, 3)}
+        row, head = account_in(server, saved["acme-test/CUST1"]), saved["acme-test/HEAD"]
+        assert (str(row["Parent"]), str(row["InvoiceAccount"])) == (head, head)
+        assert "Parent" not in account_in(server, saved["acme-test/EARLY"])
+        # What could not be named at first is, with the next change.
+        await stage.tell(save_account("EARLY", "2", phone="030 1234567", **above))
+        await stage.until(facts.AccountSaved, 4)
+        assert str(account_in(server, saved["acme-test/EARLY"])["Parent"]) == head

@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import date
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from support.facts import OCTOBER_5, SITE, envelope, observed
 
@@ -70,6 +71,15 @@ class Stage:
         for message in messages:
             async with self.database.transaction() as connection:
                 await self.mapper.handle(connection, envelope(message), message)
+
+    async def hear_with(self, message: Any, **members: Any) -> None:
+        """Handle a fact whose resource has members that this release does not declare, as custom fields are."""
+        sealed = envelope(message)
+        data = msgspec.json.decode(sealed.data)
+        data["resource"] |= members
+        sealed = msgspec.structs.replace(sealed, data=msgspec.Raw(msgspec.json.encode(data)))
+        async with self.database.transaction() as connection:
+            await self.mapper.handle(connection, sealed, message)
 
     async def post_all(self) -> None:
         """Let Exact take every entry that is under way, and those that follow from it."""

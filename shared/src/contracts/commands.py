@@ -19,6 +19,7 @@ class SaveAccount(Message, frozen=True, kw_only=True):
     `country` is ISO 3166 alpha-2; `vat_number` already passed the check digit, or is None. `receivable_account` is the ledger of
     the customer's debts, `payment_condition` a code of Exact; None of these two leaves in Exact what is there. `account_code` is
     the account that a person named for the customer, or `new` for one of its own; without it the writer looks for one that fits.
+    `parent_ref` and `invoice_account_ref` are other customers, whose accounts are named when they are known by then.
     """
 
     TYPE: ClassVar[str] = "exact.account.save"
@@ -41,6 +42,8 @@ class SaveAccount(Message, frozen=True, kw_only=True):
     chamber_of_commerce: str | None = None
     language: str | None = None
     account_code: str | None = None
+    parent_ref: str | None = None
+    invoice_account_ref: str | None = None
 
 
 class EntryLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,7 +50,7 @@ class Accounts:
             return await self._begin(command)
         if known.fingerprint == command.fingerprint:
             return Step(saved=known)
-        body = self._body(command)
+        body = await self._whole_body(command)
         changes = _own(payloads.changes(body, known.sent), known)
         saved = msgspec.structs.replace(known, fingerprint=command.fingerprint, sent=body)
         if not changes:
@@ -79,6 +79,16 @@ class Accounts:
         ledger = self._mirror.find("ledger", command.receivable_account or "")
         return payloads.account(command, ledger.id if ledger is not None else None)
 
+    async def _whole_body(self, command: SaveAccount) -> dict[str, Any]:
+        """The body with the accounts of the customers above this one, as far as they have one; who has none yet is left out."""
+        body = self._body(command)
+        async with self._database.reading() as connection:
+            for name, ref in (("Parent", command.parent_ref), ("InvoiceAccount", command.invoice_account_ref)):
+                above = await account_book.find(connection, self._division, ref) if ref is not None else None
+                if above is not None:
+                    body[name] = above.account_id
+        return body
+
     async def _missing(self, command: SaveAccount) -> Unmatched | None:
         """What the mapping names for the customer and Exact does not have, after one look whether it is there by now."""
         named: tuple[tuple[Kind, str | None, str, str], ...] = (
@@ -104,7 +114,8 @@ class Accounts:
             found = await self._matcher.find(command)
         if isinstance(found, Unmatched):
             return found
-        created, body = self.created(command, ""), self._body(command)
+        body = await self._whole_body(command)
+        created = msgspec.structs.replace(self.created(command, ""), sent=body)
         if found is None:
             endpoint = ENDPOINTS["account"]
             encoded = payloads.encode(payloads.new_account(body))

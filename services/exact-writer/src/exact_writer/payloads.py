@@ -23,7 +23,7 @@ _ADDRESS: Final = ("AddressLine1", "AddressLine2", "AddressLine3", "Postcode", "
 ACCOUNT_PROPERTIES: Final = (
     *("Name", "SearchCode", "Email", "Phone"),
     *_ADDRESS,
-    *("VATNumber", "ChamberOfCommerce", "Language", "PaymentConditionSales"),
+    *("VATNumber", "ChamberOfCommerce", "Language", "PaymentConditionSales", "Parent", "InvoiceAccount"),
 )
 
 _encoder = msgspec.json.Encoder(decimal_format="number")

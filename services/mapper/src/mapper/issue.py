@@ -187,15 +187,44 @@ def is_withdrawn(customer: chargebee.Customer) -> bool:
     return customer.deleted or customer.pii_cleared == "cleared"
 
 
+def _usable_vat_number(customer: chargebee.Customer) -> str | None:
+    """Return the VAT number to send; Northern Ireland's prefix stands apart in Chargebee."""
+    if customer.vat_number_status == "invalid":
+        return None
+    prefix = customer.vat_number_prefix or ""
+    raw = f"{prefix}{customer.vat_number}" if customer.vat_number and prefix in ("XI", "GB") else customer.vat_number
+    return vat_number_of(raw, country_of(customer.billing_address))
+
+
+def remarks_on(customer: chargebee.Customer, mapping: Mapping) -> tuple[str, ...]:
+    """Return what of a customer is not sent because Exact would refuse it, in sentences for the one who reads the booking."""
+    remarks = []
+    if customer.vat_number and _usable_vat_number(customer) is None:
+        remarks.append(f"VAT number {customer.vat_number} of customer {customer.id} cannot be right and is not sent to Exact.")
+    field = mapping.customers.chamber_of_commerce
+    number = customer.custom_field_texts.get(field or "")
+    if number and chamber_of_commerce_of(number) is None:
+        remarks.append(f"{field} {number} of customer {customer.id} is no chamber of commerce number and is not sent to Exact.")
+    return tuple(remarks)
+
+
+def relatives_of(customer: chargebee.Customer, site: str, mapping: Mapping) -> dict[str, str]:
+    """Return the customers above this one that Exact is to show, as `site/id` by the field of the command."""
+    above, hierarchy = customer.relationship, mapping.customers.hierarchy
+    if above is None or hierarchy == "none":
+        return {}
+    wanted = {"parent_ref": above.parent_id}
+    if hierarchy == "invoice_account":
+        wanted["invoice_account_ref"] = above.invoice_owner_id
+    return {name: f"{site}/{other}" for name, other in wanted.items() if other not in (None, "", customer.id)}
+
+
 def save_account(customer: chargebee.Customer, site: str, mapping: Mapping) -> SaveAccount:
     """Return the command that brings a customer into Exact; its fingerprint covers every field that is sent."""
     rules = mapping.customers
     terms = mapping.terms.find(terms_of(customer)) if mapping.terms is not None else None
     address = customer.billing_address or chargebee.Address()
     country = country_of(address)
-    usable = customer.vat_number_status != "invalid"
-    prefix = customer.vat_number_prefix or ""
-    raw = f"{prefix}{customer.vat_number}" if customer.vat_number and prefix in ("XI", "GB") else customer.vat_number
     command = SaveAccount(
         division=mapping.division,
         customer_ref=f"{site}/{customer.id}",
@@ -211,12 +240,13 @@ def save_account(customer: chargebee.Customer, site: str, mapping: Mapping) -> S
         # Exact knows states only of some countries, and refuses a code it does not know.
         state=None,
         country=country,
-        vat_number=vat_number_of(raw, country) if usable else None,
+        vat_number=_usable_vat_number(customer),
         receivable_account=mapping.debtor_account(debtor_of(customer)) if mapping.debtors else None,
         payment_condition=terms.code if terms is not None else None,
         chamber_of_commerce=chamber_of_commerce_of(customer.custom_field_texts.get(rules.chamber_of_commerce or "")),
         language=rules.language(customer.locale),
         account_code=rules.link(site, customer.id),
+        **relatives_of(customer, site, mapping),
     )
     digest = hashlib.blake2b(msgspec.json.encode(command), digest_size=12).hexdigest()
     return msgspec.structs.replace(command, fingerprint=digest)

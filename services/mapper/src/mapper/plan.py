@@ -27,6 +27,8 @@ from mapper.issue import (
     is_withdrawn,
     period_moves,
     post_entry,
+    relatives_of,
+    remarks_on,
     save_account,
     with_reference,
     your_ref,
@@ -166,7 +168,7 @@ class Planner:
             division=mapping.division,
             command_id=command.command_id,
             mapping_version=mapping.version,
-            explanation=entry.explanation,
+            explanation=entry.explanation + remarks_on(party.customer, mapping),
             moves=period_moves(entry),
         )
         await self._append(
@@ -207,6 +209,11 @@ class Planner:
         if known is not None and is_withdrawn(customer) and await store.refusal(division, command.customer_ref) is None:
             return
         await store.save_account(division, command.customer_ref, command.fingerprint)
+        for above in sorted(set(relatives_of(customer, site, mapping).values())):
+            # Those above go first, so that their accounts are there to be named; this one is noted, so that no circle is endless.
+            other = await store.resource(site, "customer", above.split("/", 1)[1], chargebee.Customer)
+            if other is not None:
+                await self.send_account(store, site, other, division, cause)
         stream = f"account/{command.customer_ref}"
         version = await event_log.stream_version(store.connection, stream)
         distinguisher = f"{division}:{command.fingerprint}" + (f":{version}" if again else "")
