@@ -77,3 +77,20 @@ def diff(
         list_to=list_to,
     )
     raise typer.Exit(WRONG if show_diff(wish, lang, as_json=as_json) else 0)
+
+
+def deferred(
+    division: Division = None,
+    first: Annotated[str | None, typer.Option("--from", help="from this period on, such as 2026-01")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="up to and with this period")] = None,
+    month: Annotated[str | None, typer.Option(help="only this period")] = None,
+    documents: Annotated[bool, typer.Option("--documents", help="with every document behind the figures")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV instead of text")] = False,
+    lang: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Show the roll-forward of deferred revenue: opening, invoiced, released, credited and closing, by account and period."""
+    from mapper.deferred_command import Wish, show_deferred
+
+    wish = Wish(division=division, first=month or first, last=month or to, with_documents=documents)
+    show_deferred(wish, lang, form="json" if as_json else "csv" if as_csv else "text")

@@ -79,6 +79,20 @@ _WORDS: dict[str, tuple[str, str]] = {
     "part_dimension": ("cost centre or unit", "kostenplaats of -drager"),
     "not_booked_yet": ("not booked yet", "nog niet geboekt"),
     "closed_period": ("closed period", "gesloten periode"),
+    "opening": ("opening", "begin"),
+    "invoiced": ("invoiced", "gefactureerd"),
+    "released": ("released", "vrijgevallen"),
+    "credited": ("credited", "gecrediteerd"),
+    "closing": ("closing", "eind"),
+    "nothing_deferred": (
+        "division {division} has deferred no revenue in these periods",
+        "administratie {division} heeft in deze periodes geen omzet uitgesteld",
+    ),
+    "deferred_heading": (
+        "deferred revenue of division {division} on {account}, in {currency}",
+        "uitgestelde omzet van administratie {division} op {account}, in {currency}",
+    ),
+    "deferred_left": ("left on the balance at the end: {amount}", "resteert op de balans aan het eind: {amount}"),
     "division_totals": ("division {division}, {currency}", "administratie {division}, {currency}"),
 }
 
