@@ -152,7 +152,12 @@ def _credited_invoice(data: dict[str, Any]) -> dict[str, Any]:
     invoice = {**data, "kind": "invoice", "number": data["credits"]}
     credited = {number: line["credited"] for number, line in enumerate(data["lines"]) if "credited" in line}
     day = min((each["from"] for each in credited.values()), default=data["date"] - BEFORE)
-    listed = {"cn_id": data["number"], "cn_date": instant(data["date"]), "cn_total": minor(data["total"]), "cn_status": "adjusted"}
+    listed = {
+        "cn_id": data["number"],
+        "cn_date": instant(data["date"]),
+        "cn_total": minor(data["total"]),
+        "cn_status": "adjusted",
+    }
     resource = _head(invoice, data["credits"], day) | {"adjustment_credit_notes": [listed]}
     lines = [_line(line, number, day) for number, line in enumerate(data["lines"])]
     for number, whole in credited.items():

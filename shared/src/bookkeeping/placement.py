@@ -137,7 +137,7 @@ def _start_in_open(
 ) -> Line:
     if line.first is None or line.last is None:
         return line
-    start = periods.first_open_day(line.first)
+    start = _first_day_to_release(line.first, line.last, periods)
     if start is None or start == line.first:
         return line
     first, last = line.first, line.last
@@ -168,6 +168,12 @@ def _start_in_open(
             amount_minor=amount + (known.amount_minor if known is not None else 0),
         )
     return replace(line, first=None, last=None) if whole else replace(line, first=start)
+
+
+def _first_day_to_release(first: date, last: date, periods: Periods) -> date | None:
+    """Return the first day from which no closed period follows: Exact takes no deferral that reaches into one."""
+    closed = [period for period in periods if not period.is_open and period.starts <= last and period.ends >= first]
+    return first if not closed else periods.first_open_day(closed[-1].ends)
 
 
 def _named(periods: Periods, first: date, last: date) -> str:
