@@ -173,7 +173,9 @@ def _start_in_open(
 def _first_day_to_release(first: date, last: date, periods: Periods) -> date | None:
     """Return the first day from which no closed period follows: Exact takes no deferral that reaches into one."""
     closed = [period for period in periods if not period.is_open and period.starts <= last and period.ends >= first]
-    return first if not closed else periods.first_open_day(closed[-1].ends)
+    if not closed:
+        return first
+    return periods.first_open_day(closed[-1].ends) or periods.first_open_day(first)
 
 
 def _named(periods: Periods, first: date, last: date) -> str:
