@@ -111,6 +111,7 @@ async def test_the_debtor_account_and_the_terms_of_a_customer_go_to_the_account_
     entries = {entry.your_ref: entry for entry in await stage.entries()}
     assert (entries["INV-1"].payment_condition, entries["INV-2"].payment_condition) == ("IN", "30")
     assert entries["INV-1"].due_date == date(2026, 10, 5)
+    assert (entries["INV-1"].receivable_account, entries["INV-2"].receivable_account) == ("1310", "1320")
     [money] = [entry for entry in entries.values() if entry.kind == "general"]
     assert [each.gl_account for each in money.lines if each.is_receivable] == ["1310"]
     [held] = await stage.said(facts.DocumentHeld)

@@ -63,6 +63,6 @@ def reverse(entry: Entry, day: date, mapping: Mapping) -> Entry:
         reporting_year=None,
         reporting_period=None,
         lines=tuple(lines),
-        description=f"Reversal of {entry.description[:1].lower()}{entry.description[1:]}",
+        description=mapping.texts.reversal(entry.description),
         explanation=(f"Mirror of the entry of {entry.entry_date}, booked on {day}.",),
     )

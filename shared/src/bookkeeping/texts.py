@@ -44,6 +44,7 @@ _WORDS: dict[Language, dict[str, str]] = {
         "credit_note": "Credit note",
         "rounding": "Rounding",
         "discount": "Discount",
+        "reversal": "Reversal of",
         "to": "to",
         "entry": "{kind} {number}[ for invoice {invoice}]",
     },
@@ -52,6 +53,7 @@ _WORDS: dict[Language, dict[str, str]] = {
         "credit_note": "Creditnota",
         "rounding": "Afronding",
         "discount": "Korting",
+        "reversal": "Terugboeking van",
         "to": "t/m",
         "entry": "{kind} {number}[ bij factuur {invoice}]",
     },
@@ -172,6 +174,13 @@ class Texts:
     def entry_description(self, values: MappingOf[str, str]) -> str:
         """Return the header's description, within Exact's length."""
         return cut((self.entry or self._default).render(values), DESCRIPTION_LENGTH, ellipsis=self.ellipsis)
+
+    def reversal(self, description: str) -> str:
+        """Return the description of the entry that takes another one back."""
+        # An abbreviation that a template begins with stays as it is.
+        of_what = description if description[1:2].isupper() else f"{description[:1].lower()}{description[1:]}"
+        text = f"{self.word('reversal')} {of_what}"
+        return cut(text, DESCRIPTION_LENGTH, ellipsis=self.ellipsis)
 
     def line_description(self, values: MappingOf[str, str]) -> str:
         """Return a line's description, within Exact's length."""

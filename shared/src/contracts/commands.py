@@ -79,7 +79,8 @@ class PostEntry(Message, frozen=True, kw_only=True):
     `command_id` derives from the document and is the same after every replay. `your_ref` (at most 30 characters) is what an
     unknown outcome is looked up by: in YourRef for sales entries, in the lines' description for general ones.
     `exchange_rate` is division currency per unit of `currency`; without it Exact takes its own of the day. `payment_condition`
-    is Exact's code, and without it Exact takes the customer's. Without a reporting period Exact derives it from the date.
+    is Exact's code, and without it Exact takes the customer's. `receivable_account` is where Exact makes the customer's line of a
+    sales entry; it stands with the account and is not sent. Without a reporting period Exact derives it from the date.
     """
 
     TYPE: ClassVar[str] = "exact.entry.post"
@@ -98,6 +99,7 @@ class PostEntry(Message, frozen=True, kw_only=True):
     due_date: date | None = None
     exchange_rate: Decimal | None = None
     payment_condition: str | None = None
+    receivable_account: str | None = None
     reporting_year: int | None = None
     reporting_period: int | None = None
     mode: Literal["entry", "ledger"] = "entry"

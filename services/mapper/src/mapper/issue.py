@@ -84,6 +84,7 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
         due_date=entry.due_date,
         exchange_rate=entry.exchange_rate,
         payment_condition=entry.payment_condition,
+        receivable_account=next((line.account for line in entry.lines if line.role is Role.RECEIVABLE), None) if sales else None,
         reporting_year=entry.reporting_year,
         reporting_period=entry.reporting_period,
         mode="ledger" if mapping.mode == "ledger" and not sales and not own_rate else "entry",
@@ -131,7 +132,8 @@ def booked_entry(command: PostEntry, reference: str, receivable_account: str) ->
     ]
     if sales:
         debt = -sum(line.amount_minor + line.vat_minor for line in lines)
-        lines.insert(0, Line(role=Role.RECEIVABLE, account=receivable_account, amount_minor=debt))
+        account = command.receivable_account or receivable_account
+        lines.insert(0, Line(role=Role.RECEIVABLE, account=account, amount_minor=debt))
     return Entry(
         kind=command.kind,
         journal=command.journal,
