@@ -78,6 +78,10 @@ def _particulars(booking: dict[str, Any]) -> list[str]:
         lines.append(f"VAT codes {', '.join(map(str, booking['vat_codes']))}")
     if "deferred" in booking:
         lines += [f"revenue {each}" for each in booking["deferred"]]
+    if "released" in booking:
+        lines.append(f"released {', '.join(booking['released'])}")
+    if "explained" in booking:
+        lines.append(f"explained {booking['explained']}")
     if "descriptions" in booking:
         lines.append(f"descriptions {', '.join(booking['descriptions'])}")
     if "reference" in booking:

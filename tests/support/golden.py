@@ -35,6 +35,7 @@ from bookkeeping.money import format_minor
 from bookkeeping.periods import Period, Periods, month_end
 from bookkeeping.placement import place_in_period
 from bookkeeping.rejections import Rejection, SetAside
+from bookkeeping.roll_forward import movements
 from bookkeeping.write_offs import normal_reason, reclaim_day
 from mapper.configuration import mapping_of
 
@@ -254,3 +255,10 @@ def deferrals(entry: Entry) -> list[str]:
         for line in entry.lines
         if line.role is Role.REVENUE
     ]
+
+
+def releases(entry: Entry, booking: dict[str, Any]) -> list[str]:
+    """Return what Exact releases of an entry's deferred revenue in each period."""
+    method = booking.get("with", {}).get("deferral", {}).get("schedule", "per_period")
+    moved = movements(entry, months([], last_year=2027), method)
+    return [f"{each.period} {format_minor(each.amount_minor, entry.currency)}" for each in moved if each.kind == "released"]

@@ -58,7 +58,8 @@ def _elsewhere(entry: Entry, name: str, own: Period | None, periods: Periods, ma
     if mapping.period_policy == "ask":
         return _question(entry, name, own, mapping, "", following)
     if rules.max_distance is not None and periods.distance(own, following) > rules.max_distance:
-        rest = f", and the first open one, {following}, is more than {rules.max_distance} periods later"
+        most = f"{rules.max_distance} period{'s' * (rules.max_distance > 1)}"
+        rest = f", and the first open one, {following}, is more than {most} later"
         return _question(entry, name, own, mapping, rest, following)
     if rules.across_years == "hold" and following.year != own.year:
         rest = f", and the first open one, {following}, is in another financial year"
