@@ -182,6 +182,16 @@ async def test_what_ended_before_it_was_booked_is_booked_both_ways_or_told_as_a_
         assert (gap.code, gap.document.number) == ("gone_before_booking", "INV-1")
 
 
+async def test_a_void_that_makes_a_credit_note_is_booked_by_that_note_alone(database):
+    stage = Stage(database)
+    listed = [{"cn_id": "CN-1", "cn_total": 12_100, "cn_status": "adjusted"}]
+    void: dict[str, Any] = {"status": "voided", "voided_at": OCTOBER_5 + DAY, "lines": FIRST}
+    await stage.hear(customer(), invoice(lines=FIRST), invoice(version=2, adjustment_credit_notes=listed, **void))
+    await stage.hear(invoice("INV-2", adjustment_credit_notes=[{**listed[0], "cn_status": "voided"}], **void))
+    await stage.post_all()
+    assert [entry.your_ref for entry in await stage.entries()] == ["INV-1", "INV-2", "INV-2/R"]
+
+
 async def test_a_draft_that_is_deleted_was_never_a_document(database):
     stage = Stage(database)
     await stage.hear(customer(), invoice(version=2, status="pending", deleted=True))

@@ -259,6 +259,7 @@ class CreatedCreditNote(Wire, frozen=True, kw_only=True):
 
     cn_id: str | None = None
     cn_date: int | None = None
+    cn_total: int = 0
     cn_status: str | None = None
 
 

@@ -185,7 +185,16 @@ def _is_void(resource: Resource) -> bool:
         return False
     if isinstance(resource, chargebee.Transaction):
         return resource.status in NO_MONEY
-    return resource.status == "voided"
+    return resource.status == "voided" and not _is_credited(resource)
+
+
+def _is_credited(document: chargebee.Invoice | chargebee.CreditNote) -> bool:
+    """Tell whether a void made a credit note, as a setting of the site lets it; the note, which is booked, takes the sale back.
+
+    An invoice that was adjusted before cannot be voided, so that a note which still counts is the void's own.
+    """
+    notes = document.adjustment_credit_notes if isinstance(document, chargebee.Invoice) else ()
+    return any(note.cn_status != "voided" and note.cn_total for note in notes)
 
 
 def _label(key: Key) -> str:
