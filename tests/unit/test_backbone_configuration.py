@@ -63,7 +63,11 @@ def test_codes_keep_their_zeros_and_norway_is_a_country(tmp_path):
     assert division.rounding is not None
     assert division.rounding.account == "0700"
     assert [rule.account for rule in division.revenue] == ["8000", "8010", "8099"]
-    assert (division.revenue[0].cost_center, division.revenue[0].defer, division.revenue[1].when.country) == ("001", True, "NO")
+    assert (division.revenue[0].cost_center, division.revenue[0].defer, division.revenue[1].when.country) == (
+        "001",
+        True,
+        ("NO",),
+    )
     assert [rule.when.rate for rule in division.vat] == [Decimal(21), Decimal("5.5"), None]
     assert division.control_accounts[1].model_dump() == {"gateway_account": "*", "currency": "*", "account": "1299"}
     assert (division.currency, division.period_policy, division.book_payments) == ("EUR", "move", True)

@@ -1,7 +1,6 @@
 """Rules: the most specific wins, ties are errors, nothing is guessed, and money keeps its currency."""
 
 from datetime import date
-from decimal import Decimal
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
@@ -9,106 +8,13 @@ import pytest
 from stdnum.util import get_cc_module
 
 from bookkeeping.deferral import UnreadableInstantError, local_date, schedule, service_days
-from bookkeeping.documents import Product
 from bookkeeping.journal import Entry, Line, Role, UnbalancedEntryError
-from bookkeeping.mapping import ProductNeeded, RevenueQuestion, RevenueRule, RevenueRules
 from bookkeeping.money import CurrencyMismatchError, Money, allocate, format_minor, settle_difference
 from bookkeeping.periods import Period, Periods
 from bookkeeping.rejections import REASONS, SET_ASIDES, reject, set_aside
-from bookkeeping.vat import _CHECKED_AS, _NUMBER_SHAPES, AmbiguousRulesError, VatRule, VatRules, vat_number_of
+from bookkeeping.vat import _CHECKED_AS, _NUMBER_SHAPES, vat_number_of
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
-KNOWN = Product(price_id="team-EUR", item_id="team", family_id="subscriptions")
-
-
-def question(kind: str = "plan_item_price", product: str | None = "team-EUR", country: str | None = "NL") -> RevenueQuestion:
-    return RevenueQuestion(entity_type=kind, product_id=product, currency="EUR", country=country, reason=None)
-
-
-def account(rules: list[RevenueRule], asked: RevenueQuestion, product: Product | None = KNOWN) -> str | None:
-    found = RevenueRules(rules).find(asked, product)
-    assert not isinstance(found, ProductNeeded)
-    return found.account if found else None
-
-
-def test_an_item_price_beats_its_item_its_family_and_its_type():
-    rules = [
-        RevenueRule(account="type", type="plan_item_price"),
-        RevenueRule(account="family", family="subscriptions"),
-        RevenueRule(account="item", item="team"),
-        RevenueRule(account="price", item_price="team-EUR"),
-    ]
-    for left, winner in ((4, "price"), (3, "item"), (2, "family"), (1, "type")):
-        assert account(rules[:left], question()) == winner
-
-
-def test_more_conditions_beat_fewer():
-    rules = [RevenueRule(account="all", family="subscriptions"), RevenueRule(account="NL", family="subscriptions", country="NL")]
-    assert account(rules, question()) == "NL"
-    assert account(rules, question(country="DE")) == "all"
-
-
-def test_a_country_of_its_own_beats_the_union_and_the_union_beats_any():
-    rules = [RevenueRule(account="any"), RevenueRule(account="EU", country="EU"), RevenueRule(account="DE", country="DE")]
-    assert [account(rules, question(country=country)) for country in ("DE", "FR", "US", None)] == ["DE", "EU", "any", "any"]
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ({"item": "team"}, {"item": "team"}),
-        ({"family": "a", "currency": "EUR"}, {"family": "a", "country": "NL"}),
-        ({"type": "plan", "country": "EU"}, {"type": "plan", "currency": "USD"}),
-    ],
-)
-def test_two_rules_that_could_both_decide_are_refused_at_load(one, other):
-    with pytest.raises(AmbiguousRulesError):
-        RevenueRules([RevenueRule(account="1", **one), RevenueRule(account="2", **other)])
-
-
-def test_rules_that_never_meet_are_accepted():
-    RevenueRules([RevenueRule(account="1", country="EU"), RevenueRule(account="2", country="non-EU")])
-    RevenueRules([RevenueRule(account="1", item="a"), RevenueRule(account="2", item="b")])
-
-
-def test_a_setup_fee_takes_a_product_rule_only_when_that_is_for_setup_fees():
-    plain = [RevenueRule(account="8000", item_price="team-EUR")]
-    assert account(plain, question("plan_setup")) is None
-    assert (
-        account([*plain, RevenueRule(account="8020", item_price="team-EUR", type="plan_setup")], question("plan_setup")) == "8020"
-    )
-
-
-def test_an_unknown_product_is_waited_for_only_when_it_can_decide():
-    by_price = RevenueRule(account="8000", item_price="team-EUR")
-    by_family = RevenueRule(account="8010", family="subscriptions")
-    assert isinstance(RevenueRules([by_family]).find(question(), None), ProductNeeded)
-    assert account([by_price, by_family], question(), None) == "8000"
-    assert account([RevenueRule(account="8010", family="x", country="DE")], question(), None) is None
-    assert account([by_family], question("plan"), None) is None, "the older catalogue has no families"
-
-
-def test_vat_is_found_by_country_rate_and_reason():
-    rules = VatRules(
-        [
-            VatRule(code="2", country="NL", rate=Decimal(21)),
-            VatRule(code="EUV", country="EU", rate=Decimal(0), reason="reverse_charge"),
-            VatRule(code="NLV", country="NL", rate=Decimal(0), reason="reverse_charge"),
-            VatRule(code="N", reason="none", rate=Decimal(0)),
-        ]
-    )
-
-    def code(country: str | None, rate: str, reason: str | None = None) -> str | None:
-        found = rules.find(country, Decimal(rate), reason)
-        return found.code if found else None
-
-    assert code("NL", "21.0") == "2"
-    assert code("DE", "0", "reverse_charge") == "EUV"
-    assert code("NL", "0", "reverse_charge") == "NLV"
-    assert code("DE", "19") is None
-    assert code(None, "0") == "N"
-    with pytest.raises(AmbiguousRulesError):
-        VatRules([VatRule(code="2", country="NL"), VatRule(code="3", country="NL")])
 
 
 @pytest.mark.parametrize(

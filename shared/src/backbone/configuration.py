@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
-from backbone.configuration_types import Strict
+from backbone.configuration_mistakes import Mistake, mistakes_of, repeated_keys, without, written_place
+from backbone.configuration_types import PlacedError, Strict
 from backbone.errors import ConfigurationError
 from backbone.mapping_configuration import DivisionConfiguration
-from backbone.yaml_reading import read_yaml
+from backbone.rule_configuration import Route
+from backbone.yaml_reading import Reading, read_with_places
+
+ROUNDS = 4
 
 
 class SiteConfiguration(Strict):
@@ -21,6 +25,7 @@ class SiteConfiguration(Strict):
     time_zone: str = Field(description="IANA name, such as Europe/Amsterdam; dates are cut in it")
     division: int | None = Field(None, description="for documents without a business entity")
     business_entities: dict[str, int] = Field(default_factory=dict, description="business entity id to division")
+    routes: tuple[Route, ...] = Field((), description="divisions by more conditions; they go before business entity and division")
 
     @field_validator("time_zone")
     @classmethod
@@ -39,23 +44,58 @@ class Configuration(Strict):
     version: Literal[1]
     sites: dict[str, SiteConfiguration]
     divisions: dict[int, DivisionConfiguration]
+    _reading: Reading | None = PrivateAttr(default=None)
+    _file: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _divisions_exist(self) -> Configuration:
+        mistakes: list[tuple[tuple[int | str, ...], str]] = []
         for name, site in self.sites.items():
-            wanted = [*site.business_entities.values(), *([] if site.division is None else [site.division])]
-            unknown = sorted({division for division in wanted if division not in self.divisions})
-            if unknown:
-                listed = ", ".join(map(str, unknown))
-                message = f"site {name} books into division {listed}, which is not under divisions; add it there"
-                raise ValueError(message)
+            wanted: list[tuple[tuple[int | str, ...], int]] = [
+                (("business_entities", entity), division) for entity, division in site.business_entities.items()
+            ]
+            wanted += [(("routes", index, "division"), route.division) for index, route in enumerate(site.routes)]
+            wanted += [(("division",), site.division)] if site.division is not None else []
+            mistakes += [
+                (
+                    ("sites", name, *place),
+                    f"site {name} books into division {division}, which is not under divisions; add it there",
+                )
+                for place, division in wanted
+                if division not in self.divisions
+            ]
+        if mistakes:
+            raise PlacedError(mistakes)
         return self
+
+    def written_in(self, file: Path, reading: Reading) -> Configuration:
+        """Remember where everything stands, so that what is found wrong later can name its line."""
+        self._reading, self._file = reading, file
+        return self
+
+    def mistake(self, place: tuple[int | str, ...], sentence: str) -> str:
+        """Write what is wrong with a place of the file, with file and line where it came from a file."""
+        if self._reading is None or self._file is None:
+            return f"{written_place(place)}: {sentence}"
+        return Mistake(self._reading.line(place), self._reading.origin(place), sentence).written(self._file)
+
+    def line(self, place: tuple[int | str, ...]) -> int | None:
+        """Return the line (from 1) of a place, None where the configuration came from no file."""
+        return self._reading.line(place) if self._reading is not None else None
+
+
+class MistakenConfigurationError(ConfigurationError):
+    """The file has mistakes. `readable` is what is left of it without them, for finding out what else is wrong."""
+
+    def __init__(self, sentence: str, readable: Configuration | None) -> None:
+        super().__init__(sentence)
+        self.readable = readable
 
 
 def load_configuration(path: Path) -> Configuration:
     """Read and check the file.
 
-    Raises ConfigurationError with the file, the place in it and what to do, naming every mistake found.
+    Raises ConfigurationError with file and line, the place and what to do, naming every mistake found.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -64,25 +104,34 @@ def load_configuration(path: Path) -> Configuration:
             f"{path}: the file cannot be read ({error}); set KRUISPOST_CONFIG to your kruispost.yaml."
         ) from error
     try:
-        document = read_yaml(text)
+        reading = read_with_places(text)
     except yaml.YAMLError as error:
         place = " ".join(str(error).split())
         raise ConfigurationError(f"{path}: this is not YAML: {place}; correct the file.") from error
+    mistakes = repeated_keys(reading)
+    configuration: Configuration | None = None
     try:
-        return Configuration.model_validate(document)
+        configuration = Configuration.model_validate(reading.document).written_in(path, reading)
     except ValidationError as error:
-        mistakes = "; ".join(_mistake(item["loc"], item["msg"]) for item in error.errors(include_url=False, include_input=False))
-        raise ConfigurationError(
-            f"{path}: {mistakes}. Correct the file; `kruispost config-schema` prints what is allowed."
-        ) from error
+        mistakes += mistakes_of(error, Configuration, reading)
+    if configuration is not None and not mistakes:
+        return configuration
+    written = "\n".join(mistake.written(path) for mistake in sorted(mistakes, key=lambda each: each.line))
+    raise MistakenConfigurationError(
+        f"{written}\nCorrect the file; `kruispost config-schema` prints what is allowed.",
+        configuration or _readable(reading, mistakes, path),
+    )
 
 
-def _mistake(location: tuple[int | str, ...], message: str) -> str:
-    # A division's number is a key of the file, any other number is a place in a list.
-    keys = {1} if location[:1] == ("divisions",) else set()
-    words = (f"[{part}]" if isinstance(part, int) and depth not in keys else f".{part}" for depth, part in enumerate(location))
-    place = "".join(words).lstrip(".")
-    return f"{place or 'the document'}: {message[:1].lower()}{message[1:]}"
+def _readable(reading: Reading, mistakes: list[Mistake], path: Path) -> Configuration | None:
+    # What is left out may leave others without what they need; a few rounds are enough for what people write.
+    for _ in range(ROUNDS):
+        reading = without(reading, mistakes)
+        try:
+            return Configuration.model_validate(reading.document).written_in(path, reading)
+        except ValidationError as error:
+            mistakes = mistakes_of(error, Configuration, reading)
+    return None
 
 
 def json_schema() -> dict[str, Any]:

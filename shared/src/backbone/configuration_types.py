@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -21,8 +22,16 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 LineType = Literal["plan_item_price", "addon_item_price", "charge_item_price", "adhoc", "plan", "addon", "plan_setup"]
 
 
+class PlacedError(ValueError):
+    """Mistakes that a model finds in its own parts: where each is, seen from the model, and what is wrong."""
+
+    def __init__(self, mistakes: Sequence[tuple[tuple[int | str, ...], str]]) -> None:
+        super().__init__("; ".join(message for _, message in mistakes))
+        self.mistakes = tuple(mistakes)
+
+
 class Strict(BaseModel):
     """A part of the file, in which every key is known."""
 
     # Codes such as 8000 may be written without quotes; a misspelt key is an error, never ignored.
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, serialize_by_alias=True)

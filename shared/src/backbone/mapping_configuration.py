@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from backbone.configuration_types import Code, Country, Currency, LineType, Rate, Strict
+from backbone.configuration_types import Code, Currency, PlacedError, Strict
 from backbone.customer_configuration import CustomersConfiguration
 from backbone.period_configuration import Deferral, Periods
 from backbone.posting_configuration import (
@@ -18,6 +18,7 @@ from backbone.posting_configuration import (
     PaymentConditions,
     Texts,
 )
+from backbone.rule_configuration import DimensionRule, Products, RevenueRule, VatRule
 
 
 class Journals(Strict):
@@ -71,43 +72,6 @@ class WithheldTaxes(Strict):
     account: Code
 
 
-class RevenueWhen(Strict):
-    """What must hold for a revenue rule; what is left out may be anything."""
-
-    item_price: Code | None = None
-    item: Code | None = None
-    family: Code | None = None
-    type: LineType | None = None
-    currency: Currency | None = None
-    country: Country | None = None
-    reason: Code | None = Field(None, description="Chargebee's tax_exempt_reason, or none")
-
-
-class RevenueRule(Strict):
-    """Which ledger account, cost centre and cost unit a line is booked on."""
-
-    when: RevenueWhen = RevenueWhen()
-    account: Code
-    cost_center: Code | None = None
-    cost_unit: Code | None = None
-    defer: bool = Field(default=False, description="spread over the service period of the line")
-
-
-class VatWhen(Strict):
-    """What must hold for a VAT rule; what is left out may be anything."""
-
-    country: Country | None = None
-    rate: Rate | None = None
-    reason: Code | None = Field(None, description="Chargebee's tax_exempt_reason, or none")
-
-
-class VatRule(Strict):
-    """Which VAT code of the division a line gets."""
-
-    when: VatWhen = VatWhen()
-    code: Code
-
-
 class ControlAccount(Strict):
     """The clearing ledger account of one payment gateway and currency; `*` is any."""
 
@@ -138,7 +102,14 @@ class DivisionConfiguration(Strict):
     )
     deferral: Deferral | None = Field(None, description="absent: per period, and nothing is known of the account")
     rounding: Rounding | None = None
+    mapping_version: Annotated[str, Field(max_length=40)] | None = Field(
+        None, description="your own name for this state of the rules, shown at each booking beside the one made of its content"
+    )
+    groups: dict[Code, Products] = Field(default_factory=dict, description="lists of products that rules may name")
+    goods: Products | None = Field(None, description="the products that are goods; all others are services")
     revenue: tuple[RevenueRule, ...] = ()
+    cost_centers: tuple[DimensionRule, ...] = Field((), description="for lines whose revenue rule names no cost centre")
+    cost_units: tuple[DimensionRule, ...] = Field((), description="for lines whose revenue rule names no cost unit")
     vat: tuple[VatRule, ...] = ()
     control_accounts: tuple[ControlAccount, ...] = ()
     book_payments: bool = True
@@ -170,6 +141,29 @@ class DivisionConfiguration(Strict):
         if self.mode == "ledger" and self.journals.ledger is None:
             message = "mode ledger needs journals.ledger, a general journal of Exact that allows VAT; add it, or use mode: entry"
             raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _groups_and_goods_exist(self) -> DivisionConfiguration:
+        mistakes: list[tuple[tuple[int | str, ...], str]] = []
+        named = {
+            "revenue": [rule.when.group for rule in self.revenue],
+            "cost_centers": [rule.when.group for rule in self.cost_centers],
+            "cost_units": [rule.when.group for rule in self.cost_units],
+        }
+        for key, names in named.items():
+            for index, name in enumerate(names):
+                if name is not None and name not in self.groups:
+                    known = f"groups has {', '.join(self.groups)}" if self.groups else "there are no groups; add them as groups"
+                    mistakes.append(((key, index, "when", "group"), f"there is no group {name}; {known}"))
+        if self.goods is None:
+            mistakes += [
+                (("vat", index, "when", "supply"), "name the products that are goods under goods first; else nothing is goods")
+                for index, rule in enumerate(self.vat)
+                if rule.when.supply is not None
+            ]
+        if mistakes:
+            raise PlacedError(mistakes)
         return self
 
     @model_validator(mode="after")

@@ -13,11 +13,15 @@ from bookkeeping.deferral import EarlierCredit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """A price point or a plan or addon of the older catalogue, with what revenue rules ask of it."""
+    """A price point or a plan or addon of the older catalogue, with what the rules ask of it.
+
+    `fields` are its accounting details (sku, accounting_code, accounting_category1 to 4) and its custom fields, in words.
+    """
 
     price_id: str
     item_id: str | None = None
     family_id: str | None = None
+    fields: MappingOf[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,7 @@ class SalesDocument:
     `exchange_rate` is base currency per unit of `currency`. `customer_country` is where the customer is taxed: of the
     shipping address, else of the billing address, both as they stood on the document. `debtor` is what the customer himself is
     now, not what the document says of him. `custom_fields` are those of the customer and of the document, in words.
+    `is_business_without_number` is what Chargebee's user confirmed of a business that has no VAT number.
     """
 
     number: str
@@ -105,10 +110,16 @@ class SalesDocument:
     tax_origin: str | None = None
     customer_country: str | None = None
     vat_number: str | None = None
+    is_business_without_number: bool = False
     customer_name: str = ""
     po_number: str | None = None
     custom_fields: MappingOf[str, str] = field(default_factory=dict)
     debtor: Debtor | None = None
+
+    @property
+    def is_business(self) -> bool:
+        """Whether the customer buys as a business: he has a usable VAT number, or is confirmed to be one without."""
+        return self.vat_number is not None or self.is_business_without_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,15 +134,16 @@ class Invoice(SalesDocument):
 class CreditNote(SalesDocument):
     """A credit note; it names the invoice that it credits, unless it stands alone.
 
-    `reference_known` is false while that invoice has not been seen; its address decides the country, its lines the deferral.
-    `reference_given_up` says that it is not waited for any more. `reason` is why the note was made, in lower case with
-    underscores. An adjustment lowers what is due, others leave a credit. `awaits` is what must be seen before its deferred lines
-    can be split: earlier credits leave less of them to release.
+    `reference_known` is false while that invoice has not been seen; its address decides the country, its lines the deferral,
+    and its date (`reference_date`) the VAT rules. `reference_given_up` says that it is not waited for any more. `reason` is why
+    the note was made, in lower case with underscores. An adjustment lowers what is due, others leave a credit. `awaits` is what
+    must be seen before its deferred lines can be split: earlier credits leave less of them to release.
     """
 
     reference_invoice: str | None = None
     reference_known: bool = True
     reference_given_up: bool = False
+    reference_date: date | None = None
     reason: str | None = None
     is_adjustment: bool = False
     awaits: str | None = None

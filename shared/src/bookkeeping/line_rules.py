@@ -1,38 +1,78 @@
-"""Which revenue rule and which VAT rule a line of a document is booked by, or the named reason why there is none."""
+"""Which rules a line of a document is booked by: account, dimensions and VAT code, or the named reason why there is none."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass
+from datetime import date
 
+from bookkeeping.conditions import Question
 from bookkeeping.documents import CreditNote, Invoice, Product
-from bookkeeping.mapping import SETUP_FEE, WITHOUT_PRODUCT, Mapping, ProductNeeded, RevenueQuestion, RevenueRule
+from bookkeeping.mapping import Mapping
 from bookkeeping.parts import Part, label
 from bookkeeping.rejections import Rejection, reject
-from bookkeeping.vat import NO_REASON, REVERSE_CHARGE, VatRule
+from bookkeeping.rules import SETUP_FEE, WITHOUT_PRODUCT, CodeRule, ProductNeeded, RevenueRule, Rules
+from bookkeeping.vat import NO_REASON, REVERSE_CHARGE
 
 EXPORT = "export"
 
 
-def revenue_rule(
-    part: Part, document: Invoice | CreditNote, mapping: Mapping, products: MappingOf[str, Product], reason: str | None
+@dataclass(frozen=True, slots=True)
+class LineRules:
+    """What the rules make of a line; `about_dimensions` says in words which rules gave its cost centre and cost unit."""
+
+    revenue: RevenueRule
+    vat: CodeRule
+    cost_center: str | None
+    cost_unit: str | None
+    about_dimensions: str = ""
+
+
+def rules_of_line(
+    part: Part, document: Invoice | CreditNote, mapping: Mapping, products: MappingOf[str, Product]
+) -> LineRules | Rejection:
+    """Find all that rules decide about a line; it is held while one of them is missing or hangs on what is not known yet."""
+    question = _question_of(part, document)
+    revenue = _revenue_rule(question, part, document, mapping, products)
+    if isinstance(revenue, Rejection):
+        return revenue
+    vat = _vat_rule(question, part, document, mapping, products)
+    if isinstance(vat, Rejection):
+        return vat
+    if mapping.cost_centers is None and mapping.cost_units is None:
+        return LineRules(revenue, vat, revenue.cost_center, revenue.cost_unit)
+    return _with_dimensions(revenue, vat, question, part, document, mapping, products)
+
+
+def _question_of(part: Part, document: Invoice | CreditNote) -> Question:
+    """Return what a line asks the rules of accounts and dimensions, which are those of the document's day.
+
+    A line that carries tax has no reason to be exempt, whatever is written on it.
+    """
+    line = part.line
+    return Question(
+        entity_type=line.entity_type,
+        product_id=line.product_id,
+        currency=document.currency,
+        country=document.customer_country or part.country,
+        reason=None if part.rate or part.tax_minor else line.exempt_reason,
+        rate=part.rate,
+        customer="business" if document.is_business else "consumer",
+        fields=document.custom_fields,
+        day=document.document_date,
+    )
+
+
+def _revenue_rule(
+    question: Question, part: Part, document: Invoice | CreditNote, mapping: Mapping, products: MappingOf[str, Product]
 ) -> RevenueRule | Rejection:
     """Find the account of a line; it is held while its product is unknown or no rule covers it."""
     line = part.line
-    country = document.customer_country or part.country
-    question = RevenueQuestion(
-        entity_type=line.entity_type, product_id=line.product_id, currency=document.currency, country=country, reason=reason
-    )
-    found = mapping.revenue.find(question, products.get(line.product_id) if line.product_id is not None else None)
+    found = mapping.revenue.find(question, _product(question, products))
     if isinstance(found, RevenueRule):
         return found
     if isinstance(found, ProductNeeded):
-        return reject(
-            "waiting_for_product",
-            waits_for=f"product:{found.product_id}",
-            product=found.product_id,
-            line=line.description,
-            document=label(document),
-        )
+        return _waiting_for_product(found, part, document)
     named = line.product_id is not None and line.entity_type != WITHOUT_PRODUCT
     condition = f"item_price: {line.product_id}" if named else f"type: {line.entity_type}"
     if line.entity_type == SETUP_FEE:
@@ -49,21 +89,49 @@ def revenue_rule(
     )
 
 
-def vat_rule(part: Part, document: Invoice | CreditNote, mapping: Mapping, reason: str | None) -> VatRule | Rejection:
-    """Find the VAT code by the country whose tax it is.
+def _with_dimensions(
+    revenue: RevenueRule,
+    vat: CodeRule,
+    question: Question,
+    part: Part,
+    document: Invoice | CreditNote,
+    mapping: Mapping,
+    products: MappingOf[str, Product],
+) -> LineRules | Rejection:
+    """Add the cost centre and the cost unit; the revenue rule's own come first, and a line that no rule covers has none."""
+    codes: list[str | None] = []
+    words = ""
+    for own, rules, name in (
+        (revenue.cost_center, mapping.cost_centers, "cost centre"),
+        (revenue.cost_unit, mapping.cost_units, "cost unit"),
+    ):
+        found = rules.find(question, _product(question, products)) if rules is not None and own is None else None
+        if isinstance(found, ProductNeeded):
+            return _waiting_for_product(found, part, document)
+        codes.append(own if found is None else found.code)
+        if found is not None:
+            words += f"; {name} {found.code} by rule ({found.words})"
+    return LineRules(revenue, vat, codes[0], codes[1], words)
 
-    That is what the tax row names; else, where tax was charged, the seller's registration that it was charged under, then the
-    customer's country. Without tax the customer's country decides, since the seller's says nothing about why it is zero.
+
+def _vat_rule(
+    question: Question, part: Part, document: Invoice | CreditNote, mapping: Mapping, products: MappingOf[str, Product]
+) -> CodeRule | Rejection:
+    """Find the VAT code by the country whose tax it is, in the version of the day of supply.
+
+    That country is what the tax row names; else, where tax was charged, the seller's registration that it was charged under,
+    then the customer's country. Without tax the customer's country decides, since the seller's says nothing about why it is zero.
     """
+    reason = question.reason
     if part.country is not None:
         countries: list[str | None] = [part.country]
     elif part.rate or part.tax_minor:
         countries = [country for country in (document.tax_origin, document.customer_country) if country is not None]
     else:
         countries = [document.customer_country] if document.customer_country is not None else []
-    found = next(
-        (rule for country in countries or [None] if (rule := mapping.vat.find(country, part.rate, reason)) is not None), None
-    )
+    found = _first(mapping.vat, question, countries, day_of_supply(part, document), _product(question, products))
+    if isinstance(found, ProductNeeded):
+        return _waiting_for_product(found, part, document)
     if found is None and reason == EXPORT and not countries:
         return reject("country_unknown", line=part.line.description, document=label(document))
     if found is None:
@@ -88,3 +156,39 @@ def vat_rule(part: Part, document: Invoice | CreditNote, mapping: Mapping, reaso
             customer=f"customer {document.customer_id}",
         )
     return found
+
+
+def day_of_supply(part: Part, document: Invoice | CreditNote) -> date:
+    """Return the day whose VAT rules hold: the start of the service, else the document's own day.
+
+    A credit note takes those of the invoice that it credits, so that an old rate is credited at the old rate.
+    """
+    line = part.line
+    if isinstance(document, CreditNote):
+        credited = line.credited.service_from if line.credited is not None else None
+        return credited or document.reference_date or line.service_from or document.document_date
+    return line.service_from or document.document_date
+
+
+def _first(
+    rules: Rules[CodeRule], question: Question, countries: list[str | None], day: date, product: Product | None
+) -> CodeRule | ProductNeeded | None:
+    for country in countries or [None]:
+        found = rules.find_at(question, product, country, day)
+        if found is not None:
+            return found
+    return None
+
+
+def _product(question: Question, products: MappingOf[str, Product]) -> Product | None:
+    return products.get(question.product_id) if question.product_id is not None else None
+
+
+def _waiting_for_product(needed: ProductNeeded, part: Part, document: Invoice | CreditNote) -> Rejection:
+    return reject(
+        "waiting_for_product",
+        waits_for=f"product:{needed.product_id}",
+        product=needed.product_id,
+        line=part.line.description,
+        document=label(document),
+    )

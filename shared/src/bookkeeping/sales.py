@@ -10,11 +10,12 @@ from bookkeeping.discounts import ShownDiscount, merged, with_discounts, without
 from bookkeeping.documents import CreditNote, Invoice, Product
 from bookkeeping.exchange import RateUsed
 from bookkeeping.journal import Entry, Line, Role
-from bookkeeping.line_rules import revenue_rule, vat_rule
-from bookkeeping.mapping import Mapping, RevenueRule
+from bookkeeping.line_rules import rules_of_line
+from bookkeeping.mapping import Mapping
 from bookkeeping.money import allocate, format_minor
 from bookkeeping.parts import Part, label, parts_of
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from bookkeeping.rules import RevenueRule
 from bookkeeping.wording import texts_of_line, words_of_document
 
 
@@ -153,16 +154,13 @@ def _lines_of(
     words: dict[str, str],
 ) -> list[Line] | Rejection:
     line = part.line
-    reason = None if part.rate or part.tax_minor else line.exempt_reason
-    revenue = revenue_rule(part, document, mapping, products, reason)
-    if isinstance(revenue, Rejection):
-        return revenue
+    rules = rules_of_line(part, document, mapping, products)
+    if isinstance(rules, Rejection):
+        return rules
+    revenue = rules.revenue
     if revenue.defer and isinstance(document, CreditNote) and not document.reference_known:
         invoice = document.reference_invoice
         return reject("credited_period_unknown", waits_for=f"invoice:{invoice}", invoice=invoice, document=label(document))
-    vat = vat_rule(part, document, mapping, reason)
-    if isinstance(vat, Rejection):
-        return vat
     shown = _shown_discounts(part, document, mapping)
     if isinstance(shown, Rejection):
         return shown
@@ -175,7 +173,8 @@ def _lines_of(
     amount = format_minor(gross_minor, document.currency)
     explanation.append(
         f"'{line.description}' {amount} on {revenue.account} by rule"
-        f" ({revenue.words}); VAT {format_minor(part.tax_minor, document.currency)} with code {vat.code} by rule ({vat.words})."
+        f" ({revenue.words}); VAT {format_minor(part.tax_minor, document.currency)} with code {rules.vat.code} by rule"
+        f" ({rules.vat.words}){rules.about_dimensions}."
     )
     description, notes = texts_of_line(line, words, mapping.texts)
     lines = [
@@ -184,10 +183,10 @@ def _lines_of(
             account=revenue.account,
             amount_minor=sign * portion.amount_minor,
             description=description,
-            vat_code=vat.code,
+            vat_code=rules.vat.code,
             vat_minor=sign * tax,
-            cost_center=revenue.cost_center,
-            cost_unit=revenue.cost_unit,
+            cost_center=rules.cost_center,
+            cost_unit=rules.cost_unit,
             first=portion.first,
             last=portion.last,
             notes=notes,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 
@@ -112,38 +111,6 @@ def country_fits(wanted: str | None, country: str | None) -> bool:
     return wanted == country
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VatRule:
-    """Lines of this country, rate (percent) and exemption reason get this code; None stands for any, `none` for no reason."""
-
-    code: str
-    country: str | None = None
-    rate: Decimal | None = None
-    reason: str | None = None
-    words: str = field(init=False, default="", compare=False)
-
-    def __post_init__(self) -> None:
-        conditions = {"country": self.country, "rate": self.rate, "reason": self.reason}
-        object.__setattr__(self, "words", describe_conditions(conditions) or "any line")
-
-    def rank(self) -> tuple[int, ...]:
-        """Order rules by how specific they are: more conditions first, then an exact country, a reason, a rate."""
-        exact = self.country is not None and self.country not in (INSIDE_UNION, OUTSIDE_UNION)
-        given = [self.country is not None, self.reason is not None, self.rate is not None]
-        return (sum(given), int(exact), *(int(flag) for flag in given))
-
-    def fits(self, country: str | None, rate: Decimal, reason: str | None) -> bool:
-        """Tell whether the rule covers a line."""
-        return (
-            country_fits(self.country, country)
-            and (self.rate is None or self.rate == rate)
-            and (self.reason is None or self.reason == (reason or NO_REASON))
-        )
-
-    def __str__(self) -> str:
-        return self.words
-
-
 def describe_conditions(conditions: Mapping[str, object]) -> str:
     """Write conditions as they stand in the configuration, without those that are not set."""
     return ", ".join(f"{name}: {value}" for name, value in conditions.items() if value is not None)
@@ -151,27 +118,3 @@ def describe_conditions(conditions: Mapping[str, object]) -> str:
 
 class AmbiguousRulesError(ValueError):
     """Two rules are equally specific and can both cover one line, so that neither may decide."""
-
-
-class VatRules:
-    """The VAT rules of a division, asked by country, rate and reason; raises AmbiguousRulesError for duplicates."""
-
-    __slots__ = ("_answers", "_rules")
-
-    def __init__(self, rules: Iterable[VatRule]) -> None:
-        self._rules = tuple(sorted(rules, key=VatRule.rank, reverse=True))
-        self._answers: dict[tuple[str | None, Decimal, str | None], VatRule | None] = {}
-        seen: set[tuple[str | None, Decimal | None, str | None]] = set()
-        for rule in self._rules:
-            conditions = (rule.country, rule.rate, rule.reason)
-            if conditions in seen:
-                raise AmbiguousRulesError(f"two VAT rules have the same conditions ({rule})")
-            seen.add(conditions)
-
-    def find(self, country: str | None, rate: Decimal, reason: str | None) -> VatRule | None:
-        """Return the most specific rule for a line, or None."""
-        key = (country, rate, reason)
-        if key not in self._answers:
-            # A site has few combinations; the answers are kept because every line of every document asks.
-            self._answers[key] = next((rule for rule in self._rules if rule.fits(country, rate, reason)), None)
-        return self._answers[key]

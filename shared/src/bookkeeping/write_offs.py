@@ -14,9 +14,10 @@ from datetime import date
 
 from bookkeeping.documents import CreditNote, VatReclaim
 from bookkeeping.journal import Entry, Line, Role
-from bookkeeping.mapping import Mapping, RevenueRule, RevenueRules, WriteOffs
+from bookkeeping.mapping import Mapping, WriteOffs
 from bookkeeping.money import format_minor
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from bookkeeping.rules import RevenueRule, Rules
 from bookkeeping.sales import sales_entry
 
 WRITE_OFF = "write_off"
@@ -91,7 +92,8 @@ def reclaim_entry(reclaim: VatReclaim, mapping: Mapping) -> Entry | Rejection | 
     if policy is None:
         return _no_account(name, mapping)
     # A write-off carries the lines and taxes of its part of the invoice: as a sale taken back it shows base and VAT by code.
-    on_loss = replace(mapping, revenue=RevenueRules([RevenueRule(account=policy.account)]), discounts=None)
+    loss = Rules([RevenueRule(account=policy.account)])
+    on_loss = replace(mapping, revenue=loss, cost_centers=None, cost_units=None, discounts=None)
     made = sales_entry(note, on_loss, {})
     if not isinstance(made, Entry):
         return made

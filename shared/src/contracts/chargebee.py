@@ -66,6 +66,7 @@ class Customer(Wire, frozen=True, kw_only=True):
     taxability: str | None = None
     locale: str | None = None
     preferred_currency_code: str | None = None
+    business_customer_without_vat_number: bool = False
     auto_collection: str | None = None
     offline_payment_method: str | None = None
     business_entity_id: str | None = None
@@ -76,13 +77,14 @@ class Customer(Wire, frozen=True, kw_only=True):
 
 
 class Item(Wire, frozen=True, kw_only=True):
-    """A product of Product Catalog 2.0; `type` is plan, addon or charge."""
+    """A product of Product Catalog 2.0; `type` is plan, addon or charge. Its custom fields are gathered as a customer's are."""
 
     id: str
     name: str | None = None
     type: str | None = None
     item_family_id: str | None = None
     status: str | None = None
+    custom_field_texts: dict[str, str] = {}
     deleted: bool = False
 
 
@@ -109,6 +111,7 @@ class ItemPrice(Wire, frozen=True, kw_only=True):
     currency_code: str | None = None
     accounting_detail: AccountingDetail | None = None
     status: str | None = None
+    custom_field_texts: dict[str, str] = {}
     deleted: bool = False
 
 
@@ -120,7 +123,12 @@ class CatalogProduct(Wire, frozen=True, kw_only=True):
     currency_code: str | None = None
     sku: str | None = None
     accounting_code: str | None = None
+    accounting_category1: str | None = None
+    accounting_category2: str | None = None
+    accounting_category3: str | None = None
+    accounting_category4: str | None = None
     status: str | None = None
+    custom_field_texts: dict[str, str] = {}
     deleted: bool = False
 
 

@@ -3,44 +3,76 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any
 
 from backbone.configuration import Configuration
 from backbone.errors import ConfigurationError
 from backbone.mapping_configuration import DivisionConfiguration
 from bookkeeping.customers import CustomerRules
-from bookkeeping.mapping import ControlAccount, Mapping, RevenueRule, RevenueRules, WriteOffs
+from bookkeeping.mapping import ControlAccount, Mapping, WriteOffs
 from bookkeeping.periods import PeriodAnswer, PeriodRules
-from bookkeeping.vat import AmbiguousRulesError, VatRule, VatRules
+from bookkeeping.rules import Rule, Trouble, troubles
 from bookkeeping.write_offs import normal_reason
+from mapper.line_rules import dimension_rules, line_rules, revenue_rules, route_rules, vat_rules
 from mapper.posting_rules import posting_rules
 
 
 def mappings_of(configuration: Configuration) -> dict[int, Mapping]:
-    """Return the mapping of every division. Raises ConfigurationError for rules that contradict each other."""
+    """Return the mapping of every division. Raises ConfigurationError that names every contradiction between rules."""
+    complaints = check(configuration)
+    if complaints:
+        raise ConfigurationError("\n".join(complaints))
     return {division: mapping_of(division, each) for division, each in configuration.divisions.items()}
 
 
 def check(configuration: Configuration) -> list[str]:
-    """Return a sentence for each list of rules that contradicts itself; `kruispost doctor` asks before a mapper is started."""
-    complaints = []
+    """Return a sentence with file and line for each pair of rules that contradict each other or leave a gap.
+
+    `kruispost doctor` asks before a mapper is started.
+    """
+    complaints = [
+        _complaint(configuration, place, trouble)
+        for place, rules, noun in _rule_lists(configuration)
+        for trouble in troubles(rules, noun)
+    ]
     for division, each in configuration.divisions.items():
-        for rules_of in (_revenue_rules, _vat_rules, posting_rules):
-            try:
-                rules_of(division, each)
-            except ConfigurationError as error:
-                complaints.append(error.sentence)
+        try:
+            posting_rules(division, each)
+        except ConfigurationError as error:
+            complaints.append(error.sentence)
     return complaints
+
+
+def _rule_lists(configuration: Configuration) -> Iterator[tuple[tuple[int | str, ...], Sequence[Rule], str]]:
+    """Yield every list of rules with its place in the file and what its rules are called."""
+    for name, site in configuration.sites.items():
+        yield ("sites", name, "routes"), route_rules(site), "routes"
+    for division, each in configuration.divisions.items():
+        place = ("divisions", division)
+        yield (*place, "revenue"), revenue_rules(each), "revenue rules"
+        yield (*place, "cost_centers"), dimension_rules(each.cost_centers, each), "rules of cost centres"
+        yield (*place, "cost_units"), dimension_rules(each.cost_units, each), "rules of cost units"
+        yield (*place, "vat"), vat_rules(each), "VAT rules"
+
+
+def _complaint(configuration: Configuration, place: tuple[int | str, ...], trouble: Trouble) -> str:
+    first, second = ((*place, index) for index in trouble.rules)
+    line = configuration.line(second)
+    other = f" (the other is on line {line})" if line is not None else f" (the other is {place[-1]}[{second[-1]}])"
+    return configuration.mistake(first, f"{trouble.sentence}{other}; {trouble.remedy}.")
 
 
 def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
     """Return one division's mapping; its version changes whenever the division's section does."""
-    section = configuration.model_dump_json().encode()
+    # Settings that are left out do not count, so that a release with new ones makes no new version.
+    section = configuration.model_dump_json(exclude_defaults=True).encode()
+    content = hashlib.blake2b(section, digest_size=6).hexdigest()
+    name = configuration.mapping_version
     journals, rounding, credit_notes = configuration.journals, configuration.rounding, configuration.credit_notes
     return Mapping(
         division=division,
-        version=hashlib.blake2b(section, digest_size=6).hexdigest(),
+        version=f"{name} ({content})" if name else content,
         currency=configuration.currency,
         invoice_journal=journals.invoices,
         credit_note_journal=journals.credit_notes,
@@ -48,8 +80,7 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         mode=configuration.mode,
         ledger_journal=journals.ledger,
         receivable_account=configuration.receivable_account,
-        revenue=_revenue_rules(division, configuration),
-        vat=_vat_rules(division, configuration),
+        **line_rules(configuration),
         control_accounts=tuple(ControlAccount(**each.model_dump()) for each in configuration.control_accounts),
         rounding_account=rounding.account if rounding else None,
         rounding_vat_code=rounding.vat_code if rounding else None,
@@ -90,36 +121,3 @@ def _write_offs(configuration: DivisionConfiguration) -> WriteOffs | None:
         vat_code=policy.vat_code,
         reasons=frozenset(filter(None, map(normal_reason, policy.reasons))),
     )
-
-
-def _revenue_rules(division: int, configuration: DivisionConfiguration) -> RevenueRules:
-    try:
-        return RevenueRules(
-            RevenueRule(
-                account=rule.account,
-                **rule.when.model_dump(),
-                cost_center=rule.cost_center,
-                cost_unit=rule.cost_unit,
-                defer=rule.defer,
-            )
-            for rule in configuration.revenue
-        )
-    except AmbiguousRulesError as error:
-        raise _contradiction(division, error) from error
-
-
-def _vat_rules(division: int, configuration: DivisionConfiguration) -> VatRules:
-    try:
-        return VatRules(VatRule(code=rule.code, **_normal_rate(rule.when.model_dump())) for rule in configuration.vat)
-    except AmbiguousRulesError as error:
-        raise _contradiction(division, error) from error
-
-
-def _contradiction(division: int, error: AmbiguousRulesError) -> ConfigurationError:
-    return ConfigurationError(f"Division {division}: {error}; make one of them more specific or remove it.")
-
-
-def _normal_rate(conditions: dict[str, Any]) -> dict[str, Any]:
-    # 21, 21.0 and 21.00 are one rate; decimals with different trailing zeros are equal but hash and print alike only so.
-    rate = conditions["rate"]
-    return {**conditions, "rate": rate.normalize() if rate is not None else None}

@@ -107,7 +107,10 @@ class Mapper:
 
     async def _product(self, store: Store, fact: Product, cause: Cause) -> None:
         stored_as = fact.TYPE.split(".")[1]
-        if not await store.fold(stored_as, fact, fact.resource.id, fact.resource):
+        product: chargebee.Item | chargebee.ItemPrice | chargebee.CatalogProduct = fact.resource
+        if custom_fields := _custom_fields(cause):
+            product = msgspec.structs.replace(product, custom_field_texts=custom_fields)
+        if not await store.fold(stored_as, fact, product.id, product):
             return
         prices = [fact.resource.id]
         if isinstance(fact, facts.ItemObserved):

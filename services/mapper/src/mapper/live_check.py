@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from backbone.mapping_configuration import DivisionConfiguration, RevenueRule
+from backbone.mapping_configuration import DivisionConfiguration
+from backbone.rule_configuration import RevenueRule
 from contracts.master_data import Journal, Ledger, MasterData
 from mapper.live_vat import vat_complaints
 from mapper.live_words import Complaint, Step, named_things
@@ -179,7 +180,9 @@ class _Section:
         )
         for name, use, given, known in kinds:
             values: dict[str, object] = {"code": code, "description": ledger.description, "candidates": named_things(known)}
-            if use == MANDATORY and given is None:
+            # Where a list of rules may give one, which lines it covers is only known of a document.
+            may_be_given = rule is not None and bool(getattr(self._configuration, f"{name}s"))
+            if use == MANDATORY and given is None and not may_be_given:
                 yield Complaint(path=self.path(*steps), code=f"{name}_mandatory", values=values)
             if use == NOT_USED and given is not None:
                 yield Complaint(path=self.path(*steps, name), code=f"{name}_not_used", values=values)
@@ -190,11 +193,14 @@ class _Section:
             ("cost_unit", "cost_units", self._data.cost_units),
         ):
             codes = {each.code for each in known}
-            for index, rule in enumerate(self._configuration.revenue):
-                code = getattr(rule, name)
+            named: list[tuple[tuple[Step, ...], str | None]] = [
+                (("revenue", index, name), getattr(rule, name)) for index, rule in enumerate(self._configuration.revenue)
+            ]
+            named += [((part, index, "code"), rule.code) for index, rule in enumerate(getattr(self._configuration, part))]
+            for steps, code in named:
                 if code is not None and code not in codes and self.knows(part):
                     values: dict[str, object] = {"code": code, "candidates": named_things(known)}
-                    yield Complaint(path=self.path("revenue", index, name), code=f"no_such_{name}", values=values)
+                    yield Complaint(path=self.path(*steps), code=f"no_such_{name}", values=values)
 
     def payment_conditions(self) -> Iterator[Complaint]:
         rules = self._configuration.payment_conditions.rules if self._configuration.payment_conditions is not None else ()

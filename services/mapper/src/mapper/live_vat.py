@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
-from backbone.mapping_configuration import DivisionConfiguration, VatRule
+from backbone.mapping_configuration import DivisionConfiguration
+from backbone.rule_configuration import VatRule
 from bookkeeping.vat import INSIDE_UNION, NO_REASON, REVERSE_CHARGE, UNION, ZERO
 from contracts.master_data import MasterData, VatCode
 from mapper.live_words import Complaint, named_things
@@ -45,7 +46,7 @@ def vat_complaints(path: tuple[str | int, ...], configuration: DivisionConfigura
                 {
                     "candidates": _candidates(known, fits),
                     "rate": f"{_rate(rule):f}",
-                    "country": rule.when.country,
+                    "country": ", ".join(rule.when.country or ()) or None,
                     "actual": code.oss_country if misfit == "wrong_oss_country" else f"{code.percentage.normalize():f}",
                 },
             )
@@ -67,15 +68,15 @@ def _usable(
 
 def _misfit(rule: VatRule, code: VatCode, home: str) -> str | None:
     """Return why a usable code does not fit a rule, or None."""
-    rate, country = _rate(rule), rule.when.country
+    rate, countries = _rate(rule), rule.when.country or ()
     if rate is not None and rate != code.percentage:
         return "wrong_vat_percentage"
-    if code.oss_country is not None and country is not None and country != code.oss_country:
+    if code.oss_country is not None and any(country != code.oss_country for country in countries):
         return "wrong_oss_country"
-    foreign = country is not None and country in UNION and country != home
+    foreign = any(country in UNION and country != home for country in countries)
     if foreign and code.oss_country is None and rate is not None and rate > ZERO:
         return "not_an_oss_code"
-    if rule.when.reason == REVERSE_CHARGE and (foreign or country == INSIDE_UNION) and code.eu_sales_listing == "N":
+    if rule.when.reason == REVERSE_CHARGE and (foreign or INSIDE_UNION in countries) and code.eu_sales_listing == "N":
         return "not_in_eu_listing"
     return None
 

@@ -18,7 +18,7 @@ from bookkeeping.periods import Period, Periods
 from contracts import chargebee
 from contracts.facts import Observed, PeriodObserved
 from mapper import tables
-from mapper.translate import product_of
+from mapper.products import product_of
 
 Resource = TypeVar("Resource", bound=chargebee.Wire)
 SHARED_DATA = advisory_key("kruispost/mapper/shared-data")
@@ -172,12 +172,20 @@ class Store:
         for identity in sorted(identities):
             price = await self.resource(site, "item_price", identity, chargebee.ItemPrice)
             if price is None:
+                older = await self._older_product(site, identity)
+                if older is not None:
+                    found[identity] = product_of(older, None)
                 continue
             item = await self.resource(site, "item", price.item_id, chargebee.Item)
             if item is None and price.item_id is not None and price.item_family_id is None:
                 continue  # the family stands on the item, which is still under way
             found[identity] = product_of(price, item)
         return found
+
+    async def _older_product(self, site: str, identity: str) -> chargebee.CatalogProduct | None:
+        """Return a plan or an addon of the older catalogue."""
+        plan = await self.resource(site, "plan", identity, chargebee.CatalogProduct)
+        return plan or await self.resource(site, "addon", identity, chargebee.CatalogProduct)
 
     async def prices_of_item(self, site: str, item_id: str) -> list[str]:
         """Return the price points of an item."""

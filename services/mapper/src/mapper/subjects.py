@@ -151,6 +151,7 @@ def _for_customer(
         "customer_name": account_name(customer),
         "custom_fields": custom_fields,
         "debtor": debtor_of(customer),
+        "is_business_without_number": customer.business_customer_without_vat_number,
     }
     if isinstance(document, Invoice):
         return replace(document, terms=terms_of(customer, document.terms.net_term_days), **shared)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from datetime import tzinfo
+from datetime import date, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -19,7 +19,6 @@ from bookkeeping.documents import (
     LineDiscount,
     LineTax,
     Payment,
-    Product,
     Refund,
     Settlement,
     VatReclaim,
@@ -65,14 +64,6 @@ def line_key(item: chargebee.LineItem) -> str:
 
 def _product_key(item: chargebee.LineItem) -> str:
     return f"\x1f{item.subscription_id or ''}\x1f{item.entity_id or ''}"
-
-
-def product_of(resource: chargebee.ItemPrice | chargebee.CatalogProduct, item: chargebee.Item | None) -> Product:
-    """Return what revenue rules ask of a product; the family stands on the price or on its item."""
-    if isinstance(resource, chargebee.CatalogProduct):
-        return Product(price_id=resource.id)
-    family = resource.item_family_id or (item.item_family_id if item is not None else None)
-    return Product(price_id=resource.id, item_id=resource.item_id, family_id=family)
 
 
 def invoice_of(invoice: chargebee.Invoice, customer: chargebee.Customer | None, zone: tzinfo) -> Invoice | Rejection | SetAside:
@@ -131,6 +122,7 @@ def credit_note_of(
         **shared,
         reference_invoice=note.reference_invoice_id,
         reference_known=invoice is not None or note.reference_invoice_id is None,
+        reference_date=_reference_date(invoice, zone),
         reason=normal_reason(note.create_reason_code or note.reason_code),
         is_adjustment=note.type == "adjustment",
         awaits=before.awaits if before is not None else None,
@@ -147,6 +139,15 @@ def _fractional_correction(note: chargebee.CreditNote) -> int:
     tax = 0 if note.price_type == "tax_inclusive" else note.tax
     missing = note.total - (lines - discounts + tax + note.round_off_amount)
     return missing if missing == note.fractional_correction else 0
+
+
+def _reference_date(invoice: chargebee.Invoice | None, zone: tzinfo) -> date | None:
+    if invoice is None or invoice.date is None:
+        return None
+    try:
+        return local_date(invoice.date, zone)
+    except UnreadableInstantError:
+        return None  # the credit note is then booked by the rules of its own day, as one that stands alone
 
 
 def vat_reclaim_of(
