@@ -208,6 +208,8 @@ def odd(struct: Any) -> st.SearchStrategy[dict[str, Any]]:
             members[field.name] = st.lists(odd(field.type.__args__[0]), max_size=3)
         elif "Address" in kinds:
             members[field.name] = st.fixed_dictionaries({"country": ODD_TEXT})
+        elif "dict" in kinds:
+            members[field.name] = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2)
         elif "Decimal" in kinds:
             members[field.name] = st.sampled_from([0, 21, 9.5, -3, 1e30])
         elif kinds == "<class 'int'>" or "int |" in kinds:
