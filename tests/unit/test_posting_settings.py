@@ -22,7 +22,8 @@ from mapper.custom_fields import custom_fields_of
         ("TEN", "promotional_credits", "both"),
         ("TEN", "item_level_coupon", "coupon"),
         ("OTHER", "promotional_credits", "type"),
-        ("OTHER", "item_level_coupon", None),
+        ("OTHER", "item_level_coupon", "level"),
+        ("OTHER", "prorated_credits", None),
         (None, None, None),
     ],
 )
@@ -30,6 +31,7 @@ def test_a_coupons_rule_goes_before_a_types_and_both_before_one(coupon, kind, ac
     rules = DiscountRules(
         [
             DiscountRule(account="type", type="promotional_credits"),
+            DiscountRule(account="level", type="item_level_coupon"),
             DiscountRule(account="coupon", coupon="TEN"),
             DiscountRule(account="both", coupon="TEN", type="promotional_credits"),
         ]

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from backbone.configuration_types import Code, Country, Currency, Strict, exact_decimal
 
@@ -114,8 +114,16 @@ class DatedRate(Strict):
     rate: ExchangeRate
 
 
+def _or_one_word(schema: dict[str, Any]) -> None:
+    body = dict(schema)
+    schema.clear()
+    schema |= {"anyOf": [{"enum": ["chargebee", "exact"]}, body]}
+
+
 class ExchangeRates(Strict):
     """Where the rate of an entry in another currency comes from."""
+
+    model_config = ConfigDict(json_schema_extra=_or_one_word)
 
     policy: Literal["chargebee", "exact", "table"] = Field(
         "chargebee", description="chargebee: its own; exact: that of the day in Exact; table: the rates below"
