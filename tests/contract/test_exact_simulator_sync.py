@@ -110,6 +110,8 @@ async def test_divisions_do_not_see_each_other():
         ({"Name": "x", "Email": "geen adres"}, "Ongeldig: E-mail []"),
         ({"Name": "x", "VATNumber": "NL123456789B01"}, "Ongeldig: Btw-nummer"),
         ({"Name": "x", "VATNumber": "DE12345"}, "Ongeldig: Btw-nummer"),
+        ({"Name": "x", "State": "UT"}, "Ongeldige referentie: Provincie"),
+        ({"Name": "x", "Country": "US", "State": "QQ"}, "Ongeldige referentie: Provincie"),
         ({"Name": "x", "PaymentConditionSales": "XX"}, "Ongeldige referentie: Betalingsconditie"),
     ],
 )
@@ -127,6 +129,9 @@ async def test_accounts_that_are_taken():
         rows = await client.rows("crm/Accounts", select="Code,SalesCurrency,VATNumber")
         assert [row["Code"].strip() for row in rows] == ["7", "8"]
         assert rows[1]["SalesCurrency"] is None  # emptied without a word
+        # Several accounts may share an e-mail address and a VAT number.
+        for name in ("Moeder", "Dochter"):
+            await client.customer(name, Email="info@voorbeeld.example", VATNumber="NL123456782B01", Country="US", State="UT")
         for number in ("DE123456789", "FR12345678901", "US-anything"):
             await client.customer(VATNumber=number)
 

@@ -14,6 +14,61 @@ _COUNTRY_CODES = (
     "AD AE AL AM AR AT AU BA BE BG BR BY CA CH CL CN CO CY CZ DE DK EE ES FI FR GB GE GI GR HK HR HU ID IE IL IN IS IT JP KE "
     "KR LI LT LU LV MA MC MD ME MK MT MX MY NG NL NO NZ PH PL PT RO RS RU SA SE SG SI SK SM TH TN TR TW UA US VN ZA"
 )
+_AMERICAN_STATES = frozenset(
+    [
+        "AL",
+        "AK",
+        "AZ",
+        "AR",
+        "CA",
+        "CO",
+        "CT",
+        "DC",
+        "DE",
+        "FL",
+        "GA",
+        "HI",
+        "ID",
+        "IL",
+        "IN",
+        "IA",
+        "KS",
+        "KY",
+        "LA",
+        "ME",
+        "MD",
+        "MA",
+        "MI",
+        "MN",
+        "MS",
+        "MO",
+        "MT",
+        "NE",
+        "NV",
+        "NH",
+        "NJ",
+        "NM",
+        "NY",
+        "NC",
+        "ND",
+        "OH",
+        "OK",
+        "OR",
+        "PA",
+        "RI",
+        "SC",
+        "SD",
+        "TN",
+        "TX",
+        "UT",
+        "VT",
+        "VA",
+        "WA",
+        "WV",
+        "WI",
+        "WY",
+    ]
+)
 _COUNTRIES = frozenset(_COUNTRY_CODES.split())
 
 
@@ -79,6 +134,7 @@ def _check_account(division: Division, findings: Findings, row: Row, stored: Row
         row["Country"] = country.strip().upper().ljust(3)
         if country.strip().upper() not in _COUNTRIES:
             findings.add("reference", "country")
+    _check_state(findings, row, stored)
     if row.get("VATNumber") and not vat_numbers.is_valid(row["VATNumber"]):
         findings.add("invalid", "vat_number")
     if row.get("Email") and not references.is_email(row["Email"]):
@@ -87,6 +143,14 @@ def _check_account(division: Division, findings: Findings, row: Row, stored: Row
     if currency and division.table("general/Currencies").get(currency.strip()) is None:
         row["SalesCurrency"] = None  # Exact empties a currency that is not active, without a word
     _check_references(division, findings, row)
+
+
+def _check_state(findings: Findings, row: Row, stored: Row | None) -> None:
+    """A state must be a valid code of the account's country; only the American ones are known here, so others are refused."""
+    state = row.get("State")
+    country = (row.get("Country") or (stored or {}).get("Country") or "NL").strip()
+    if state and (country != "US" or state.strip() not in _AMERICAN_STATES):
+        findings.add("reference", "state")
 
 
 def _check_code(division: Division, findings: Findings, row: Row, stored: Row | None) -> None:

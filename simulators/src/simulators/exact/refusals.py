@@ -61,6 +61,7 @@ _FIELDS = {
     "percentage": ("Percentage", "Percentage"),
     "period_table": ("Boekjaar (Periode-datum tabel)", "Financial year (Period-date table)"),
     "rate": ("Wisselkoers", "Exchange rate"),
+    "state": ("Provincie", "State"),
     "status": ("Status", "Status"),
     "subject": ("Onderwerp", "Subject"),
     "to": ("Tot", "To"),
