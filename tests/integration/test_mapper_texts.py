@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from support.engines import database_for
 from support.facts import customer, invoice, line
 from support.mapper_stage import CONFIGURATION, Stage, payment
 
-from backbone.configuration import Configuration
+from backbone.configuration import Configuration, load_configuration
 from backbone.errors import ConfigurationError
 from contracts import commands, facts
 from mapper.configuration import check, mappings_of
@@ -80,6 +81,16 @@ def test_a_template_that_cannot_be_filled_in_is_an_error_before_anything_is_book
         mappings_of(configured(texts=texts))
     assert words in raised.value.sentence
     assert check(configured(texts=texts)) == [raised.value.sentence]
+
+
+def test_the_mistake_in_a_template_is_found_by_file_and_line(tmp_path):
+    data = CONFIGURATION.model_dump(mode="json", exclude_defaults=True, by_alias=True)
+    path = tmp_path / "kruispost.yaml"
+    path.write_text(yaml.safe_dump(data, sort_keys=False) + "    texts:\n      ellipsis: true\n      notes: '{nummer}'\n")
+    with pytest.raises(ConfigurationError) as raised:
+        mappings_of(load_configuration(path))
+    line = len(path.read_text().splitlines())
+    assert raised.value.sentence.startswith(f"{path}:{line}: divisions.100001.texts.notes: {{nummer}} is no placeholder")
 
 
 async def test_the_debtor_account_and_the_terms_of_a_customer_go_to_the_account_and_its_entries(stage_with):

@@ -15,7 +15,7 @@ from bookkeeping.periods import PeriodAnswer, PeriodRules
 from bookkeeping.rules import Rule, Trouble, troubles
 from bookkeeping.write_offs import normal_reason
 from mapper.line_rules import dimension_rules, line_rules, revenue_rules, route_rules, vat_rules
-from mapper.posting_rules import posting_rules
+from mapper.posting_rules import PostingMistakeError, posting_rules
 
 
 def mappings_of(configuration: Configuration) -> dict[int, Mapping]:
@@ -39,8 +39,8 @@ def check(configuration: Configuration) -> list[str]:
     for division, each in configuration.divisions.items():
         try:
             posting_rules(division, each)
-        except ConfigurationError as error:
-            complaints.append(error.sentence)
+        except PostingMistakeError as error:
+            complaints.append(configuration.mistake(error.place, error.reason))
     return complaints
 
 

@@ -17,6 +17,15 @@ from bookkeeping.vat import AmbiguousRulesError
 Made = TypeVar("Made")
 
 
+class PostingMistakeError(ConfigurationError):
+    """A part of a division's section that contradicts itself; `place` is where it stands in the file."""
+
+    def __init__(self, division: int, place: tuple[str, ...], reason: str) -> None:
+        self.place: tuple[int | str, ...] = ("divisions", division, *place)
+        self.reason = reason
+        super().__init__(f"{'.'.join(map(str, self.place))}: {reason}")
+
+
 class PostingRules(TypedDict):
     """A part of the arguments of a mapping."""
 
@@ -30,7 +39,7 @@ class PostingRules(TypedDict):
 
 
 def posting_rules(division: int, configuration: DivisionConfiguration) -> PostingRules:
-    """Return the rules of a division. Raises ConfigurationError with the place in the file for what contradicts itself."""
+    """Return the rules of a division. Raises PostingMistakeError for what contradicts itself."""
     return PostingRules(
         discounts=_checked(division, "discounts", lambda: _discounts(configuration)),
         zero_invoices=configuration.zero_invoices,
@@ -46,7 +55,7 @@ def _checked(division: int, key: str, make: Callable[[], Made]) -> Made:
     try:
         return make()
     except AmbiguousRulesError as error:
-        raise ConfigurationError(f"divisions.{division}.{key}: {error}; make one of them more specific or remove it.") from error
+        raise PostingMistakeError(division, (key,), f"{error}; make one of them more specific or remove it.") from error
 
 
 def _discounts(configuration: DivisionConfiguration) -> DiscountRules | None:
@@ -65,7 +74,7 @@ def _texts(division: int, configuration: DivisionConfiguration) -> Texts:
         try:
             return Template.parse(source, allowed) if source is not None else None
         except TemplateError as error:
-            raise ConfigurationError(f"divisions.{division}.texts.{key}: {error}.") from error
+            raise PostingMistakeError(division, ("texts", key), f"{error}.") from error
 
     return Texts(
         language=configuration.language,
