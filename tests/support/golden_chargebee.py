@@ -34,6 +34,8 @@ def surroundings(site: str, data: dict[str, Any]) -> list[facts.Observed]:
         customer["vat_number"] = data["vat_number"]
     known: list[facts.Observed] = [observed(facts.CustomerObserved, customer, site=site)]
     named = {line.get("product") for line in data.get("lines", ())}
+    if data["kind"] == "tax_withheld":
+        named = {"team-EUR"}
     for product in [each for price, each in chart().products.items() if price in named]:
         item = {"id": product.item_id, "item_family_id": product.family_id}
         price = {"id": product.price_id, "item_id": product.item_id, "item_family_id": product.family_id}
@@ -48,6 +50,8 @@ def document(site: str, data: dict[str, Any], *, voided_on: date | None = None) 
     version = 1 if voided_on is None else 2
     if data["kind"] in ("payment", "refund"):
         return observed(facts.TransactionObserved, _transaction(data), version, site=site)
+    if data["kind"] == "tax_withheld":
+        return observed(facts.InvoiceObserved, _with_tax_withheld(data), version, site=site)
     resource = _sales(data)
     if voided_on is not None:
         resource |= {"status": "voided", "voided_at": instant(voided_on)}
@@ -177,6 +181,22 @@ def _credited_invoice(data: dict[str, Any]) -> dict[str, Any]:
         "tax": 0,
         "line_items": [line | {"reference_line_item_id": None} for line in lines],
     }
+
+
+def _with_tax_withheld(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the invoice that the customer held tax back from."""
+    line = {"product": "team-EUR", "amount": "100.00", "reason": "tax_not_configured"}
+    invoice = {
+        **data,
+        "kind": "invoice",
+        "number": data["of"],
+        "country": "NL",
+        "tax": "0.00",
+        "total": "100.00",
+        "lines": [line],
+    }
+    withheld = {"id": data["number"], "amount": minor(data["amount"]), "date": instant(data["date"]), "type": "payment"}
+    return _sales(invoice) | {"linked_taxes_withheld": [withheld]}
 
 
 def _transaction(data: dict[str, Any]) -> dict[str, Any]:

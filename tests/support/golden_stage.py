@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from simulators.exact.master_data import open_periods
 from simulators.exact.seed import DEMO_DIVISION
 
 MONTHS = 36
+LATEST_RECLAIM = date(2027, 4, 1)
+"""By then the VAT of every written-off debt of the cases comes back."""
 ANSWERS = (
     facts.EntryPosted,
     facts.EntryRefused,
@@ -74,7 +77,7 @@ class Chain:
         ended = {answer.command_id for answer in await self._writer.said(facts.EntryPosted, facts.EntryRefused)}
         return any(entry.command_id not in ended for entry in await self._mapper.entries())
 
-    async def days_pass(self, today: Any) -> None:
+    async def days_pass(self, today: date) -> None:
         """Let it become that day."""
         await self._mapper.days_pass(today)
         await self.hear()
@@ -187,5 +190,7 @@ async def play(made: Chain, bookings: dict[str, dict[str, Any]]) -> None:
     documents = {site: booking["document"] for site, booking in bookings.items()}
     await made.hear(*(each for site, data in documents.items() for each in golden_chargebee.surroundings(site, data)))
     await made.hear(*(golden_chargebee.document(site, data) for site, data in documents.items()))
+    if any(data["kind"] == "vat_reclaim" for data in documents.values()):
+        await made.days_pass(LATEST_RECLAIM)
     gone = {site: booking["reversed_on"] for site, booking in bookings.items() if "reversed_on" in booking}
     await made.hear(*(golden_chargebee.document(site, documents[site], voided_on=day) for site, day in gone.items()))
