@@ -1,11 +1,12 @@
 """Which customer goes to Exact, and when: links, refusals, and customers that were merged, deleted or made anonymous."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.engines import DATABASES, database_for
-from support.facts import OCTOBER_5, customer, invoice, line, observed
+from support.facts import OCTOBER_5, customer, envelope, invoice, line, observed
 from support.mapper_stage import CONFIGURATION, Stage, payment, posted
 
 from backbone.configuration import Configuration
@@ -223,3 +224,19 @@ async def test_a_northern_irish_number_keeps_its_prefix(quick_stage):
     await quick_stage.hear(customer(vat_number="432525179", vat_number_prefix="XI", billing_address=address), invoice())
     [account] = await quick_stage.said(commands.SaveAccount)
     assert (account.vat_number, account.country) == ("XI432525179", "GB")
+
+
+@pytest.mark.postgres
+async def test_a_payment_and_the_invoice_of_another_customer_see_each_other_when_handled_at_once(tmp_path: Path):
+    async with database_for("postgresql", tmp_path, "mapper") as database:
+        stage = Stage(database)
+        await stage.hear(customer("CHILD"), customer("HEAD", relationship={"payment_owner_id": "HEAD"}))
+        sale, paid = invoice(customer_id="CHILD"), payment(customer_id="HEAD")
+        async with database.transaction() as connection:
+            await stage.mapper.handle(connection, envelope(sale), sale)
+            meanwhile = asyncio.create_task(stage.hear(paid))
+            done, _ = await asyncio.wait([meanwhile], timeout=0.5)
+            assert not done, "the payment waits for what is being handled"
+        await meanwhile
+        assert [entry.customer_ref for entry in await stage.entries()] == ["acme-test/CHILD"] * 2
+        assert await stage.reasons() == []

@@ -6,11 +6,13 @@ only within one account, so what settles a booked document follows that document
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import msgspec
 import sqlalchemy as sa
 
+from bookkeeping.bookings import booking_of
 from bookkeeping.documents import CreditNote, Document, Payment, Refund, VatReclaim
 from bookkeeping.journal import Entry
 from bookkeeping.rejections import Rejection, reject
@@ -46,11 +48,12 @@ async def settle_on_accounts(store: Store, subject: Subject, document: Document,
     site, settlements = subject.key.site, []
     kinds = ("invoice",) if isinstance(document, Payment) else ("credit_note", "invoice")
     for settled in document.settlements:
-        holder = None
-        for kind in kinds:
-            holder = holder or await _holder_of(store, site, kind, settled.number)
+        holder = await _holder_of(store, site, kinds, settled.number)
         in_hierarchy = subject.customer is not None and subject.customer.relationship is not None
-        if holder is None and in_hierarchy and isinstance(document, Payment):
+        must_know = in_hierarchy and isinstance(document, Payment)
+        if holder is None and must_know and await store.stand_still():
+            holder = await _holder_of(store, site, kinds, settled.number)
+        if holder is None and must_know:
             return reject(
                 "waiting_for_paid_invoice", waits_for=f"invoice:{settled.number}", invoice=settled.number, document=name
             )
@@ -75,12 +78,17 @@ async def on_account(store: Store, subject: Subject, document: Document, entry: 
         holder = await _booked_on(store, site, "invoice", note.reference_invoice)
     if holder is None and subject.customer is not None and subject.customer.deleted:
         holder = await store.survivor(site, customer_id)
-        if holder is None and not await _has_account(store, subject):
+        has_account = holder is not None or await _has_account(store, subject)
+        if not has_account and await store.stand_still():
+            holder = await store.survivor(site, customer_id)
+        if holder is None and not has_account:
             return reject("customer_gone", customer=customer_id, document=name, division=subject.division)
     if holder not in (None, customer_id):
         entry = replace(entry, customer_id=holder)
     for needed in entry.customers(customer_id):
         known = subject.customer if needed == customer_id else await store.resource(site, "customer", needed, chargebee.Customer)
+        if known is None and needed != customer_id and await store.stand_still():
+            known = await store.resource(site, "customer", needed, chargebee.Customer)
         if known is None:
             return reject("waiting_for_customer", waits_for=f"customer:{needed}", customer=needed, document=name)
     return entry
@@ -96,21 +104,26 @@ async def _has_account(store: Store, subject: Subject) -> bool:
     return await store.account_fingerprint(subject.mapping.division, f"{site}/{customer_id}") is not None
 
 
-async def _holder_of(store: Store, site: str, kind: str, number: str) -> str | None:
+async def _holder_of(store: Store, site: str, kinds: Iterable[str], number: str) -> str | None:
     """Return on whose account a document is booked, or whose it is while it is not; None when it was never seen."""
-    booked = await _booked_on(store, site, kind, number)
-    if booked is not None:
-        return booked
-    resource = await newest_life(store, site, kind, number, _STRUCTS[kind])
-    return resource.customer_id if resource is not None else None
+    for kind in kinds:
+        booked = await _booked_on(store, site, kind, number)
+        if booked is not None:
+            return booked
+        resource = await newest_life(store, site, kind, number, _STRUCTS[kind])
+        if resource is not None:
+            return resource.customer_id
+    return None
 
 
 async def _booked_on(store: Store, site: str, kind: str, number: str) -> str | None:
+    """Return on whose account a document's last booking is, of the last document that had the number."""
     table = tables.documents
-    statement = sa.select(table.c.command).where(
+    statement = sa.select(table.c.suffix, table.c.command).where(
         table.c.site == site, table.c.kind == kind, table.c.number == number, table.c.state.in_(ISSUED)
     )
-    command = await store.connection.scalar(statement.order_by(table.c.suffix.desc()).limit(1))
-    if command is None:
+    rows = [row for row in await store.connection.execute(statement) if row.command is not None]
+    if not rows:
         return None
-    return _commands.decode(command).customer_ref.split("/", 1)[1]
+    last = max(rows, key=lambda row: (booking_of(row.suffix).life, booking_of(row.suffix).step))
+    return _commands.decode(last.command).customer_ref.split("/", 1)[1]

@@ -96,6 +96,7 @@ class Store:
     def __init__(self, database: Database, connection: AsyncConnection) -> None:
         self._database = database
         self.connection = connection
+        self._handles = self._alone = False
 
     async def share(self, *, alone: bool) -> None:
         """Wait until what many documents hang on (products, periods) stands still; `alone` for changing it. Until the commit.
@@ -103,9 +104,21 @@ class Store:
         Else a document that is put on hold for a product, and the product that arrives at that moment in another partition,
         would not see each other, and the document would wait for ever. SQLite has one writer at a time anyway.
         """
+        self._handles, self._alone = True, alone
         if self.connection.dialect.name == "postgresql":
             lock = sa.func.pg_advisory_xact_lock if alone else sa.func.pg_advisory_xact_lock_shared
             await self.connection.execute(sa.select(lock(SHARED_DATA)))
+
+    async def stand_still(self) -> bool:
+        """Wait until no other message is being handled, and let none be until the commit; say whether to look again now.
+
+        For a document that is about to wait for another customer's, whose partition may have it at this moment. Two that do this
+        at once may be stopped by PostgreSQL as a deadlock; then one is handled again. Where nothing is handled, it does nothing.
+        """
+        if not self._handles or self._alone or self.connection.dialect.name != "postgresql":
+            return False
+        await self.share(alone=True)
+        return True
 
     async def fold(
         self, kind: str, fact: Observed, identity: str, resource: chargebee.Wire, *, living_only: bool = False
