@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from backbone.configuration_types import Code, Country, Currency, Strict, exact_decimal
+from backbone.rule_configuration import CustomerKind
 
 DiscountType = Literal[
     "item_level_coupon",
@@ -19,7 +20,6 @@ DiscountType = Literal[
     "prorated_credits",
 ]
 ExchangeRate = Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0)]
-CustomerKind = Literal["business", "consumer"]
 
 
 class JournalsOfCurrency(Strict):
@@ -72,7 +72,9 @@ class DebtorWhen(Strict):
 
     currency: Currency | None = Field(None, description="the customer's preferred currency")
     country: Country | None = Field(None, description="of the customer's billing address")
-    customer: CustomerKind | None = Field(None, description="a business has a company name or a VAT number")
+    customer: CustomerKind | None = Field(
+        None, description="a business has a usable VAT number, or Chargebee confirms it without"
+    )
 
 
 class DebtorRule(Strict):

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Literal
 
+from bookkeeping.conditions import CustomerKind
 from bookkeeping.vat import INSIDE_UNION, OUTSIDE_UNION, AmbiguousRulesError, country_fits, describe_conditions
-
-CustomerKind = Literal["business", "consumer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Debtor:
     """What a customer is to these rules, all as it stands at the customer himself and not on one document.
 
-    `currency` is the one the customer prefers. A business has a company name or a VAT number.
+    `currency` is the one the customer prefers. A business is what it is to the VAT rules: a usable VAT number, or confirmed.
     """
 
     currency: str | None = None

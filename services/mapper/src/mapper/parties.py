@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bookkeeping.debtors import Debtor, Terms
+from bookkeeping.vat import vat_number_of
 from contracts import chargebee
 from mapper.translate import country_of
 
@@ -16,11 +17,12 @@ def debtor_of(customer: chargebee.Customer) -> Debtor:
     Exact books all documents of a customer on the one debtor account of his, so a customer with documents in two currencies has
     one of them, too: that of the currency he prefers.
     """
-    address = customer.billing_address
-    is_business = bool(customer.company or customer.vat_number or (address is not None and address.company))
+    country = country_of(customer.billing_address)
+    number = vat_number_of(customer.vat_number, country) if customer.vat_number_status != "invalid" else None
+    is_business = number is not None or customer.business_customer_without_vat_number
     return Debtor(
         currency=customer.preferred_currency_code,
-        country=country_of(address),
+        country=country,
         kind="business" if is_business else "consumer",
     )
 
