@@ -42,7 +42,7 @@ class Chain:
     """A mapper and a writer, each with what the other one said carried over, and the books that come of it."""
 
     def __init__(self, mapper: Stage, writer: WriterStage, exact: ExactServer, configuration: Configuration) -> None:
-        self._mapper = mapper
+        self.mapper = mapper
         self._writer = writer
         self.exact = exact
         self._heard = 0
@@ -51,7 +51,7 @@ class Chain:
 
     async def hear(self, *messages: facts.Observed) -> None:
         """Let Chargebee show these, and wait until everything that follows from them was answered by Exact."""
-        await self._mapper.hear(*messages)
+        await self.mapper.hear(*messages)
         async with asyncio.timeout(60):
             # What is answered between the two is carried over, since that comes second.
             while await self._under_way() or await self._carry():
@@ -65,26 +65,26 @@ class Chain:
 
     async def _carry(self) -> bool:
         """Carry over what is new; says whether there was anything."""
-        asked = await self._mapper.said(commands.SaveAccount, commands.PostEntry)
+        asked = await self.mapper.said(commands.SaveAccount, commands.PostEntry)
         await self._writer.tell(*asked[self._told :])
         answered = await self._writer.said(*ANSWERS)
-        await self._mapper.hear(*answered[self._heard :])
+        await self.mapper.hear(*answered[self._heard :])
         moved = len(asked) > self._told or len(answered) > self._heard
         self._told, self._heard = len(asked), len(answered)
         return moved
 
     async def _under_way(self) -> bool:
         ended = {answer.command_id for answer in await self._writer.said(facts.EntryPosted, facts.EntryRefused)}
-        return any(entry.command_id not in ended for entry in await self._mapper.entries())
+        return any(entry.command_id not in ended for entry in await self.mapper.entries())
 
     async def days_pass(self, today: date) -> None:
         """Let it become that day."""
-        await self._mapper.days_pass(today)
+        await self.mapper.days_pass(today)
         await self.hear()
 
     async def told_of(self, site: str) -> list[Told]:
         """Return what the mapper decided about the documents of a site."""
-        decided = await self._mapper.said(facts.DocumentHeld, facts.DocumentSetAside, facts.DocumentPlanned)
+        decided = await self.mapper.said(facts.DocumentHeld, facts.DocumentSetAside, facts.DocumentPlanned)
         return [message for message in decided if message.document.site == site]
 
     async def posted(self) -> list[facts.EntryPosted]:

@@ -1,0 +1,217 @@
+"""Closed periods as questions, financial years that do not exist yet, and deferred revenue until the balance is zero."""
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from support import golden_chargebee, golden_stage
+from support.command_line import environment
+from support.engines import DATABASES, database_for, settings_for
+from support.facts import customer, invoice
+from support.golden_chargebee import instant
+from support.mapper_stage import CONFIGURATION, Stage, period, refused
+from typer.testing import CliRunner
+
+from backbone.configuration import Configuration
+from backbone.database import Database
+from backbone.migrations import migrate
+from bookkeeping.roll_forward import RollForward, movements
+from console.cli import app
+from contracts import facts
+from mapper.configuration import mappings_of
+from mapper.deferred_command import deferred_entries
+from mapper.history import PagedStore
+from simulators.exact.seed import DEMO_DIVISION
+
+SITE = "site0"
+YEAR = {"product": "team-yearly-EUR", "from": date(2026, 1, 1), "to": date(2026, 12, 31)}
+
+
+def sale(kind: str, number: str, day: date, net: str, tax: str, total: str, **line: Any) -> dict[str, Any]:
+    """A document of one line over the year, in the words of the worked cases."""
+    taxes = [{"rate": 21, "base": net, "tax": tax, "country": "NL"}]
+    lines = [{**YEAR, "amount": net, "taxes": taxes, **line}]
+    head = {"kind": kind, "number": number, "date": day, "country": "NL", "tax": tax, "total": total, "lines": lines}
+    return head if kind == "invoice" else {**head, "credits": "INV-1"}
+
+
+INVOICE = sale("invoice", "INV-1", date(2026, 1, 20), "1000.00", "210.00", "1210.00")
+SPRING = sale("credit_note", "CN-1", date(2026, 3, 31), "250.00", "52.50", "302.50")
+SUMMER = sale("credit_note", "CN-2", date(2026, 6, 30), "600.00", "126.00", "726.00")
+
+
+def listing(*notes: dict[str, Any], version: int) -> facts.Observed:
+    """The invoice, which lists its credit notes."""
+    fact = golden_chargebee.document(SITE, INVOICE)
+    listed = [{"cn_id": note["number"], "cn_date": instant(note["date"]), "cn_status": "adjusted"} for note in notes]
+    resource = msgspec.to_builtins(fact.resource) | {"adjustment_credit_notes": listed}  # type: ignore[attr-defined]
+    return msgspec.structs.replace(
+        fact,
+        resource_version=version,
+        event_id=f"ev_{version}",
+        resource=msgspec.convert(resource, type(fact.resource)),  # type: ignore[attr-defined]
+    )
+
+
+def configuration(**settings: Any) -> Configuration:
+    return golden_stage.configured({"deferral": {"account": "1650"}, **settings}, [SITE])
+
+
+@pytest.fixture(params=DATABASES)
+async def stage(request, tmp_path: Path):
+    async with database_for(request.param, tmp_path, "mapper") as database:
+        yield Stage(database, configuration())
+
+
+async def deferred_lines(stage: Stage) -> dict[str, list[tuple[int, date | None, date | None]]]:
+    return {
+        entry.your_ref: [(line.amount_minor, line.from_date, line.to_date) for line in entry.lines]
+        for entry in await stage.entries()
+    }
+
+
+CREDITED = [golden_chargebee.document(SITE, SPRING), golden_chargebee.document(SITE, SUMMER)]
+LISTED = [listing(version=1), listing(SPRING, version=2), listing(SPRING, SUMMER, version=3)]
+ORDERS = [
+    (LISTED[0], LISTED[1], CREDITED[0], LISTED[2], CREDITED[1]),
+    (LISTED[0], CREDITED[1], CREDITED[0], LISTED[2]),
+    (CREDITED[1], LISTED[2], CREDITED[0]),
+    (CREDITED[0], CREDITED[1], LISTED[1], LISTED[2]),
+]
+
+
+@pytest.mark.parametrize("order", range(len(ORDERS)))
+async def test_credits_of_one_line_are_split_alike_in_any_order_of_arrival(stage, order: int):
+    await stage.hear(*golden_chargebee.surroundings(SITE, INVOICE), *ORDERS[order])
+    lines = await deferred_lines(stage)
+    december = date(2026, 12, 31)
+    assert lines["CN-1"] == [(-25_000, date(2026, 4, 1), december)]
+    # 500.02 was left to release from July on, of which the credit of March took 166.66.
+    assert lines["CN-2"] == [(-26_664, None, None), (-33_336, date(2026, 7, 1), december)]
+    assert not {"exact_refused", "unreadable_document"} & set(await stage.reasons())
+
+
+async def test_a_credit_says_which_one_it_waits_for(stage):
+    await stage.hear(*golden_chargebee.surroundings(SITE, INVOICE), LISTED[2], CREDITED[1])
+    [held] = await stage.said(facts.DocumentHeld)
+    assert (held.code, held.waiting) == ("waiting_for_credits", True)
+    assert "credit note CN-1" in held.sentence
+    await stage.hear(CREDITED[0])
+    assert {entry.your_ref for entry in await stage.entries()} == {"INV-1", "CN-1", "CN-2"}
+
+
+async def test_a_question_is_answered_once_in_the_file(stage):
+    database = stage.database
+
+    def asking(**periods: Any) -> Stage:
+        data = CONFIGURATION.model_dump(mode="json", exclude_unset=True)
+        data["divisions"]["100001"] |= {"period_policy": "ask", "periods": periods}
+        return Stage(database, Configuration.model_validate(data))
+
+    before = asking()
+    await before.hear(period(10, is_open=False), period(11, is_open=True), customer(), invoice(), invoice("INV-2"))
+    assert await before.reasons() == ["period_question"] * 2
+    [held, _] = await before.said(facts.DocumentHeld)
+    assert "[{period: 2026-10, into: 2026-11}]" in held.action
+    for answers, booked in (
+        ([{"document": "INV-2", "into": "2026-11"}], ["INV-2"]),
+        ([{"period": "2026-10", "into": "2026-11"}], ["INV-2", "INV-1"]),
+    ):
+        after = asking(answers=answers)
+        stop = asyncio.Event()
+        worker = asyncio.create_task(after.mapper.replan_changed_mapping(stop))
+        for _ in range(200):
+            await asyncio.sleep(0.02)
+            if len(await after.entries()) == len(booked):
+                break
+        stop.set()
+        await worker
+        assert [entry.your_ref for entry in await after.entries()] == booked
+    [move] = (await after.said(facts.DocumentPlanned))[-1].moves
+    assert (move.from_period, move.to_period, move.filed_return, move.vat[0].amount_minor) == (
+        "2026-10",
+        "2026-11",
+        "2026-10",
+        2_100,
+    )
+
+
+async def test_a_year_that_exact_does_not_have_is_waited_for(stage):
+    plain = Stage(stage.database, CONFIGURATION)
+    await plain.hear(customer(), invoice())
+    [entry] = await plain.entries()
+    await plain.hear(refused(entry, "no_financial_year", "Verplicht: Boekjaar"))
+    await plain.hear(period(9, is_open=True), invoice("INV-2"))
+    held = {(each.document.number, each.code) for each in await plain.said(facts.DocumentHeld)}
+    assert held == {("INV-1", "no_financial_year"), ("INV-2", "no_financial_year")}
+    assert len(await plain.entries()) == 1
+    await plain.hear(period(10, is_open=True))
+    assert [each.your_ref for each in await plain.entries()] == ["INV-1", "INV-1", "INV-2"]
+
+
+@pytest.mark.parametrize("schedule", ["per_period", "per_day"])
+async def test_the_roll_forward_is_what_exacts_ledger_has_in_every_period(schedule: str, tmp_path: Path):
+    settings = configuration(deferral={"account": "1650", "schedule": schedule})
+    async with golden_stage.chain(settings, ["2026-01", "2026-02"], tmp_path) as chain:
+        division = chain.exact.simulator.world.divisions[DEMO_DIVISION]
+        division.settings = replace(division.settings, deferral_method=schedule.removeprefix("per_"))
+        await chain.hear(*golden_chargebee.surroundings(SITE, INVOICE), LISTED[2], *CREDITED)
+        assert await chain.refusals() == []
+        ledger = (await chain.exact.ledger(DEMO_DIVISION))["balances_by_period_minor"]
+        mapping = mappings_of(settings)[DEMO_DIVISION]
+        total = RollForward()
+        async with chain.mapper.database.reading() as connection:
+            store = PagedStore(chain.mapper.database, connection)
+            async for _, entry in deferred_entries(store, mapping):
+                total.add(movements(entry, await store.periods(DEMO_DIVISION, entry.journal), mapping.deferral_method))
+    changes: Counter[str] = Counter()
+    for row in total.rows():
+        changes[row.period] += row.closing_minor - row.opening_minor
+    booked = {f"{year}-{int(number):02d}": -sums.get("1650", 0) for (year, _, number), sums in split(ledger) if sums.get("1650")}
+    assert {period_: change for period_, change in changes.items() if change} == booked
+    assert sum(booked.values()) == total.closing_minor() == 0
+    assert len(booked) > 8
+
+
+def split(ledger: dict[str, dict[str, int]]) -> list[tuple[tuple[str, str, str], dict[str, int]]]:
+    return [(name.partition("/"), sums) for name, sums in ledger.items()]
+
+
+async def test_kruispost_deferred_shows_the_figures_and_the_documents_behind_them(tmp_path: Path):
+    async with settings_for("sqlite", tmp_path / "data") as settings:
+        database = Database.open(settings, "mapper")
+        try:
+            await migrate(database, "mapper")
+            told = Stage(database, configuration())
+            await told.hear(*golden_chargebee.surroundings(SITE, INVOICE), LISTED[2], *CREDITED)
+        finally:
+            await database.close()
+    data = configuration().model_dump(mode="json", exclude_none=True, exclude_unset=True)
+    (tmp_path / "kruispost.yaml").write_text(yaml.safe_dump(data))
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["deferred", *arguments], env=environment(tmp_path, {}))
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    answer = json.loads(await asyncio.to_thread(run, "--month", "2026-06", "--documents", "--json"))
+    [june] = answer["rows"]
+    assert {name: june[name] for name in ("opening_minor", "released_minor", "credited_minor", "closing_minor")} == {
+        "opening_minor": 100_000 - 5 * 8_333 - 25_000 + 2 * 2_778,
+        "released_minor": 8_333 - 2_778,
+        "credited_minor": 33_336,
+        "closing_minor": 0,
+    }
+    behind = [(each["document"], each["kind"], each["amount_minor"]) for each in answer["documents"]]
+    assert sorted(behind) == [("CN-1", "released", -2_778), ("CN-2", "credited", 33_336), ("INV-1", "released", 8_333)]
+    shown = (await asyncio.to_thread(run, "--csv")).splitlines()
+    assert shown[0] == "account,period,opening,invoiced,released,credited,closing"
+    assert shown[1] == "8000,2026-01,0.00,1000.00,83.33,0.00,916.67"
+    assert "resteert op de balans aan het eind: 0.00" in await asyncio.to_thread(run, "--lang", "nl")
