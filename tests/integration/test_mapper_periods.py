@@ -161,7 +161,7 @@ async def test_the_roll_forward_is_what_exacts_ledger_has_in_every_period(schedu
     settings = configuration(deferral={"account": "1650", "schedule": schedule})
     async with golden_stage.chain(settings, ["2026-01", "2026-02"], tmp_path) as chain:
         division = chain.exact.simulator.world.divisions[DEMO_DIVISION]
-        division.settings = replace(division.settings, deferral_method=schedule.removeprefix("per_"))
+        division.settings = replace(division.settings, deferral_method="day" if schedule == "per_day" else "period")
         await chain.hear(*golden_chargebee.surroundings(SITE, INVOICE), LISTED[2], *CREDITED)
         assert await chain.refusals() == []
         ledger = (await chain.exact.ledger(DEMO_DIVISION))["balances_by_period_minor"]
