@@ -1,16 +1,20 @@
 """The small rules behind discounts, texts, debtor accounts, payment conditions and rates."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.golden import chart
 
 from bookkeeping.debtors import Debtor, DebtorRule, DebtorRules, Terms, TermsRule, TermsRules
 from bookkeeping.discounts import DiscountRule, DiscountRules, without_tax
-from bookkeeping.documents import LineDiscount
+from bookkeeping.documents import DocumentLine, Invoice, LineDiscount, LineTax
+from bookkeeping.entries import make_entry
 from bookkeeping.exchange import DatedRate, ExchangeRates
+from bookkeeping.journal import Entry
 from bookkeeping.texts import OF_ENTRIES, Template, cut
 from bookkeeping.vat import AmbiguousRulesError
 from mapper.custom_fields import custom_fields_of
@@ -172,3 +176,39 @@ def test_custom_fields_come_in_words_and_only_from_the_resource_itself():
         "cf_no": "no",
     }
     assert custom_fields_of(b'{"resource":{"id":"INV-1"}}') == {}
+
+
+def test_a_discount_on_a_line_of_two_rates_is_shown_under_both_codes():
+    """A bundle with a book in it: one line, two rates; each code keeps its base and VAT."""
+    taxes = (
+        LineTax(rate=Decimal(21), amount_minor=1_260, taxable_minor=6_000, country="NL"),
+        LineTax(rate=Decimal(9), amount_minor=270, taxable_minor=3_000, country="NL"),
+    )
+    line = DocumentLine(
+        description="Bundle",
+        entity_type="plan_item_price",
+        product_id="team-EUR",
+        amount_minor=10_000,
+        discounts=(LineDiscount(amount_minor=1_000, type="document_level_discount"),),
+        taxes=taxes,
+    )
+    invoice = Invoice(
+        number="INV-1",
+        customer_id="CUST1",
+        document_date=date(2026, 3, 3),
+        currency="EUR",
+        total_minor=10_530,
+        tax_minor=1_530,
+        lines=(line,),
+        customer_country="NL",
+    )
+    mapping = replace(chart().mapping, discounts=DiscountRules([DiscountRule(account="8090")]))
+    made = make_entry(invoice, mapping, chart().products)
+    assert isinstance(made, Entry)
+    assert [(each.account, each.amount_minor, each.vat_code, each.vat_minor) for each in made.lines] == [
+        ("1300", 10_530, None, 0),
+        ("8000", -6_667, "2", -1_400),
+        ("8000", -3_333, "1", -300),
+        ("8090", 667, "2", 140),
+        ("8090", 333, "1", 30),
+    ]
