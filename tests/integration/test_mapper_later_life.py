@@ -1,5 +1,6 @@
 """What happens to a document after it was booked: changes, voids, deletions, and its number used again, in any order."""
 
+import asyncio
 import itertools
 import random
 from datetime import date
@@ -42,6 +43,23 @@ async def test_a_change_is_booked_back_and_booked_anew_by_policy(database):
     assert [entry.your_ref for entry in (await stage.entries())[3:]] == ["INV-1/R2", "INV-1/3"]
     assert sum(entry.document.total_minor for entry in await stage.entries()) == 12_100
     assert await stage.reasons() == []
+
+
+async def test_a_change_that_was_held_is_corrected_when_the_policy_says_so(database):
+    before = Stage(database)
+    await before.hear(customer(), invoice(lines=FIRST))
+    await before.post_all()
+    await before.hear(invoice(version=2, lines=CHANGED))
+    assert await before.reasons() == ["changed_after_booking"]
+    after, stop = Stage(database, configured(changes="correct")), asyncio.Event()
+    worker = asyncio.create_task(after.mapper.replan_changed_mapping(stop))
+    async with asyncio.timeout(20):
+        while len(await after.entries()) == 1:  # noqa: ASYNC110 - a worker's work is seen in the log only
+            await asyncio.sleep(0.02)
+    stop.set()
+    await worker
+    await after.post_all()
+    assert [entry.your_ref for entry in await after.entries()] == ["INV-1", "INV-1/R", "INV-1/2"]
 
 
 async def test_a_state_that_cannot_be_booked_leaves_the_old_entry_and_says_why(database):

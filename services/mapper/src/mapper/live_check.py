@@ -121,6 +121,9 @@ class _Section:
             yield from self._plain(("rounding", "account"), configuration.rounding.account, "rounding")
         if configuration.write_offs is not None:
             yield from self._plain(("write_offs", "account"), configuration.write_offs.account, "loss")
+        if configuration.withheld_taxes is not None:
+            account = configuration.withheld_taxes.account
+            yield from self._account(("withheld_taxes", "account"), account, "withheld", _NOT_FOR_CONTROL)
         for index, rule in enumerate(configuration.revenue):
             yield from self._account(("revenue", index, "account"), rule.account, "revenue", _NOT_FOR_RESULTS)
             yield from self._uses(("revenue", index), rule.account, rule)

@@ -194,6 +194,7 @@ PURPOSES: dict[str, tuple[str, str]] = {
     "rounding": ("rounding differences", "afrondingsverschillen"),
     "control": ("payments on their way", "kruisposten"),
     "loss": ("written-off debts", "afgeboekte vorderingen"),
+    "withheld": ("taxes that customers hold back", "belasting die klanten inhouden"),
     "invoices": ("invoices", "facturen"),
     "credit_notes": ("credit notes", "creditnota's"),
     "payments": ("payments", "betalingen"),
