@@ -15,6 +15,7 @@ from support.facts import customer, invoice, line
 from support.mapper_stage import CONFIGURATION, Stage, payment, period
 from typer.testing import CliRunner
 
+from backbone.configuration import load_configuration
 from backbone.database import Database
 from backbone.migrations import migrate
 from console.cli import app
@@ -179,3 +180,52 @@ def test_the_help_lists_what_services_bring_without_what_they_need_to_answer(tmp
 
 def test_every_word_is_there_in_both_languages():
     assert untranslated() == []
+
+
+async def test_a_booked_document_is_explained_by_the_rules_that_booked_it_and_where_they_stand(installed):
+    # Tax is 21.00 and 5.26 on the lines, 26.25 on the document: the line that is furthest above its 21% gives the cent up.
+    lines = [line(10_000, 2_100), line(2_505, 526, entity="Old-EUR", kind="plan")]
+    rules = [*CONFIGURATION.model_dump(mode="json", exclude_unset=True)["divisions"]["100001"]["revenue"]]
+    rules.append({"when": {"item_price": "Old-EUR"}, "account": "8020", "defer": True})
+    installed.write(installed.directory / "kruispost.yaml", revenue=rules)
+    stage = Stage(installed.stage.database, load_configuration(installed.directory / "kruispost.yaml"))
+    await stage.hear(customer(), invoice(lines=lines, tax=2_625, total=15_130))
+    code, found = await installed.json("explain", "INV-1")
+    assert code == 0
+    (explained,) = found["documents"]
+    assert (explained["state"], explained["is_present_mapping"], explained["would_change"]) == ("planned", True, [])
+    first, second = explained["lines"]
+    assert (first["account"], first["net_minor"], first["vat_minor"], first["moved_minor"]) == ("8000", 10_000, 2_099, -1)
+    assert (second["account"], second["vat_minor"], second["moved_minor"]) == ("8020", 526, 0)
+    text = (installed.directory / "kruispost.yaml").read_text().splitlines()
+    assert second["revenue_place"]["path"] == "divisions.100001.revenue[2]"
+    assert "account: '8020'" in text[second["revenue_place"]["line"] - 1]
+    assert first["vat_rule"] == "country: NL, rate: 21"
+
+
+async def test_what_an_older_mapping_booked_is_told_with_what_today_s_would_change(installed):
+    await installed.stage.hear(customer(), invoice())
+    await installed.stage.post_all()
+    installed.write(installed.directory / "kruispost.yaml", revenue=TEAM_ELSEWHERE)
+    code, found = await installed.json("explain", "INV-1")
+    (explained,) = found["documents"]
+    assert (code, explained["state"], explained["is_present_mapping"]) == (0, "booked", False)
+    assert explained["would_change"] == ["account", "dimension"]
+    assert explained["lines"][0]["revenue_place"] is None
+    assert explained["lines"][0]["account"] == "8000"
+
+
+async def test_a_held_document_is_explained_by_the_rule_that_is_missing(installed):
+    await installed.stage.hear(customer(), invoice(lines=[line(10_000, 2_100, entity="Old-EUR", kind="plan")]))
+    code, found = await installed.json("explain", "INV-1")
+    assert (code, found["documents"][0]["code"]) == (1, "no_revenue_account")
+    assert "item_price: Old-EUR" in found["documents"][0]["action"]
+    assert await installed.json("explain", "INV-404", "--site", "acme-test") == (1, {"documents": []})
+
+
+async def test_a_payment_is_explained_in_dutch(installed):
+    await installed.stage.hear(customer(), invoice(), payment())
+    done = await installed.run("explain", "txn_1", "--lang", "nl")
+    assert done.returncode == 0
+    assert "betaling txn_1 van 2026-10-05, EUR -121.00, klant CUST1: onderweg" in done.stdout
+    assert "1290" in done.stdout

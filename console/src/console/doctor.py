@@ -94,7 +94,7 @@ async def _divisions(settings: Settings, configuration: Configuration, look: Loo
             sentence, advice = f"it was not looked at: {error}", "connect with `kruispost login`, and run this again"
             findings.append(Finding(name, is_well=look.live is None, sentence=sentence, advice=advice if look.live else ""))
             continue
-        found = complaints_about(settings, configuration, data, SystemClock().now().date(), look.lang)
+        found = complaints_about(configuration, data, SystemClock().now().date(), look.lang)
         findings += [
             Finding(f"{settings.config}:{each['line']} {each['path']}", False, each["sentence"], each["advice"], each["code"])
             for each in found

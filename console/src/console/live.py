@@ -64,11 +64,9 @@ async def _read_in_its_place(settings: Settings, division: int) -> MasterData:
     raise NotLookedAtError("no writer answers here, and none is installed")
 
 
-def complaints_about(
-    settings: Settings, configuration: Configuration, data: MasterData, today: date, lang: Language
-) -> list[dict[str, Any]]:
+def complaints_about(configuration: Configuration, data: MasterData, today: date, lang: Language) -> list[dict[str, Any]]:
     """Return what every installed service finds wrong with a division's section."""
     found = []
     for point in sorted(importlib.metadata.entry_points(group=LIVE_CHECKS), key=lambda each: each.name):
-        found += point.load()(settings.config, configuration, data, today, lang)
+        found += point.load()(configuration, data, today, lang)
     return found

@@ -99,9 +99,3 @@ def read_yaml(text: str) -> Any:
     for line, key in reading.repeated:
         raise yaml.constructor.ConstructorError(None, None, f"the key {key} stands here twice, on line {line}")
     return reading.document
-
-
-def compose(text: str) -> yaml.Node | None:
-    """Return the document's nodes with their places, None for an empty text; raises yaml.YAMLError."""
-    node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
-    return node

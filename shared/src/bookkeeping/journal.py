@@ -10,6 +10,7 @@ from typing import Literal
 
 from bookkeeping.money import decimals_of
 from bookkeeping.periods import Move
+from bookkeeping.reasons import LineReason
 
 
 class UnbalancedEntryError(ValueError):
@@ -68,9 +69,9 @@ class Entry:
     """A balanced entry: `sales` for invoices and credit notes, `general` for money. Raises UnbalancedEntryError otherwise.
 
     `exchange_rate` is division currency per unit of `currency`, None when they are the same. `explanation` says in words
-    which rules made the lines. Without a reporting period the entry is reported in the period of its date; `moves` lists what is
-    reported elsewhere than its date says. `customer_id` is on whose account it is booked, where that is not the
-    document's customer.
+    which rules made the lines, `reasons` the same of each line as data. Without a reporting period the entry is reported in the
+    period of its date; `moves` lists what is reported elsewhere than its date says. `customer_id` is on whose account it is
+    booked, where that is not the document's customer.
     """
 
     kind: Literal["sales", "general"]
@@ -86,6 +87,7 @@ class Entry:
     reporting_period: int | None = None
     payment_condition: str | None = None
     explanation: tuple[str, ...] = ()
+    reasons: tuple[LineReason, ...] = ()
     moves: tuple[Move, ...] = ()
     customer_id: str | None = None
 

@@ -25,6 +25,7 @@ class Part:
     rate: Decimal
     country: str | None
     discounts: tuple[LineDiscount, ...] = ()
+    moved_minor: int = 0  # by how much its tax differs from the line's own, to come to the document's
 
 
 def label(document: Invoice | CreditNote) -> str:
@@ -54,6 +55,7 @@ def parts_of(document: Invoice | CreditNote, *, gross: bool) -> list[Part] | Rej
             for part, tax in zip(taxed, settled, strict=True):
                 if document.tax_inclusive:
                     part.net_minor += part.tax_minor - tax
+                part.moved_minor = tax - part.tax_minor
                 part.tax_minor = tax
     net, tax = sum(part.net_minor for part in parts), sum(part.tax_minor for part in parts)
     if tax != document.tax_minor or net + tax + document.round_off_minor != document.total_minor:

@@ -46,6 +46,7 @@ class RevenueRule:
     cost_center: str | None = None
     cost_unit: str | None = None
     defer: bool = False
+    index: int | None = field(default=None, compare=False)  # its place in the configuration's list, from 0
     words: str = field(init=False, default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -58,6 +59,7 @@ class CodeRule:
 
     code: str
     when: Conditions = field(default_factory=Conditions)
+    index: int | None = field(default=None, compare=False)  # its place in the configuration's list, from 0
     words: str = field(init=False, default="", compare=False)
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from bookkeeping.line_rules import rules_of_line
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import allocate, format_minor
 from bookkeeping.parts import Part, label, parts_of
+from bookkeeping.reasons import LineReason, Share
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.rules import RevenueRule
 from bookkeeping.wording import texts_of_line, words_of_document
@@ -46,8 +47,9 @@ def sales_entry(
     explanation = _about_heading(document, rate, debtors, mapping)
     words = words_of_document(document, mapping.texts)
     booked: list[Line] = []
+    reasons: list[LineReason] = []
     for part in parts:
-        made = _lines_of(part, document, mapping, products, sign, explanation, words)
+        made = _lines_of(part, document, mapping, products, sign, explanation, reasons, words)
         if isinstance(made, Rejection):
             return made
         booked += made
@@ -70,6 +72,7 @@ def sales_entry(
         description=mapping.texts.entry_description(words),
         payment_condition=condition,
         explanation=(*explanation, *_explanation_of_credit(document)),
+        reasons=tuple(reasons),
     )
 
 
@@ -151,6 +154,7 @@ def _lines_of(
     products: MappingOf[str, Product],
     sign: int,
     explanation: list[str],
+    reasons: list[LineReason],
     words: dict[str, str],
 ) -> list[Line] | Rejection:
     line = part.line
@@ -170,12 +174,23 @@ def _lines_of(
     portions = _portions(part, document, revenue, mapping.deferral_method)
     taxes = _vat_of_portions(part.tax_minor, portions)
     gross_minor = part.net_minor + sum(each.net_minor for each in shown) if shown else part.net_minor
-    amount = format_minor(gross_minor, document.currency)
-    explanation.append(
-        f"'{line.description}' {amount} on {revenue.account} by rule"
-        f" ({revenue.words}); VAT {format_minor(part.tax_minor, document.currency)} with code {rules.vat.code} by rule"
-        f" ({rules.vat.words}){rules.about_dimensions}."
+    why = LineReason(
+        description=line.description,
+        account=revenue.account,
+        net_minor=gross_minor,
+        revenue_rule=revenue.words,
+        revenue_index=revenue.index,
+        vat_code=rules.vat.code,
+        vat_minor=part.tax_minor,
+        vat_rule=rules.vat.words,
+        vat_index=rules.vat.index,
+        rate=part.rate,
+        moved_minor=part.moved_minor,
+        about_dimensions=rules.about_dimensions,
+        shares=tuple(Share(amount_minor=each.amount_minor, first=each.first, last=each.last) for each in portions),
     )
+    reasons.append(why)
+    explanation.append(why.sentence(document.currency))
     description, notes = texts_of_line(line, words, mapping.texts)
     lines = [
         Line(

@@ -138,6 +138,36 @@ class PeriodMove(msgspec.Struct, frozen=True, kw_only=True):
     filed_return: str | None = None
 
 
+class ShareOfLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a line's net amount and the days that it is earned in, both inclusive; without days it is earned at once."""
+
+    amount_minor: int
+    first: date | None = None
+    last: date | None = None
+
+
+class ReasonOfLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a line went where it went; amounts as the document has them, positive in a sale.
+
+    The rules are told by their conditions and by their places in the lists of the configuration. `moved_minor` is by how much
+    the VAT differs from the line's own, to come to the VAT of the document.
+    """
+
+    description: str
+    account: str
+    net_minor: int
+    revenue_rule: str
+    vat_code: str
+    vat_minor: int
+    vat_rule: str
+    rate: Decimal
+    revenue_index: int | None = None
+    vat_index: int | None = None
+    moved_minor: int = 0
+    about_dimensions: str = ""
+    shares: tuple[ShareOfLine, ...] = ()
+
+
 class DocumentPlanned(Message, frozen=True, kw_only=True):
     """An entry was made for the document and its command issued; `explanation` says in words which rules made the lines."""
 
@@ -147,6 +177,7 @@ class DocumentPlanned(Message, frozen=True, kw_only=True):
     command_id: str
     mapping_version: str
     explanation: tuple[str, ...] = ()
+    reasons: tuple[ReasonOfLine, ...] = ()
     moves: tuple[PeriodMove, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""What the mapper adds to `kruispost`: `plan` and `diff`. They read the mapper's own tables; no service needs to run.
+"""What the mapper adds to `kruispost`: `plan`, `explain` and `diff`. They read the mapper's own tables; no service needs to run.
 
 Light on purpose: `kruispost --help` imports this module for the first line of each command.
 """
@@ -37,6 +37,18 @@ def plan(
 
     wish = Wish(number=number, division=division, site=site, customer=customer, state=state, everything=everything, limit=limit)
     raise typer.Exit(WRONG if show_plan(wish, lang, as_json=as_json) else 0)
+
+
+def explain(
+    number: Annotated[str, typer.Argument(help="an invoice number, a credit note's or a transaction's id")],
+    site: Site = None,
+    lang: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Tell line by line which rule booked a document where, and where every cent went. Exit code 1 for one that is held."""
+    from mapper.explain_command import show_explanation
+
+    raise typer.Exit(0 if show_explanation(number, site, lang, as_json=as_json) else WRONG)
 
 
 def diff(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from bookkeeping.journal import Entry, Line
+from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.rejections import Rejection, SetAside
 
 Change = Literal[
@@ -35,7 +35,7 @@ _HEAD: tuple[tuple[Change, tuple[str, ...]], ...] = (
     ("terms", ("due_date", "payment_condition")),
     ("text", ("description",)),
 )
-_LOOKED_AT = frozenset(name for _, names in _HEAD for name in names) | {"lines", "explanation", "reasons", "reference"}
+_LOOKED_AT = frozenset(name for _, names in _HEAD for name in names) | {"lines", "explanation", "reasons", "reference", "moves"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,24 @@ class Difference:
     after_minor: int
 
 
+def changes_since_booked(booked: Outcome, after: Outcome) -> tuple[Change, ...]:
+    """Return in which ways an outcome differs from what a command booked, as far as a command says.
+
+    It names no debtor account, and where Exact reports it was decided by the periods that were open then.
+    """
+    outcomes = [
+        replace(each, made=replace(each.entry, lines=tuple(map(_without_debtor, each.entry.lines)), reporting_period=None))
+        if each.entry is not None
+        else each
+        for each in (booked, after)
+    ]
+    return tuple(change for change in changes_of(*outcomes) if change not in ("period", "other"))
+
+
+def _without_debtor(line: Line) -> Line:
+    return replace(line, account="") if line.role is Role.RECEIVABLE else line
+
+
 def changes_of(before: Outcome, after: Outcome) -> tuple[Change, ...]:
     """Return in which ways the outcomes differ, none when a controller would see no difference."""
     if before == after:
@@ -78,7 +96,7 @@ def changes_of(before: Outcome, after: Outcome) -> tuple[Change, ...]:
     found: list[Change] = ["division"] if before.division != after.division else []
     found += [change for change, names in _HEAD if any(getattr(one, name) != getattr(other, name) for name in names)]
     by: tuple[tuple[Change, Callable[[Line], Hashable]], ...] = (
-        ("account", lambda line: (line.role, line.account)),
+        ("account", lambda line: line.account),
         ("vat", lambda line: line.vat_code),
         ("dimension", lambda line: (line.cost_center, line.cost_unit)),
         ("deferral", lambda line: (line.first, line.last)),

@@ -13,7 +13,7 @@ from bookkeeping.bookings import booking_of
 from bookkeeping.journal import Entry
 from bookkeeping.rejections import Rejection
 from contracts.commands import PostEntry
-from mapper.comparison import Change, Difference, Outcome, changes_of, differences_of
+from mapper.comparison import Change, Difference, Outcome, changes_of, changes_since_booked, differences_of
 from mapper.decision import decide, make
 from mapper.history import Kept, PagedStore, Selection
 from mapper.issue import booked_entry
@@ -105,10 +105,10 @@ class Comparer:
         if new is None or (last is not None and booking_of(last.key.suffix).is_reversal):
             return None
         is_booked = last is not None
-        before = self._as_booked(last.command) if last is not None and self._wish.against_booked and last.command else None
-        before = before or await self._outcome(subject, kept, is_booked=is_booked)
+        booked = self._as_booked(last.command) if last is not None and self._wish.against_booked and last.command else None
+        before = booked or await self._outcome(subject, kept, is_booked=is_booked)
         after = await self._outcome(new, kept, is_booked=is_booked)
-        changes = changes_of(before, after)
+        changes = changes_since_booked(booked, after) if booked is not None else changes_of(before, after)
         if not changes:
             return None
         return Found(

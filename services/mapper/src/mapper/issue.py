@@ -15,7 +15,7 @@ from bookkeeping.vat import vat_number_of
 from contracts import chargebee
 from contracts.commands import EntryLine, PostEntry, SaveAccount
 from contracts.envelope import derived_id
-from contracts.facts import DocumentRef, PeriodMove, VatOfCode
+from contracts.facts import DocumentRef, PeriodMove, ReasonOfLine, ShareOfLine, VatOfCode
 from mapper.parties import debtor_of, terms_of
 from mapper.translate import country_of
 
@@ -88,6 +88,30 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
         reporting_year=entry.reporting_year,
         reporting_period=entry.reporting_period,
         mode="ledger" if mapping.mode == "ledger" and not sales and not own_rate else "entry",
+    )
+
+
+def reasons_of(entry: Entry) -> tuple[ReasonOfLine, ...]:
+    """Return why each line went where it went, as the message carries it."""
+    return tuple(
+        ReasonOfLine(
+            description=each.description,
+            account=each.account,
+            net_minor=each.net_minor,
+            revenue_rule=each.revenue_rule,
+            revenue_index=each.revenue_index,
+            vat_code=each.vat_code,
+            vat_minor=each.vat_minor,
+            vat_rule=each.vat_rule,
+            vat_index=each.vat_index,
+            rate=each.rate,
+            moved_minor=each.moved_minor,
+            about_dimensions=each.about_dimensions,
+            shares=tuple(
+                ShareOfLine(amount_minor=share.amount_minor, first=share.first, last=share.last) for share in each.shares
+            ),
+        )
+        for each in entry.reasons
     )
 
 

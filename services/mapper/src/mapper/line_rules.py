@@ -51,8 +51,9 @@ def revenue_rules(configuration: DivisionConfiguration) -> list[RevenueRule]:
             cost_center=rule.cost_center,
             cost_unit=rule.cost_unit,
             defer=rule.defer,
+            index=index,
         )
-        for rule in configuration.revenue
+        for index, rule in enumerate(configuration.revenue)
     ]
 
 
@@ -63,7 +64,10 @@ def dimension_rules(rules: Iterable[DimensionRule], configuration: DivisionConfi
 
 def vat_rules(configuration: DivisionConfiguration) -> list[CodeRule]:
     """Return the VAT rules in the order of the file."""
-    return [CodeRule(code=rule.code, when=_conditions(rule.when, rule, configuration)) for rule in configuration.vat]
+    return [
+        CodeRule(code=rule.code, when=_conditions(rule.when, rule, configuration), index=index)
+        for index, rule in enumerate(configuration.vat)
+    ]
 
 
 def route_rules(site: SiteConfiguration) -> list[RouteRule]:

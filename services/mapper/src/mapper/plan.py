@@ -27,6 +27,7 @@ from mapper.issue import (
     is_withdrawn,
     period_moves,
     post_entry,
+    reasons_of,
     relatives_of,
     remarks_on,
     save_account,
@@ -170,6 +171,7 @@ class Planner:
             command_id=command.command_id,
             mapping_version=mapping.version,
             explanation=entry.explanation + remarks_on(party.customer, mapping),
+            reasons=reasons_of(entry),
             moves=period_moves(entry),
         )
         await self._append(

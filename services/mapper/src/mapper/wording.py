@@ -41,6 +41,35 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "more": ("... and {count} more (--limit shows more)", "... en nog {count} (--limit toont er meer)"),
     "nothing": ("no document fits", "geen document voldoet"),
+    "explained": (
+        "{document} of {date}, {amount}, customer {customer}: {state}",
+        "{document} van {date}, {amount}, klant {customer}: {state}",
+    ),
+    "unknown_number": (
+        "No document has the number {number}; it has not come in, or its number is written differently.",
+        "Geen document heeft het nummer {number}; het is niet binnengekomen, of het nummer wordt anders geschreven.",
+    ),
+    "by_present_mapping": (
+        "journal {journal} of division {division}, by the present mapping ({file}, version {version})",
+        "dagboek {journal} van administratie {division}, volgens de huidige mapping ({file}, versie {version})",
+    ),
+    "by_older_mapping": (
+        "journal {journal} of division {division}, by another mapping than the present one ({file}): version {version}",
+        "dagboek {journal} van administratie {division}, volgens een andere mapping dan de huidige ({file}): versie {version}",
+    ),
+    "on_account": ("'{line}': {amount} on account {account}", "'{line}': {amount} op rekening {account}"),
+    "by_rule": ("by the rule for {rule}", "volgens de regel voor {rule}"),
+    "with_code": ("VAT {amount} at {rate} % with code {code}", "btw {amount} van {rate} % met code {code}"),
+    "cents_moved": (
+        "{amount} of this VAT is not the line's own: it lets all lines come to the document's VAT",
+        "{amount} van deze btw is niet van de regel zelf: zo komen alle regels uit op de btw van het document",
+    ),
+    "at_once": ("{amount} at once", "{amount} ineens"),
+    "would_differ": (
+        "The present mapping would book it differently: {changes}",
+        "De huidige mapping zou het anders boeken: {changes}",
+    ),
+    "would_not_differ": ("The present mapping would book it the same.", "De huidige mapping zou het net zo boeken."),
     "comparing": ("comparing", "vergelijken"),
     "looked_at": (
         "{looked_at} documents compared, {differing} differ",

@@ -1,0 +1,223 @@
+"""Why a document was booked as it was, or would be: by which rules, under which mapping, and whether today's would differ."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from backbone import event_log
+from backbone.configuration import Configuration
+from backbone.configuration_mistakes import written_place
+from bookkeeping.bookings import booking_of
+from bookkeeping.journal import Entry
+from bookkeeping.reasons import LineReason
+from bookkeeping.rejections import Rejection
+from contracts.commands import PostEntry
+from contracts.facts import DocumentPlanned, ReasonOfLine
+from contracts.messages import unseal
+from mapper.comparison import Change, Difference, Outcome, changes_since_booked, differences_of
+from mapper.decision import decide, make
+from mapper.history import Kept, PagedStore
+from mapper.issue import booked_entry, reasons_of
+from mapper.store import Row
+from mapper.subjects import Subject, Subjects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulePlace:
+    """Where a rule stands in the configuration: divisions.100001.revenue[3], and on which line."""
+
+    path: str
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """One line's reason; the places are None where the rules are of another mapping than the present one."""
+
+    reason: ReasonOfLine
+    revenue_place: RulePlace | None
+    vat_place: RulePlace | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """One booking of a document. Without an entry `code`, `sentence` and `action` say why there is none.
+
+    `mapping_version` made the entry; `is_present` tells whether it is today's mapping. `changes` and `differences` are what
+    today's mapping would do otherwise with a document that is booked.
+    """
+
+    subject: Subject
+    suffix: str
+    state: str
+    division: int | None
+    mapping_version: str | None
+    is_present: bool
+    entry: Entry | None = None
+    code: str | None = None
+    sentence: str | None = None
+    action: str | None = None
+    whys: tuple[Why, ...] = ()
+    notes: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    differences: list[Difference] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON; amounts in minor units of the document's currency."""
+        ref, entry = self.subject.ref, self.entry
+        return {
+            "kind": ref.kind,
+            "number": ref.number,
+            "suffix": self.suffix,
+            "site": ref.site,
+            "customer": ref.customer_id,
+            "date": ref.document_date.isoformat() if ref.document_date else None,
+            "currency": ref.currency,
+            "total_minor": ref.total_minor,
+            "state": self.state,
+            "division": self.division,
+            "mapping_version": self.mapping_version,
+            "is_present_mapping": self.is_present,
+            "code": self.code,
+            "sentence": self.sentence,
+            "action": self.action,
+            "journal": entry.journal if entry is not None else None,
+            "exchange_rate": str(entry.exchange_rate) if entry is not None and entry.exchange_rate is not None else None,
+            "reported_in": [entry.reporting_year, entry.reporting_period] if entry is not None and entry.reporting_year else None,
+            "lines": [
+                {
+                    **msgspec.to_builtins(why.reason),
+                    "moved_minor": why.reason.moved_minor,
+                    "revenue_place": asdict(why.revenue_place) if why.revenue_place else None,
+                    "vat_place": asdict(why.vat_place) if why.vat_place else None,
+                }
+                for why in self.whys
+            ],
+            "notes": list(self.notes),
+            "would_change": list(self.changes),
+            "differences": [asdict(each) for each in self.differences],
+        }
+
+
+class Explainer:
+    """Explains one kept document after another."""
+
+    def __init__(self, store: PagedStore, subjects: Subjects, configuration: Configuration, today: date) -> None:
+        self._store = store
+        self._subjects = subjects
+        self._configuration = configuration
+        self._today = today
+
+    async def of(self, kept: Kept) -> list[Explanation]:
+        """Explain every booking of a document, and what comes next when that is held."""
+        subject = await self._subjects.load(self._store, kept.key)
+        if subject is None:
+            return []
+        found = [await self._issued(subject, kept, row) for row in kept.rows if row.state in ("planned", "booked")]
+        pending = kept.pending()
+        if kept.last is None:
+            found.append(await self._not_issued(subject, pending))
+        elif pending is not None and pending.state in ("held", "waiting", "refused"):
+            found.append(self._held_later(subject, pending))
+        return found
+
+    async def _issued(self, subject: Subject, kept: Kept, row: Row) -> Explanation:
+        planned = await self._planned(row)
+        command = msgspec.json.decode(row.command or b"", type=PostEntry)
+        mapping = self._subjects.mapping(command.division)
+        entry = booked_entry(command, command.your_ref, mapping.receivable_account if mapping is not None else "?")
+        is_present = mapping is not None and mapping.version == row.mapping_version
+        reasons = planned.reasons if planned is not None else ()
+        told = {_sentence(reason, entry.currency) for reason in reasons}
+        sentences = planned.explanation if planned is not None else ()
+        changes: tuple[Change, ...] = ()
+        differences: list[Difference] = []
+        if command.kind == "sales" and row is kept.last and not booking_of(row.key.suffix).is_reversal:
+            before = Outcome(command.division, entry)
+            after = Outcome(subject.division, await make(self._store, subject, None, self._today, is_first=True))
+            changes = changes_since_booked(before, after)
+            differences = differences_of(before, after) if changes else []
+        return Explanation(
+            subject=subject,
+            suffix=row.key.suffix,
+            state=row.state,
+            division=row.division,
+            mapping_version=row.mapping_version,
+            is_present=is_present,
+            entry=entry,
+            whys=self._whys(command.division, reasons, is_present=is_present),
+            notes=tuple(sentence for sentence in sentences if sentence not in told),
+            changes=changes,
+            differences=differences,
+        )
+
+    async def _planned(self, row: Row) -> DocumentPlanned | None:
+        """Return what was told when the entry was made."""
+        stream = f"document/{row.key.site}/{row.key.kind}/{row.key.number}"
+        for recorded in await event_log.read_stream(self._store.connection, stream):
+            if recorded.envelope.type == DocumentPlanned.TYPE:
+                message = unseal(recorded.envelope)
+                if isinstance(message, DocumentPlanned) and message.command_id == row.command_id:
+                    return message
+        return None
+
+    async def _not_issued(self, subject: Subject, pending: Row | None) -> Explanation:
+        made = await decide(self._store, subject, pending, self._today, is_first=True)
+        mapping = subject.mapping
+        shared: dict[str, Any] = {
+            "subject": subject,
+            "suffix": subject.key.suffix,
+            "division": subject.division,
+            "mapping_version": mapping.version if mapping is not None else None,
+            "is_present": True,
+        }
+        if isinstance(made, Entry):
+            told = {reason.sentence(made.currency) for reason in made.reasons}
+            return Explanation(
+                **shared,
+                state=pending.state if pending is not None else "held",
+                entry=made,
+                whys=self._whys(subject.division, reasons_of(made), is_present=True),
+                notes=tuple(sentence for sentence in made.explanation if sentence not in told),
+            )
+        if isinstance(made, Rejection):
+            state = "waiting" if made.waiting else "held"
+            return Explanation(**shared, state=state, code=made.code, sentence=made.sentence, action=made.action)
+        return Explanation(**shared, state="set_aside", code=made.code, sentence=made.sentence)
+
+    def _held_later(self, subject: Subject, pending: Row) -> Explanation:
+        return Explanation(
+            subject=subject,
+            suffix=pending.key.suffix,
+            state=pending.state,
+            division=pending.division,
+            mapping_version=pending.mapping_version,
+            is_present=False,
+            code=pending.code,
+            sentence=pending.code,
+        )
+
+    def _whys(self, division: int | None, reasons: tuple[ReasonOfLine, ...], *, is_present: bool) -> tuple[Why, ...]:
+        def place(name: str, index: int | None) -> RulePlace | None:
+            if index is None or not is_present:
+                return None
+            path = ("divisions", division or 0, name, index)
+            return RulePlace(path=written_place(path), line=self._configuration.line(path))
+
+        return tuple(
+            Why(
+                reason=reason,
+                revenue_place=place("revenue", reason.revenue_index),
+                vat_place=place("vat", reason.vat_index),
+            )
+            for reason in reasons
+        )
+
+
+def _sentence(reason: ReasonOfLine, currency: str) -> str:
+    values = {name: getattr(reason, name) for name in LineReason.__dataclass_fields__ if name != "shares"}
+    return LineReason(**values).sentence(currency)
