@@ -16,7 +16,7 @@ from aio_pika.exceptions import AMQPError
 from pydantic import SecretStr, ValidationError
 
 from backbone.clock import SystemClock
-from backbone.configuration import Configuration, load_configuration
+from backbone.configuration import Configuration, MistakenConfigurationError, load_configuration
 from backbone.database import Database
 from backbone.errors import ConfigurationError
 from backbone.settings import Settings
@@ -109,7 +109,10 @@ def _configuration(settings: Settings) -> tuple[list[Finding], Configuration | N
     try:
         configuration = load_configuration(settings.config)
     except ConfigurationError as error:
-        return [Finding("configuration", is_well=False, sentence=error.sentence, advice="correct the file")], None
+        found = [Finding("configuration", is_well=False, sentence=error.sentence, advice="correct the file")]
+        # What is wrong between the rules that can be read is told in the same run, not after the first mistakes are mended.
+        readable = error.readable if isinstance(error, MistakenConfigurationError) else None
+        return [*found, *(_checks(readable) if readable is not None else [])], None
     divisions = ", ".join(map(str, sorted(configuration.divisions)))
     findings = [Finding("configuration", is_well=True, sentence=f"{settings.config} is readable; divisions {divisions}")]
     for number, division in configuration.divisions.items():
@@ -124,7 +127,7 @@ def _configuration(settings: Settings) -> tuple[list[Finding], Configuration | N
                     Finding(f"division {number}", is_well=False, sentence=sentence, advice=f"write divisions.{number}.{name}")
                 )
     for name, site in configuration.sites.items():
-        if site.division is None and not site.business_entities:
+        if site.division is None and not site.business_entities and not site.routes:
             sentence = f"site {name} books into no division, so all its documents will be held"
             findings.append(Finding(f"site {name}", is_well=False, sentence=sentence, advice=f"write sites.{name}.division"))
     return [*findings, *_checks(configuration)], configuration

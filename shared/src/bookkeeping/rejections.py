@@ -108,6 +108,19 @@ REASONS: dict[str, Reason] = {
         sentence="{document} belongs to business entity {entity}, which no division is mapped to.",
         action="Map it under sites.{site}.{setting} to a division.",
     ),
+    "routes_disagree": Reason(
+        sentence="{document} belongs to several divisions ({divisions}) by the routes of site {site}, and is booked in one.",
+        action="Make the routes under sites.{site}.routes agree on all that stands on one document, or book it by hand.",
+    ),
+    "route_unknown": Reason(
+        sentence="{document} goes to the division of {other}, which is not known yet.",
+        action="Nothing to do: it is booked as soon as {other} has its division; look at what holds {other}.",
+        waiting=True,
+    ),
+    "route_undecided": Reason(
+        sentence="{document} settles no document yet, and the routes of site {site} go by what stands on one.",
+        action="Apply it to an invoice in Chargebee; it goes to that invoice's division.",
+    ),
     "unknown_site": Reason(
         sentence="{document} comes from site {site}, which the configuration does not name.",
         action="Add the site under sites, with its time zone and division.",

@@ -81,6 +81,7 @@ class PostEntry(Message, frozen=True, kw_only=True):
     `exchange_rate` is division currency per unit of `currency`; without it Exact takes its own of the day. `payment_condition`
     is Exact's code, and without it Exact takes the customer's. `receivable_account` is where Exact makes the customer's line of a
     sales entry; it stands with the account and is not sent. Without a reporting period Exact derives it from the date.
+    `mapping_version` is the state of the division's rules that the entry was made by.
     """
 
     TYPE: ClassVar[str] = "exact.entry.post"
@@ -102,4 +103,5 @@ class PostEntry(Message, frozen=True, kw_only=True):
     receivable_account: str | None = None
     reporting_year: int | None = None
     reporting_period: int | None = None
+    mapping_version: str = ""
     mode: Literal["entry", "ledger"] = "entry"

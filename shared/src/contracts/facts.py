@@ -231,6 +231,7 @@ class EntryPosted(Message, frozen=True, kw_only=True):
     """A command ended as an entry in Exact; `found` is true when a look-up after a lost answer found it there.
 
     `exchange_rate` is the rate that a foreign currency was booked at: the command's, or Exact's own where the command had none.
+    `mapping_version` is that of the command.
     """
 
     TYPE: ClassVar[str] = "exact.entry.posted"
@@ -245,6 +246,7 @@ class EntryPosted(Message, frozen=True, kw_only=True):
     reporting_period: int | None = None
     exchange_rate: Decimal | None = None
     found: bool = False
+    mapping_version: str = ""
 
 
 class EntryRefused(Message, frozen=True, kw_only=True):

@@ -67,6 +67,7 @@ class Outcomes:
             reporting_period=entity.get("ReportingPeriod") or entity.get("FinancialPeriod") or period,
             exchange_rate=command.exchange_rate or _rate_in(entity, command),
             found=found,
+            mapping_version=command.mapping_version,
         )
         await announce.entry(connection, fact, work.envelope, self._clock.now())
         if found:

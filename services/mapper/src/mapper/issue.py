@@ -70,6 +70,7 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
     customer_ref = f"{site}/{entry.customers(document.customer_id)[0]}"
     return PostEntry(
         division=mapping.division,
+        mapping_version=mapping.version,
         command_id=derived_id("entry", str(mapping.division), site, kind, number, suffix, str(attempt)),
         kind=entry.kind,
         document=document,

@@ -22,6 +22,7 @@ from mapper.credits import credits_before
 from mapper.issue import account_name
 from mapper.lives import newest_life, resource_id
 from mapper.parties import debtor_of, terms_of
+from mapper.routing import Routing
 from mapper.store import Key, Store
 from mapper.translate import NO_MONEY, credit_note_of, invoice_of, money_of, vat_reclaim_of, withheld_of
 
@@ -73,6 +74,7 @@ class Subjects:
     def __init__(self, configuration: Configuration, mappings: MappingOf[int, Mapping]) -> None:
         self._configuration = configuration
         self._mappings = mappings
+        self._routing = Routing(configuration, self.load)
 
     def mapping(self, division: int) -> Mapping | None:
         """Return a division's mapping, None when it is no longer configured."""
@@ -93,14 +95,13 @@ class Subjects:
         if site is None:
             translated = reject("unknown_site", document=_label(key), site=key.site)
         else:
-            entity = resource.business_entity_id
-            division = site.business_entities.get(entity) if entity else site.division
             translated = _for_customer(await self._translate(store, key, resource, customer, zone), customer)
-            if division is None and not isinstance(translated, SetAside):
-                setting = f"business_entities.{entity}" if entity else "division"
-                translated = reject(
-                    "unknown_business_entity", document=_label(key), entity=entity or "(none)", site=key.site, setting=setting
-                )
+            division = self._routing.by_entity(key.site, resource.business_entity_id)
+            if not isinstance(translated, SetAside):
+                of = None if isinstance(translated, Rejection) else translated
+                routed = await self._routing.division_of(store, key.site, of, resource.business_entity_id, _label(key))
+                division = None if isinstance(routed, Rejection) else routed
+                translated = routed if isinstance(routed, Rejection) and of is not None else translated
         is_deleted = resource.deleted
         is_gone = is_deleted or _is_void(resource)
         return Subject(
