@@ -24,7 +24,7 @@ from backbone.database import Database
 from backbone.migrations import migrate
 from bookkeeping.roll_forward import RollForward, movements
 from console.cli import app
-from contracts import facts
+from contracts import chargebee, facts
 from mapper.configuration import mappings_of
 from mapper.deferred_command import deferred_entries
 from mapper.history import PagedStore
@@ -50,14 +50,12 @@ SUMMER = sale("credit_note", "CN-2", date(2026, 6, 30), "600.00", "126.00", "726
 def listing(*notes: dict[str, Any], version: int) -> facts.Observed:
     """The invoice, which lists its credit notes."""
     fact = golden_chargebee.document(SITE, INVOICE)
-    listed = [{"cn_id": note["number"], "cn_date": instant(note["date"]), "cn_status": "adjusted"} for note in notes]
-    resource = msgspec.to_builtins(fact.resource) | {"adjustment_credit_notes": listed}  # type: ignore[attr-defined]
-    return msgspec.structs.replace(
-        fact,
-        resource_version=version,
-        event_id=f"ev_{version}",
-        resource=msgspec.convert(resource, type(fact.resource)),  # type: ignore[attr-defined]
+    assert isinstance(fact, facts.InvoiceObserved)
+    listed = tuple(
+        chargebee.CreatedCreditNote(cn_id=note["number"], cn_date=instant(note["date"]), cn_status="adjusted") for note in notes
     )
+    resource = msgspec.structs.replace(fact.resource, adjustment_credit_notes=listed)
+    return msgspec.structs.replace(fact, resource_version=version, event_id=f"ev_{version}", resource=resource)
 
 
 def configuration(**settings: Any) -> Configuration:
