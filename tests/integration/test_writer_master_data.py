@@ -109,3 +109,16 @@ async def run(directory: Path, settings: dict[str, str], *arguments: str) -> lis
     done = await asyncio.to_thread(CliRunner().invoke, app, arguments_, env=environment(directory, settings))
     found: list[dict[str, Any]] = json.loads(done.stdout)["findings"]
     return found
+
+
+async def test_a_first_mapping_is_proposed_for_a_division_that_no_file_names_yet(tmp_path: Path):
+    async with exact_server() as server:
+        await read_in_its_place(server, tmp_path)
+        values = {f"KRUISPOST_{name.upper()}": str(value) for name, value in writer_environment(server.url).items()}
+        settings = environment(tmp_path, {**values, "KRUISPOST_PORT": "9"})
+        done = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--propose", str(DIVISION)], env=settings)
+        assert done.exit_code == 0, done.output
+        assert f"  {DIVISION}:" in done.stdout
+        assert 'receivable_account: "1300" # Debiteuren' in done.stdout
+        assert '{ when: { country: NL, rate: 21 }, code: "2" }' in done.stdout
+        assert "TODO" in done.stdout

@@ -25,6 +25,7 @@ from console import answers, bad_debts, moves, show
 from console.answers import DATABASE_ERRORS, Filters, UnusableError
 from console.doctor import Finding, Look, examine
 from console.folding import State
+from console.live import NotLookedAtError, master_data_of, proposal_for
 from console.login import LoginError, log_in
 from console.sentences import Language
 from console.service_commands import ServiceCommands
@@ -187,6 +188,9 @@ def doctor(
         typer.Option(help="the divisions in Exact must be looked at, or are left alone; without this, where that is possible"),
     ] = None,
     writer_url: WriterUrl = None,
+    propose: Annotated[
+        int | None, typer.Option(metavar="DIVISION", help="print a first kruispost.yaml for this division of Exact instead")
+    ] = None,
     lang: Annotated[Language, typer.Option(help="en or nl, for what does not fit the division")] = "en",
     as_json: AsJson = False,
 ) -> None:
@@ -194,12 +198,27 @@ def doctor(
 
     Exit code 1 for a finding. Looking at a division takes nine reading calls.
     """
+    if propose is not None:
+        text = _proposal(propose, writer_url)
+        if as_json:
+            _print_json({"division": propose, "configuration": text})
+        else:
+            typer.echo(text, nl=False)
+        return
     findings: list[Finding] = asyncio.run(examine(Look(live=live, writer_url=writer_url, lang=lang)))
     if as_json:
         _print_json({"findings": [finding.as_dict() for finding in findings]})
     else:
         show.findings(out, findings)
     raise typer.Exit(0 if all(finding.is_well for finding in findings) else WRONG)
+
+
+def _proposal(division: int, writer_url: str | None) -> str:
+    settings = Settings()
+    try:
+        return proposal_for(settings, asyncio.run(master_data_of(settings, writer_url, division)))
+    except NotLookedAtError as error:
+        raise UnusableError(f"Division {division} was not looked at: {error}; connect with `kruispost login` first.") from error
 
 
 @app.command()

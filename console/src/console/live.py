@@ -18,6 +18,8 @@ from contracts.master_data import MasterData
 READERS = "kruispost.master_data"
 # What a service finds wrong between the configuration and the master data of a division.
 LIVE_CHECKS = "kruispost.live_checks"
+# A function of settings and master data that returns a first configuration for a division.
+PROPOSALS = "kruispost.proposals"
 TIMEOUT_SECONDS = 90.0
 
 
@@ -35,6 +37,9 @@ async def master_data_of(settings: Settings, writer_url: str | None, division: i
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         if writer_url is not None:
             raise NotLookedAtError(f"the writer at {address} does not answer ({type(error).__name__})") from error
+        return await _read_in_its_place(settings, division)
+    if answer.status_code == httpx.codes.NOT_FOUND and writer_url is None:
+        # A division that the running writer does not have, or no writer at all.
         return await _read_in_its_place(settings, division)
     if answer.is_success:
         try:
@@ -62,6 +67,14 @@ async def _read_in_its_place(settings: Settings, division: int) -> MasterData:
             raise NotLookedAtError(str(error) or type(error).__name__) from error
         return found
     raise NotLookedAtError("no writer answers here, and none is installed")
+
+
+def proposal_for(settings: Settings, data: MasterData) -> str:
+    """Return a first kruispost.yaml for a division; raises NotLookedAtError when no service can make one."""
+    for point in importlib.metadata.entry_points(group=PROPOSALS):
+        text: str = point.load()(settings, data)
+        return text
+    raise NotLookedAtError("no service that could propose a mapping is installed")
 
 
 def complaints_about(configuration: Configuration, data: MasterData, today: date, lang: Language) -> list[dict[str, Any]]:

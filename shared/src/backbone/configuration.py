@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from backbone.configuration_mistakes import Mistake, mistakes_of, repeated_keys, without, written_place
-from backbone.configuration_types import PlacedError, Strict
+from backbone.configuration_types import Code, PlacedError, Strict
 from backbone.errors import ConfigurationError
 from backbone.mapping_configuration import DivisionConfiguration
 from backbone.rule_configuration import Route
@@ -42,7 +42,7 @@ class Configuration(Strict):
     """The whole file."""
 
     version: Literal[1]
-    sites: dict[str, SiteConfiguration]
+    sites: dict[Code, SiteConfiguration]
     divisions: dict[int, DivisionConfiguration]
     _reading: Reading | None = PrivateAttr(default=None)
     _file: Path | None = PrivateAttr(default=None)

@@ -7,9 +7,26 @@ from typing import Any
 
 from backbone.configuration import Configuration
 from backbone.configuration_mistakes import written_place
+from backbone.settings import Settings
 from contracts.master_data import MasterData
+from mapper.history import PagedStore
 from mapper.live_check import complaints
+from mapper.proposal import propose
+from mapper.reading import UnreadableError, ask
 from mapper.wording import Language
+
+
+def first_mapping(settings: Settings, data: MasterData) -> str:
+    """Return a proposed kruispost.yaml for a division, with the product families that the mapper has seen."""
+
+    async def families(store: PagedStore) -> dict[str, str]:
+        return await store.families()
+
+    try:
+        seen = ask(settings, families)
+    except UnreadableError:
+        seen = {}  # nothing has come in from Chargebee yet
+    return propose(data, seen)
 
 
 def examine(configuration: Configuration, data: MasterData, today: date, lang: Language) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.database import Database
 from bookkeeping.bookings import Booking, booking_of
 from bookkeeping.periods import Periods
+from contracts import chargebee
 from mapper import tables
 from mapper.lives import resource_id
 from mapper.store import ISSUED, Key, Resource, Row, Store, row_of
@@ -122,6 +123,13 @@ class PagedStore(Store):
                 if identity and (site, kind, identity) not in self._page:
                     named.setdefault((site, kind), set()).add(identity)
         await self._fetch(named)
+
+    async def families(self) -> dict[str, str]:
+        """Return the product families that items were seen of; Chargebee sends no names of families with them."""
+        table = tables.resources
+        rows = await self.connection.execute(sa.select(table.c.body).where(table.c.kind == "item"))
+        items = (msgspec.json.decode(row.body, type=chargebee.Item) for row in rows)
+        return {item.item_family_id: item.item_family_id for item in items if item.item_family_id}
 
     async def _fetch(self, wanted: dict[tuple[str, str], set[str]]) -> None:
         table = tables.resources

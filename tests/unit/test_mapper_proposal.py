@@ -1,0 +1,57 @@
+"""A proposed mapping: what stands in Exact is filled in, and what only a person can know keeps the file from being used."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+import pytest
+from support.master_data import DATA
+
+from backbone.configuration import load_configuration
+from backbone.errors import ConfigurationError
+from contracts.master_data import Ledger
+from mapper.configuration import mappings_of
+from mapper.live_check import complaints
+from mapper.proposal import propose
+
+TODAY = date(2026, 10, 5)
+
+
+def test_a_proposal_cannot_be_used_until_its_todos_are_decided_and_then_fits_the_division(tmp_path):
+    path = tmp_path / "kruispost.yaml"
+    text = propose(DATA, {"saas": "saas", "NO": "NO"})
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match="TODO stands here still") as told:
+        load_configuration(path)
+    assert str(told.value).count("TODO stands here still") == sum("TODO" in line.split("#")[0] for line in text.splitlines())
+    path.write_text(
+        text.replace("TODO: #", "acme-test: #").replace("account: TODO", "account: '8000'").replace("code: TODO", "code: '9'")
+    )
+    configuration = load_configuration(path)
+    assert {
+        code for code, _ in ((each.code, each.path) for each in complaints(100001, configuration.divisions[100001], DATA, TODAY))
+    } <= {
+        "cost_center_mandatory",
+        "not_in_eu_listing",
+    }
+    assert mappings_of(configuration)[100001].receivable_account == "1300"
+
+
+def test_what_is_clear_is_filled_in_and_what_is_not_is_left_open():
+    text = propose(DATA, {"saas": "saas"})
+    for line in (
+        'receivable_account: "1300" # Debiteuren',
+        "invoices: TODO # one of 70 Verkoop, 73 Verkoop euro",
+        'credit_notes: "71" # Creditnota\'s',
+        'payments: "90" # Memoriaal',
+        '{ when: { country: NL, rate: 21 }, code: "2" } # Hoog',
+        '{ when: { country: DE, rate: 19 }, code: "DE" } # OSS DE',
+        '{ when: { country: EU, reason: reverse_charge }, code: "7" } # EU diensten',
+        '{ when: { reason: export }, code: "9" } # Buiten de EU',
+        '{ when: { family: "saas" }, account: TODO }',
+    ):
+        assert line in text
+    assert '"4"' not in text  # inclusive
+    only = msgspec.structs.replace(DATA, ledgers=(Ledger(code="8000", description="Omzet", type=110),))
+    assert '{ when: { family: "saas" }, account: "8000" }' in propose(only, {"saas": "saas"})
