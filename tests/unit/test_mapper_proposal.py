@@ -26,7 +26,10 @@ def test_a_proposal_cannot_be_used_until_its_todos_are_decided_and_then_fits_the
         load_configuration(path)
     assert str(told.value).count("TODO stands here still") == sum("TODO" in line.split("#")[0] for line in text.splitlines())
     path.write_text(
-        text.replace("TODO: #", "acme-test: #").replace("account: TODO", "account: '8000'").replace("code: TODO", "code: '9'")
+        text.replace("TODO: #", "acme-test: #")
+        .replace("invoices: TODO", "invoices: '70'")
+        .replace("account: TODO", "account: '8000'")
+        .replace("code: TODO", "code: '9'")
     )
     configuration = load_configuration(path)
     assert {
@@ -47,8 +50,8 @@ def test_what_is_clear_is_filled_in_and_what_is_not_is_left_open():
         'payments: "90" # Memoriaal',
         '{ when: { country: NL, rate: 21 }, code: "2" } # Hoog',
         '{ when: { country: DE, rate: 19 }, code: "DE" } # OSS DE',
-        '{ when: { country: EU, reason: reverse_charge }, code: "7" } # EU diensten',
-        '{ when: { reason: export }, code: "9" } # Buiten de EU',
+        '{ when: { country: EU, rate: 0, reason: reverse_charge }, code: "7" } # EU diensten',
+        '{ when: { rate: 0, reason: export }, code: "9" } # Buiten de EU',
         '{ when: { family: "saas" }, account: TODO }',
     ):
         assert line in text

@@ -109,10 +109,10 @@ def _vat(data: MasterData) -> list[str]:
     ]
     zero = [each for each in usable if each.type == BASE_ONLY and each.percentage == Decimal(0)]
     rules += [
-        ("country: EU, reason: reverse_charge", _choice(zero, lambda each: each.eu_sales_listing == "S")),
-        (f"country: {home}, reason: reverse_charge", _choice(zero, lambda each: each.is_reverse_charged)),
-        ("reason: export", _choice(zero, lambda each: each.eu_sales_listing not in ("S", "L") and _says(each, EXPORT_WORDS))),
-        ("reason: product_exempt", _choice(zero, lambda each: _says(each, EXEMPT_WORDS))),
+        ("country: EU, rate: 0, reason: reverse_charge", _choice(zero, lambda each: each.eu_sales_listing == "S")),
+        (f"country: {home}, rate: 0, reason: reverse_charge", _choice(zero, lambda each: each.is_reverse_charged)),
+        ("rate: 0, reason: export", _choice(zero, lambda each: each.eu_sales_listing not in ("S", "L") and _says(each, EXPORT_WORDS))),
+        ("rate: 0, reason: product_exempt", _choice(zero, lambda each: _says(each, EXEMPT_WORDS))),
     ]
     return ["    vat:", *(_rule(conditions, code) for conditions, code in rules)]
 
