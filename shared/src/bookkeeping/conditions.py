@@ -106,7 +106,9 @@ class Conditions:
     last: date | None = None
 
     def __str__(self) -> str:
-        words = [f"{name}: {value}" for name in WRITTEN if (value := getattr(self, name)) is not None]
+        # A rate of 20 without trailing zeros is 2E+1; `f` writes it as people do.
+        values = ((name, getattr(self, name)) for name in WRITTEN)
+        words = [f"{name}: {value:f}" if name == "rate" else f"{name}: {value}" for name, value in values if value is not None]
         words += [f"field: {{name: {name}, value: {value}}}" for name, value in self.fields]
         words += [f"{name}: {day.isoformat()}" for name, day in (("from", self.first), ("until", self.last)) if day is not None]
         return ", ".join(words) or "any line"

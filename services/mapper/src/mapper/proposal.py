@@ -111,7 +111,7 @@ def _vat(data: MasterData) -> list[str]:
     rules += [
         ("country: EU, rate: 0, reason: reverse_charge", _choice(zero, lambda each: each.eu_sales_listing == "S")),
         (f"country: {home}, rate: 0, reason: reverse_charge", _choice(zero, lambda each: each.is_reverse_charged)),
-        ("rate: 0, reason: export", _choice(zero, lambda each: each.eu_sales_listing not in ("S", "L") and _says(each, EXPORT_WORDS))),
+        ("rate: 0, reason: export", _choice(zero, lambda each: _says(each, EXPORT_WORDS))),
         ("rate: 0, reason: product_exempt", _choice(zero, lambda each: _says(each, EXEMPT_WORDS))),
     ]
     return ["    vat:", *(_rule(conditions, code) for conditions, code in rules)]
