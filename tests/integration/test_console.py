@@ -21,6 +21,7 @@ from console import answers, queries
 from console.answers import Filters, UnusableError
 from console.api import router
 from console.cli import app
+from console.moves import Span
 from console.sentences import describe, untranslated
 from contracts import facts
 from contracts.messages import MESSAGES
@@ -235,6 +236,7 @@ async def test_status_and_trace_of_a_console_elsewhere(stage):
         [row] = await asyncio.to_thread(answers.life_of, right, url, "2026/00 1")
         assert row["timeline"][0]["type"] == "chargebee.invoice.observed"
         assert await asyncio.to_thread(answers.life_of, right, url, "NONE") == []
+        assert await asyncio.to_thread(answers.moved, right, url, Span(division=100001, first="2026-01", last=None)) == []
         with pytest.raises(UnusableError, match="KRUISPOST_ADMIN_TOKEN"):
             await asyncio.to_thread(answers.status, wrong, url, filters)
         with pytest.raises(UnusableError, match="KRUISPOST_CONSOLE_URL"):

@@ -92,6 +92,8 @@ def _reported_in(entry: Entry, own: Period | None, target: Period, mapping: Mapp
     is_filed = own is not None and rules.is_filed(entry.entry_date, own)
     if rules.filed_until is None and rules.return_of(entry.entry_date) == rules.return_of(target.starts):
         is_filed = False  # only the period was closed, within one return
+    if own is target and not is_filed:
+        return entry
     inside = entry.in_currency(mapping.currency)
     vat: dict[str, int] = {}
     for line in inside.lines:
