@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import jsonschema
 import pytest
 import yaml
 
-from backbone.configuration import Configuration, json_schema, load_configuration
+from backbone.configuration import Configuration, MistakenConfigurationError, json_schema, load_configuration
 from backbone.errors import ConfigurationError
 from backbone.yaml_reading import read_yaml
+from mapper.configuration import check
 
 GOOD = """
 version: 1
@@ -123,3 +125,123 @@ def test_only_plain_numbers_and_true_and_false_are_more_than_text(text):
 def test_a_list_as_a_key_is_an_error():
     with pytest.raises(yaml.YAMLError):
         read_yaml("? [a, b]\n: c\n")
+
+
+BAD = """version: 1
+sites:
+  acme-test:
+    time_zone: Europe/Amsterdam
+    division: 123456
+    routes:
+      - {when: {currency: USD}, division: 777}
+divisions:
+  123456:
+    name: Acme B.V.
+    name: Twice
+    journals: {invoices: 70, credit_notes: 071, payments: "90"}
+    recievable_account: 1300
+    revenue:
+      - {when: {item_price: a}, account: 8000}
+      - {when: {group: hardware}, account: 8010}
+      - {when: {familly: b}, account: 8020}
+      - {when: {item: c}}
+      - {when: {item: d}, account: 8030, from: 2026-07-01, until: 2026-06-30}
+      - {when: {group: g, item: e}, account: 8040}
+      - {when: {field: [{name: cf_a, value: x}, {name: cf_a, value: y}]}, account: 8050}
+    vat:
+      - {when: {country: NL, supply: goods}, code: 1}
+"""
+
+
+def test_all_mistakes_are_told_in_one_run_with_their_lines_and_what_to_write(tmp_path):
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, BAD)
+    told: dict[int, str] = {}
+    for each in caught.value.sentence.splitlines()[:-1]:
+        line, _, words = each.removeprefix(f"{tmp_path}/kruispost.yaml:").partition(": ")
+        told[int(line)] = words if int(line) not in told else f"{told[int(line)]}\n{words}"
+    assert told[11] == "the key name stands here twice; remove one of them"
+    assert "divisions.123456.receivable_account: this is required and missing; add it" in told[9]
+    assert told[13] == "divisions.123456.recievable_account: there is no key recievable_account; did you mean receivable_account?"
+    assert told[17] == "divisions.123456.revenue[2].when.familly: there is no key familly; did you mean family?"
+    assert told[18] == "divisions.123456.revenue[3].account: this is required and missing; add it"
+    assert "until 2026-06-30 is before from 2026-07-01" in told[19]
+    assert "name the group or one of those, not both" in told[20]
+    assert "the field cf_a is asked for twice" in told[21]
+
+
+def test_what_hangs_together_is_told_with_its_lines_once_each_part_is_right(tmp_path):
+    good = BAD.replace("    name: Twice\n", "").replace("recievable", "receivable")
+    wrong = ("familly", "item: c", "until:", "item: e", "cf_a")
+    kept = [line for line in good.splitlines() if not any(word in line for word in wrong)]
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, "\n".join(kept))
+    assert "yaml:15: divisions.123456.revenue[1].when.group: there is no group hardware" in caught.value.sentence
+    assert "yaml:17: divisions.123456.vat[0].when.supply: name the products that are goods under goods" in caught.value.sentence
+    kept[12:] = []
+    with pytest.raises(ConfigurationError, match=r"yaml:7: sites\.acme-test\.routes\[0\]\.division: .* books into division 777"):
+        load(tmp_path, "\n".join(kept))
+
+
+def test_the_rest_of_a_mistaken_file_can_still_be_judged_and_keeps_its_lines(tmp_path):
+    misspelt, first, second = ("{familly: a}", 1), ("{family: b}", 2), ("{family: b}", 3)
+    rules = "    revenue:\n" + "\n".join(
+        f"      - {{when: {when}, account: {account}}}" for when, account in (misspelt, first, second)
+    )
+    with pytest.raises(MistakenConfigurationError) as caught:
+        load(tmp_path, GOOD.replace("    book_payments: false", f"    book_payments: false\n{rules}"))
+    readable = caught.value.readable
+    assert readable is not None
+    (complaint,) = check(readable)
+    number = GOOD.count("\n", 0, GOOD.index("    book_payments: false")) + 4
+    assert f"kruispost.yaml:{number}: divisions.234567.revenue[1]: two revenue rules" in complaint
+    assert f"the other is on line {number + 1}" in complaint
+    assert "remove one of them" in complaint
+
+
+RULES = """
+version: 1
+sites:
+  acme-test:
+    time_zone: Europe/Amsterdam
+    routes:
+      - {when: {business_entity: be_1, country: [NL, BE]}, division: 1}
+      - {when: {currency: USD, customer: business, field: {name: cf_a, value: true}}, division: 1, from: 2026-01-01}
+divisions:
+  1:
+    name: Acme B.V.
+    mapping_version: autumn
+    journals: {invoices: 70, credit_notes: 071, payments: "90"}
+    receivable_account: 1300
+    groups: {hardware: {items: [router], families: [boxes]}}
+    goods: {families: [boxes]}
+    revenue:
+      - {when: {group: hardware, country: EU}, account: 8000, from: 2026-01-01, until: 2026-12-31}
+      - {when: {field: [{name: cf_a, value: 7}, {name: sku, value: x}]}, account: 8010}
+      - {when: {type: adhoc, country: [non-EU, CH]}, account: 8010}
+    cost_centers: [{when: {year: 2026, country: NL}, code: NL}]
+    cost_units: [{when: {family: boxes}, code: BOX}]
+    vat:
+      - {when: {country: EU, reason: reverse_charge, supply: goods}, code: 7}
+      - {when: {country: EU, reason: reverse_charge, supply: service, customer: business}, code: 8}
+"""
+
+
+@pytest.mark.parametrize("text", [GOOD, RULES])
+def test_the_schema_accepts_what_the_program_accepts(tmp_path, text):
+    assert check(load(tmp_path, text)) == []
+    # As an editor sees it, in which every key is a word.
+    jsonschema.validate(json.loads(json.dumps(read_yaml(text))), json_schema())
+
+
+@pytest.mark.parametrize("wrong", ["country: nl", "country: []", "customer: firm", "field: {name: a, value: 1}", "supply: goods"])
+def test_the_schema_refuses_what_the_program_refuses(tmp_path, wrong):
+    text = GOOD.replace("{country: NO}", f"{{{wrong}}}")
+    with pytest.raises(ConfigurationError):
+        load(tmp_path, text)
+    revenue = read_yaml(f"{{{wrong}}}")
+    schema = {**json_schema(), "$ref": "#/$defs/RevenueWhen"}
+    for key in ("properties", "required", "type", "additionalProperties"):
+        schema.pop(key, None)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(revenue, schema)

@@ -64,6 +64,7 @@ def _sentence(item: Any, model: type[BaseModel]) -> str:
         return _about_unknown_key(str(item["loc"][-1]), sorted(_keys_at(model, item["loc"][:-1])))
     if kind == "missing":
         return "this is required and missing; add it"
+    message = message.replace("a valid tuple", "a list")
     given = item.get("input")
     is_shown = isinstance(given, (str, int, float)) and kind != "value_error"
     return f"{message[:1].lower()}{message[1:]}" + (f", not {given!r}" if is_shown else "")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 # What a proposed mapping writes where only a person can know; a file that holds it cannot be used.
 UNDECIDED = "TODO"
@@ -26,7 +26,13 @@ def _decided(value: str) -> str:
 
 
 Rate = Annotated[Decimal, BeforeValidator(exact_decimal), Field(ge=0, le=100)]
-Code = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_decided)]
+Code = Annotated[
+    str,
+    Field(min_length=1, max_length=50),
+    AfterValidator(_decided),
+    # Editors must not complain of a code that is written without quotes.
+    WithJsonSchema({"type": ["string", "number"], "minLength": 1, "maxLength": 50}),
+]
 Country = Annotated[str, Field(pattern=r"^([A-Z]{2}|non-EU)$", description="ISO code; EU and non-EU are groups of countries")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 LineType = Literal["plan_item_price", "addon_item_price", "charge_item_price", "adhoc", "plan", "addon", "plan_setup"]
