@@ -1,0 +1,82 @@
+"""What the README shows of `plan`, `explain` and `diff` is what they print on the demo's own month."""
+
+import asyncio
+import re
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from support.command_line import environment
+from support.engines import database_for
+from support.mapper_stage import Stage
+from support.played_month import heard_in_month
+from typer.testing import CliRunner
+
+from backbone.configuration import load_configuration
+from console.cli import app
+from contracts.envelope import Envelope
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "console/src/console/demo_configuration.yaml"
+# A block of the README: the command after the prompt, and what it prints until the fence ends.
+SHOWN = re.compile(
+    r"^    \$ kruispost (?P<command>(?:plan|explain|diff)[^\n]*)\n(?P<output>(?:    [^\n]*\n|\n(?=    [^$]))*)", re.MULTILINE
+)
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the directory of a mapper that has heard the month, all of it posted."""
+    directory = tmp_path_factory.mktemp("readme")
+    (directory / "kruispost.yaml").write_text(DEMO.read_text())
+    changed = DEMO.read_text().replace(
+        '{ when: { family: academy }, account: "8000"', '{ when: { family: academy }, account: "8020"'
+    )
+    assert changed != DEMO.read_text()
+    (directory / "new.yaml").write_text(changed)
+
+    async def play() -> None:
+        async with database_for("sqlite", directory / "data", "mapper") as database:
+            stage = Stage(database, load_configuration(DEMO))
+            async with database.transaction() as connection:
+                for number, fact in enumerate(heard_in_month()):
+                    now, identity = datetime(2026, 10, 1, tzinfo=UTC), f"fact-{number}"
+                    cause = Envelope(
+                        id=identity,
+                        type=fact.TYPE,
+                        version=1,
+                        source="ingest",
+                        subject=identity,
+                        time=now,
+                        key="acme-test",
+                        correlation=identity,
+                        data=msgspec.Raw(b"{}"),
+                    )
+                    await stage.mapper.handle(connection, cause, fact)
+            await stage.post_all()
+
+    asyncio.run(play())
+    return directory
+
+
+def shown(installation: Path, command: str) -> list[str]:
+    done = CliRunner().invoke(
+        app, shlex.split(command.replace("new.yaml", str(installation / "new.yaml"))), env=environment(installation)
+    )
+    assert done.exit_code in (0, 1), done.output
+    return _without_version(done.stdout.strip())
+
+
+def _without_version(text: str) -> list[str]:
+    """Return the lines without the version of the mapping, which changes with every key that a division may have."""
+    return [re.sub(r"version [0-9a-f]{12}", "version ...", line).rstrip() for line in text.splitlines()]
+
+
+def test_the_readme_shows_what_the_commands_print(installation: Path):
+    blocks = list(SHOWN.finditer((ROOT / "README.md").read_text()))
+    assert {block["command"].split()[0] for block in blocks} == {"plan", "explain", "diff"}
+    for block in blocks:
+        told = re.sub("^    ", "", block["output"].strip("\n"), flags=re.MULTILINE)
+        assert shown(installation, block["command"]) == _without_version(told), block["command"]
