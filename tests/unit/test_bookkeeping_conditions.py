@@ -181,6 +181,7 @@ def test_two_rules_that_could_both_decide_are_refused_at_load(one, other):
         ({"group": {"items": ["a"]}}, {"group": {"items": ["b"]}}),
         ({"customer": "business"}, {"customer": "consumer"}),
         ({"year": 2026}, {"year": 2027}),
+        ({"country": "NL", "rate": Decimal(21)}, {"country": "EU", "reason": "reverse_charge"}),
         ({"fields": (("cf_a", "1"),)}, {"fields": (("cf_a", "2"),)}),
         ({"item": "a", "last": date(2026, 6, 30)}, {"item": "a", "first": date(2026, 7, 1)}),
     ],

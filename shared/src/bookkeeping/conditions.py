@@ -131,12 +131,23 @@ class Conditions:
             one, two = getattr(self, name), getattr(other, name)
             if one is not None and two is not None and one != two:
                 return False
+        if (_taxed(self) and _exempt(other)) or (_taxed(other) and _exempt(self)):
+            return False
         if self.country is not None and other.country is not None and not self.country.meets(other.country):
             return False
         theirs = dict(other.fields)
         if any(theirs.get(name, value) != value for name, value in self.fields):
             return False
         return (self.first or date.min) <= (other.last or date.max) and (other.first or date.min) <= (self.last or date.max)
+
+
+def _taxed(conditions: Conditions) -> bool:
+    return bool(conditions.rate)
+
+
+def _exempt(conditions: Conditions) -> bool:
+    """Tell whether lines without tax are meant: a line that carries tax has no reason not to."""
+    return conditions.reason not in (None, NO_REASON)
 
 
 @dataclass(slots=True, kw_only=True)
