@@ -19,6 +19,7 @@ from support.exact_server import DIVISION, ExactServer, exact_server
 from support.writer_stage import CONFIGURATION, log_in, sale, save_account, writer_environment, writer_stage
 from typer.testing import CliRunner
 
+from backbone.configuration_types import UNDECIDED
 from backbone.database import Database
 from backbone.migrations import migrate
 from console.cli import app
@@ -121,4 +122,4 @@ async def test_a_first_mapping_is_proposed_for_a_division_that_no_file_names_yet
         assert f"  {DIVISION}:" in done.stdout
         assert "1300 Debiteuren" in next(line for line in done.stdout.splitlines() if "receivable_account" in line)
         assert '{ when: { country: NL, rate: 21 }, code: "2" }' in done.stdout
-        assert "TODO" in done.stdout
+        assert UNDECIDED in done.stdout

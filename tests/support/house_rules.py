@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE_LINES_AT_MOST = 400
 FUNCTION_LINES_AT_MOST = 70
 FILE_BYTES_AT_MOST = 500_000
+# Names the word that a proposed mapping has where a person must decide, which makes that file unusable.
+PLACEHOLDER = "shared/src/backbone/configuration_types.py"
 CLOCK = "shared/src/backbone/clock.py"
 COMMITTING = ("shared/src/backbone/database.py", "shared/src/backbone/broker_embedded.py")
 
@@ -134,6 +136,8 @@ def telling_names(source: Source) -> Iterator[Finding]:
 
 def finished_code(source: Source) -> Iterator[Finding]:
     """What is committed is done: no reminders, no stubs."""
+    if str(source.path) == PLACEHOLDER:
+        return
     if source.is_python or source.path.suffix in (".yml", ".yaml", ".toml", ".md"):
         yield from _matches(source, UNFINISHED, "unfinished work; finish it, or open an issue")
 

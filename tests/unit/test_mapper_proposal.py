@@ -9,6 +9,7 @@ import pytest
 from support.master_data import DATA
 
 from backbone.configuration import load_configuration
+from backbone.configuration_types import UNDECIDED
 from backbone.errors import ConfigurationError
 from contracts.master_data import Ledger
 from mapper.configuration import mappings_of
@@ -18,18 +19,20 @@ from mapper.proposal import propose
 TODAY = date(2026, 10, 5)
 
 
-def test_a_proposal_cannot_be_used_until_its_todos_are_decided_and_then_fits_the_division(tmp_path):
+def test_a_proposal_cannot_be_used_until_all_is_decided_and_then_fits_the_division(tmp_path):
     path = tmp_path / "kruispost.yaml"
     text = propose(DATA, {"saas": "saas", "NO": "NO"})
     path.write_text(text)
-    with pytest.raises(ConfigurationError, match="TODO stands here still") as told:
+    with pytest.raises(ConfigurationError, match=f"{UNDECIDED} stands here still") as told:
         load_configuration(path)
-    assert str(told.value).count("TODO stands here still") == sum("TODO" in line.split("#")[0] for line in text.splitlines())
+    assert str(told.value).count(f"{UNDECIDED} stands here still") == sum(
+        UNDECIDED in line.split("#")[0] for line in text.splitlines()
+    )
     path.write_text(
-        text.replace("TODO: #", "acme-test: #")
-        .replace("invoices: TODO", "invoices: '70'")
-        .replace("account: TODO", "account: '8000'")
-        .replace("code: TODO", "code: '9'")
+        text.replace(f"{UNDECIDED}: #", "acme-test: #")
+        .replace(f"invoices: {UNDECIDED}", "invoices: '70'")
+        .replace(f"account: {UNDECIDED}", "account: '8000'")
+        .replace(f"code: {UNDECIDED}", "code: '9'")
     )
     configuration = load_configuration(path)
     assert {
@@ -45,14 +48,14 @@ def test_what_is_clear_is_filled_in_and_what_is_not_is_left_open():
     text = propose(DATA, {"saas": "saas"})
     for line in (
         'receivable_account: "1300" # Debiteuren',
-        "invoices: TODO # one of 70 Verkoop, 73 Verkoop euro",
+        f"invoices: {UNDECIDED} # one of 70 Verkoop, 73 Verkoop euro",
         'credit_notes: "71" # Creditnota\'s',
         'payments: "90" # Memoriaal',
         '{ when: { country: NL, rate: 21 }, code: "2" } # Hoog',
         '{ when: { country: DE, rate: 19 }, code: "DE" } # OSS DE',
         '{ when: { country: EU, rate: 0, reason: reverse_charge }, code: "7" } # EU diensten',
         '{ when: { rate: 0, reason: export }, code: "9" } # Buiten de EU',
-        '{ when: { family: "saas" }, account: TODO }',
+        f'{{ when: {{ family: "saas" }}, account: {UNDECIDED} }}',
     ):
         assert line in text
     assert '"4"' not in text  # inclusive

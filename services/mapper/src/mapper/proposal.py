@@ -1,6 +1,6 @@
-"""A first mapping for a division, from what stands there: everything that can be known is filled in, the rest is a TODO.
+"""A first mapping for a division, from what stands there: everything that can be known is filled in, the rest is undecided.
 
-A TODO makes the file unusable until a person replaces it, so that nothing is ever booked by a guess.
+An undecided place makes the file unusable until a person fills it in, so that nothing is ever booked by a guess.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from backbone.configuration_types import UNDECIDED as TODO
+from backbone.configuration_types import UNDECIDED
 from contracts.master_data import MasterData, VatCode
 
 DEBTORS, REVENUE, GENERAL = 20, 110, 90
@@ -26,18 +26,18 @@ def propose(data: MasterData, families: Mapping[str, str]) -> str:
     """Return the text of a kruispost.yaml for a division; `families` are Chargebee's product families that were seen, by id."""
     lines = [
         f"# A first mapping for division {data.division}, {data.name or 'without a name'}, from what stands in Exact.",
-        f"# Replace every {TODO}: until then the file cannot be used. Check the rest, too, then run `kruispost doctor --live`.",
+        f"# Replace every {UNDECIDED}: until then the file is unusable. Check the rest, too, and run `kruispost doctor --live`.",
         "version: 1",
         "",
         "sites:",
-        f"  {TODO}: # the name of your Chargebee site, as in https://NAME.chargebee.com",
+        f"  {UNDECIDED}: # the name of your Chargebee site, as in https://NAME.chargebee.com",
         "    time_zone: Europe/Amsterdam # dates are cut in it",
         f"    division: {data.division}",
         "",
         "divisions:",
         f"  {data.division}:",
         f"    name: {_text(data.name or str(data.division))}",
-        f"    currency: {data.currency or TODO}",
+        f"    currency: {data.currency or UNDECIDED}",
         *_journals(data),
         f"    receivable_account: {_choice(data.ledgers, lambda each: each.type == DEBTORS)}",
         *_rounding(data),
@@ -72,7 +72,7 @@ def _journals(data: MasterData) -> list[str]:
         "    journals:",
         f"      invoices: {of(SALES)}",
         f"      credit_notes: {of(credit)}",
-        f"      payments: {plain if TODO not in plain else of(GENERAL)}",
+        f"      payments: {plain if UNDECIDED not in plain else of(GENERAL)}",
     ]
 
 
@@ -84,13 +84,15 @@ def _rounding(data: MasterData) -> list[str]:
 
 def _revenue(data: MasterData, families: Mapping[str, str]) -> list[str]:
     accounts = [each for each in data.ledgers if each.type == REVENUE and not each.is_blocked]
-    account = _text(accounts[0].code) if len(accounts) == 1 else TODO
+    account = _text(accounts[0].code) if len(accounts) == 1 else UNDECIDED
     rules = [
         f"      - {{ when: {{ family: {_text(family)} }}, account: {account} }}"
         + (f" # {name}" if name and name != family else "")
         for family, name in sorted(families.items())
     ]
-    rules = rules or [f"      - {{ when: {{ family: {TODO} }}, account: {account} }} # no product has come in from Chargebee yet"]
+    rules = rules or [
+        f"      - {{ when: {{ family: {UNDECIDED} }}, account: {account} }} # no product has come in from Chargebee yet"
+    ]
     return ["    revenue:", *rules, f"      - {{ when: {{ type: adhoc }}, account: {account} }} # charges without a product"]
 
 
@@ -131,11 +133,11 @@ def _code(code: VatCode) -> str:
 
 
 def _choice(things: Iterable[Any], fits: Callable[[Any], bool]) -> str:
-    """Write the one thing that fits, else a TODO with what there is to choose from."""
+    """Write the one thing that fits, else that it is undecided, with what there is to choose from."""
     found = [each for each in things if not getattr(each, "is_blocked", False) and fits(each)]
     if len(found) == 1:
         return f"{_text(found[0].code)} # {found[0].description}"
-    return f"{TODO} # {'one of ' + _listed(found) if found else 'none was found'}"
+    return f"{UNDECIDED} # {'one of ' + _listed(found) if found else 'none was found'}"
 
 
 def _listed(things: Iterable[Any]) -> str:
