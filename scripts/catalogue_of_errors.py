@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bookkeeping.rejections import REASONS, SET_ASIDES
-from exact_writer.refusals import ACTIONS
+from exact_writer.refusals import ACTIONS, PDF_ACTIONS
 from mapper.live_words import COMPLAINTS
 from payment_matcher.refusals import REFUSALS
 
@@ -111,6 +111,15 @@ EXACT_SAYS: dict[str, str] = {
     "unknown_account": "Exact has no account with the code that the customer is linked to; found before the call.",
     "other": "Exact refused in words that this release does not know.",
 }
+PDFS_SAY: dict[str, str] = {
+    "pdf_missing": "Chargebee does not have the document any more.",
+    "pdf_refused": "Chargebee refused to make the PDF.",
+    "pdf_unavailable": "Chargebee did not give the PDF, tried for more than an hour.",
+    "pdf_unusable": "What Chargebee gave is no PDF: an error page, or nothing.",
+    "pdf_too_large": "The PDF has more than 7 MB.",
+    "pdf_not_answered": "The PDF was asked for several times and did not come.",
+    "other": "Exact refused the document or its attachment; its own codes stand above.",
+}
 EXITS: tuple[Row, ...] = (
     ("0", "Done, and all is well.", NOTHING),
     ("1", "Done, and something is wrong: a hold, a finding, an unknown document.", "Read the output."),
@@ -144,6 +153,7 @@ def error_sections() -> list[tuple[str, list[Row]]]:
             [(code, EXACT_SAYS[code], action) for code, action in ACTIONS.items()],
         ),
         ("Why a receipt is not recorded", _rows((code, each.sentence, each.action) for code, each in REFUSALS.items())),
+        ("Why a PDF is not attached", [(code, PDFS_SAY[code], action) for code, action in PDF_ACTIONS.items()]),
         ("What the door answers to a webhook", list(DOOR)),
         ("What is found in a stored event", list(STORED)),
         ("What keeps us from Exact", list(CONSENT)),

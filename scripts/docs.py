@@ -13,8 +13,8 @@ import msgspec
 
 from catalogue_of_errors import error_sections
 from contracts.envelope import Message
-from contracts.messages import COMMAND_TYPES, MESSAGES
-from contracts.topology import COMMANDS_EXCHANGE, FACTS_EXCHANGE, topology
+from contracts.messages import COMMAND_TYPES, FACT_TYPES, MESSAGES
+from contracts.topology import COMMANDS_EXCHANGE, FACTS_EXCHANGE, PARCELS_EXCHANGE, topology
 from worked_cases import with_cases
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,7 +27,7 @@ def _speaker(name: str) -> str:
 
 
 def _readers(name: str) -> list[str]:
-    exchange = COMMANDS_EXCHANGE if name in COMMAND_TYPES else FACTS_EXCHANGE
+    exchange = COMMANDS_EXCHANGE if name in COMMAND_TYPES else FACTS_EXCHANGE if name in FACT_TYPES else PARCELS_EXCHANGE
     found = set()
     for queue in topology([100001]).queues:
         for binding in queue.bindings:
@@ -53,7 +53,7 @@ def events_page() -> str:
     """Return the catalogue of messages: who says them, who reads them, what is in them."""
     parts = [GENERATED, "# Messages\n", inspect.getdoc(sys.modules["contracts.envelope"]) or "", ""]
     for name, message in MESSAGES.items():
-        kind = "command" if name in COMMAND_TYPES else "fact"
+        kind = "command" if name in COMMAND_TYPES else "fact" if name in FACT_TYPES else "parcel"
         parts += [
             f"## `{name}`, version {message.VERSION}\n",
             (inspect.getdoc(message) or "") + "\n",

@@ -4,16 +4,20 @@ import itertools
 
 import pytest
 
-from contracts.messages import COMMAND_TYPES, FACT_TYPES
+from contracts.messages import COMMAND_TYPES, FACT_TYPES, PARCELS
 from contracts.topology import (
     COMMANDS_EXCHANGE,
     CONSOLE_QUEUE,
     FACTS_EXCHANGE,
+    INGEST_QUEUE,
     MAPPER_PARTITIONS,
     MATCHER_QUEUE,
+    PARCELS_EXCHANGE,
     command_routing_key,
     fact_routing_key,
     mapper_queue,
+    parcel_routing_key,
+    parcels_queue,
     partition,
     topology,
     writer_queue,
@@ -69,6 +73,7 @@ def test_a_fact_reaches_the_console_and_at_most_one_partition_of_the_mapper(mess
         ("exact.period.observed", {"mapper"}),
         ("exact.receivable.observed", {MATCHER_QUEUE}),
         ("matcher.payment.recorded", {"mapper"}),
+        ("exact.pdf.wanted", {INGEST_QUEUE}),
     ],
 )
 def test_a_fact_reaches_those_who_act_on_it(message_type, readers):
@@ -84,13 +89,21 @@ def test_a_command_reaches_the_writer_of_its_division_alone(message_type, divisi
     assert {*queues} == {writer_queue(division), CONSOLE_QUEUE}
 
 
+@pytest.mark.parametrize("division", DIVISIONS)
+def test_a_parcel_reaches_the_writer_of_its_division_and_nobody_else_since_it_is_large(division):
+    for parcel in PARCELS:
+        assert queues_of(PARCELS_EXCHANGE, parcel_routing_key(parcel.TYPE, division)) == [parcels_queue(division)]
+
+
 def test_customers_spread_over_all_partitions():
     assert {partition(customer) for customer in CUSTOMERS} == set(range(MAPPER_PARTITIONS))
 
 
 def test_queues_whose_order_matters_have_one_active_consumer():
-    ordered = [queue.name for queue in TOPOLOGY.queues if queue.name.startswith(("mapper.", "exact-writer."))]
-    assert len(ordered) == MAPPER_PARTITIONS + len(DIVISIONS)
+    ordered = [
+        queue.name for queue in TOPOLOGY.queues if queue.name.startswith(("mapper.", "exact-writer.", "exact-writer-parcels."))
+    ]
+    assert len(ordered) == MAPPER_PARTITIONS + 2 * len(DIVISIONS)
     assert all(TOPOLOGY.queue(name).single_active for name in ordered)
 
 

@@ -20,9 +20,11 @@ class RunningChargebee:
 
 
 @asynccontextmanager
-async def running_chargebee(settings: ChargebeeSettings | None = None) -> AsyncIterator[RunningChargebee]:
+async def running_chargebee(
+    settings: ChargebeeSettings | None = None, app: ChargebeeSimulator | None = None
+) -> AsyncIterator[RunningChargebee]:
     """Serve a Chargebee site in this event loop on a free port, and end it afterwards."""
-    app = create_app(settings or ChargebeeSettings())
+    app = app or create_app(settings or ChargebeeSettings())
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", ws="none"))

@@ -16,6 +16,7 @@ from backbone.posting_configuration import (
     ExchangeRates,
     JournalsOfCurrency,
     PaymentConditions,
+    Pdf,
     Texts,
 )
 from backbone.rule_configuration import DimensionRule, Products, RevenueRule, VatRule
@@ -126,6 +127,7 @@ class DivisionConfiguration(Strict):
     debtors: tuple[DebtorRule, ...] = Field((), description="other debtor accounts than receivable_account, by customer")
     payment_conditions: PaymentConditions | None = Field(None, description="absent: Exact's own for the customer")
     exchange_rates: ExchangeRates = ExchangeRates()
+    pdf: Pdf = Pdf()
     changes: Literal["hold", "correct"] = Field(
         "hold",
         description="a document whose amounts change after it was booked is held for a person, or booked back and booked anew",

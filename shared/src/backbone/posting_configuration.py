@@ -122,6 +122,15 @@ def _or_one_word(schema: dict[str, Any]) -> None:
     schema |= {"anyOf": [{"enum": ["chargebee", "exact"]}, body]}
 
 
+class Pdf(Strict):
+    """Which entries get Chargebee's original PDF attached in Exact, at two calls each, after the bookings."""
+
+    policy: Literal["always", "business", "on_demand", "never"] = Field(
+        "on_demand", description="business: customers with a usable VAT number; on_demand: `kruispost pdf NUMBER`"
+    )
+    credit_notes: bool = Field(default=True, description="credit notes as well as invoices")
+
+
 class ExchangeRates(Strict):
     """Where the rate of an entry in another currency comes from."""
 

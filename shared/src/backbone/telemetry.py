@@ -40,6 +40,7 @@ CounterName = Literal[
     "exact_token_refreshes",  # by outcome
     "commands_finished",  # by type and outcome: posted, saved, refused
     "unknown_outcomes",  # calls whose answer was lost, by how they were resolved
+    "pdfs_finished",  # by outcome: attached, failed
     "chargebee_calls",  # by operation and outcome
     "payments_recorded",  # by outcome: recorded, found, not_recorded
 ]

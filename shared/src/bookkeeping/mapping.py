@@ -77,12 +77,20 @@ class Mapping:
     debtors: DebtorRules | None = None
     terms: TermsRules | None = None
     exchange_rates: ExchangeRates = field(default_factory=ExchangeRates)
+    pdf_policy: Literal["always", "business", "on_demand", "never"] = "on_demand"
+    pdf_of_credit_notes: bool = True
     currency_journals: MappingOf[tuple[JournalKind, str], str] = field(default_factory=dict)
 
     def journal(self, kind: JournalKind, currency: str) -> str:
         """Return the journal of a kind of document, which may be another one for one currency."""
         own = {"invoices": self.invoice_journal, "credit_notes": self.credit_note_journal, "payments": self.payment_journal}
         return self.currency_journals.get((kind, currency)) or own[kind]
+
+    def wants_pdf(self, kind: str, *, is_business: bool) -> bool:
+        """Tell whether a document's entry gets its PDF without being asked; payments have none."""
+        if kind not in ("invoice", "credit_note") or (kind == "credit_note" and not self.pdf_of_credit_notes):
+            return False
+        return self.pdf_policy == "always" or (self.pdf_policy == "business" and is_business)
 
     def rate(self, document: SalesDocument | MoneyMovement, name: str) -> RateUsed | Rejection:
         """Return the rate to the division's currency that a document is booked at, or why there is none."""

@@ -82,6 +82,7 @@ class PostEntry(Message, frozen=True, kw_only=True):
     is Exact's code, and without it Exact takes the customer's. `receivable_account` is where Exact makes the customer's line of a
     sales entry; it stands with the account and is not sent. Without a reporting period Exact derives it from the date.
     `mapping_version` is the state of the division's rules that the entry was made by.
+    `pdf` asks for Chargebee's original to be attached to the entry once it is booked.
     """
 
     TYPE: ClassVar[str] = "exact.entry.post"
@@ -105,3 +106,4 @@ class PostEntry(Message, frozen=True, kw_only=True):
     reporting_period: int | None = None
     mapping_version: str = ""
     mode: Literal["entry", "ledger"] = "entry"
+    pdf: bool = False

@@ -304,6 +304,36 @@ class ConnectionChanged(Message, frozen=True, kw_only=True):
     reason: str
 
 
+class PdfWanted(Message, frozen=True, kw_only=True):
+    """The writer can attach a document's PDF soon and wants it; `request_id` is the command that booked it."""
+
+    TYPE: ClassVar[str] = "exact.pdf.wanted"
+    division: int
+    request_id: str
+    document: DocumentRef
+
+
+class PdfAttached(Message, frozen=True, kw_only=True):
+    """The PDF hangs on the entry in Exact, as an attachment of the document `document_id` (a GUID) that is linked to it."""
+
+    TYPE: ClassVar[str] = "exact.pdf.attached"
+    division: int
+    document: DocumentRef
+    entry_id: str
+    document_id: str
+    file_name: str
+
+
+class PdfNotAttached(Message, frozen=True, kw_only=True):
+    """The PDF will not be attached unless a person asks again; `code` is stable. The entry stays as it was booked."""
+
+    TYPE: ClassVar[str] = "exact.pdf.not_attached"
+    division: int
+    document: DocumentRef
+    code: str
+    message: str
+
+
 # ---------------------------------------------------------------------------------------------- payment-matcher
 
 

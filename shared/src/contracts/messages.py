@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from contracts import commands, facts
+from contracts import commands, facts, parcels
 from contracts.envelope import Envelope, Message
 from contracts.upcasts import UPCASTS
 
@@ -29,11 +29,15 @@ FACTS: tuple[type[Message], ...] = (
     facts.ReceivableObserved,
     facts.PeriodObserved,
     facts.ConnectionChanged,
+    facts.PdfWanted,
+    facts.PdfAttached,
+    facts.PdfNotAttached,
     facts.PaymentRecorded,
     facts.PaymentNotRecorded,
 )
 COMMANDS: tuple[type[Message], ...] = (commands.SaveAccount, commands.PostEntry)
-MESSAGES: dict[str, type[Message]] = {message.TYPE: message for message in (*FACTS, *COMMANDS)}
+PARCELS: tuple[type[Message], ...] = (parcels.PdfFetched,)
+MESSAGES: dict[str, type[Message]] = {message.TYPE: message for message in (*FACTS, *COMMANDS, *PARCELS)}
 FACT_TYPES = frozenset(message.TYPE for message in FACTS)
 COMMAND_TYPES = frozenset(message.TYPE for message in COMMANDS)
 

@@ -9,6 +9,7 @@ import msgspec
 
 FACTS_EXCHANGE = "kruispost.facts"
 COMMANDS_EXCHANGE = "kruispost.commands"
+PARCELS_EXCHANGE = "kruispost.parcels"
 
 MAPPER_PARTITIONS = 4
 RETRY_DELAYS_SECONDS = (1, 5, 30, 300)
@@ -73,6 +74,11 @@ def command_routing_key(message_type: str, division: int) -> str:
     return f"{message_type}.{division}"
 
 
+def parcel_routing_key(message_type: str, division: int) -> str:
+    """A parcel goes to the writer of its division and to nobody else: it is large."""
+    return f"{message_type}.{division}"
+
+
 def mapper_queue(number: int) -> str:
     """The mapper's queue of one partition."""
     return f"mapper.{number}"
@@ -83,6 +89,12 @@ def writer_queue(division: int) -> str:
     return f"exact-writer.{division}"
 
 
+def parcels_queue(division: int) -> str:
+    """The writer's queue of the PDFs that it asked for in one division."""
+    return f"exact-writer-parcels.{division}"
+
+
+INGEST_QUEUE = "ingest"
 MATCHER_QUEUE = "payment-matcher"
 CONSOLE_QUEUE = "console"
 
@@ -115,6 +127,15 @@ def topology(divisions: Iterable[int]) -> Topology:
         )
         for division in sorted(set(divisions))
     ]
+    parcels = [
+        Queue(
+            name=parcels_queue(division),
+            single_active=True,
+            bindings=(Binding(exchange=PARCELS_EXCHANGE, pattern=f"chargebee.pdf.fetched.{division}"),),
+        )
+        for division in sorted(set(divisions))
+    ]
+    ingest = Queue(name=INGEST_QUEUE, single_active=True, bindings=facts("exact.pdf.wanted.*"))
     matcher = Queue(
         name=MATCHER_QUEUE,
         single_active=True,
@@ -127,4 +148,5 @@ def topology(divisions: Iterable[int]) -> Topology:
     )
     everything = tuple(Binding(exchange=exchange, pattern="#") for exchange in (FACTS_EXCHANGE, COMMANDS_EXCHANGE))
     console = Queue(name=CONSOLE_QUEUE, single_active=True, bindings=everything)
-    return Topology(exchanges=(FACTS_EXCHANGE, COMMANDS_EXCHANGE), queues=(*mapper, *writers, matcher, console))
+    exchanges = (FACTS_EXCHANGE, COMMANDS_EXCHANGE, PARCELS_EXCHANGE)
+    return Topology(exchanges=exchanges, queues=(*mapper, *writers, *parcels, ingest, matcher, console))

@@ -18,11 +18,12 @@ from backbone.settings import Settings
 from backbone.telemetry import Telemetry
 from contracts.envelope import Envelope, Message
 from contracts.master_data import MasterData
-from contracts.topology import topology, writer_queue
+from contracts.topology import parcels_queue, topology, writer_queue
 from exact_writer import journal
 from exact_writer.account_matching import AccountMatcher
 from exact_writer.accounts import Accounts
 from exact_writer.announce import SOURCE
+from exact_writer.attach import PdfPoster
 from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import CallError, ExactClient
@@ -52,6 +53,7 @@ async def build(context: Context) -> Application:
         workers=(
             relay.run,
             *(_consuming(context, division, writers, relay) for division in writers),
+            *(_taking_parcels(context, division, writers, relay) for division in writers),
             _acting(writers, client),
         ),
         router=router,
@@ -134,6 +136,7 @@ def _writer(
         calls=calls,
         mirror=mirror,
         poster=poster,
+        pdfs=PdfPoster(division, database=database, clock=clock, calls=calls, telemetry=telemetry, timing=timing),
         telemetry=telemetry,
         timing=timing,
         poll_seconds=context.settings.poll_seconds,
@@ -158,6 +161,28 @@ def _consuming(context: Context, division: int, writers: Mapping[int, DivisionWr
             relay,
             after_commit=writers[division].wake,
             telemetry=context.telemetry,
+        )
+        await stop.wait()
+        await consumer.close()
+
+    return consume
+
+
+def _taking_parcels(context: Context, division: int, writers: Mapping[int, DivisionWriter], relay: Relay) -> Worker:
+    """Take the PDFs that one division's writer asked for; few at a time, since they are large."""
+    queue = topology(context.configuration.divisions).queue(parcels_queue(division))
+
+    async def consume(stop: asyncio.Event) -> None:
+        consumer = await consume_envelopes(
+            context.database,
+            context.broker,
+            queue,
+            f"{SOURCE}.parcels.{division}",
+            writers[division].pdfs.take,
+            relay,
+            after_commit=writers[division].wake,
+            telemetry=context.telemetry,
+            prefetch=1,
         )
         await stop.wait()
         await consumer.close()

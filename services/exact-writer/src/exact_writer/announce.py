@@ -15,6 +15,9 @@ from contracts.facts import (
     DocumentRef,
     EntryPosted,
     EntryRefused,
+    PdfAttached,
+    PdfNotAttached,
+    PdfWanted,
     PeriodObserved,
     ReceivableObserved,
 )
@@ -36,6 +39,17 @@ async def entry(connection: AsyncConnection, fact: EntryPosted | EntryRefused, c
     """Tell how a command ended; a command ends once, so its stream has one message."""
     envelope = seal(fact, source=SOURCE, subject=subject_of(fact.document), key=key_of(fact.document), time=now, cause=cause)
     await event_log.append(connection, f"entry/{fact.command_id}", 0, [envelope])
+
+
+async def pdf(
+    connection: AsyncConnection, command_id: str, fact: PdfWanted | PdfAttached | PdfNotAttached, cause: Envelope, now: datetime
+) -> None:
+    """Tell how the PDF of an entry stands; it may fail, and be asked for again by a person."""
+    stream = f"pdf/{command_id}"
+    version = await event_log.stream_version(connection, stream)
+    subject, key = subject_of(fact.document), key_of(fact.document)
+    envelope = seal(fact, source=SOURCE, subject=subject, key=key, time=now, cause=cause, distinguisher=str(version))
+    await event_log.append(connection, stream, version, [envelope])
 
 
 async def account(connection: AsyncConnection, fact: AccountSaved | AccountRefused, cause: Envelope, now: datetime) -> None:

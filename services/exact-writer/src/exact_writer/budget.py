@@ -20,6 +20,7 @@ import msgspec
 UNTOLD_SPACING_SECONDS = 1.0  # no header ever came: Exact documents sixty calls a minute
 UNTOLD_REFUSAL_SECONDS = 60.0  # a 429 without any header: wait out the longest minute
 DAY_SECONDS = 86_400.0
+KEPT_FOR_BOOKINGS = 0.1
 MARGIN_SHARE = 1 / 30  # two seconds of a minute: the other 58 still take a full minute's calls
 _CLOCKS_AGREE_SECONDS = 5.0
 
@@ -134,6 +135,22 @@ def restored(budget: Budget, until: float) -> Budget:
     for _ in range(budget.in_flight):
         budget = lost(budget, until)
     return budget
+
+
+def room_for_extras_at(budget: Budget, now: float) -> float | None:
+    """The instant from which a call may be spent on what is not booking; None when it may be now.
+
+    A tenth of what the day still has before it, and a tenth of the minute, are kept for documents that come in meanwhile.
+    """
+    for window in (budget.day, budget.minute):
+        if window is None or window.is_over(now):
+            continue
+        share = 1.0
+        if window is budget.day:
+            share = min(1.0, max(0.0, (window.ends_at - now) / DAY_SECONDS))
+        if window.remaining - window.sent_since - _lost_before(budget, now) <= window.limit * KEPT_FOR_BOOKINGS * share:
+            return window.ends_at + window.margin_seconds
+    return None
 
 
 def remaining_today(budget: Budget, now: float) -> int | None:

@@ -97,6 +97,10 @@ class DivisionCalls:
         decision = rules.decide(self._budget, self._now())
         return decision if isinstance(decision, WaitUntil) else None
 
+    def room_for_extras_at(self) -> float | None:
+        """The instant from which a call may be spent on what is not booking; None when it may be now."""
+        return rules.room_for_extras_at(self._budget, self._now())
+
     def blocked_endpoints(self) -> dict[str, float]:
         """The endpoints that the error limit closes, each until an instant."""
         now = self._now()

@@ -13,7 +13,7 @@ from backbone.database import Database
 from backbone.telemetry import Telemetry
 from contracts.commands import PostEntry, SaveAccount
 from contracts.facts import AccountRefused, AccountSaved, EntryPosted, EntryRefused
-from exact_writer import account_book, announce, journal, precheck, receivables
+from exact_writer import account_book, announce, attachments, journal, precheck, receivables
 from exact_writer.account_book import Known
 from exact_writer.journal import Work
 from exact_writer.mirror import Mirror
@@ -70,6 +70,8 @@ class Outcomes:
             mapping_version=command.mapping_version,
         )
         await announce.entry(connection, fact, work.envelope, self._clock.now())
+        if command.pdf:
+            await attachments.plan(self._database, connection, self._division, work.command_id)
         if found:
             await receivables.tell_again(connection, self._division, entry_id, command, self._clock.now())
         self._telemetry.count("commands_finished", type=command.kind, outcome="posted")

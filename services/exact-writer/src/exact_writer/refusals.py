@@ -35,6 +35,17 @@ ACTIONS: Final[dict[str, str]] = {
     "other": "Read Exact's message; then retry the document.",
 }
 
+# What a person can do about a PDF that is not attached; the codes of a refusal by Exact may stand there as well.
+PDF_ACTIONS: Final[dict[str, str]] = {
+    "pdf_missing": "Nothing, if the document was deleted in Chargebee; otherwise attach the PDF by hand.",
+    "pdf_refused": "Read Chargebee's message; then ask again with `kruispost pdf NUMBER`.",
+    "pdf_unavailable": "Look whether Chargebee shows the PDF; then ask again with `kruispost pdf NUMBER`.",
+    "pdf_unusable": "Look whether Chargebee shows the PDF; then ask again with `kruispost pdf NUMBER`.",
+    "pdf_too_large": "Attach a smaller file in Exact by hand.",
+    "pdf_not_answered": "Look whether ingest runs; then ask again with `kruispost pdf NUMBER`.",
+    "other": "Ask again with `kruispost pdf NUMBER`, or attach the PDF by hand.",
+}
+
 # In the order of what helps most: a closed period is named even when another message stands beside it.
 _PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
     (code, re.compile(pattern, re.IGNORECASE))

@@ -41,6 +41,27 @@ commands = sa.Table(
     sa.Index("commands_exact_id", "division", "exact_id"),
 )
 
+# PDFs on their way to entries, each named after the command that booked its entry. A PDF is fetched only when it can be attached
+# soon, and `content` is emptied as soon as it is.
+attachments = sa.Table(
+    "attachments",
+    metadata,
+    sa.Column("sequence", _big, primary_key=True, autoincrement=True),
+    sa.Column("command_id", sa.Text(), nullable=False, unique=True),
+    sa.Column("division", sa.BigInteger(), nullable=False),
+    sa.Column("state", sa.Text(), nullable=False),
+    sa.Column("is_open", sa.Boolean(), nullable=False),
+    sa.Column("asks", sa.Integer(), nullable=False, server_default="0"),
+    sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"),
+    sa.Column("not_before", _seconds, nullable=False, server_default="0"),
+    sa.Column("sent_at", _seconds, nullable=True),
+    sa.Column("document_id", sa.Text(), nullable=True),
+    sa.Column("content", sa.LargeBinary(), nullable=True),
+    sa.Column("code", sa.Text(), nullable=True),
+    sa.Column("message", sa.Text(), nullable=True),
+    sa.Index("attachments_open", "division", "is_open", "state", "sequence"),
+)
+
 # Which customer is which account of Exact. `account_id` is empty while a customer was only refused. `origin` says how it became
 # that: created, matched or linked by a person (then `link` is the code named). `sent` is what was last sent of each property.
 accounts = sa.Table(

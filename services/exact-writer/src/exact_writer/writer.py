@@ -14,7 +14,8 @@ from backbone.database import Database, is_away
 from backbone.locks import FileLock, SessionLock
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
-from exact_writer import batches, journal, receivables, schedule
+from exact_writer import attach, batches, journal, receivables, schedule
+from exact_writer.attach import PdfPoster
 from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import CallError, ForbiddenError, NotFoundError, RateLimitedError, RefusedError, UnauthorizedError
@@ -48,6 +49,7 @@ class DivisionWriter:
         calls: DivisionCalls,
         mirror: Mirror,
         poster: Poster,
+        pdfs: PdfPoster,
         telemetry: Telemetry,
         timing: Timing,
         poll_seconds: float,
@@ -62,6 +64,7 @@ class DivisionWriter:
         self._calls = calls
         self._mirror = mirror
         self._poster = poster
+        self.pdfs = pdfs
         self._telemetry = telemetry
         self._timing = timing
         self._poll_seconds = poll_seconds
@@ -165,7 +168,7 @@ class DivisionWriter:
             await self._mirror.refresh(part)
             await self._answered()
             return None
-        closed = self._calls.blocked_endpoints()
+        closed = {name: at for name, at in self._calls.blocked_endpoints().items() if name not in attach.ENDPOINTS}
         next_command = await self._next(schedule.kinds_of(list(closed)))
         due = schedule.poll_due_at(self._polling, self._poll_seconds, self._calls.day_limit, backlog=next_command is not None)
         if due is not None and due <= self._now() and receivables.ENDPOINT not in closed:
@@ -176,7 +179,7 @@ class DivisionWriter:
         if closed:
             await self._report_closed(closed)
         if next_command is None:
-            return self._idle_until(due, closed)
+            return await self._attach_pdfs(due, closed)
         await self._work(next_command)
         await self._answered()
         return None
@@ -188,6 +191,14 @@ class DivisionWriter:
             await self.desk.answer(self._calls.read_all)
         finally:
             self._calls.forbidden &= closed_before
+
+    async def _attach_pdfs(self, due: float | None, closed: dict[str, float]) -> float | None:
+        """Use a moment without bookings for PDFs; the instant until which to pause when nothing is to be done for them either."""
+        next_pdf = await self.pdfs.turn(self._epoch)
+        if next_pdf is not None:
+            return min(next_pdf, self._idle_until(due, closed))
+        await self._answered()
+        return None
 
     async def _work(self, candidate: Candidate) -> None:
         self._queue = [each for each in self._queue if each.command_id != candidate.command_id]
@@ -231,7 +242,7 @@ class DivisionWriter:
 
     async def _answered(self) -> None:
         """Exact works with us; while one endpoint does not, that others do is no news."""
-        if not self._calls.forbidden and not self._calls.blocked_endpoints():
+        if not self._calls.forbidden and not self._calls.blocked_endpoints().keys() - attach.ENDPOINTS:
             await self.connection.connected()
         self._wake_relay()
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 
 from backbone import process
-from backbone.application import Application, Context
+from backbone.application import Application, Context, Worker
+from backbone.consumer import consume_envelopes
 from backbone.relay import Relay
+from contracts.topology import INGEST_QUEUE, topology
 from ingest.credentials import Credentials
+from ingest.pdf_api import ChargebeePdfs
+from ingest.pdfs import PdfFetcher
 from ingest.store import EventStore
 from ingest.translator import Translator
 from ingest.webhook import Door, router
@@ -29,7 +34,46 @@ async def build(context: Context) -> Application:
         telemetry=context.telemetry,
     )
     collect_garbage_rarely()
-    return Application(name="ingest", workers=[translator.run, relay.run], router=router(door), ready=[relay.ready])
+    pdfs = _pdf_fetcher(context)
+    return Application(
+        name="ingest",
+        workers=[translator.run, relay.run, _consuming(context, pdfs), pdfs.run],
+        router=router(door),
+        ready=[relay.ready, pdfs.ready],
+    )
+
+
+def _pdf_fetcher(context: Context) -> PdfFetcher:
+    settings, key = context.settings, context.settings.chargebee_api_key
+    api = None
+    if key is not None:
+        api = ChargebeePdfs(
+            api_key=key.get_secret_value(),
+            base_url=settings.chargebee_url,
+            clock=context.clock,
+            telemetry=context.telemetry,
+        )
+    return PdfFetcher(context.database, context.broker, context.clock, api, context.telemetry)
+
+
+def _consuming(context: Context, pdfs: PdfFetcher) -> Worker:
+    """Take the wishes for PDFs."""
+    queue = topology(context.configuration.divisions).queue(INGEST_QUEUE)
+
+    async def consume(stop: asyncio.Event) -> None:
+        consumer = await consume_envelopes(
+            context.database,
+            context.broker,
+            queue,
+            "ingest",
+            pdfs.handle,
+            after_commit=pdfs.wake,
+            telemetry=context.telemetry,
+        )
+        await stop.wait()
+        await consumer.close()
+
+    return consume
 
 
 def collect_garbage_rarely() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, Float, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -27,4 +27,18 @@ unreadable_events = Table(
     Column("event_type", String(100), nullable=False),
     Column("reason", Text, nullable=False),
     Column("noted_at", DateTime(timezone=True), nullable=False),
+)
+
+# PDFs that a writer wants and that are not on their way to it yet. The file itself is never kept here.
+wanted_pdfs = Table(
+    "wanted_pdfs",
+    metadata,
+    Column("request_id", String(100), primary_key=True),
+    Column("wish_id", String(100), nullable=False),  # of the message that wants it; a later wish is answered anew
+    Column("division", BigInteger, nullable=False),
+    Column("site", String(100), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("number", String(200), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", Float(53), nullable=False),  # unix seconds
 )

@@ -95,6 +95,8 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         credit_note_wait_days=credit_notes.wait_days if credit_notes.without_invoice == "book" else None,
         withheld_tax_account=configuration.withheld_taxes.account if configuration.withheld_taxes else None,
         voided_before_booking=configuration.voided_before_booking,
+        pdf_policy=configuration.pdf.policy,
+        pdf_of_credit_notes=configuration.pdf.credit_notes,
         **posting_rules(division, configuration),
     )
 

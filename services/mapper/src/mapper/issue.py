@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
+from bookkeeping.bookings import booking_of
 from bookkeeping.customers import chamber_of_commerce_of
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
@@ -38,7 +39,15 @@ def base_reference(document: DocumentRef) -> str:
     return f"{document.number}/VAT" if document.kind == "vat_reclaim" else document.number
 
 
-def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: int) -> PostEntry:
+def with_pdf(document: DocumentRef, customer: chargebee.Customer, mapping: Mapping) -> bool:
+    """Tell whether a booking gets Chargebee's PDF; the mirror that takes one back does not, a booking anew does."""
+    if booking_of(document.suffix).is_reversal:
+        return False
+    is_business = mapping.pdf_policy == "business" and save_account(customer, document.site, mapping).vat_number is not None
+    return mapping.wants_pdf(document.kind, is_business=is_business)
+
+
+def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: int, *, pdf: bool = False) -> PostEntry:
     """Return the command that books an entry.
 
     Exact makes the debtor line of a sales entry itself, so only the others are sent, with their signs turned: revenue is
@@ -89,6 +98,7 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
         reporting_year=entry.reporting_year,
         reporting_period=entry.reporting_period,
         mode="ledger" if mapping.mode == "ledger" and not sales and not own_rate else "entry",
+        pdf=pdf,
     )
 
 

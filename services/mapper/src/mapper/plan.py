@@ -31,6 +31,7 @@ from mapper.issue import (
     relatives_of,
     remarks_on,
     save_account,
+    with_pdf,
     with_reference,
     your_ref,
 )
@@ -157,7 +158,7 @@ class Planner:
         entry = replace(entry, reference=reference(base_reference(ref), suffix))
         if entry.kind == "general":
             entry = with_reference(replace(entry, reference=your_ref(entry.reference)), ref.number)
-        command = post_entry(entry, ref, mapping, attempt)
+        command = post_entry(entry, ref, mapping, attempt, pdf=with_pdf(ref, party.customer, mapping))
         for customer_id in entry.customers(ref.customer_id):
             customer: chargebee.Customer | None = party.customer
             if customer_id != party.customer.id:

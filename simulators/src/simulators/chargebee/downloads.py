@@ -15,6 +15,8 @@ class Downloads:
         self._settings: ChargebeeSettings = site.settings
         self._clock: Clock = site.clock
         self._offered: dict[str, tuple[float, bytes]] = {}
+        self.instead: bytes | None = None
+        """What every download answers instead of its PDF, as a failing file server would: an HTML page, nothing, too much."""
 
     def offer(self, document: Resource, base_url: str) -> dict[str, Any]:
         """A download object for an invoice or a credit note; `valid_till` is in seconds since 1970."""
@@ -31,7 +33,9 @@ class Downloads:
     def fetch(self, token: str) -> bytes | None:
         """The bytes behind a token, None when it is unknown or its hour is over."""
         expires, content = self._offered.get(token, (0.0, b""))
-        return content if self._clock.elapsed() < expires else None
+        if self._clock.elapsed() >= expires:
+            return None
+        return content if self.instead is None else self.instead
 
 
 def pdf_of(document: Resource) -> bytes:

@@ -1,0 +1,156 @@
+"""The journal of PDFs: waiting, wanted, fetched, creating, created, attaching, then attached or failed.
+
+A PDF costs two calls: documents/Documents, linked to the entry, and documents/DocumentAttachments with the file. Before each call
+`creating` or `attaching` is committed, so that whoever finds it there looks Exact up before sending again. Until a PDF is about
+to be attached only its place in the queue is kept; at most a few are fetched ahead.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.database import Database
+from contracts import envelope as wire
+from contracts.commands import PostEntry
+from contracts.envelope import Envelope
+from contracts.messages import unseal
+from exact_writer.journal import LeaseLostError
+from exact_writer.tables import attachments, commands, divisions
+
+State = Literal["waiting", "wanted", "fetched", "creating", "created", "attaching", "attached", "failed"]
+READY: tuple[State, ...] = ("fetched", "creating", "created", "attaching")
+ENDS: tuple[State, ...] = ("attached", "failed")
+UNDER_WAY: tuple[State, ...] = ("wanted", *READY)
+
+
+class Attachment(msgspec.Struct, frozen=True, kw_only=True):
+    """One PDF and the entry that it belongs to; `envelope` is that of the command that booked it."""
+
+    command_id: str
+    state: State
+    asks: int
+    attempts: int
+    not_before: float
+    sent_at: float | None
+    document_id: str | None
+    entry_id: str
+    command: PostEntry
+    envelope: Envelope
+
+    @property
+    def subject(self) -> str:
+        """What Exact shows as the document's subject, and what it is looked up by together with the entry."""
+        return self.command.your_ref
+
+    @property
+    def file_name(self) -> str:
+        """The file's name: the document's reference with nothing that a file system or Exact could stumble over."""
+        kept = "".join(each if each.isalnum() or each in "-_. " else "-" for each in self.command.your_ref)
+        return f"{kept}.pdf"
+
+
+async def plan(database: Database, connection: AsyncConnection, division: int, command_id: str) -> bool:
+    """Queue the PDF of a booked entry; one that failed is queued anew. False when it is queued or attached already."""
+    values = {"command_id": command_id, "division": division, "state": "waiting", "is_open": True}
+    again = {"state": "waiting", "is_open": True, "asks": 0, "attempts": 0, "not_before": 0.0, "code": None, "message": None}
+    insert = database.insert(attachments).values(values)
+    statement = insert.on_conflict_do_update(
+        index_elements=["command_id"], set_=again, where=attachments.c.state == "failed"
+    ).returning(attachments.c.command_id)
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def next_ready(connection: AsyncConnection, division: int, now: float) -> Attachment | None:
+    """The oldest PDF for which a call can be made now."""
+    ready = (attachments.c.state.in_(READY), attachments.c.not_before <= now)
+    return await _first(connection, division, *ready)
+
+
+async def next_to_ask(connection: AsyncConnection, division: int, now: float, most_under_way: int) -> Attachment | None:
+    """The oldest PDF to be asked for: one whose answer is overdue, or a new one while few enough are under way."""
+    overdue = await _first(connection, division, attachments.c.state == "wanted", attachments.c.not_before <= now)
+    if overdue is not None:
+        return overdue
+    under_way = sa.select(sa.func.count()).select_from(attachments)
+    under_way = under_way.where(attachments.c.division == division, attachments.c.is_open, attachments.c.state.in_(UNDER_WAY))
+    if int((await connection.execute(under_way)).scalar_one()) >= most_under_way:
+        return None
+    return await _first(connection, division, attachments.c.state == "waiting")
+
+
+async def next_instant(connection: AsyncConnection, division: int) -> float | None:
+    """When the next one under way is to be looked at (unix seconds); None when none is."""
+    statement = sa.select(sa.func.min(attachments.c.not_before)).where(
+        attachments.c.division == division, attachments.c.is_open, attachments.c.state.in_(UNDER_WAY)
+    )
+    found = (await connection.execute(statement)).scalar_one()
+    return float(found) if found is not None else None
+
+
+async def find(connection: AsyncConnection, command_id: str, state: State) -> Attachment | None:
+    """The PDF of a command while it is in a state."""
+    return await _first(connection, None, attachments.c.command_id == command_id, attachments.c.state == state)
+
+
+async def content_of(connection: AsyncConnection, command_id: str) -> bytes:
+    """The PDF itself."""
+    statement = sa.select(attachments.c.content).where(attachments.c.command_id == command_id)
+    return bytes((await connection.execute(statement)).scalar_one())
+
+
+async def move(connection: AsyncConnection, attachment: Attachment, state: State, **values: Any) -> None:
+    """Move a PDF to another state; at its end the file itself is forgotten."""
+    if state in ENDS:
+        values |= {"content": None}
+    statement = (
+        sa.update(attachments)
+        .where(attachments.c.command_id == attachment.command_id)
+        .values(state=state, is_open=state not in ENDS, **values)
+    )
+    await connection.execute(statement)
+
+
+async def check_lease(connection: AsyncConnection, division: int, epoch: int) -> None:
+    """Raises LeaseLostError when another process has the division now."""
+    held = await connection.scalar(sa.select(divisions.c.epoch).where(divisions.c.division == division))
+    if held != epoch:
+        raise LeaseLostError(f"division {division} is no longer held in epoch {epoch}")
+
+
+async def counts(connection: AsyncConnection, division: int) -> dict[str, int]:
+    """How many PDFs are in each state."""
+    statement = sa.select(attachments.c.state, sa.func.count().label("pdfs")).where(attachments.c.division == division)
+    return {row.state: row.pdfs for row in await connection.execute(statement.group_by(attachments.c.state))}
+
+
+async def _first(connection: AsyncConnection, division: int | None, *conditions: Any) -> Attachment | None:
+    columns = (attachments.c[name] for name in Attachment.__struct_fields__ if name in attachments.c)
+    statement = (
+        sa.select(*columns, commands.c.exact_id, commands.c.envelope)
+        .join(commands, commands.c.command_id == attachments.c.command_id)
+        .where(attachments.c.is_open, *conditions)
+        .order_by(attachments.c.sequence)
+        .limit(1)
+    )
+    if division is not None:
+        statement = statement.where(attachments.c.division == division)
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        return None
+    envelope = wire.decode(bytes(row.envelope))
+    return Attachment(
+        command_id=row.command_id,
+        state=cast("State", row.state),
+        asks=row.asks,
+        attempts=row.attempts,
+        not_before=row.not_before,
+        sent_at=row.sent_at,
+        document_id=row.document_id,
+        entry_id=row.exact_id,
+        command=cast("PostEntry", unseal(envelope)),
+        envelope=envelope,
+    )

@@ -1,0 +1,175 @@
+"""PDFs on entries in Exact: two calls each, after the bookings, once, and never at the cost of a booking."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+from support.exact_server import DIVISION, exact_server
+from support.writer_stage import sale, save_account, writer_stage
+
+from backbone.broker import Outgoing
+from contracts import facts
+from contracts.envelope import encode, seal
+from contracts.parcels import PdfFetched
+from contracts.topology import PARCELS_EXCHANGE, parcel_routing_key
+from exact_writer import attachments
+from exact_writer.tables import attachments as table
+
+PDF = b"%PDF-1.7 factuur"
+QUICK = 0.5  # seconds that an answer is waited for
+DOCUMENTS, ATTACHMENTS = "documents/Documents", "documents/DocumentAttachments"
+
+
+def parcel(wanted, content=PDF, **more):
+    fact = PdfFetched(division=DIVISION, request_id=wanted.request_id, content=content, **more)
+    now = datetime(2026, 3, 10, tzinfo=UTC)
+    key = wanted.request_id
+    envelope = seal(fact, source="ingest", subject=key, key=str(DIVISION), time=now, distinguisher=f"{content!r} {more}")
+    return Outgoing(parcel_routing_key(fact.TYPE, DIVISION), encode(envelope), envelope.id)
+
+
+async def answer(stage, number, content=PDF, **more):
+    """Wait until a document's PDF is wanted, and send it as ingest would."""
+    async with asyncio.timeout(30):
+        while True:
+            wanted = [each for each in await stage.said(facts.PdfWanted) if each.document.number == number]
+            if wanted:
+                break
+            await asyncio.sleep(0.02)
+    await stage._broker.publish(PARCELS_EXCHANGE, [parcel(wanted[-1], content, **more)])
+
+
+def hung(server):
+    """The documents and the files in Exact."""
+    division = server.simulator.world.divisions[DIVISION]
+    return list(division.table(DOCUMENTS)), list(division.table(ATTACHMENTS))
+
+
+async def kept(stage):
+    """How many bytes of PDFs the writer has."""
+    async with stage.database.reading() as connection:
+        return [len(bytes(row.content)) for row in await connection.execute(sa.select(table.c.content)) if row.content]
+
+
+async def test_a_pdf_becomes_a_document_of_the_entry_with_the_file_on_it(tmp_path):
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(save_account(), sale("INV/1", pdf=True), sale("INV-2"))
+        await answer(stage, "INV/1")
+        (told,) = await stage.until(facts.PdfAttached)
+        posted = {each.document.number: each for each in await stage.said(facts.EntryPosted)}
+        (document,), (file,) = hung(server)
+        calls = (await server.calls())["by_endpoint"]
+        assert await kept(stage) == []
+    assert (document["Subject"], document["Type"]) == ("INV/1", 10)
+    assert str(document["FinancialTransactionEntryID"]) == posted["INV/1"].entry_id == told.entry_id
+    assert document["Account"]
+    assert (file["Document"], file["FileName"], file["FileSize"]) == (document["ID"], "INV-1.pdf", len(PDF))
+    about_pdfs = {name: count for name, count in calls.items() if "documents/" in name}
+    assert about_pdfs == {f"POST {DOCUMENTS}": 1, f"POST {ATTACHMENTS}": 1}
+
+
+@pytest.mark.parametrize("endpoint", [DOCUMENTS, ATTACHMENTS])
+@pytest.mark.parametrize("fault", ["lose_answer", "drop_before", "cut_answer", "html_502"])
+async def test_a_lost_answer_ends_as_one_document_with_one_file(tmp_path, fault, endpoint):
+    async with exact_server() as server, writer_stage(server, tmp_path, exact_timeout_seconds=QUICK) as stage:
+        await server.fault(fault, method="POST", path_contains=endpoint)
+        await stage.tell(save_account(), sale("INV-1", pdf=True))
+        await answer(stage, "INV-1")
+        await stage.until(facts.PdfAttached)
+        documents, files = hung(server)
+    assert (len(documents), len(files)) == (1, 1)
+
+
+@pytest.mark.parametrize("endpoint", [DOCUMENTS, ATTACHMENTS])
+async def test_a_pdf_that_exact_refuses_is_told_and_touches_no_booking(tmp_path, endpoint):
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        body = {"error": {"code": "", "message": {"lang": "", "value": "Niet toegestaan: Bestand"}}}
+        await server.fault("status", method="POST", path_contains=endpoint, status=500, body=json.dumps(body))
+        await stage.tell(save_account(), sale("INV-1", pdf=True))
+        await answer(stage, "INV-1")
+        (told,) = await stage.until(facts.PdfNotAttached)
+        await stage.tell(sale("INV-2"))
+        await stage.until(facts.EntryPosted, 2)
+        assert await stage.complaints() == []
+        assert await kept(stage) == []
+    assert told.code == "invalid_value"
+    assert "Bestand" in told.message
+    assert "kruispost pdf" in told.message
+
+
+async def test_a_missing_right_to_documents_stops_no_booking(tmp_path):
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        await server.fault("status", method="POST", path_contains=DOCUMENTS, status=403)
+        await stage.tell(save_account(), sale("INV-1", pdf=True))
+        await answer(stage, "INV-1")
+        async with asyncio.timeout(30):
+            while server.simulator.traffic.faults:  # noqa: ASYNC110 - the stand-in does not notify
+                await asyncio.sleep(0.02)
+        await stage.tell(sale("INV-2"))
+        await stage.until(facts.EntryPosted, 2)
+        assert await stage.complaints() == []
+        assert await stage.said(facts.PdfNotAttached) == [], "it waits for the right"
+
+
+async def test_why_chargebee_has_no_pdf_is_told_with_what_to_do(tmp_path):
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(save_account(), sale("INV-1", pdf=True))
+        await answer(stage, "INV-1", content=None, code="pdf_missing", message="Chargebee has no invoice INV-1.")
+        (told,) = await stage.until(facts.PdfNotAttached)
+        documents, _ = hung(server)
+    assert told.code == "pdf_missing"
+    assert told.message.startswith("Chargebee has no invoice INV-1. Nothing, if")
+    assert documents == []
+
+
+async def test_a_pdf_that_failed_can_be_asked_for_again(tmp_path):
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(save_account(), sale("INV-1", pdf=True))
+        await answer(stage, "INV-1", content=None, code="pdf_unavailable", message="No answer.")
+        await stage.until(facts.PdfNotAttached)
+        async with stage.database.transaction() as connection:
+            assert await attachments.plan(stage.database, connection, DIVISION, "command-INV-1")
+        await stage.until(facts.PdfWanted, 2)
+        await answer(stage, "INV-1")
+        await stage.until(facts.PdfAttached)
+        async with stage.database.transaction() as connection:
+            assert not await attachments.plan(stage.database, connection, DIVISION, "command-INV-1")
+        documents, files = hung(server)
+    assert (len(documents), len(files)) == (1, 1)
+
+
+async def test_only_a_few_pdfs_are_under_way_at_once(tmp_path):
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        numbers = [f"INV-{number}" for number in range(8)]
+        await stage.tell(save_account(), *(sale(number, pdf=True) for number in numbers))
+        await stage.until(facts.EntryPosted, 8)
+        await stage.until(facts.PdfWanted, 5)
+        async with stage.database.reading() as connection:
+            assert await attachments.counts(connection, DIVISION) == {"wanted": 5, "waiting": 3}
+        for number in numbers:
+            await answer(stage, number)
+        await stage.until(facts.PdfAttached, 8)
+
+
+async def test_pdfs_wait_while_the_rest_of_the_day_belongs_to_bookings(tmp_path):
+    async with exact_server(day_limit=40) as server, writer_stage(server, tmp_path) as stage:
+        numbers = [f"INV-{number}" for number in range(40)]
+        await stage.tell(save_account(), *(sale(number, pdf=True) for number in numbers))
+        await server.until_called("division_calls", 40)
+        calls = (await server.calls())["by_endpoint"]
+        assert [name for name in calls if "documents/" in name] == []
+        assert (await server.calls())["rate_limited"] == 0
+        assert await stage.said(facts.PdfWanted) == [], "nothing is fetched that cannot be attached today"
+
+
+async def test_a_parcel_that_nobody_waits_for_is_dropped(tmp_path):
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(save_account(), sale("INV-1", pdf=True))
+        await answer(stage, "INV-1")
+        await answer(stage, "INV-1", content=None, code="pdf_missing", message="Later.")
+        await stage.until(facts.PdfAttached)
+        await stage.tell(sale("INV-2"))
+        await stage.until(facts.EntryPosted, 2)
+        assert await stage.said(facts.PdfNotAttached) == []
