@@ -58,6 +58,9 @@ class DocumentRow:
     journal: str = ""
     receipt: str = ""
     receipt_sentence: str = ""
+    pdf: str = ""
+    pdf_sentence: str = ""
+    pdf_stated_at_us: int = 0
     updated_at_us: int = 0
 
     @property
@@ -110,6 +113,9 @@ def document_of(message: Message, zone_of: dict[str, ZoneInfo]) -> DocumentRef |
             | facts.DocumentSetAside()
             | facts.EntryPosted()
             | facts.EntryRefused()
+            | facts.PdfWanted()
+            | facts.PdfAttached()
+            | facts.PdfNotAttached()
             | facts.PaymentRecorded()
             | facts.PaymentNotRecorded()
             | facts.ReceivableObserved()
@@ -141,6 +147,8 @@ def fold(row: DocumentRow, envelope: Envelope, message: Message, document: Docum
     match message:
         case facts.EntryPosted():
             return _booked(row, message)
+        case facts.PdfWanted() | facts.PdfAttached() | facts.PdfNotAttached():
+            return _with_pdf(row, message, now_us)
         case facts.PaymentRecorded():
             return replace(row, receipt="recorded", receipt_sentence="")
         case facts.PaymentNotRecorded() if row.receipt != "recorded":
@@ -151,6 +159,20 @@ def fold(row: DocumentRow, envelope: Envelope, message: Message, document: Docum
             return _restated(row, message, now_us) if row.entry_id else _stated(row, message, now_us)
         case _:
             return row
+
+
+def _with_pdf(row: DocumentRow, fact: facts.PdfWanted | facts.PdfAttached | facts.PdfNotAttached, now_us: int) -> DocumentRow:
+    """Return the row with how its PDF stands: wanted, attached, or the code why not; an older message replaces nothing."""
+    if row.pdf == "attached" or (now_us < row.pdf_stated_at_us and not isinstance(fact, facts.PdfAttached)):
+        return row
+    row = replace(row, pdf_stated_at_us=now_us, pdf_sentence="")
+    match fact:
+        case facts.PdfWanted():
+            return replace(row, pdf="wanted")
+        case facts.PdfAttached():
+            return replace(row, pdf="attached")
+        case facts.PdfNotAttached():
+            return replace(row, pdf=fact.code, pdf_sentence=fact.message)
 
 
 def _described(row: DocumentRow, document: DocumentRef) -> DocumentRow:

@@ -21,7 +21,8 @@ async def summary(connection: AsyncConnection) -> dict[str, Any]:
 
     `reversals` counts the entries that take back an earlier one, or book a document anew after that, by state; they are in none
     of the other counts of states. A number that was used again counts as another document.
-    `receipts` counts invoices by what became of their receipt in Chargebee: recorded, or the code why not.
+    `receipts` counts invoices by what became of their receipt in Chargebee: recorded, or the code why not. `pdfs` counts entries
+    by what became of their PDF: wanted, attached, or the code why not.
     """
     table = tables.documents
     own = sa.or_(table.c.suffix == "", sa.and_(table.c.suffix.like("#%"), table.c.suffix.not_like("%/%")))
@@ -48,12 +49,19 @@ async def summary(connection: AsyncConnection) -> dict[str, Any]:
         .group_by(table.c.receipt)
         .order_by(table.c.receipt)
     )
+    pdfs = await connection.execute(
+        sa.select(table.c.pdf, sa.func.count().label("entries"))
+        .where(table.c.pdf != "")
+        .group_by(table.c.pdf)
+        .order_by(table.c.pdf)
+    )
     connections = await connection.execute(sa.select(tables.connections).order_by(tables.connections.c.division))
     return {
         "states": states,
         "kinds": kinds,
         "reversals": {row.state: row.entries for row in reversals},
         "reasons": [{"state": state, "code": code, "count": count} for state, code, count in reasons],
+        "pdfs": {row.pdf: row.entries for row in pdfs},
         "receipts": {row.receipt: row.invoices for row in receipts},
         "connections": [
             {"division": row.division, "state": row.state, "reason": row.reason, "since": moment_of(row.stated_at_us).isoformat()}
@@ -119,5 +127,6 @@ def present(row: DocumentRow) -> dict[str, Any]:
     values = asdict(row)
     values["updated_at"] = moment_of(values.pop("updated_at_us")).isoformat()
     values.pop("stated_at_us")
+    values.pop("pdf_stated_at_us")
     values["document_date"] = row.document_date.isoformat() if row.document_date is not None else None
     return values

@@ -41,6 +41,9 @@ def summary(out: Console, counts: dict[str, Any]) -> None:
     for outcome, count in counts["receipts"].items():
         words = "recorded in Chargebee" if outcome == "recorded" else f"not recorded in Chargebee: {outcome}"
         out.print(f"  receipts: {count} x {words}", soft_wrap=True)
+    for outcome, count in counts["pdfs"].items():
+        words = outcome if outcome in ("attached", "wanted") else f"not attached: {outcome}"
+        out.print(f"  PDFs: {count} x {words}", soft_wrap=True)
     for connection in counts["connections"]:
         out.print(f"  division {connection['division']}: {connection['state']} ({connection['reason']})", soft_wrap=True)
 

@@ -30,6 +30,9 @@ documents = sa.Table(
     sa.Column("journal", sa.Text, nullable=False),
     sa.Column("receipt", sa.Text, nullable=False),
     sa.Column("receipt_sentence", sa.Text, nullable=False),
+    sa.Column("pdf", sa.Text, nullable=False, server_default=""),
+    sa.Column("pdf_sentence", sa.Text, nullable=False, server_default=""),
+    sa.Column("pdf_stated_at_us", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("updated_at_us", sa.BigInteger, nullable=False),
 )
 sa.Index("documents_by_number", documents.c.number)
