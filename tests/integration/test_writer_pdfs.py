@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 from support.exact_server import DIVISION, exact_server
-from support.writer_stage import sale, save_account, writer_stage
+from support.writer_stage import configuration, payment, sale, save_account, writer_stage
 
 from backbone.broker import Outgoing
 from contracts import facts
@@ -15,6 +15,7 @@ from contracts.envelope import encode, seal
 from contracts.parcels import PdfFetched
 from contracts.topology import PARCELS_EXCHANGE, parcel_routing_key
 from exact_writer import attachments
+from exact_writer.asking import NEVER, QUEUED, STANDS, queue
 from exact_writer.tables import attachments as table
 
 PDF = b"%PDF-1.7 factuur"
@@ -173,3 +174,22 @@ async def test_a_parcel_that_nobody_waits_for_is_dropped(tmp_path):
         await stage.tell(sale("INV-2"))
         await stage.until(facts.EntryPosted, 2)
         assert await stage.said(facts.PdfNotAttached) == []
+
+
+async def test_a_person_asks_for_the_pdf_of_what_is_booked(tmp_path):
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(save_account(), sale("INV-1"), payment("TX-1"))
+        await stage.until(facts.EntryPosted, 2)
+
+        async def ask(number, **division):
+            async with stage.database.transaction() as connection:
+                said = await queue(stage.database, connection, configuration(**division), number, None)
+            return [each["sentence"] for each in said]
+
+        assert await ask("INV-1", pdf={"policy": "never"}) == [NEVER]
+        assert await ask("INV-1") == [QUEUED]
+        assert await ask("INV-2") == []
+        assert await ask("TX-1") == [], "a payment has none"
+        await answer(stage, "INV-1")
+        await stage.until(facts.PdfAttached)
+        assert await ask("INV-1") == [STANDS["attached"]]

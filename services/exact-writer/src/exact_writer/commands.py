@@ -17,7 +17,7 @@ def pdf(
     division: Annotated[int | None, typer.Option(help="only the booking in this division")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
 ) -> None:
-    """Ask for Chargebee's PDF of a booked document to be attached in Exact. Exit code 1 when nothing is booked under the number."""
+    """Ask for Chargebee's PDF of a booked document to be attached in Exact. Exit code 1 when nothing is booked so."""
     import json
 
     from backbone.errors import KruispostError
