@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +168,16 @@ async def test_each_booking_and_its_reversal_know_the_version_of_the_rules(datab
     assert versions == [("", "2026 autumn"), ("R", "2027")]
     planned = [each.mapping_version for each in await changed.said(facts.DocumentPlanned)]
     assert planned == [each.mapping_version for each in await changed.said(commands.PostEntry)]
+
+
+def test_a_mapper_does_not_start_on_rules_that_contradict_each_other(tmp_path: Path):
+    file = tmp_path / "kruispost.yaml"
+    dump = configured(revenue=[{"account": "8000"}, {"account": "8001"}]).model_dump(mode="json", exclude_defaults=True)
+    file.write_text(json.dumps({**dump, "divisions": {int(number): each for number, each in dump["divisions"].items()}}))
+    environment = {**os.environ, "KRUISPOST_CONFIG": str(file), "KRUISPOST_DATA_DIR": str(tmp_path / "var")}
+    done = subprocess.run(
+        [sys.executable, "-m", "mapper"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert f"{file}:1: divisions.100001.revenue[0]: two revenue rules are equally specific" in done.stderr
+    assert "remove one of them" in done.stderr

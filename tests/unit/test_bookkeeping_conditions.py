@@ -11,7 +11,7 @@ import pytest
 
 from bookkeeping.conditions import Conditions, Group, Question, countries_of
 from bookkeeping.documents import Product
-from bookkeeping.rules import CodeRule, ProductNeeded, RevenueRule, Rules, troubles
+from bookkeeping.rules import CodeRule, ProductNeeded, RevenueRule, Rules, country_troubles, troubles
 from bookkeeping.vat import AmbiguousRulesError
 
 KNOWN = Product(price_id="team-EUR", item_id="team", family_id="subscriptions", fields={"sku": "S-1", "cf_line": "saas"})
@@ -188,6 +188,16 @@ def test_two_rules_that_could_both_decide_are_refused_at_load(one, other):
 )
 def test_rules_that_never_meet_are_accepted(one, other):
     Rules([rule("1", **one), rule("2", **other)])
+
+
+def test_a_vat_rule_for_the_union_does_not_silently_win_over_one_for_a_country():
+    domestic = CodeRule(code="6", when=when(country="NL", reason="reverse_charge"))
+    union = CodeRule(code="7", when=when(country="EU", reason="reverse_charge", supply="service"))
+    (trouble,) = country_troubles([domestic, union], "VAT rules")
+    assert trouble.rules == (0, 1)
+    assert trouble.remedy == "let the first ask for supply, too"
+    asking = CodeRule(code="6", when=when(country="NL", reason="reverse_charge", supply="service"))
+    assert country_troubles([asking, union, CodeRule(code="2", when=when(country="NL", rate=Decimal(21)))], "VAT rules") == []
 
 
 def test_a_gap_between_the_versions_of_a_rule_is_told_with_its_days():

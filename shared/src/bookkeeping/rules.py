@@ -136,6 +136,25 @@ def troubles(rules: Sequence[AnyRule], noun: str = "rules") -> list[Trouble]:
     return [found[key] for key in sorted(found)]
 
 
+def country_troubles(rules: Sequence[AnyRule], noun: str) -> list[Trouble]:
+    """Return each pair of rules of which one is for the narrower countries and the other, by more conditions, would win.
+
+    VAT is a country's, so that neither may decide silently: it could book a country's own reverse charge as one of the Union.
+    """
+    found = []
+    for (first, one), (second, other) in combinations(enumerate(rules), 2):
+        narrow, wide = (one.when, other.when) if one.when.count() < other.when.count() else (other.when, one.when)
+        if narrow.country is None or wide.country is None or narrow.count() == wide.count():
+            continue
+        if narrow.country.is_within(wide.country) and narrow.meets(wide):
+            missing = ", ".join(sorted(wide.asked() - narrow.asked()))
+            sentence = (
+                f"of two {noun} that can fit one line, one is for fewer countries ({narrow}), the other asks for more ({wide})"
+            )
+            found.append(Trouble((first, second), sentence, f"let the first ask for {missing}, too"))
+    return found
+
+
 def _about_tie(one: Conditions, other: Conditions, noun: str) -> tuple[str, str]:
     if replace(one, first=None, last=None) == replace(other, first=None, last=None) and (one.first or other.first):
         earlier, later = sorted((one, other), key=lambda each: each.first or date.min)

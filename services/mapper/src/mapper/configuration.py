@@ -12,7 +12,7 @@ from backbone.mapping_configuration import DivisionConfiguration
 from bookkeeping.customers import CustomerRules
 from bookkeeping.mapping import ControlAccount, Mapping, WriteOffs
 from bookkeeping.periods import PeriodAnswer, PeriodRules
-from bookkeeping.rules import Rule, Trouble, troubles
+from bookkeeping.rules import Rule, Trouble, country_troubles, troubles
 from bookkeeping.write_offs import normal_reason
 from mapper.line_rules import dimension_rules, line_rules, revenue_rules, route_rules, vat_rules
 from mapper.posting_rules import PostingMistakeError, posting_rules
@@ -37,6 +37,8 @@ def check(configuration: Configuration) -> list[str]:
         for trouble in troubles(rules, noun)
     ]
     for division, each in configuration.divisions.items():
+        place = ("divisions", division, "vat")
+        complaints += [_complaint(configuration, place, trouble) for trouble in country_troubles(vat_rules(each), "VAT rules")]
         try:
             posting_rules(division, each)
         except PostingMistakeError as error:
