@@ -250,9 +250,9 @@ async def test_another_receivables_account_settles_nothing():
     async with exact() as client:
         customer = await client.customer()
         await client.sell(customer, "INV-1")
-        account = {"Code": "1310", "Description": "Overige debiteuren", "Type": 20}
+        account = {"Code": "1320", "Description": "Overige debiteuren", "Type": 20}
         assert (await client.post("financial/GLAccounts", account)).status_code == 201
-        await _receive(client, customer, 121, GLAccount=await client.gl("1310"))
+        await _receive(client, customer, 121, GLAccount=await client.gl("1320"))
         assert [term["Status"] for term in await client.rows(TERMS)] == [20, 20]
 
 
