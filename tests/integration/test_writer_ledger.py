@@ -32,7 +32,8 @@ GENERAL = "POST generaljournalentry/GeneralJournalEntries"
 @pytest.fixture(name="hasty")
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less for company, where a test sends what belongs together at once."""
-    monkeypatch.setattr(batches, "GATHER_SECONDS", 0.4)
+    monkeypatch.setattr(batches, "GATHER_SECONDS", 0.3)
+    monkeypatch.setattr(batches, "QUIET_SECONDS", 0.2)
 
 
 async def posts(server: ExactServer) -> int:

@@ -86,10 +86,10 @@ class DivisionConfiguration(Strict):
 
     name: str
     currency: Currency = "EUR"
-    mode: Literal["entry", "ledger"] = Field(
+    mode: Literal["entry", "document", "ledger"] = Field(
         "entry",
-        description="how documents are booked: each as a sales entry, or many together in one general-journal entry, each with a"
-        " debtor line of its own",
+        description="how documents are booked: each as a sales entry, each as a sales invoice of items, or many together in one"
+        " general-journal entry, each with a debtor line of its own",
     )
     journals: Journals
     receivable_account: Code

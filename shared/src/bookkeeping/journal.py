@@ -48,6 +48,7 @@ class Line:
     last: date | None = None
     notes: str = ""
     customer_id: str | None = None
+    product: str | None = None
 
     @property
     def is_receivable(self) -> bool:

@@ -63,7 +63,7 @@ class Mapping:
     deferral_account: str | None = None
     deferral_method: Method = "per_period"
     book_payments: bool = True
-    mode: Literal["entry", "ledger"] = "entry"
+    mode: Literal["entry", "document", "ledger"] = "entry"
     ledger_journal: str | None = None
     changes: Literal["hold", "correct"] = "hold"
     customers: CustomerRules = field(default_factory=CustomerRules)

@@ -1,4 +1,4 @@
-"""How an entry goes to Exact: by itself as a sales entry, or as lines of a general-journal entry that holds many documents."""
+"""How an entry goes to Exact: as a sales entry, a sales invoice, or lines of a general entry that holds many documents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ def in_mode(entry: Entry, mapping: Mapping) -> Entry:
     on sales lines (a general-journal line has no From and To), and a general entry has to balance in the division's currency,
     while the debtor of a sales entry is the sum of its rounded lines.
     """
-    if mapping.mode != "ledger" or mapping.ledger_journal is None or entry.kind != "sales":
+    if entry.kind != "sales":
+        return entry
+    if mapping.mode == "document" and entry.currency != mapping.currency:
+        return _told(entry, "Booked as a sales entry: a sales invoice of Exact's takes no exchange rate.")
+    if mapping.mode != "ledger" or mapping.ledger_journal is None:
         return entry
     if any(line.first is not None for line in entry.lines):
         return _told(entry, "Booked by itself: Exact defers revenue on sales entries only, not in mode ledger.")

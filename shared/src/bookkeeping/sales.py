@@ -205,6 +205,7 @@ def _lines_of(
             first=portion.first,
             last=portion.last,
             notes=notes,
+            product=line.product_id,
         )
         for portion, tax in zip(portions, taxes, strict=True)
     ]

@@ -53,6 +53,7 @@ class EntryLine(msgspec.Struct, frozen=True, kw_only=True):
     `vat_amount_minor` is Chargebee's own tax on this line and is sent, so that Exact does not recompute it. `from_date` and
     `to_date` (both inclusive) ask Exact to defer the revenue. `is_receivable` marks the customer's line of a general entry, and
     `customer_ref` whose it is where that is not the customer of the command.
+    `item_code` (at most 30 characters) names the item of a sales invoice's line; it is made in Exact where it is missing.
     """
 
     gl_account: str
@@ -68,13 +69,15 @@ class EntryLine(msgspec.Struct, frozen=True, kw_only=True):
     is_receivable: bool = False
     customer_ref: str | None = None
     notes: str | None = None
+    item_code: str | None = None
 
 
 class PostEntry(Message, frozen=True, kw_only=True):
     """Post one entry: kind sales to salesentry/SalesEntries, kind general to generaljournalentry/GeneralJournalEntries.
 
     Mode `ledger` lets the writer put a general entry into one entry of Exact's together with others of its journal, currency,
-    rate and period; its lines stay its own, each with the reference in its description.
+    rate and period; its lines stay its own, each with the reference in its description. Mode `document` books a sales entry as a
+    sales invoice of items, where Exact comes to the same cents, and else as a sales entry.
 
     `command_id` derives from the document and is the same after every replay. `your_ref` (at most 30 characters) is what an
     unknown outcome is looked up by: in YourRef for sales entries, in the lines' description for general ones.
@@ -105,5 +108,5 @@ class PostEntry(Message, frozen=True, kw_only=True):
     reporting_year: int | None = None
     reporting_period: int | None = None
     mapping_version: str = ""
-    mode: Literal["entry", "ledger"] = "entry"
+    mode: Literal["entry", "document", "ledger"] = "entry"
     pdf: bool = False

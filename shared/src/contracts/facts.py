@@ -232,6 +232,8 @@ class EntryPosted(Message, frozen=True, kw_only=True):
 
     `exchange_rate` is the rate that a foreign currency was booked at: the command's, or Exact's own where the command had none.
     `mapping_version` is that of the command.
+    `booked_as` says how: a command of mode document whose cents Exact would not have kept was booked as a sales entry. The
+    `entry_number` is 0 where Exact's answer does not tell it.
     """
 
     TYPE: ClassVar[str] = "exact.entry.posted"
@@ -247,6 +249,7 @@ class EntryPosted(Message, frozen=True, kw_only=True):
     exchange_rate: Decimal | None = None
     found: bool = False
     mapping_version: str = ""
+    booked_as: Literal["entry", "document", "ledger"] = "entry"
 
 
 class EntryRefused(Message, frozen=True, kw_only=True):

@@ -26,12 +26,10 @@ from exact_writer.mirror import Mirror
 from exact_writer.outcomes import Outcomes
 from exact_writer.refusals import ACTIONS
 from exact_writer.schedule import ENDPOINTS
-from exact_writer.sending import Sending
+from exact_writer.sending import MOST_ATTEMPTS, REFUSED_LOOK_SECONDS, Sending
 from exact_writer.timing import Timing
 
-MOST_ATTEMPTS = 5
 WHOLE_ATTEMPTS = 2
-REFUSED_LOOK_SECONDS = 3_600.0
 OTHER_ACCOUNT_SECONDS = 5.0  # how long an entry waits for the account of a customer that only one of its lines names
 
 
@@ -71,6 +69,7 @@ class BatchPoster:
         self._sending = sending
         self._telemetry = telemetry
         self._timing = timing
+        self.wait_until = 0.0  # no batch goes before this instant, since more may come
 
     async def post(self, first: Work, epoch: int) -> bool:
         """Send a command together with what fits to it; says whether a call was made.
@@ -82,6 +81,11 @@ class BatchPoster:
             # The account of a customer that only a line names is not there yet.
             await self._sending.move([first], epoch, "prepared", not_before=self._now() + OTHER_ACCOUNT_SECONDS)
             return False
+        if first.batch_id is None:
+            until = batches.wait_until([member.work.planned_at for member in gathered], self._now())
+            if until is not None:
+                self.wait_until = until
+                return False
         members = await self._sound(gathered, epoch)
         if not members:
             return False

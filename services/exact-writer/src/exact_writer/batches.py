@@ -12,6 +12,8 @@ from typing import Final, TypeVar
 from contracts.commands import PostEntry
 
 GATHER_SECONDS: Final = 2.0  # how long the first command waits for company
+QUIET_SECONDS: Final = 1.0  # company that came more recently than this may be followed by more
+LONGEST_GATHER_SECONDS: Final = 15.0  # however much more may come
 EVERY_SECONDS: Final = 60.0  # how long batches let other work go first, so that new customers' documents come together
 MOST_DOCUMENTS: Final = 200
 MOST_LINES: Final = 2_000
@@ -27,6 +29,12 @@ def key_of(command: PostEntry) -> str:
     """What commands must have in common; the period of a date is told apart later, by Exact's own periods."""
     period = f"{command.reporting_year}/{command.reporting_period}" if command.reporting_year else f"{command.entry_date:%Y-%m}"
     return f"{command.journal} {command.currency} {command.exchange_rate or 1} {period}"
+
+
+def wait_until(planned_at: Sequence[float], now: float) -> float | None:
+    """The instant until which commands, planned at these instants, wait for more company; None when they go now."""
+    until = min(max(planned_at) + QUIET_SECONDS, min(planned_at) + LONGEST_GATHER_SECONDS)
+    return until if len(planned_at) < MOST_DOCUMENTS and now < until else None
 
 
 def halves(members: Sequence[Member]) -> tuple[Sequence[Member], Sequence[Member]]:

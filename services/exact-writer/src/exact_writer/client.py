@@ -33,7 +33,7 @@ KEEP_ALIVE_SECONDS: Final = 2.0  # shorter than any server's, so that a call doe
 OK, CREATED_LIMIT = 200, 300
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, RATE_LIMITED, SERVER_ERROR = 400, 401, 403, 404, 429, 500
 
-Method = Literal["GET", "POST", "PUT"]
+Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,13 +42,14 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     envelope: Envelope
     command: PostEntry | SaveAccount
     batch_id: str | None = None
+    exact_id: str | None = None
 
 
 def kind_of(command: PostEntry | SaveAccount) -> Kind:
     """How the journal calls a command."""
     if isinstance(command, SaveAccount):
         return "account"
-    return "ledger" if command.mode == "ledger" else command.kind
+    return command.kind if command.mode == "entry" else command.mode
 
 
 async def plan(database: Database, connection: AsyncConnection, envelope: Envelope, command: Any, now: float) -> None:
@@ -136,6 +137,7 @@ def work_of(row: Any) -> Work:
         envelope=envelope,
         command=cast("PostEntry | SaveAccount", unseal(envelope)),
         batch_id=row.batch_id,
+        exact_id=row.exact_id,
     )
 
 

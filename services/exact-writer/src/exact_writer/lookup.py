@@ -38,7 +38,7 @@ def request_for(command: PostEntry | SaveAccount, account_id: str | None) -> Req
             conditions.append(f"Customer eq {odata.guid(account_id)}")
         return _get(_SALES, ("EntryID", "EntryNumber", "YourRef"), " and ".join(conditions))
     within = f"substringof({odata.text(command.your_ref)},Description) eq true"
-    if account_id is not None and any(line.is_receivable for line in command.lines):
+    if account_id is not None and any(line.is_receivable and line.customer_ref is None for line in command.lines):
         within = f"Account eq {odata.guid(account_id)} and {within}"
     return _get(_GENERAL_LINES, ("EntryID", "EntryNumber", "Description", "AmountFC"), within)
 

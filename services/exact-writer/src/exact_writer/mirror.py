@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 import msgspec
@@ -33,12 +34,16 @@ CLOSED: Final = 1
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing of Exact's master data; `type` is a ledger's or journal's, `allows_vat` a general journal's."""
+    """One thing of Exact's master data; `type` is a ledger's or journal's, `allows_vat` a general journal's.
+
+    `percentage` is the fraction that a VAT code adds to an amount without VAT; None for a code that works otherwise.
+    """
 
     id: str = ""
     type: int = 0
     is_blocked: bool = False
     allows_vat: bool = True
+    percentage: Decimal | None = None
     starts: date | None = None
     ends: date | None = None
     is_open: bool = True
@@ -55,7 +60,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 SOURCES: Final[dict[Kind, Source]] = {
     "ledger": Source(endpoint="sync/Financial/GLAccounts", select=("ID", "Code", "Type", "IsBlocked"), is_sync=True),
     "journal": Source(endpoint="financial/Journals", select=("ID", "Code", "Type", "IsBlocked", "AllowVAT")),
-    "vat_code": Source(endpoint="vat/VATCodes", select=("ID", "Code", "IsBlocked")),
+    "vat_code": Source(endpoint="vat/VATCodes", select=("ID", "Code", "IsBlocked", "Type", "Percentage")),
     "cost_center": Source(endpoint="hrm/Costcenters", select=("ID", "Code")),
     "cost_unit": Source(endpoint="hrm/Costunits", select=("ID", "Code")),
     "payment_condition": Source(endpoint="cashflow/PaymentConditions", select=("ID", "Code")),
@@ -244,4 +249,14 @@ def _records(kind: Kind, rows: Iterable[dict[str, Any]]) -> Iterable[tuple[str, 
         code = odata.code(row["Code"])
         record = Record(id=str(row["ID"]), type=int(row.get("Type") or 0) if kind in {"ledger", "journal"} else 0)
         allows_vat = row.get("AllowVAT") is not False
-        yield code, msgspec.structs.replace(record, is_blocked=bool(row.get("IsBlocked", False)), allows_vat=allows_vat)
+        percentage = _percentage(row) if kind == "vat_code" else None
+        is_blocked = bool(row.get("IsBlocked", False))
+        yield code, msgspec.structs.replace(record, is_blocked=is_blocked, allows_vat=allows_vat, percentage=percentage)
+
+
+def _percentage(row: dict[str, Any]) -> Decimal | None:
+    """Types of VAT codes: E adds the percentage to an amount without VAT; B has a base only, N nothing; I is included."""
+    kind = odata.code(row["Type"])
+    if kind == "E":
+        return Decimal(str(row["Percentage"] or 0))
+    return Decimal(0) if kind in {"B", "N"} else None

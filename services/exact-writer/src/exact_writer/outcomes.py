@@ -68,6 +68,7 @@ class Outcomes:
             exchange_rate=command.exchange_rate or _rate_in(entity, command),
             found=found,
             mapping_version=command.mapping_version,
+            booked_as=work.kind if work.kind in {"document", "ledger"} else "entry",
         )
         await announce.entry(connection, fact, work.envelope, self._clock.now())
         if command.pdf:

@@ -16,6 +16,8 @@ from exact_writer import odata
 
 DESCRIPTION_LENGTH: Final = 60
 NAME_LENGTH: Final = 50
+SALES_INVOICE: Final = 8020
+CREDIT_INVOICE: Final = 8021
 SEARCH_CODE_PREFIX: Final = "KP"
 CUSTOMER: Final = "C"
 _ADDRESS: Final = ("AddressLine1", "AddressLine2", "AddressLine3", "Postcode", "City", "State", "Country")
@@ -117,6 +119,67 @@ def sales_entry(command: PostEntry, customer_id: str, ledgers: Mapping[str, str]
             "ReportingYear": command.reporting_year,
             "ReportingPeriod": command.reporting_period,
             "SalesEntryLines": [_sales_line(line, command.decimals, ledgers) for line in command.lines],
+        }
+    )
+
+
+def item(code: str, gl_account: str, ledgers: Mapping[str, str]) -> dict[str, Any]:
+    """A logistics/Items body: what is sold under this code, on this ledger account."""
+    return {"Code": code, "Description": _cut(code), "IsSalesItem": True, "GLRevenue": ledgers[gl_account]}
+
+
+def sales_invoice(command: PostEntry, customer_id: str, items: Mapping[str, str], ledgers: Mapping[str, str]) -> dict[str, Any]:
+    """A salesinvoice/SalesInvoices body, which drafts an invoice. Exact takes no negative price, so the quantity turns instead.
+
+    `items` maps the lines' item codes to GUIDs. Its number is Exact's own; YourRef carries the document's.
+    """
+    total = sum(line.amount_minor + (line.vat_amount_minor or 0) for line in command.lines)
+    return _given(
+        {
+            "OrderedBy": customer_id,
+            "InvoiceTo": customer_id,
+            "Journal": command.journal,
+            "Type": CREDIT_INVOICE if total < 0 else SALES_INVOICE,
+            "YourRef": command.your_ref,
+            "Description": _cut(command.description) or None,
+            "DueDate": odata.day_out(command.due_date) if command.due_date else None,
+            "PaymentCondition": command.payment_condition,
+            "Currency": command.currency,
+            "SalesInvoiceLines": [_invoice_line(line, command.decimals, items, ledgers) for line in command.lines],
+        }
+    )
+
+
+def printed_invoice(command: PostEntry, invoice_id: str) -> dict[str, Any]:
+    """A salesinvoice/PrintedSalesInvoices body, which makes a draft final; Exact sends nothing to the customer."""
+    return _given(
+        {
+            "InvoiceID": invoice_id,
+            "InvoiceDate": odata.day_out(command.entry_date),
+            "ReportingYear": command.reporting_year,
+            "ReportingPeriod": command.reporting_period,
+            "SendEmailToCustomer": False,
+            "SendInvoiceToCustomerPostbox": False,
+            "SendOutputBasedOnAccount": False,
+        }
+    )
+
+
+def _invoice_line(line: EntryLine, decimals: int, items: Mapping[str, str], ledgers: Mapping[str, str]) -> dict[str, Any]:
+    return _given(
+        {
+            "Item": items[line.item_code or ""],
+            "GLAccount": ledgers[line.gl_account],
+            "Quantity": -1 if line.amount_minor < 0 else 1,
+            "NetPrice": amount(abs(line.amount_minor), decimals),
+            "Description": _cut(line.description) or None,
+            "Notes": line.notes,
+            "VATCode": line.vat_code,
+            "VATAmountFC": amount(line.vat_amount_minor or 0, decimals) if line.vat_code is not None else None,
+            "CostCenter": line.cost_center,
+            "CostUnit": line.cost_unit,
+            "StartTime": odata.day_out(line.from_date) if line.from_date else None,
+            "EndTime": odata.day_out(line.to_date) if line.to_date else None,
         }
     )
 

@@ -19,16 +19,17 @@ from contracts.commands import PostEntry, SaveAccount
 from exact_writer import account_book, journal, lookup, odata, payloads, precheck
 from exact_writer.account_matching import Unmatched
 from exact_writer.accounts import Accounts
-from exact_writer.batch_post import MOST_ATTEMPTS, OTHER_ACCOUNT_SECONDS, REFUSED_LOOK_SECONDS, BatchPoster
+from exact_writer.batch_post import OTHER_ACCOUNT_SECONDS, BatchPoster
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import Answer, NotFoundError, RefusedError, Request
+from exact_writer.document_post import DocumentPoster
 from exact_writer.journal import Work
 from exact_writer.lookup import Found
 from exact_writer.mirror import Mirror
 from exact_writer.outcomes import Outcomes
 from exact_writer.refusals import ACTIONS
 from exact_writer.schedule import ENDPOINTS
-from exact_writer.sending import Sending
+from exact_writer.sending import MOST_ATTEMPTS, REFUSED_LOOK_SECONDS, Sending
 from exact_writer.timing import Timing
 
 
@@ -59,18 +60,23 @@ class Poster:
         self._timing = timing
         self._outcomes = Outcomes(division, database=database, clock=clock, mirror=mirror, telemetry=telemetry)
         self._sending = Sending(division, database=database, clock=clock, calls=calls, timing=timing)
-        self._batches = BatchPoster(
-            division,
-            currency,
-            database=database,
-            clock=clock,
-            calls=calls,
-            mirror=mirror,
-            outcomes=self._outcomes,
-            sending=self._sending,
-            telemetry=telemetry,
-            timing=timing,
-        )
+        shared: dict[str, Any] = {
+            "database": database,
+            "clock": clock,
+            "calls": calls,
+            "mirror": mirror,
+            "outcomes": self._outcomes,
+            "sending": self._sending,
+            "telemetry": telemetry,
+            "timing": timing,
+        }
+        self._batches = BatchPoster(division, currency, **shared)
+        self._documents = DocumentPoster(division, **shared)
+
+    @property
+    def batches_wait_until(self) -> float:
+        """The instant before which no batch of mode ledger goes, since more company is coming."""
+        return self._batches.wait_until
 
     async def work(self, command_id: str, epoch: int) -> bool:
         """Take a command as far as it goes now; says whether a writing call was made.
@@ -83,13 +89,23 @@ class Poster:
             return False
         with self._telemetry.span(f"exact-writer {work.kind}", work.envelope):
             if work.state == "unknown":
-                await (self._batches.resolve(work, epoch) if work.kind == "ledger" else self._resolve(work, epoch))
+                await self._look_up(work, epoch)
                 return False
-            if work.kind == "ledger":
-                return await self._batches.post(work, epoch)
             if isinstance(work.command, SaveAccount):
                 return await self._save_account(work, work.command, epoch)
+            if work.kind == "ledger":
+                return await self._batches.post(work, epoch)
+            if work.kind == "document":
+                return await self._documents.post(work, work.command, epoch)
             return await self._post_entry(work, work.command, epoch)
+
+    async def _look_up(self, work: Work, epoch: int) -> None:
+        if isinstance(work.command, SaveAccount) or work.kind in {"sales", "general"}:
+            await self._resolve(work, epoch)
+        elif work.kind == "ledger":
+            await self._batches.resolve(work, epoch)
+        else:
+            await self._documents.resolve(work, work.command, epoch)
 
     async def _save_account(self, work: Work, command: SaveAccount, epoch: int) -> bool:
         step = await self._accounts.next_step(command)

@@ -73,7 +73,7 @@ async def tell_again(connection: AsyncConnection, division: int, entry_id: str, 
         sa.select(receivables.c.record).where(receivables.c.division == division, receivables.c.entry_id == entry_id)
     )
     seen = [msgspec.json.decode(bytes(row.record), type=ReceivableObserved) for row in rows]
-    facts = [_of(fact, command) for fact in seen if command.mode == "entry" or _is_of(fact, command)]
+    facts = [_of(fact, command) for fact in seen if command.mode != "ledger" or _is_of(fact, command)]
     await announce.receivables(connection, facts, now)
 
 
@@ -96,7 +96,7 @@ def _observe(division: int, row: Mapping[str, Any]) -> ReceivableObserved:
 
 def _with_owner(fact: ReceivableObserved, commands: Sequence[PostEntry]) -> ReceivableObserved:
     """Add the document that a receivable is of: that of its entry, or the one that its line names where the entry has several."""
-    owners = [command for command in commands if command.mode == "entry" or _is_of(fact, command)]
+    owners = [command for command in commands if command.mode != "ledger" or _is_of(fact, command)]
     return _of(fact, owners[0]) if len(owners) == 1 else fact
 
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-Kind = Literal["account", "sales", "general", "ledger"]
+Kind = Literal["account", "sales", "document", "general", "ledger"]
 State = Literal["planned", "prepared", "sent", "unknown", "posted", "refused"]
 
 OPEN: Final = frozenset({"planned", "prepared", "sent", "unknown"})
@@ -104,6 +104,7 @@ def kinds_of(endpoints: Sequence[str]) -> frozenset[Kind]:
 ENDPOINTS: Final[dict[Kind, str]] = {
     "account": "crm/Accounts",
     "sales": "salesentry/SalesEntries",
+    "document": "salesinvoice/SalesInvoices",
     "general": "generaljournalentry/GeneralJournalEntries",
     "ledger": "generaljournalentry/GeneralJournalEntries",
 }

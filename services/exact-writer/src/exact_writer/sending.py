@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +17,9 @@ from exact_writer.client import Answer, CallError, NotFoundError, RefusedError, 
 from exact_writer.journal import Work
 from exact_writer.schedule import State
 from exact_writer.timing import Timing
+
+MOST_ATTEMPTS: Final = 5
+REFUSED_LOOK_SECONDS: Final = 3_600.0
 
 Refused = Callable[[AsyncConnection, RefusedError], Awaitable[None]]
 

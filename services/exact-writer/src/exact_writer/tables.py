@@ -77,6 +77,15 @@ accounts = sa.Table(
     sa.Index("accounts_by_id", "division", "account_id"),
 )
 
+# Which item code of a sales invoice's line is which item of Exact's.
+items = sa.Table(
+    "items",
+    metadata,
+    sa.Column("division", sa.BigInteger(), primary_key=True),
+    sa.Column("code", sa.Text(), primary_key=True),
+    sa.Column("item_id", sa.Text(), nullable=False),
+)
+
 # The mirror of Exact's accounts, also of those that others made.
 exact_accounts = sa.Table(
     "exact_accounts",

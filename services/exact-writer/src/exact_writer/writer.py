@@ -208,7 +208,7 @@ class DivisionWriter:
         except (CallError, NotAllowedNowError, NoTokenNowError, ConsentNeededError, UnreadableAnswerError):
             self._queue = []
             raise
-        if candidate.kind == "ledger":
+        if candidate.kind == "ledger" and self._now() >= self._poster.batches_wait_until:
             self._batched_at = self._now()
         if candidate.kind in {"account", "ledger"} or candidate.state == "unknown":
             self._queue = []  # others may be free now, or gone with it
@@ -228,6 +228,8 @@ class DivisionWriter:
     def _choose(self, blocked: frozenset[schedule.Kind]) -> Candidate | None:
         """Other work goes before batches for a while, so that the documents of new customers come together."""
         now = self._now()
+        if now < self._poster.batches_wait_until:
+            return schedule.choose(self._queue, now, blocked | {"ledger"})
         if now < self._batched_at + batches.EVERY_SECONDS:
             other = schedule.choose(self._queue, now, blocked | {"ledger"})
             if other is not None:
@@ -237,7 +239,7 @@ class DivisionWriter:
     def _idle_until(self, due: float | None, closed: dict[str, float]) -> float:
         """The next instant at which there may be something to do: a poll, a look-up that is due, an endpoint that opens again."""
         now = self._now()
-        instants = [due, *closed.values(), *(each.not_before for each in self._queue)]
+        instants = [due, self._poster.batches_wait_until, *closed.values(), *(each.not_before for each in self._queue)]
         return min((at for at in instants if at is not None and at > now), default=now + self._poll_seconds)
 
     async def _answered(self) -> None:

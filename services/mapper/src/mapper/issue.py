@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import Literal
 
 import msgspec
 
@@ -54,8 +55,7 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
     positive there. A general entry is sent whole, positive in debit; in mode ledger the writer may send it with others.
     """
     sales = entry.kind == "sales"
-    # An entry without a rate takes Exact's of its own day, which entries of other days beside it would not have.
-    own_rate = entry.currency != mapping.currency and entry.exchange_rate is None
+    mode = _mode_of(entry, mapping)
     sign = -1 if sales else 1
     lines = [
         EntryLine(
@@ -71,6 +71,7 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
             is_receivable=line.is_receivable,
             customer_ref=_other_customer(line, entry, document),
             notes=line.notes or None,
+            item_code=_item_code(line) if mode == "document" else None,
         )
         for line in entry.lines
         if not (sales and line.role is Role.RECEIVABLE)
@@ -97,7 +98,7 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
         receivable_account=next((line.account for line in entry.lines if line.role is Role.RECEIVABLE), None) if sales else None,
         reporting_year=entry.reporting_year,
         reporting_period=entry.reporting_period,
-        mode="ledger" if mapping.mode == "ledger" and not sales and not own_rate else "entry",
+        mode=mode,
         pdf=pdf,
     )
 
@@ -144,6 +145,21 @@ def period_moves(entry: Entry) -> tuple[PeriodMove, ...]:
     )
 
 
+def _mode_of(entry: Entry, mapping: Mapping) -> Literal["entry", "document", "ledger"]:
+    """Return how an entry goes to Exact. One without a rate gets that of its own day, so it is not put together with others."""
+    is_foreign = entry.currency != mapping.currency
+    if mapping.mode == "document" and entry.kind == "sales" and not is_foreign:
+        return "document"
+    if mapping.mode == "ledger" and entry.kind == "general" and not (is_foreign and entry.exchange_rate is None):
+        return "ledger"
+    return "entry"
+
+
+def _item_code(line: Line) -> str:
+    """Return the item of a line: one for each product and ledger account, since an item has one account of its own."""
+    return your_ref(f"{line.account}-{line.product or line.role.value}")
+
+
 def booked_entry(command: PostEntry, reference: str, receivable_account: str) -> Entry:
     """Return the entry that a command booked, so that its mirror takes back exactly that, whatever the rules say today."""
     sales = command.kind == "sales"
@@ -162,6 +178,7 @@ def booked_entry(command: PostEntry, reference: str, receivable_account: str) ->
             last=line.to_date,
             notes=line.notes or "",
             customer_id=_id_of(line.customer_ref or command.customer_ref) if line.is_receivable else None,
+            product=line.item_code.removeprefix(f"{line.gl_account}-") if line.item_code else None,
         )
         for line in command.lines
     ]

@@ -8,6 +8,7 @@ _SCALARS = frozenset({"Guid", "String", "Double", "Int16", "Int32", "Int64", "By
 _CHILDREN = {
     "SalesEntryLines": ("salesentry/SalesEntryLines", "EntryID"),
     "GeneralJournalEntryLines": ("generaljournalentry/GeneralJournalEntryLines", "EntryID"),
+    "SalesInvoiceLines": ("salesinvoice/SalesInvoiceLines", "InvoiceID"),
     "BankEntryLines": ("financialtransaction/BankEntryLines", "EntryID"),
     "VATPercentages": ("vat/VatPercentages", "VATCodeID"),
 }

@@ -5,10 +5,12 @@ from typing import Any
 from simulators.exact import (
     bank_entries,
     documents,
+    items,
     journal_entries,
     master_data,
     sales_changes,
     sales_entries,
+    sales_invoices,
 )
 from simulators.exact.receivables import OPEN, TERMS
 from simulators.exact.wire import Row
@@ -55,6 +57,9 @@ CREATE: dict[str, Create] = {
     "salesentry/SalesEntries": sales_entries.create,
     "salesentry/SalesEntryLines": sales_changes.add_line,
     "generaljournalentry/GeneralJournalEntries": journal_entries.create,
+    "salesinvoice/SalesInvoices": sales_invoices.create,
+    "salesinvoice/PrintedSalesInvoices": sales_invoices.print_invoice,
+    "logistics/Items": items.create,
     "financialtransaction/BankEntries": bank_entries.create,
     "documents/Documents": documents.create_document,
     "documents/DocumentAttachments": documents.create_attachment,
@@ -67,6 +72,8 @@ CHANGE: dict[str, Change] = {
     "financial/ExchangeRates": _plain_change("financial/ExchangeRates"),
     "salesentry/SalesEntries": sales_changes.change,
     "salesentry/SalesEntryLines": sales_changes.change_line,
+    "salesinvoice/SalesInvoices": sales_invoices.change,
+    "logistics/Items": items.change,
     "documents/Documents": _plain_change("documents/Documents"),
     "cashflow/Receivables": _plain_change(TERMS),
     **{table: _coded_change(table) for table in _CODED if table != "cashflow/PaymentConditions"},
@@ -79,6 +86,7 @@ DELETE: dict[str, Delete] = {
     "financial/GLAccounts": _plain_delete("financial/GLAccounts", master_data.ENTITY_GL_ACCOUNTS),
     "salesentry/SalesEntries": sales_changes.delete,
     "salesentry/SalesEntryLines": sales_changes.delete_line,
+    "salesinvoice/SalesInvoices": sales_invoices.delete,
     "generaljournalentry/GeneralJournalEntries": journal_entries.delete,
     "financialtransaction/BankEntries": bank_entries.delete,
     "documents/Documents": documents.delete_document,

@@ -56,13 +56,14 @@ def _check_header(division: Division, findings: Findings, entry: Row) -> Row:
     references.text(division, findings, entry, "Description")
     if entry.get("Document") and division.table("documents/Documents").get(entry["Document"]) is None:
         findings.add("reference", "document")
-    _check_condition(division, findings, entry, customer)
+    check_condition(division, findings, entry, customer)
     if customer is not None:
         entry["CustomerName"] = customer["Name"]
     return entry
 
 
-def _check_condition(division: Division, findings: Findings, entry: Row, customer: Row | None) -> None:
+def check_condition(division: Division, findings: Findings, entry: Row, customer: Row | None) -> None:
+    """Fills in the payment condition and the due date; the customer's own condition comes before the division's."""
     code = entry.get("PaymentCondition") or (customer or {}).get("PaymentConditionSales")
     if not code:
         if division.settings.payment_condition_mandatory:
@@ -91,7 +92,7 @@ def check_line(division: Division, findings: Findings, line: Row, entry: Row) ->
     references.cost_analysis(division, findings, line, gl)
     code = line.get("VATCode") or (gl or {}).get("VATCode")
     vat = references.vat_code(division, findings, code)
-    _check_range(division, findings, line, entry)
+    check_range(division, findings, line, entry)
     if gl is not None:
         if gl["Type"] == references.GL_RECEIVABLE:
             findings.add("invalid", "gl_account_type")
@@ -128,7 +129,8 @@ def _fill_amounts(findings: Findings, line: Row, amount: Decimal, vat: Row | Non
         line |= {"VATCode": vat["Code"], "VATCodeDescription": vat["Description"]}
 
 
-def _check_range(division: Division, findings: Findings, line: Row, entry: Row) -> None:
+def check_range(division: Division, findings: Findings, line: Row, entry: Row) -> None:
+    """Checks the range over which a line is deferred: both days, in their order, within the period-date table."""
     first, last = line.get("From"), line.get("To")
     if first is None and last is None:
         return

@@ -89,6 +89,8 @@ def seed(world: World) -> None:
         _journals(division, accounts)
         _vat_codes(division, accounts)
         _small_tables(division)
+        group = {"ID": division.world.next_id(), "Code": "ALG", "Description": "Algemeen", "IsDefault": 1}
+        division.create("logistics/ItemGroups", {**group, "GLRevenue": accounts["8000"]})
 
 
 def _periods(division: Division) -> None:

@@ -45,6 +45,8 @@ class ExactSettings:
     client_guid: Literal["honoured", "ignored", "refused"] = "ignored"  # unknown: a key sent with a POST
     duplicate_entry_number: Literal["refused", "renumbered"] = "refused"  # unknown
     journal_amount: Literal["AmountFC", "AmountDC", "both"] = "AmountFC"  # unknown: which one a general journal line takes
+    invoice_vat: Literal["given", "computed"] = "computed"  # unknown: VATAmountFC on the line of a sales invoice
+    invoice_gl_account: Literal["given", "item"] = "item"  # unknown: GLAccount on the line, or always that of the item
     your_ref_length: int = 30
     description_length: int = 60
     too_long_text: Literal["refused", "truncated"] = "refused"  # unknown: YourRef and Description beyond their length
