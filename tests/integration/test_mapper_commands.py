@@ -12,13 +12,14 @@ import yaml
 from support.command_line import environment, kruispost
 from support.engines import DATABASES, settings_for
 from support.facts import customer, invoice, line
-from support.mapper_stage import CONFIGURATION, Stage, payment, period
+from support.mapper_stage import CONFIGURATION, Stage, payment, period, posted, refused
 from typer.testing import CliRunner
 
 from backbone.configuration import load_configuration
 from backbone.database import Database
 from backbone.migrations import migrate
 from console.cli import app
+from contracts import commands, facts
 from mapper.wording import untranslated
 
 DEMO = Path(__file__).parents[2] / "console/src/console/demo_configuration.yaml"
@@ -229,3 +230,37 @@ async def test_a_payment_is_explained_in_dutch(installed):
     assert done.returncode == 0
     assert "betaling txn_1 van 2026-10-05, EUR -121.00, klant CUST1: onderweg" in done.stdout
     assert "1290" in done.stdout
+
+
+async def test_a_refused_document_is_sent_again_when_a_person_says_so(installed):
+    await installed.stage.hear(customer(), invoice(), invoice("INV-2"))
+    first, second = await installed.stage.entries()
+    await installed.stage.hear(refused(first, "other"), posted(second))
+    code, found = await installed.json("retry", "INV-1")
+    assert (code, [(each["number"], each["state"]) for each in found["documents"]]) == (0, [("INV-1", "planned")])
+    *_, again = await installed.stage.entries()
+    assert again.command_id != first.command_id
+    assert again.lines == first.lines
+    assert await installed.json("retry", "INV-1") == (1, {"documents": []}), "it is under way already"
+    await installed.stage.hear(refused(again, "other"))
+    assert (await installed.json("retry", "--code", "exact_refused"))[0] == 0
+    assert len(await installed.stage.entries()) == 4
+
+
+async def test_what_is_still_unmapped_stays_held_and_a_booked_document_is_left_alone(installed):
+    await installed.stage.hear(customer(), invoice(), invoice("INV-2", lines=[line(5_000, 1_050, entity="Old-EUR", kind="plan")]))
+    await installed.stage.post_all()
+    done = await installed.run("retry", "INV-2")
+    assert (done.returncode, done.stdout) == (1, "invoice INV-2: still held (no_revenue_account)\n")
+    assert await installed.json("retry", "INV-1") == (1, {"documents": []})
+    assert len(await installed.stage.entries()) == 1
+
+
+async def test_a_refused_customer_is_sent_again_with_the_documents_that_wait_for_it(installed):
+    await installed.stage.hear(customer(), invoice())
+    (saved,) = await installed.stage.said(commands.SaveAccount)
+    told = {"division": saved.division, "customer_ref": saved.customer_ref, "code": "other", "message": "Exact says no"}
+    await installed.stage.hear(facts.AccountRefused(**told))
+    code, found = await installed.json("retry", "--code", "customer_refused")
+    assert (code, len(found["documents"])) == (0, 1)
+    assert len(await installed.stage.said(commands.SaveAccount)) == 2

@@ -231,7 +231,7 @@ REASONS: dict[str, Reason] = {
     ),
     "exact_refused": Reason(
         sentence="Exact refused {document}: {message}",
-        action="Mend the cause in Exact or in the mapping, then retry the document.",
+        action="Mend the cause in Exact or in the mapping, then run `kruispost retry NUMBER`.",
     ),
     "customer_ambiguous": Reason(
         sentence="{document} waits, since it is not certain which account in Exact customer {customer} is: {message}",

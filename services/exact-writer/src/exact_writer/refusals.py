@@ -11,8 +11,8 @@ from typing import Final
 # Every code that EntryRefused and AccountRefused can carry, with what a person can do.
 ACTIONS: Final[dict[str, str]] = {
     "period_closed": "Open the period in Exact, or let the document move to the next open period.",
-    "no_financial_year": "Create the financial year in Exact, then retry the document.",
-    "not_a_customer": "Make the account a customer in Exact (status Customer), then retry the document.",
+    "no_financial_year": "Create the financial year in Exact, then run `kruispost retry NUMBER`.",
+    "not_a_customer": "Make the account a customer in Exact (status Customer), then run `kruispost retry NUMBER`.",
     "vat_not_allowed": "Allow VAT on the journal in Exact, or map the document to a journal that allows it.",
     "duplicate": "Look in Exact for the record that already has this number or code.",
     "unbalanced": "Report this with the document's number: the entry was sent unbalanced.",
@@ -20,7 +20,7 @@ ACTIONS: Final[dict[str, str]] = {
     "mandatory_field": "Fill in what Exact asks for in the mapping or in the settings of the administration.",
     "invalid_value": "Correct the value in Chargebee or in the mapping; Exact names the field.",
     "malformed": "Report this with the document's number: Exact could not read the request.",
-    "exact_failure": "Ask Exact's support with the time and the number; then retry the document.",
+    "exact_failure": "Ask Exact's support with the time and the number; then run `kruispost retry NUMBER`.",
     "unknown_gl_account": "Create the ledger in Exact, or correct its code in the mapping.",
     "blocked_gl_account": "Unblock the ledger in Exact, or map to another one.",
     "unknown_journal": "Create the journal in Exact, or correct its code in the configuration.",
@@ -32,7 +32,7 @@ ACTIONS: Final[dict[str, str]] = {
     "customer_ambiguous": "Name the account under customers.links of the division, or new for one of its own; then restart.",
     "account_blocked": "Unblock the account in Exact, or link the customer to another one under customers.links.",
     "unknown_account": "Correct the code under customers.links, or create the account in Exact.",
-    "other": "Read Exact's message; then retry the document.",
+    "other": "Read Exact's message; then run `kruispost retry NUMBER`.",
 }
 
 # What a person can do about a PDF that is not attached; the codes of a refusal by Exact may stand there as well.

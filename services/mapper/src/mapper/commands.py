@@ -1,4 +1,4 @@
-"""What the mapper adds to `kruispost`: `plan`, `explain` and `diff`. They read the mapper's own tables; no service needs to run.
+"""What the mapper adds to `kruispost`. All but `retry` only read the mapper's own tables; no service needs to run.
 
 Light on purpose: `kruispost --help` imports this module for the first line of each command.
 """
@@ -89,6 +89,21 @@ def diff(
         list_to=list_to,
     )
     raise typer.Exit(WRONG if show_diff(wish, lang, as_json=as_json) else 0)
+
+
+def retry(
+    number: Annotated[str | None, typer.Argument(help="the number of one document; else --code chooses")] = None,
+    code: Annotated[str | None, typer.Option(help="all that wait or are held for this reason, such as exact_refused")] = None,
+    site: Site = None,
+    lang: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Decide anew about what is held, once its cause is mended in Exact or Chargebee. Exit code 1 while any of it is held."""
+    from mapper.retry_command import retry_documents
+
+    if number is None and code is None:
+        raise typer.BadParameter("say which: a number, or --code and a reason")
+    raise typer.Exit(0 if retry_documents(number, code, site, lang, as_json=as_json) else WRONG)
 
 
 def deferred(

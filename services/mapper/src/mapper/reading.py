@@ -26,13 +26,7 @@ class UnreadableError(KruispostError):
 
 def ask(settings: Settings, question: Callable[[PagedStore], Awaitable[Result]]) -> Result:
     """Put a question to the mapper's database on a connection that can only read; raises UnreadableError."""
-    file = settings.data_dir / f"{schema_of(SERVICE)}.sqlite"
-    if settings.database_url is None and not file.exists():
-        # Opening a SQLite file would make an empty one, and a question must change nothing.
-        raise UnreadableError(
-            f"There is no installation here: {file} does not exist. Set KRUISPOST_DATA_DIR or KRUISPOST_DATABASE_URL, or start "
-            "one with `kruispost run`."
-        )
+    check_installed(settings)
     try:
         return asyncio.run(_ask(settings, question))
     except Exception as error:
@@ -42,6 +36,16 @@ def ask(settings: Settings, question: Callable[[PagedStore], Awaitable[Result]])
             f"The mapper's database cannot be read ({error}); check KRUISPOST_DATABASE_URL or KRUISPOST_DATA_DIR, and run "
             "`kruispost migrate`."
         ) from error
+
+
+def check_installed(settings: Settings) -> None:
+    """Raise UnreadableError where there is no database; opening a SQLite file would make an empty one."""
+    file = settings.data_dir / f"{schema_of(SERVICE)}.sqlite"
+    if settings.database_url is None and not file.exists():
+        raise UnreadableError(
+            f"There is no installation here: {file} does not exist. Set KRUISPOST_DATA_DIR or KRUISPOST_DATABASE_URL, or start "
+            "one with `kruispost run`."
+        )
 
 
 async def _ask(settings: Settings, question: Callable[[PagedStore], Awaitable[Result]]) -> Result:
