@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from backbone.configuration import Configuration
 from backbone.database import Database
 from backbone.migrations import migrate
+from bookkeeping.periods import month_end
 from bookkeeping.roll_forward import RollForward, movements
 from console.cli import app
 from contracts import chargebee, facts
@@ -103,6 +104,26 @@ async def test_a_credit_says_which_one_it_waits_for(stage):
     assert "credit note CN-1" in held.sentence
     await stage.hear(CREDITED[0])
     assert {entry.your_ref for entry in await stage.entries()} == {"INV-1", "CN-1", "CN-2"}
+
+
+async def test_a_period_that_closed_under_a_deferral_is_waited_for_instead_of_guessed(stage):
+    """Exact refuses the entry without a word on which period it means, and the entry itself must not move for it."""
+
+    def month(number: int, *, is_open: bool) -> facts.PeriodObserved:
+        starts = date(2026, number, 1)
+        known: dict[str, Any] = {"year": 2026, "period": number, "starts": starts, "ends": month_end(starts), "is_open": is_open}
+        return facts.PeriodObserved(division=DEMO_DIVISION, journal="70", **known)
+
+    late = {**INVOICE, "date": date(2026, 2, 10)}
+    await stage.hear(*(month(number, is_open=True) for number in range(1, 13)))
+    await stage.hear(*golden_chargebee.surroundings(SITE, late), golden_chargebee.document(SITE, late))
+    [entry] = await stage.entries()
+    await stage.hear(refused(entry, "period_closed"))
+    assert await stage.reasons() == ["waiting_for_periods"]
+    await stage.hear(month(1, is_open=False))
+    [_, again] = await stage.entries()
+    assert (again.entry_date, again.reporting_period) == (date(2026, 2, 10), None)
+    assert [line.from_date for line in again.lines] == [date(2026, 2, 1)]
 
 
 async def test_a_question_is_answered_once_in_the_file(stage):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,19 @@ async def test_a_period_that_closed_meanwhile_is_told_before_the_refusal(tmp_pat
         await stage.tell(sale("INV-4", reporting_year=2026, reporting_period=4))
         posted = await stage.until(facts.EntryPosted, 2)
         assert (posted[-1].reporting_year, posted[-1].reporting_period) == (2026, 4)
+
+
+async def test_a_refusal_that_may_mean_another_period_closes_none(tmp_path: Path) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(save_account(), sale("INV-1"))
+        await stage.until(facts.EntryPosted)
+        await server.control("periods", division=DIVISION, journal="70", year=2026, period=2, open=False)
+        await stage.tell(sale("INV-2", lines=(line(from_date=date(2026, 2, 1), to_date=date(2026, 4, 30)),)))
+        (refused,) = await stage.until(facts.EntryRefused)
+        assert refused.code == "period_closed"
+        assert all(fact.is_open for fact in await stage.said(facts.PeriodObserved)), "March takes entries as before"
+        await stage.tell(sale("INV-3"))
+        await stage.until(facts.EntryPosted, 2)
 
 
 @pytest.mark.parametrize(

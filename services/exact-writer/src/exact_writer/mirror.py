@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.clock import Clock
 from backbone.database import Database
 from backbone.mapping_configuration import DivisionConfiguration
+from contracts.commands import EntryLine, PostEntry
 from contracts.facts import PeriodObserved
 from exact_writer import announce, odata
 from exact_writer.account_mirror import ACCOUNT_SELECT, CONTACT_SELECT, AccountMirror
@@ -167,13 +168,17 @@ class Mirror:
         """All rows of a list, page after page."""
         return await self._calls.read_all(endpoint, path)
 
-    async def observe_closed(self, connection: AsyncConnection, journal: str, year: int, period: int) -> None:
-        """Note that Exact refused a period as closed, and tell it; the next look at the periods will correct what is wrong."""
-        code = f"{journal}/{year}/{period}"
+    async def observe_closed(self, connection: AsyncConnection, command: PostEntry, year: int, period: int) -> None:
+        """Note that Exact refused a period as closed, and tell it; the next look at the periods will correct what is wrong.
+
+        Where the entry defers revenue into other periods Exact does not say which one is closed: then only the look is hastened.
+        """
+        code = f"{command.journal}/{year}/{period}"
         known = self._records["period"].get(code)
         if known is None or not known.is_open:
             return
-        await self._tell_periods(connection, {code: msgspec.structs.replace(known, is_open=False)})
+        if not any(_reaches_beyond(line, known) for line in command.lines):
+            await self._tell_periods(connection, {code: msgspec.structs.replace(known, is_open=False)})
         self._read_at["period"] = min(self._read_at.get("period", 0.0), self._now() - PERIODS_SECONDS + AGAIN_SECONDS)
 
     async def _refresh_periods(self) -> None:
@@ -260,3 +265,9 @@ def _percentage(row: dict[str, Any]) -> Decimal | None:
     if kind == "E":
         return Decimal(str(row["Percentage"] or 0))
     return Decimal(0) if kind in {"B", "N"} else None
+
+
+def _reaches_beyond(line: EntryLine, period: Record) -> bool:
+    if line.from_date is None or line.to_date is None or period.starts is None or period.ends is None:
+        return False
+    return line.from_date < period.starts or line.to_date > period.ends

@@ -88,7 +88,7 @@ class Outcomes:
             return
         period = precheck.period_of(command, self._mirror)
         if code == "period_closed" and period is not None:
-            await self._mirror.observe_closed(connection, command.journal, *period)
+            await self._mirror.observe_closed(connection, command, *period)
         fact = EntryRefused(
             division=self._division,
             command_id=command.command_id,

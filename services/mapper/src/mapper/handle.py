@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import date
 from functools import partial
 
 import msgspec
@@ -11,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.database import Database
 from bookkeeping.mapping import Mapping
+from bookkeeping.periods import Period
 from bookkeeping.rejections import reject
 from bookkeeping.write_offs import WRITE_OFF, normal_reason
 from contracts import chargebee, facts
-from contracts.commands import PostEntry
+from contracts.commands import EntryLine, PostEntry
 from contracts.envelope import Envelope, Message
 from mapper.custom_fields import custom_fields_of
 from mapper.decision import OWN_PAYMENT
@@ -164,17 +166,14 @@ class Mapper:
         if tried is None or row.attempt >= ATTEMPTS:
             await self._hold_refused(store, row, fact, cause)
             return
-        await store.fold_period(
-            facts.PeriodObserved(
-                division=command.division,
-                journal=command.journal,
-                year=tried.year,
-                period=tried.number,
-                starts=tried.starts,
-                ends=tried.ends,
-                is_open=False,
-            )
-        )
+        if any(_reaches_beyond(line, tried) for line in command.lines):
+            # Exact does not say whether the entry's own period is closed or one that revenue is released in.
+            if not any(_meets(command, period.starts, period.ends) for period in periods if not period.is_open):
+                decision = reject("waiting_for_periods", document=_name_of(fact.document))
+                await self._planner.hold(store, row, fact.document, decision, cause, state="refused")
+                return
+        else:
+            await store.fold_period(_closed(command, tried))
         await store.save(replace(row, state="refused", code="period_closed"))
         await self._planner.plan(store, row.key, cause, again=True)
 
@@ -192,9 +191,11 @@ class Mapper:
         is_news = await store.fold_period(fact)
         for key in await store.held_by("waiting_for_periods", fact.division):
             row = await store.document(key)
-            entry_date = msgspec.json.decode(row.command, type=PostEntry).entry_date if row and row.command else None
-            # Periods come one by one: only its own says whether it must move, or that Exact has opened it meanwhile.
-            if entry_date is not None and fact.starts <= entry_date <= fact.ends:
+            command = msgspec.json.decode(row.command, type=PostEntry) if row and row.command else None
+            # Periods come one by one: only its own says whether it must move, or that Exact has opened it meanwhile; a closed
+            # one says so too where revenue was to be released in it.
+            own = command is not None and fact.starts <= command.entry_date <= fact.ends
+            if own or (command is not None and not fact.is_open and _meets(command, fact.starts, fact.ends)):
                 await self._planner.plan(store, key, cause, again=True)
         if fact.is_open and is_news:
             for code in HELD_FOR_PERIODS:
@@ -253,3 +254,27 @@ def _custom_fields(cause: Cause) -> dict[str, str]:
 
 def _name_of(document: facts.DocumentRef) -> str:
     return f"{document.kind.replace('_', ' ')} {document.number}"
+
+
+def _reaches_beyond(line: EntryLine, period: Period) -> bool:
+    if line.from_date is None or line.to_date is None:
+        return False
+    return line.from_date < period.starts or line.to_date > period.ends
+
+
+def _meets(command: PostEntry, starts: date, ends: date) -> bool:
+    """Whether the entry, or the release of one of its lines, falls within these days."""
+    ranges = [(line.from_date, line.to_date) for line in command.lines if line.from_date is not None and line.to_date is not None]
+    return any(first <= ends and starts <= last for first, last in [*ranges, (command.entry_date, command.entry_date)])
+
+
+def _closed(command: PostEntry, period: Period) -> facts.PeriodObserved:
+    return facts.PeriodObserved(
+        division=command.division,
+        journal=command.journal,
+        year=period.year,
+        period=period.number,
+        starts=period.starts,
+        ends=period.ends,
+        is_open=False,
+    )
