@@ -136,6 +136,25 @@ async def test_the_difference_is_told_by_account_for_what_is_booked_and_what_is_
     assert [each["number"] for each in by_account["documents"]] == ["INV-1"]
 
 
+async def test_the_difference_is_told_by_box_of_the_vat_return(installed):
+    boxes = {"2": "1a", "1": "1b", "EUV": "3b"}
+    installed.write(installed.directory / "kruispost.yaml", vat_boxes=boxes)
+    await installed.stage.hear(customer(), invoice())
+    vat = [{"when": {"country": "NL", "rate": 21}, "code": "1"}]
+    new = installed.write(installed.directory / "new.yaml", vat=vat, vat_boxes=boxes)
+    done = await installed.run("diff", str(new))
+    assert "VAT in box of the VAT return" in done.stdout
+    code, found = await installed.json("diff", str(new))
+    places = {(each["part"], each["name"]): (each["before_minor"], each["after_minor"]) for each in found["places"]}
+    assert code == 1
+    assert places["vat_box", "1a"] == (-2_100, 0)
+    assert places["vat_box_base", "1b"] == (0, -10_000)
+    installed.write(new, vat=vat, vat_boxes={"2": "1a"})
+    refused_ = await installed.run("diff", str(new))
+    assert refused_.returncode == 2
+    assert "VAT code 1 has no box; add it under vat_boxes" in refused_.stderr
+
+
 async def test_what_a_new_mapping_would_hold_is_told_with_the_rule_to_add(installed):
     await installed.stage.hear(customer(), invoice())
     new = installed.write(installed.directory / "new.yaml", vat=[{"when": {"country": "NL", "rate": 9}, "code": "1"}])

@@ -112,6 +112,10 @@ class DivisionConfiguration(Strict):
     cost_centers: tuple[DimensionRule, ...] = Field((), description="for lines whose revenue rule names no cost centre")
     cost_units: tuple[DimensionRule, ...] = Field((), description="for lines whose revenue rule names no cost unit")
     vat: tuple[VatRule, ...] = ()
+    vat_boxes: dict[Code, Code] = Field(
+        default_factory=dict,
+        description="the box of the VAT return that each VAT code counts in, as it is set up in Exact; reports add up by it",
+    )
     control_accounts: tuple[ControlAccount, ...] = ()
     book_payments: bool = True
     customers: CustomersConfiguration = CustomersConfiguration()
@@ -166,6 +170,13 @@ class DivisionConfiguration(Strict):
             ]
         if mistakes:
             raise PlacedError(mistakes)
+        return self
+
+    @model_validator(mode="after")
+    def _every_code_has_its_box(self) -> DivisionConfiguration:
+        without = [(("vat", index, "code"), rule.code) for index, rule in enumerate(self.vat) if rule.code not in self.vat_boxes]
+        if self.vat_boxes and without:
+            raise PlacedError([(place, f"VAT code {code} has no box; add it under vat_boxes") for place, code in without])
         return self
 
     @model_validator(mode="after")

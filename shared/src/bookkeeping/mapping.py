@@ -56,6 +56,7 @@ class Mapping:
     cost_centers: Rules[CodeRule] | None = None
     cost_units: Rules[CodeRule] | None = None
     control_accounts: tuple[ControlAccount, ...] = ()
+    vat_boxes: MappingOf[str, str] = field(default_factory=dict)
     rounding_account: str | None = None
     rounding_vat_code: str | None = None
     period_policy: PeriodPolicy = "move"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -28,6 +29,8 @@ Change = Literal[
     "other",
 ]
 CHANGES: tuple[Change, ...] = get_args(Change)
+# Of one document these say what its accounts and codes have said already.
+ONLY_IN_TOTALS = frozenset(("vat_base", "vat_box_base", "vat_box"))
 _HEAD: tuple[tuple[Change, tuple[str, ...]], ...] = (
     ("journal", ("journal", "kind")),
     ("period", ("entry_date", "reporting_year", "reporting_period")),
@@ -40,10 +43,11 @@ _LOOKED_AT = frozenset(name for _, names in _HEAD for name in names) | {"lines",
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one mapping makes of a document, and in which division."""
+    """What one mapping makes of a document, and in which division; `vat_boxes` names the box of the VAT return of each code."""
 
     division: int | None
     made: Entry | Rejection | SetAside
+    vat_boxes: MappingOf[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def entry(self) -> Entry | None:
@@ -62,7 +66,7 @@ class Difference:
 
     division: int | None
     currency: str
-    part: Literal["account", "vat_base", "vat", "dimension"]
+    part: Literal["account", "vat_base", "vat", "vat_box_base", "vat_box", "dimension"]
     name: str
     before_minor: int
     after_minor: int
@@ -131,7 +135,7 @@ def _sums(lines: Iterable[Line], place: Callable[[Line], Hashable]) -> dict[Hash
 
 
 def differences_of(before: Outcome, after: Outcome) -> list[Difference]:
-    """Return what each account, VAT code and cost centre gets more or less."""
+    """Return what each account, VAT code, box of the VAT return and cost centre gets more or less."""
     one, other = _places(before), _places(after)
     places = dict.fromkeys((*one, *other))
     return [Difference(*place, one.get(place, 0), other.get(place, 0)) for place in places if one.get(place) != other.get(place)]
@@ -146,6 +150,10 @@ def _places(outcome: Outcome) -> dict[tuple[int | None, str, Any, str], int]:
         if line.vat_code is not None:
             found[outcome.division, entry.currency, "vat_base", line.vat_code] += line.amount_minor
             found[outcome.division, entry.currency, "vat", line.vat_code] += line.vat_minor
+            box = outcome.vat_boxes.get(line.vat_code)
+            if box is not None:
+                found[outcome.division, entry.currency, "vat_box_base", box] += line.amount_minor
+                found[outcome.division, entry.currency, "vat_box", box] += line.vat_minor
         for name in (line.cost_center, line.cost_unit):
             if name is not None:
                 found[outcome.division, entry.currency, "dimension", name] += line.amount_minor

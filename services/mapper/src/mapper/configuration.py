@@ -84,6 +84,7 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         receivable_account=configuration.receivable_account,
         **line_rules(configuration),
         control_accounts=tuple(ControlAccount(**each.model_dump()) for each in configuration.control_accounts),
+        vat_boxes=configuration.vat_boxes,
         rounding_account=rounding.account if rounding else None,
         rounding_vat_code=rounding.vat_code if rounding else None,
         period_policy=configuration.period_policy,

@@ -18,7 +18,7 @@ from backbone.settings import Settings
 from bookkeeping.journal import Entry
 from bookkeeping.money import format_minor
 from bookkeeping.rejections import Rejection
-from mapper.comparison import Summary
+from mapper.comparison import ONLY_IN_TOTALS, Summary
 from mapper.configuration import mappings_of
 from mapper.differences import Comparer, Found, Wish
 from mapper.history import PagedStore, count, documents
@@ -117,7 +117,7 @@ def _found_lines(found: Found, lang: Language) -> list[str]:
         lines.append(f"  {made.code}: {made.sentence}")
         return [*lines, *([f"  {say('what_to_do', lang, action=made.action)}"] if isinstance(made, Rejection) else [])]
     for each in found.differences:
-        if each.part != "vat_base":
+        if each.part not in ONLY_IN_TOTALS:
             amounts = f"{format_minor(each.before_minor, each.currency)} -> {format_minor(each.after_minor, each.currency)}"
             lines.append(f"  {say(f'part_{each.part}', lang)} {each.name}: {amounts}")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 
 from bookkeeping.bookings import booking_of
 from bookkeeping.journal import Entry
+from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import Rejection
 from contracts.commands import PostEntry
 from mapper.comparison import Change, Difference, Outcome, changes_of, changes_since_booked, differences_of
@@ -134,7 +136,7 @@ class Comparer:
         # What is booked stays in its period, so only what is still to come is placed in the periods that are open now.
         judge = make if is_booked else decide
         made = await judge(self._store, subject, None if is_booked else kept.pending(), self._today, is_first=True)
-        return Outcome(subject.division, made)
+        return Outcome(subject.division, made, _boxes(subject.mapping))
 
     def _as_booked(self, command: bytes) -> Outcome | None:
         posted = msgspec.json.decode(command, type=PostEntry)
@@ -142,10 +144,15 @@ class Comparer:
         if mapping is None or posted.kind != "sales":
             # What is booked of money has its references within the texts of its lines, which no mapping decides.
             return None
-        return Outcome(posted.division, booked_entry(posted, posted.document.number, mapping.receivable_account))
+        entry = booked_entry(posted, posted.document.number, mapping.receivable_account)
+        return Outcome(posted.division, entry, _boxes(mapping))
 
     async def _is_closed(self, outcome: Outcome) -> bool:
         if outcome.entry is None or outcome.division is None:
             return False
         own = (await self._store.periods(outcome.division, outcome.entry.journal)).of(outcome.entry.entry_date)
         return own is not None and not own.is_open
+
+
+def _boxes(mapping: Mapping | None) -> MappingOf[str, str]:
+    return mapping.vat_boxes if mapping is not None else {}

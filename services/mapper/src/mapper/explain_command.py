@@ -12,6 +12,7 @@ from backbone.configuration import load_configuration
 from backbone.settings import Settings
 from bookkeeping.bookings import reference
 from bookkeeping.money import format_minor
+from mapper.comparison import ONLY_IN_TOTALS
 from mapper.configuration import mappings_of
 from mapper.explaining import Explainer, Explanation, RulePlace, Why
 from mapper.history import PagedStore, Selection, documents
@@ -70,7 +71,7 @@ def _lines(found: Explanation, file: Path, lang: Language) -> list[str]:
         changes = ", ".join(say(f"change_{change}", lang) for change in found.changes)
         lines.append(f"  {say('would_differ', lang, changes=changes)}")
         for each in found.differences:
-            if each.part != "vat_base":
+            if each.part not in ONLY_IN_TOTALS:
                 amounts = (format_minor(amount, each.currency) for amount in (each.before_minor, each.after_minor))
                 lines.append(f"    {say(f'part_{each.part}', lang)} {each.name}: {' -> '.join(amounts)}")
     elif found.state == "booked":

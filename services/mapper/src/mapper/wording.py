@@ -105,6 +105,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "part_account": ("account", "rekening"),
     "part_vat_base": ("base of VAT code", "grondslag van btw-code"),
     "part_vat": ("VAT of code", "btw van code"),
+    "part_vat_box_base": ("base in box of the VAT return", "grondslag in rubriek van de aangifte"),
+    "part_vat_box": ("VAT in box of the VAT return", "btw in rubriek van de aangifte"),
     "part_dimension": ("cost centre or unit", "kostenplaats of -drager"),
     "not_booked_yet": ("not booked yet", "nog niet geboekt"),
     "closed_period": ("closed period", "gesloten periode"),
