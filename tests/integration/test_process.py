@@ -64,7 +64,7 @@ async def test_a_process_that_waits_for_its_database_stops_when_asked(tmp_path):
 @pytest.mark.parametrize(
     ("configuration", "words"),
     [
-        ("version: 1\nsites: {}\ndivision: {}\n", "kruispost.yaml: division"),
+        ("version: 1\nsites: {}\ndivision: {}\n", "did you mean divisions?"),
         ("version: 1\nversion: 1\n", "stands here twice"),
         ("version: [\n", "this is not YAML"),
     ],
