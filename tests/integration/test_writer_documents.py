@@ -71,13 +71,17 @@ async def test_cents_that_exact_would_not_keep_are_booked_as_a_sales_entry(tmp_p
         assert (await server.ledger())["balances_minor"]["1500"] == -4_200
 
 
-async def test_a_draft_with_other_cents_is_taken_away_and_booked_as_a_sales_entry(tmp_path: Path) -> None:
-    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+@pytest.mark.parametrize("fault", [None, "status", "drop_before", "lose_answer"])
+async def test_a_draft_with_other_cents_is_taken_away_and_booked_as_a_sales_entry(tmp_path: Path, fault: str | None) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path, exact_timeout_seconds=QUICK) as stage:
         await stage.tell(save_account(), invoiced("INV-1"))
         await stage.until(facts.EntryPosted)
         code = server.simulator.world.divisions[DIVISION].by_code("vat/VATCodes", "2  ")
         assert code is not None
         code["Percentage"] = code["Percentage"] / 3  # changed since the mirror was read
+        if fault is not None:
+            more = {"status": 503} if fault == "status" else {}
+            await server.fault(fault, method="DELETE", path_contains="SalesInvoices", **more)
         await stage.tell(invoiced("INV-2"))
         (posted,) = await stage.until(facts.EntryPosted, command_id="command-INV-2")
         assert posted.booked_as == "entry"

@@ -136,13 +136,18 @@ class DocumentPoster:
         if _amounts_of(draft) == _amounts(command):
             await self._sending.move([work], epoch, "prepared", not_before=0.0, exact_id=str(invoice_id), attempts=0)
             return
+        # Unknown until the draft is gone: when that call fails, the draft is looked up again, and the customer is not held up.
+        await self._sending.set_unknown([work], epoch)
         await self._take_away(str(invoice_id))
         await self._book_as_entry(work, epoch)
 
     async def _take_away(self, invoice_id: str) -> None:
         """Delete a draft that is not to become final; nothing was booked with it."""
         path = f"{DRAFTS}({odata.guid(invoice_id)})"
-        await self._calls.read(Request(method="DELETE", endpoint=DRAFTS, path=path))
+        try:
+            await self._calls.read(Request(method="DELETE", endpoint=DRAFTS, path=path))
+        except RefusedError as error:
+            log.error("a draft that is not to become final stays in Exact", invoice=invoice_id, reason=error.message)
 
     async def _make_final(self, work: Work, command: PostEntry, invoice_id: str, epoch: int) -> bool:
         closed_until = self._calls.blocked_endpoints().get(FINAL)
