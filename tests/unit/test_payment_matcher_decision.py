@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from backbone.chargebee_sdk import retry_after_seconds
 from payment_matcher.chargebee_api import AccessDeniedError, ChargebeeError, MissingError, UnavailableError, classify
 from payment_matcher.decision import InvoiceState, Receipt, Record, Refuse, decide
 
@@ -73,7 +74,8 @@ def test_a_payment_is_dated_neither_before_its_invoice_nor_in_the_future():
 
 
 def refused(status: int, code: str = "some_code", retry_after: str | None = None) -> ChargebeeError:
-    return classify(status=status, code=code, message="m", retry_after=retry_after)
+    headers = {} if retry_after is None else {"retry-after": retry_after}
+    return classify(status=status, code=code, message="m", retry_after=retry_after_seconds(headers))
 
 
 @pytest.mark.parametrize(

@@ -12,26 +12,22 @@ retries 429 without end, so its retries stay off; it raises bare exceptions for 
 from __future__ import annotations
 
 import asyncio
-import math
 import urllib.error
 import urllib.request
 from typing import Any, ClassVar, Final, Protocol
 from urllib.parse import urlsplit
 
+from backbone.chargebee_sdk import READ_TIMEOUT_SECONDS, escaped, is_missing_answer, open_client, retry_after_seconds
 from backbone.clock import Clock
 from backbone.telemetry import Telemetry
 from contracts.parcels import LARGEST_PDF_BYTES
 
-CONNECT_TIMEOUT_SECONDS: Final = 5
-READ_TIMEOUT_SECONDS: Final = 20
 DOWNLOAD_SECONDS: Final = 60.0
 CHUNK_BYTES: Final = 65_536
 BEGINNING: Final = b"%PDF"
 TOO_MANY_REQUESTS, CONFLICT, SERVER_ERRORS_FROM = 429, 409, 500
 NOT_FOUND: Final = 404
 DENIED: Final = frozenset((401, 403))
-# Stands for "/" inside an id until the URL is complete: the SDK escapes every character of an id but the slash.
-SLASH_IN_ID, SLASH_IN_ID_QUOTED = "\ue000", "%EE%80%80"
 
 
 class PdfError(Exception):
@@ -105,14 +101,14 @@ class ChargebeePdfs:
         try:
             client = self._client(site)
             resource = client.CreditNote if kind == "credit_note" else client.Invoice
-            return str(resource.pdf(number.replace("/", SLASH_IN_ID)).download.download_url)
+            return str(resource.pdf(escaped(number)).download.download_url)
         except APIError as error:
-            retry_after = (error.http_headers or {}).get("retry-after")
+            retry_after = retry_after_seconds(error.http_headers)
             raise classify(int(error.http_status_code), str(error.api_error_code), str(error), name, retry_after) from error
         except (KeyError, AttributeError, TypeError, ValueError) as error:
             raise NotNowError("pdf_unavailable", f"Chargebee's answer about the PDF of {name} cannot be read.") from error
         except Exception as error:
-            if not _is_missing_answer(error):
+            if not is_missing_answer(error):
                 raise
             raise NotNowError("pdf_unavailable", f"Chargebee gave no valid answer about the PDF of {name}.") from error
 
@@ -146,47 +142,19 @@ class ChargebeePdfs:
 
     def _client(self, site: str) -> Any:
         if site not in self._clients:
-            self._clients[site] = _open_client(site, self._api_key, self._base_url)
+            from chargebee import Chargebee  # noqa: PLC0415 (a second of import time, only where it is used)
+
+            self._clients[site] = open_client(Chargebee, site=site, api_key=self._api_key, base_url=self._base_url)
         return self._clients[site]
 
 
-def classify(status: int, code: str, message: str, name: str, retry_after: str | None) -> PdfError:
+def classify(status: int, code: str, message: str, name: str, retry_after: float | None) -> PdfError:
     """Turn an error answer of Chargebee into one of this module's errors; an unknown 4xx is final."""
     if status in {TOO_MANY_REQUESTS, CONFLICT} or status >= SERVER_ERRORS_FROM:
         said = f"Chargebee did not make the PDF of {name}: {message}"
-        return NotNowError("pdf_unavailable", said, retry_after_seconds=_seconds(retry_after))
+        return NotNowError("pdf_unavailable", said, retry_after_seconds=retry_after)
     if status in DENIED or code == "site_not_found":
         return DeniedError("pdf_unavailable", f"Chargebee refuses the API key for PDFs ({message})")
     if status == NOT_FOUND:
         return NoPdfError("pdf_missing", f"Chargebee has no {name}.")
     return NoPdfError("pdf_refused", f"Chargebee refused the PDF of {name}: {message}")
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    try:
-        seconds = float(retry_after or "")
-    except ValueError:
-        return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _is_missing_answer(error: Exception) -> bool:
-    """Whether the SDK raised for the network or for an answer it could not read, rather than for a mistake of ours."""
-    return type(error) is Exception or isinstance(error, OSError) or type(error).__module__.split(".")[0] in {"httpx", "httpcore"}
-
-
-def _open_client(site: str, api_key: str, base_url: str | None) -> Any:
-    from chargebee import Chargebee  # noqa: PLC0415 (a second of import time, only where it is used)
-
-    client = Chargebee(
-        api_key=api_key, site=site, connection_time_out=CONNECT_TIMEOUT_SECONDS, read_time_out=READ_TIMEOUT_SECONDS
-    )
-    if base_url is not None:
-        client.env.api_endpoint = base_url.rstrip("/") + "/api/v2"
-        client.env.protocol = urlsplit(base_url).scheme
-        if client.env.protocol == "http":
-            # The SDK forces https as long as this attribute of the class is set, whatever the client says.
-            Chargebee.verify_ca_certs = False
-    plain_url = client.env.api_url
-    client.env.api_url = lambda url, sub_domain=None: plain_url(url, sub_domain).replace(SLASH_IN_ID_QUOTED, "%2F")
-    return client

@@ -14,30 +14,12 @@ from bookkeeping.journal import Entry
 from bookkeeping.rejections import Rejection, SetAside
 from contracts.commands import PostEntry
 from mapper.decision import decide, make, name_of
-from mapper.history import Kept, Selection
+from mapper.history import Kept
 from mapper.issue import booked_entry, save_account
 from mapper.store import Row, Store
 from mapper.subjects import Subject, Subjects
 
 OPEN = frozenset(("held", "waiting", "refused", "planned"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What is asked for; `limit` is how many documents are shown, the totals count all."""
-
-    number: str | None
-    division: int | None
-    site: str | None
-    customer: str | None
-    state: str | None
-    everything: bool
-    limit: int
-
-    def selection(self) -> Selection:
-        """Return which documents are looked at."""
-        states = None if self.everything else OPEN if self.state is None else frozenset((self.state,))
-        return Selection(division=self.division, site=self.site, customer=self.customer, number=self.number, states=states)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The calls to Chargebee, through its official SDK, with the SDK's traps mended here and nowhere else.
+"""The calls to Chargebee that record payments, through its official SDK.
 
     ChargebeeError
       UnavailableError    no valid answer: 429, lock_timeout, 5xx, HTML, time-out, no connection. A write may have happened.
@@ -15,24 +15,18 @@ It raises bare exceptions for time-outs and for answers that are not JSON; they 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
-from urllib.parse import urlsplit
 
+from backbone.chargebee_sdk import escaped, is_missing_answer, open_client, retry_after_seconds
 from backbone.telemetry import Telemetry
 from payment_matcher.decision import InvoiceState
 
-CONNECT_TIMEOUT_SECONDS = 5
-READ_TIMEOUT_SECONDS = 20
 PAGE_SIZE = 100
 PAGES_AT_MOST = 100
 TOO_MANY_REQUESTS = 429
 SERVER_ERRORS_FROM = 500
-# Stands for "/" inside an id until the URL is complete: the SDK escapes every character of an id but the slash.
-SLASH_IN_ID = "\ue000"
-SLASH_IN_ID_QUOTED = "%EE%80%80"
 
 Answer = TypeVar("Answer")
 
@@ -145,7 +139,7 @@ class ChargebeeApi:
         headers = {"chargebee-idempotency-key": f"{reference}-{amount_minor}"}
 
         def record(client: Any) -> RecordedPayment:
-            answer = client.Invoice.record_payment(_escaped(number), params, headers)
+            answer = client.Invoice.record_payment(escaped(number), params, headers)
             row = answer.transaction.raw_data
             return RecordedPayment(transaction_id=str(row["id"]), amount_minor=int(row["amount"]))
 
@@ -171,26 +165,28 @@ class ChargebeeApi:
                 status=int(error.http_status_code),
                 code=str(error.api_error_code),
                 message=str(error),
-                retry_after=(error.http_headers or {}).get("retry-after"),
+                retry_after=retry_after_seconds(error.http_headers),
             ) from error
         except (KeyError, AttributeError, TypeError, ValueError) as error:
             # A write may have happened, so this is an unknown outcome and not the end.
             raise UnavailableError("unreadable_answer", f"Chargebee's answer cannot be read: {error!r}") from error
         except Exception as error:
-            if not _is_missing_answer(error):
+            if not is_missing_answer(error):
                 raise
             raise UnavailableError("no_answer", f"Chargebee gave no valid answer: {type(error).__name__}") from error
 
     def _client(self, site: str) -> Any:
         if site not in self._clients:
-            self._clients[site] = _open_client(site, self._api_key, self._base_url)
+            from chargebee import Chargebee  # noqa: PLC0415 (a second of import time, only where it is used)
+
+            self._clients[site] = open_client(Chargebee, site=site, api_key=self._api_key, base_url=self._base_url)
         return self._clients[site]
 
 
-def classify(*, status: int, code: str, message: str, retry_after: str | None) -> ChargebeeError:
+def classify(*, status: int, code: str, message: str, retry_after: float | None) -> ChargebeeError:
     """Turn an error answer into one of this module's errors; an unknown 4xx is final."""
     if status == TOO_MANY_REQUESTS or status >= SERVER_ERRORS_FROM:
-        return UnavailableError(code, message, retry_after_seconds=_seconds(retry_after))
+        return UnavailableError(code, message, retry_after_seconds=retry_after)
     if status in {401, 403} or code == "site_not_found":
         return AccessDeniedError(code, message)
     if status == 404:  # noqa: PLR2004 (the status is the name)
@@ -201,48 +197,8 @@ def classify(*, status: int, code: str, message: str, retry_after: str | None) -
     return RefusedError(code, message)
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Read Retry-After in seconds; its other form, a date, is undocumented for Chargebee and read as absent."""
-    if retry_after is None:
-        return None
-    try:
-        seconds = float(retry_after)
-    except ValueError:
-        return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _is_missing_answer(error: Exception) -> bool:
-    """Whether the SDK raised for the network or for an answer it could not read, rather than for a mistake of ours.
-
-    It raises plain `Exception` for answers without api_error_code and lets httpx's errors through as they are.
-    """
-    return type(error) is Exception or isinstance(error, OSError) or type(error).__module__.split(".")[0] in {"httpx", "httpcore"}
-
-
-def _open_client(site: str, api_key: str, base_url: str | None) -> Any:
-    from chargebee import Chargebee  # noqa: PLC0415 (a second of import time, only where it is used)
-
-    client = Chargebee(
-        api_key=api_key, site=site, connection_time_out=CONNECT_TIMEOUT_SECONDS, read_time_out=READ_TIMEOUT_SECONDS
-    )
-    if base_url is not None:
-        client.env.api_endpoint = base_url.rstrip("/") + "/api/v2"
-        client.env.protocol = urlsplit(base_url).scheme
-        if client.env.protocol == "http":
-            # The SDK forces https as long as this attribute of the class is set, whatever the client says.
-            Chargebee.verify_ca_certs = False
-    plain_url = client.env.api_url
-    client.env.api_url = lambda url, sub_domain=None: plain_url(url, sub_domain).replace(SLASH_IN_ID_QUOTED, "%2F")
-    return client
-
-
-def _escaped(resource_id: str) -> str:
-    return resource_id.replace("/", SLASH_IN_ID)
-
-
 def _read_invoice(client: Any, number: str) -> InvoiceState:
-    row = client.Invoice.retrieve(_escaped(number)).invoice.raw_data
+    row = client.Invoice.retrieve(escaped(number)).invoice.raw_data
     return InvoiceState(
         number=str(row["id"]),
         customer_id=str(row["customer_id"]),
