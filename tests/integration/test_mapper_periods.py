@@ -126,6 +126,19 @@ async def test_a_period_that_closed_under_a_deferral_is_waited_for_instead_of_gu
     assert [line.from_date for line in again.lines] == [date(2026, 2, 1)]
 
 
+@pytest.mark.parametrize(
+    ("reach", "reason"), [(date(2026, 11, 30), "waiting_for_periods"), (date(2026, 9, 30), "no_financial_year")]
+)
+async def test_periods_that_are_still_to_be_told_are_no_missing_year(stage, reach: date, reason: str):
+    mapper = Stage(stage.database, CONFIGURATION)
+    await mapper.hear(period(9, is_open=True, known_until=reach), customer(), invoice())
+    assert await mapper.reasons() == [reason]
+    if reason == "waiting_for_periods":
+        await mapper.hear(period(10, is_open=False, known_until=reach), period(11, is_open=True, known_until=reach))
+        [entry] = await mapper.entries()
+        assert (entry.reporting_year, entry.reporting_period) == (2026, 11)
+
+
 async def test_a_question_is_answered_once_in_the_file(stage):
     database = stage.database
 

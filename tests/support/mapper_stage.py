@@ -131,7 +131,7 @@ def refused(command: commands.PostEntry, code: str, message: str = "Exact says n
     )
 
 
-def period(number: int, *, is_open: bool, journal: str = "70") -> facts.PeriodObserved:
+def period(number: int, *, is_open: bool, journal: str = "70", known_until: date | None = None) -> facts.PeriodObserved:
     """A month from September to November 2026 is open or closed."""
     last = {9: 30, 10: 31, 11: 30}[number]
     return facts.PeriodObserved(
@@ -142,6 +142,7 @@ def period(number: int, *, is_open: bool, journal: str = "70") -> facts.PeriodOb
         starts=date(2026, number, 1),
         ends=date(2026, number, last),
         is_open=is_open,
+        known_until=known_until,
     )
 
 

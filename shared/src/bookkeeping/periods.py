@@ -29,12 +29,16 @@ class Period:
 
 
 class Periods:
-    """The periods of one journal, as far as they are known; Exact keeps them per journal."""
+    """The periods of one journal, as far as they are known; Exact keeps them per journal.
 
-    __slots__ = ("_periods",)
+    They come in one by one; `known_until` is the last day that Exact has a period for, None when that is not known.
+    """
 
-    def __init__(self, periods: Iterable[Period] = ()) -> None:
+    __slots__ = ("_known_until", "_periods")
+
+    def __init__(self, periods: Iterable[Period] = (), *, known_until: date | None = None) -> None:
         self._periods = tuple(sorted(periods, key=lambda period: period.starts))
+        self._known_until = known_until
 
     def __bool__(self) -> bool:
         return bool(self._periods)
@@ -48,6 +52,11 @@ class Periods:
             if period.starts <= day <= period.ends:
                 return period
         return None
+
+    def is_to_come(self, day: date) -> bool:
+        """Tell whether Exact has a period for a day that has not come in yet."""
+        is_later = bool(self._periods) and self._periods[-1].ends < day
+        return is_later and self._known_until is not None and day <= self._known_until
 
     def numbered(self, year: int, number: int) -> Period | None:
         """Return the period with a number, or None when it is not known."""

@@ -46,6 +46,8 @@ def _elsewhere(entry: Entry, name: str, own: Period | None, periods: Periods, ma
         if into is not None and into.is_open:
             return into
         return _question(entry, name, own, mapping, f", and the answer {answer} is not open either", None)
+    if periods.is_to_come(entry.entry_date):
+        return reject("waiting_for_periods", document=name)
     if own is None:
         year = reject("no_financial_year", document=name, date=entry.entry_date.isoformat(), division=mapping.division)
         return replace(year, action=f"{year.action} {_how_to_answer(entry, mapping, None)}")

@@ -214,8 +214,8 @@ REASONS: dict[str, Reason] = {
         action="Create the financial year in Exact; the document is planned again as soon as its periods arrive.",
     ),
     "waiting_for_periods": Reason(
-        sentence="Exact says that the period of {document} is closed, and its list of periods has not come in yet.",
-        action="Nothing to do: it is booked in the first open period as soon as the list of periods arrives from Exact.",
+        sentence="Exact's list of periods, which decides where {document} is reported, has not come in whole yet.",
+        action="Nothing to do: it is booked as soon as the list of periods has arrived from Exact.",
         waiting=True,
     ),
     "changed_after_booking": Reason(

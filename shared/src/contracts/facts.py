@@ -286,7 +286,11 @@ class ReceivableObserved(Message, frozen=True, kw_only=True):
 
 
 class PeriodObserved(Message, frozen=True, kw_only=True):
-    """Whether a journal of Exact takes entries in a period, and the days of that period."""
+    """Whether a journal of Exact takes entries in a period, and the days of that period.
+
+    Periods are told one by one in the order of time; `known_until` is the last day that Exact's list reaches for the journal, by
+    which a year that Exact lacks is told apart from one that is still to be told.
+    """
 
     TYPE: ClassVar[str] = "exact.period.observed"
     division: int
@@ -296,6 +300,7 @@ class PeriodObserved(Message, frozen=True, kw_only=True):
     starts: date
     ends: date
     is_open: bool
+    known_until: date | None = None
 
 
 class ConnectionChanged(Message, frozen=True, kw_only=True):

@@ -203,6 +203,10 @@ class Mirror:
             await self._note_read(connection, "period", 0)
 
     async def _tell_periods(self, connection: AsyncConnection, changed: dict[str, Record]) -> None:
+        reach: dict[str, date] = {}
+        for code, record in {**self._records["period"], **changed}.items():
+            journal = code.rsplit("/", 2)[0]
+            reach[journal] = max(reach.get(journal, date.min), record.ends or date.min)
         # In the order of time, so that the first open period after a closed one is told before later ones.
         for code, record in sorted(changed.items(), key=lambda item: item[1].starts or date.min):
             journal, year, period = code.rsplit("/", 2)
@@ -216,6 +220,7 @@ class Mirror:
                 starts=record.starts,
                 ends=record.ends,
                 is_open=record.is_open,
+                known_until=reach[journal],
             )
             await announce.period(connection, fact, self._clock.now())
         await self._store(connection, "period", changed)

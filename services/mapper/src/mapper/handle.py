@@ -195,7 +195,8 @@ class Mapper:
             # Periods come one by one: only its own says whether it must move, or that Exact has opened it meanwhile; a closed
             # one says so too where revenue was to be released in it.
             own = command is not None and fact.starts <= command.entry_date <= fact.ends
-            if own or (command is not None and not fact.is_open and _meets(command, fact.starts, fact.ends)):
+            whole = command is None and fact.ends == fact.known_until  # decided before the list was in, which it is now
+            if own or whole or (command is not None and not fact.is_open and _meets(command, fact.starts, fact.ends)):
                 await self._planner.plan(store, key, cause, again=True)
         if fact.is_open and is_news:
             for code in HELD_FOR_PERIODS:

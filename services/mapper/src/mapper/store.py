@@ -346,13 +346,13 @@ class Store:
         """Keep the state of a period; say whether it is another one than was known."""
         table = tables.periods
         identity = {"division": fact.division, "journal": fact.journal, "year": fact.year, "period": fact.period}
-        changed = {"starts": fact.starts, "ends": fact.ends, "is_open": fact.is_open}
+        changed = {"starts": fact.starts, "ends": fact.ends, "is_open": fact.is_open, "known_until": fact.known_until}
         where = [table.c[name] == value for name, value in identity.items()]
         known = (
             await self.connection.execute(sa.select(table.c.starts, table.c.ends, table.c.is_open).where(*where))
         ).one_or_none()
         if known is not None and (known.starts, known.ends, bool(known.is_open)) == (fact.starts, fact.ends, fact.is_open):
-            return False
+            return False  # that the list grew is told by its new periods
         upsert = self._database.insert(table).values({**identity, **changed})
         await self.connection.execute(upsert.on_conflict_do_update(index_elements=list(identity), set_=changed))
         return True
@@ -360,9 +360,9 @@ class Store:
     async def periods(self, division: int, journal: str) -> Periods:
         """Return the known periods of a journal."""
         table = tables.periods
-        statement = sa.select(table.c.year, table.c.period, table.c.starts, table.c.ends, table.c.is_open)
-        rows = await self.connection.execute(statement.where(table.c.division == division, table.c.journal == journal))
-        return Periods(
-            Period(year=year, number=period, starts=starts, ends=ends, is_open=bool(is_open))
-            for year, period, starts, ends, is_open in rows
+        statement = sa.select(table.c.year, table.c.period, table.c.starts, table.c.ends, table.c.is_open, table.c.known_until)
+        rows = (await self.connection.execute(statement.where(table.c.division == division, table.c.journal == journal))).all()
+        known = (
+            Period(year=row.year, number=row.period, starts=row.starts, ends=row.ends, is_open=bool(row.is_open)) for row in rows
         )
+        return Periods(known, known_until=max((row.known_until for row in rows if row.known_until is not None), default=None))

@@ -77,4 +77,5 @@ periods = sa.Table(
     sa.Column("starts", sa.Date, nullable=False),
     sa.Column("ends", sa.Date, nullable=False),
     sa.Column("is_open", sa.Boolean, nullable=False),
+    sa.Column("known_until", sa.Date),  # the last day of Exact's list when this period was told
 )
