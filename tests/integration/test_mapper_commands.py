@@ -275,11 +275,12 @@ async def test_what_is_still_unmapped_stays_held_and_a_booked_document_is_left_a
     assert len(await installed.stage.entries()) == 1
 
 
-async def test_a_refused_customer_is_sent_again_with_the_documents_that_wait_for_it(installed):
-    await installed.stage.hear(customer(), invoice())
+@pytest.mark.parametrize(("refusal", "reason"), [("other", "customer_refused"), ("account_blocked", "account_blocked")])
+async def test_a_refused_customer_is_sent_again_once_for_all_documents_that_wait_for_it(installed, refusal: str, reason: str):
+    await installed.stage.hear(customer(), invoice(), invoice("INV-2"))
     (saved,) = await installed.stage.said(commands.SaveAccount)
-    told = {"division": saved.division, "customer_ref": saved.customer_ref, "code": "other", "message": "Exact says no"}
+    told = {"division": saved.division, "customer_ref": saved.customer_ref, "code": refusal, "message": "Exact says no"}
     await installed.stage.hear(facts.AccountRefused(**told))
-    code, found = await installed.json("retry", "--code", "customer_refused")
-    assert (code, len(found["documents"])) == (0, 1)
+    code, found = await installed.json("retry", "--code", reason)
+    assert (code, len(found["documents"])) == (0, 2)
     assert len(await installed.stage.said(commands.SaveAccount)) == 2

@@ -22,13 +22,13 @@ from backbone.telemetry import Telemetry
 from contracts import chargebee
 from mapper import tables
 from mapper.configuration import mappings_of
-from mapper.plan import Cause, Planner
+from mapper.plan import ABOUT_ACCOUNTS, Cause, Planner
 from mapper.reading import SERVICE, UnreadableError, check_installed
 from mapper.store import OPEN_STATES, Key, Row, Store
 from mapper.subjects import Subjects
 from mapper.wording import Language, document_words
 
-CUSTOMER_REFUSED = "customer_refused"
+OF_CUSTOMERS = frozenset(("customer_refused", *ABOUT_ACCOUNTS))
 NOW = {
     "planned": ("it goes to Exact", "gaat naar Exact"),
     "booked": ("booked already", "al geboekt"),
@@ -69,12 +69,12 @@ async def _retry(settings: Settings, number: str | None, code: str | None, site:
     try:
         async with database.reading() as connection:
             keys = await _wanted(connection, number, code, site)
-        found = []
+        found, sent = [], set[tuple[str, str, int]]()
         for key in keys:
             async with database.transaction() as connection:
                 store = Store(database, connection)
                 await store.share(alone=False)
-                row = await _again(store, planner, key, cause)
+                row = await _again(store, planner, key, cause, sent)
             found.append({"site": key.site, "kind": key.kind, "number": key.number, "state": row.state, "code": row.code})
         return found
     finally:
@@ -84,18 +84,20 @@ async def _retry(settings: Settings, number: str | None, code: str | None, site:
 async def _wanted(connection: AsyncConnection, number: str | None, code: str | None, site: str | None) -> list[Key]:
     column = tables.documents.c
     conditions = [one == value for one, value in ((column.number, number), (column.code, code), (column.site, site)) if value]
-    unbooked = sa.or_(column.state.in_(OPEN_STATES), sa.and_(column.state == "planned", column.code == CUSTOMER_REFUSED))
+    unbooked = sa.or_(column.state.in_(OPEN_STATES), sa.and_(column.state == "planned", column.code.in_(OF_CUSTOMERS)))
     names = (column.site, column.kind, column.number, column.suffix)
     rows = await connection.execute(sa.select(*names).where(unbooked, *conditions).order_by(*names))
     return [Key(*row) for row in rows]
 
 
-async def _again(store: Store, planner: Planner, key: Key, cause: Cause) -> Row:
-    """Plan a document again, or send its customer again where Exact refused that one."""
+async def _again(store: Store, planner: Planner, key: Key, cause: Cause, sent: set[tuple[str, str, int]]) -> Row:
+    """Plan a document again, or send its customer again, once for all its documents, where Exact refused that one."""
     before = await store.document(key)
-    if before is not None and before.code == CUSTOMER_REFUSED and before.division is not None:
+    if before is not None and before.state == "planned" and before.code in OF_CUSTOMERS and before.division is not None:
         customer = await store.resource(key.site, "customer", before.customer_id, chargebee.Customer)
-        if customer is not None:
+        place = (key.site, before.customer_id, before.division)
+        if customer is not None and place not in sent:
+            sent.add(place)
             await planner.send_account(store, key.site, customer, before.division, cause, again=True)
     else:
         await planner.plan(store, key, cause, again=True)
