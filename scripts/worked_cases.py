@@ -8,7 +8,12 @@ import yaml
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests/golden"
 _CASE = re.compile(r"<!-- case: (?P<file>[\w.]+) -->\n.*?<!-- end -->", re.DOTALL)
-_KINDS = {"credit_note": "credit note", "vat_reclaim": "VAT of write-off", "tax_withheld": "withheld tax"}
+_KINDS = {
+    "credit_note": "credit note",
+    "vat_reclaim": "VAT of write-off",
+    "tax_withheld": "withheld tax",
+    "exchange_difference": "exchange difference",
+}
 
 
 def with_cases(page: str) -> str:

@@ -47,7 +47,7 @@ CONFIGURATION = Configuration.model_validate(
     }
 )
 # What hangs on a document is a document of its own, with tests of its own.
-OF_THEIR_OWN = frozenset(("vat_reclaim", "tax_withheld"))
+OF_THEIR_OWN = frozenset(("vat_reclaim", "tax_withheld", "exchange_difference"))
 LATER = "a_later_release_has_it"
 Outcome = commands.PostEntry | facts.DocumentHeld | facts.DocumentSetAside
 
@@ -171,6 +171,12 @@ def reasons_of_note(row: dict[str, Any]) -> set[str]:
 async def test_every_kind_of_transaction(stage: Stage):
     rows = {f"TXN-{number}": row for number, row in enumerate(kinds.rows(kinds.TRANSACTIONS))}
     resources = {number: kinds.transaction(row, number) for number, row in rows.items()}
+    paid = {"origin": "recurring", "status": "paid", "product": "plan", "pricing": "flat", "discount": "none", "further": "none"}
+    invoice = kinds.invoice({**paid, "entity": None, "tax": "none", "currency": "USD"}, "paid") | {"id": "INV-paid"}
+    row = {"type": "refundable", "status": "refunded", "reason": None, "refers": "alone", "allocated": "not", "fractional": False}
+    note = kinds.credit_note({**row, "tax": "none", "currency": "USD"}, "0", "") | {"id": "CN-refunded"}
+    settled = [observed(facts.InvoiceObserved, invoice, site=SITE), observed(facts.CreditNoteObserved, note, site=SITE)]
+    await tell(stage, settled)
     await tell(stage, [observed(facts.TransactionObserved, resource, site=SITE) for resource in resources.values()])
     await judge(stage, resources, {number: reasons_of_money(row) for number, row in rows.items()})
 

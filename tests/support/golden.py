@@ -29,6 +29,7 @@ from bookkeeping.documents import (
     WithheldTax,
 )
 from bookkeeping.entries import make_entry, reverse
+from bookkeeping.exchange_differences import difference_of
 from bookkeeping.journal import Entry, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
@@ -41,6 +42,7 @@ from mapper.configuration import mapping_of
 
 FOLDER = Path(__file__).parent.parent / "golden"
 DIVISION = 100001
+MONEY = ("payment", "refund", "exchange_difference")
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,10 @@ def minor(amount: str) -> int:
 
 def document_of(data: dict[str, Any]) -> Document:
     """Return the document that a case describes."""
-    if data["kind"] in ("payment", "refund"):
-        made = Payment if data["kind"] == "payment" else Refund
-        return made(
+    if data["kind"] in MONEY:
+        booked_at = {number: Decimal(rate) for number, rate in data.get("booked_at", {}).items()}
+        made = Refund if "refund" in (data["kind"], data.get("of")) else Payment
+        money = made(
             number=data["number"],
             customer_id="CUST1",
             document_date=data["date"],
@@ -134,9 +137,11 @@ def document_of(data: dict[str, Any]) -> Document:
             debtor=_debtor(data),
             gateway_account=data["gateway"],
             settlements=tuple(
-                Settlement(number=number, amount_minor=minor(amount)) for number, amount in data.get("settles", {}).items()
+                Settlement(number=number, amount_minor=minor(amount), exchange_rate=booked_at.get(number))
+                for number, amount in data.get("settles", {}).items()
             ),
         )
+        return difference_of(money) if data["kind"] == "exchange_difference" else money
     if data["kind"] == "tax_withheld":
         return WithheldTax(
             number=data["number"],

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from support.facts import observed
-from support.golden import chart, minor
+from support.golden import MONEY, chart, minor
 
 from contracts import facts
 
@@ -40,6 +40,7 @@ def surroundings(site: str, data: dict[str, Any]) -> list[facts.Observed]:
         item = {"id": product.item_id, "item_family_id": product.family_id}
         price = {"id": product.price_id, "item_id": product.item_id, "item_family_id": product.family_id}
         known += [observed(facts.ItemObserved, item, site=site), observed(facts.ItemPriceObserved, price, site=site)]
+    known += [_settled(site, data, number, rate) for number, rate in data.get("booked_at", {}).items()]
     if data.get("credits"):
         known.append(observed(facts.InvoiceObserved, _credited_invoice(data), site=site))
     return known
@@ -48,7 +49,7 @@ def surroundings(site: str, data: dict[str, Any]) -> list[facts.Observed]:
 def document(site: str, data: dict[str, Any], *, voided_on: date | None = None) -> facts.Observed:
     """Return the document itself, or its later version that was voided on a day."""
     version = 1 if voided_on is None else 2
-    if data["kind"] in ("payment", "refund"):
+    if data["kind"] in MONEY:
         return observed(facts.TransactionObserved, _transaction(data), version, site=site)
     if data["kind"] == "tax_withheld":
         return observed(facts.InvoiceObserved, _with_tax_withheld(data), version, site=site)
@@ -199,11 +200,24 @@ def _with_tax_withheld(data: dict[str, Any]) -> dict[str, Any]:
     return _sales(invoice) | {"linked_taxes_withheld": [withheld]}
 
 
+def _settled(site: str, data: dict[str, Any], number: str, rate: str) -> facts.Observed:
+    """Return the invoice or credit note in another currency that money settled."""
+    kind = "credit_note" if "refund" in (data["kind"], data.get("of")) else "invoice"
+    amount = data["settles"][number]
+    line = {"product": "team-EUR", "amount": amount, "reason": "export"}
+    shown = {"kind": kind, "number": number, "country": "US", "tax": "0.00", "total": amount, "lines": [line]}
+    resource = _sales({**shown, "date": data["date"] - BEFORE, "currency": data["currency"], "rate": rate})
+    if kind == "invoice":
+        return observed(facts.InvoiceObserved, resource, site=site)
+    return observed(facts.CreditNoteObserved, resource | {"type": "refundable", "status": "refunded"}, site=site)
+
+
 def _transaction(data: dict[str, Any]) -> dict[str, Any]:
+    is_payment = "refund" not in (data["kind"], data.get("of"))
     resource = {
         "id": data["number"],
         "customer_id": CUSTOMER,
-        "type": data["kind"],
+        "type": "payment" if is_payment else "refund",
         "status": "success",
         "date": instant(data["date"]),
         "amount": minor(data["amount"]),
@@ -215,7 +229,7 @@ def _transaction(data: dict[str, Any]) -> dict[str, Any]:
     if "rate" in data:
         resource["exchange_rate"] = data["rate"]
     settled = [{"applied_amount": minor(amount), "number": number} for number, amount in data.get("settles", {}).items()]
-    if data["kind"] == "payment":
+    if is_payment:
         links = [{"invoice_id": each["number"], "applied_amount": each["applied_amount"]} for each in settled]
         return resource | {"linked_invoices": links}
     return resource | {

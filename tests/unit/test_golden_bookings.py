@@ -86,6 +86,7 @@ def test_every_case_that_the_reference_lists_is_there():
         17,
         18,
         19,
+        20,
         21,
         22,
         25,

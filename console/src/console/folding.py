@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Literal
+from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -26,7 +26,7 @@ State = Literal["received", "waiting", "held", "set_aside", "planned", "booked"]
 STATES: tuple[State, ...] = ("received", "waiting", "held", "set_aside", "planned", "booked")
 # The one hold that concerns what is booked: it stands whether the mapper saw the change before the entry was made or after.
 CHANGED_AFTER_BOOKING = "changed_after_booking"
-KINDS: tuple[DocumentKind, ...] = ("invoice", "credit_note", "payment", "refund", "vat_reclaim", "tax_withheld")
+KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
 # Chargebee counts these in whole units and all others in hundredths.
 WHOLE_UNIT_CURRENCIES = frozenset(
     {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"}

@@ -73,6 +73,12 @@ class WithheldTaxes(Strict):
     account: Code
 
 
+class ExchangeDifferences(Strict):
+    """Where it goes that money in another currency was worth more or less than what it settled: never to revenue."""
+
+    account: Code
+
+
 class ControlAccount(Strict):
     """The clearing ledger account of one payment gateway and currency; `*` is any."""
 
@@ -122,6 +128,7 @@ class DivisionConfiguration(Strict):
     write_offs: WriteOffs | None = None
     credit_notes: CreditNotes = CreditNotes()
     withheld_taxes: WithheldTaxes | None = None
+    exchange_differences: ExchangeDifferences | None = None
     language: Literal["en", "nl"] = Field("en", description="of the texts on entries")
     texts: Texts = Texts()
     discounts: Discounts = Discounts()

@@ -6,6 +6,7 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from typing import Literal
 
 from bookkeeping.debtors import Debtor, Terms
 from bookkeeping.deferral import EarlierCredit
@@ -161,11 +162,14 @@ class VatReclaim:
 class Settlement:
     """The part of a payment that was applied to one invoice, or of a refund to one credit note.
 
-    `customer_id` and `debtor` say on whose account that document stands, where it is another's than the payer's.
+    `customer_id` and `debtor` say on whose account that document stands, where it is another's than the payer's, and
+    `exchange_rate` at which rate, where it is in another currency than the division's.
     """
 
     number: str
     amount_minor: int
+    kind: Literal["invoice", "credit_note"] = "invoice"
+    exchange_rate: Decimal | None = None
     customer_id: str | None = None
     debtor: Debtor | None = None
 
@@ -185,6 +189,14 @@ class MoneyMovement:
     settlements: tuple[Settlement, ...] = ()
     debtor: Debtor | None = None
 
+    def shares(self) -> tuple[Settlement, ...]:
+        """Return a share per document that the money settled, and the rest; all in one when they exceed the amount."""
+        shares = tuple(settled for settled in self.settlements if settled.amount_minor > 0)
+        rest = self.amount_minor - sum(settled.amount_minor for settled in shares)
+        if rest < 0:
+            return (Settlement(number="", amount_minor=self.amount_minor),)
+        return (*shares, Settlement(number="", amount_minor=rest)) if rest else shares
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment(MoneyMovement):
@@ -203,4 +215,11 @@ class WithheldTax(MoneyMovement):
     invoice: str
 
 
-Document = Invoice | CreditNote | Payment | Refund | VatReclaim | WithheldTax
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeDifference(MoneyMovement):
+    """What money in another currency brought more or less than what it settled was booked at; `went_out` for a refund."""
+
+    went_out: bool = False
+
+
+Document = Invoice | CreditNote | Payment | Refund | VatReclaim | WithheldTax | ExchangeDifference

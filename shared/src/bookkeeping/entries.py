@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import date
 
 from bookkeeping.deferral import credit_portions
-from bookkeeping.documents import CreditNote, Document, Invoice, Product, VatReclaim, WithheldTax
+from bookkeeping.documents import CreditNote, Document, ExchangeDifference, Invoice, Product, VatReclaim, WithheldTax
+from bookkeeping.exchange_differences import difference_entry
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.modes import in_mode
@@ -29,6 +30,8 @@ def make_entry(document: Document, mapping: Mapping, products: MappingOf[str, Pr
         return in_mode(made, mapping) if isinstance(made, Entry) else made
     if isinstance(document, WithheldTax):
         return withheld_entry(document, mapping)
+    if isinstance(document, ExchangeDifference):
+        return difference_entry(document, mapping)
     return money_entry(document, mapping)
 
 

@@ -26,6 +26,7 @@ class Role(StrEnum):
     ROUNDING = "rounding"
     CONTROL = "control"
     LOSS = "loss"
+    EXCHANGE = "exchange"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,7 @@ class Mapping:
     write_offs: WriteOffs | None = None
     credit_note_wait_days: int | None = None
     withheld_tax_account: str | None = None
+    exchange_difference_account: str | None = None
     discounts: DiscountRules | None = None
     zero_invoices: str = "skip"
     texts: Texts = field(default_factory=Texts)

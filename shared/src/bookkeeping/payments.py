@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bookkeeping.documents import Payment, Refund, Settlement, WithheldTax
+from bookkeeping.documents import Payment, Refund, WithheldTax
+from bookkeeping.exchange_differences import rate_of_settled
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
@@ -25,7 +26,7 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
         return set_aside("zero_total", document=name)
     if not mapping.book_payments:
         return set_aside("payments_not_booked", document=name)
-    used = mapping.rate(document, name)
+    used = rate_of_settled(document, mapping, name)
     if isinstance(used, Rejection):
         return used
     account = mapping.control_account(document.gateway_account, document.currency)
@@ -39,13 +40,17 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
         )
     debtors = mapping.debtor_account(document.debtor)
     sign = 1 if isinstance(document, Payment) else -1
+    shares = document.shares()
+    # In another currency Exact rounds each line by itself: pairs of equal lines balance in the division's currency, too.
+    amounts = [document.amount_minor] if document.currency == mapping.currency else [share.amount_minor for share in shares]
     lines = [
         Line(
             role=Role.CONTROL,
             account=account,
-            amount_minor=sign * document.amount_minor,
+            amount_minor=sign * amount_minor,
             description=f"{document.number} {document.customer_id}",
         )
+        for amount_minor in amounts
     ]
     lines += [
         Line(
@@ -55,7 +60,7 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
             description=f"{document.number} {share.number or document.customer_id}",
             customer_id=share.customer_id,
         )
-        for share in _shares(document)
+        for share in shares
     ]
     return Entry(
         kind="general",
@@ -108,12 +113,3 @@ def withheld_entry(document: WithheldTax, mapping: Mapping) -> Entry | Rejection
 def _explanation(document: Payment | Refund, account: str) -> str:
     amount = f"{format_minor(document.amount_minor, document.currency)} {document.currency}"
     return f"{amount} against control account {account} of gateway account {document.gateway_account or 'any'}."
-
-
-def _shares(document: Payment | Refund) -> list[Settlement]:
-    """One share per document that the money settled, and the rest; everything in one when the shares exceed the amount."""
-    shares = [settled for settled in document.settlements if settled.amount_minor > 0]
-    rest = document.amount_minor - sum(settled.amount_minor for settled in shares)
-    if rest < 0:
-        return [Settlement(number="", amount_minor=document.amount_minor)]
-    return [*shares, Settlement(number="", amount_minor=rest)] if rest else shares

@@ -72,8 +72,8 @@ REASONS: dict[str, Reason] = {
         waiting=True,
     ),
     "waiting_for_paid_invoice": Reason(
-        sentence="Invoice {invoice}, which {document} pays, is not known yet, and decides on whose account it is booked.",
-        action="Nothing to do: it is booked as soon as the invoice arrives from Chargebee; after a day, backfill invoices.",
+        sentence="{invoice}, which {document} settles, is not known yet, and decides on whose account and at which rate it is booked.",
+        action="Nothing to do: it is booked as soon as that one arrives from Chargebee; after a day, backfill invoices.",
         waiting=True,
     ),
     "customer_gone": Reason(
@@ -165,6 +165,14 @@ REASONS: dict[str, Reason] = {
     "no_withheld_tax_account": Reason(
         sentence="{document} of {amount} was held back from invoice {invoice}, and the division has no account for it.",
         action='Add under divisions.{division}: withheld_taxes: {{account: "..."}}',
+    ),
+    "no_exchange_difference_account": Reason(
+        sentence="{document} came in at {rate}, what it settled is booked at {booked}, and no account is set for the difference.",
+        action='Add under divisions.{division}: exchange_differences: {{account: "..."}}',
+    ),
+    "several_exchange_rates": Reason(
+        sentence="{document} settles documents that were booked at several exchange rates ({rates}), and one entry has one rate.",
+        action="Book it by hand, a part for each rate; the money is on no account yet.",
     ),
     "waiting_for_due_date": Reason(
         sentence="{document} is reclaimed a year after invoice {invoice} was due, and that invoice is not known yet.",
@@ -266,6 +274,8 @@ SET_ASIDES: dict[str, str] = {
     "offline_payment": "{document} was recorded by hand or by another program; the bank's own statement books it.",
     "own_payment": "{document} was recorded in Chargebee by this connector, from a receipt that Exact already has.",
     "payment_failed": "{document} brought no money (status {status}).",
+    "no_exchange_difference": "{document}: there is none.",
+    "exchange_difference_by_exact": "{document} is booked by Exact when it matches, since Exact's own rates are used.",
     "authorization": "{document} only reserves money; nothing moved.",
     "payments_not_booked": "{document} is a payment, and the division books payments elsewhere (book_payments is false).",
 }

@@ -15,7 +15,7 @@ import msgspec
 from contracts import chargebee
 from contracts.envelope import Message
 
-DocumentKind = Literal["invoice", "credit_note", "payment", "refund", "vat_reclaim", "tax_withheld"]
+DocumentKind = Literal["invoice", "credit_note", "payment", "refund", "vat_reclaim", "tax_withheld", "exchange_difference"]
 
 
 class DocumentRef(msgspec.Struct, frozen=True, kw_only=True):

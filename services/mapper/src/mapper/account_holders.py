@@ -6,14 +6,15 @@ only within one account, so what settles a booked document follows that document
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import msgspec
 import sqlalchemy as sa
 
 from bookkeeping.bookings import booking_of
-from bookkeeping.documents import CreditNote, Document, Payment, Refund, VatReclaim
+from bookkeeping.deferral import UnreadableInstantError, local_date
+from bookkeeping.documents import CreditNote, Document, ExchangeDifference, MoneyMovement, Payment, Refund, Settlement, VatReclaim
 from bookkeeping.journal import Entry
 from bookkeeping.rejections import Rejection, reject
 from contracts import chargebee
@@ -33,36 +34,48 @@ class _Booked(msgspec.Struct, frozen=True):
     """What is read of a command."""
 
     customer_ref: str
+    exchange_rate: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """On whose account a document stands, and at which rate where it is in another currency than the division's."""
+
+    customer_id: str | None
+    exchange_rate: Decimal | None
 
 
 _commands = msgspec.json.Decoder(_Booked)
 
 
 async def settle_on_accounts(store: Store, subject: Subject, document: Document, name: str) -> Document | Rejection:
-    """Say of each part of a payment or refund on whose account the document stands that it settles.
+    """Say of each part of a payment or refund on whose account the document stands that it settles, and at which rate.
 
-    A payer with others in its hierarchy waits for an invoice that is not known yet, since it may be another one's.
+    A payer with others in its hierarchy waits for an invoice that is not known yet, since it may be another one's; so does money
+    in another currency, since it is booked at the rate of what it settles.
     """
-    if not isinstance(document, Payment | Refund) or not document.settlements:
+    if not isinstance(document, Payment | Refund | ExchangeDifference) or not document.settlements:
         return document
-    site, settlements = subject.key.site, []
-    kinds = ("invoice",) if isinstance(document, Payment) else ("credit_note", "invoice")
+    site, settlements, mapping = subject.key.site, [], subject.mapping
+    is_payment = isinstance(document, Payment) or (isinstance(document, ExchangeDifference) and not document.went_out)
+    is_foreign = mapping is not None and document.currency != mapping.currency and mapping.exchange_rates.policy != "exact"
+    in_hierarchy = subject.customer is not None and subject.customer.relationship is not None
+    must_know = (in_hierarchy and is_payment) or is_foreign
     for settled in document.settlements:
-        holder = await _holder_of(store, site, kinds, settled.number)
-        in_hierarchy = subject.customer is not None and subject.customer.relationship is not None
-        must_know = in_hierarchy and isinstance(document, Payment)
+        holder = await _holder_of(store, subject, settled)
         if holder is None and must_know and await store.stand_still():
-            holder = await _holder_of(store, site, kinds, settled.number)
+            holder = await _holder_of(store, subject, settled)
         if holder is None and must_know:
-            return reject(
-                "waiting_for_paid_invoice", waits_for=f"invoice:{settled.number}", invoice=settled.number, document=name
-            )
-        if holder in (None, document.customer_id):
+            waits_for = f"{settled.kind}:{settled.number}"
+            return reject("waiting_for_paid_invoice", waits_for=waits_for, invoice=settled.number, document=name)
+        if holder is None:
             settlements.append(settled)
             continue
-        customer = await store.resource(site, "customer", holder, chargebee.Customer)
-        debtor = debtor_of(customer) if customer is not None else None
-        settlements.append(replace(settled, customer_id=holder, debtor=debtor))
+        known = replace(settled, exchange_rate=holder.exchange_rate if is_foreign else None)
+        if holder.customer_id not in (None, document.customer_id):
+            customer = await store.resource(site, "customer", holder.customer_id, chargebee.Customer)
+            known = replace(known, customer_id=holder.customer_id, debtor=debtor_of(customer) if customer is not None else None)
+        settlements.append(known)
     return replace(document, settlements=tuple(settlements))
 
 
@@ -75,7 +88,8 @@ async def on_account(store: Store, subject: Subject, document: Document, entry: 
     note = document.note if isinstance(document, VatReclaim) else document
     holder: str | None = None
     if isinstance(note, CreditNote) and note.reference_invoice is not None:
-        holder = await _booked_on(store, site, "invoice", note.reference_invoice)
+        booked = await _booked_on(store, site, "invoice", note.reference_invoice)
+        holder = booked.customer_id if booked is not None else None
     if holder is None and subject.customer is not None and subject.customer.deleted:
         holder = await store.survivor(site, customer_id)
         has_account = holder is not None or await _has_account(store, subject)
@@ -104,20 +118,39 @@ async def _has_account(store: Store, subject: Subject) -> bool:
     return await store.account_fingerprint(subject.mapping.division, f"{site}/{customer_id}") is not None
 
 
-async def _holder_of(store: Store, site: str, kinds: Iterable[str], number: str) -> str | None:
-    """Return on whose account a document is booked, or whose it is while it is not; None when it was never seen."""
-    for kind in kinds:
-        booked = await _booked_on(store, site, kind, number)
-        if booked is not None:
-            return booked
-        resource = await newest_life(store, site, kind, number, _STRUCTS[kind])
-        if resource is not None:
-            return resource.customer_id
-    return None
+async def _holder_of(store: Store, subject: Subject, settled: Settlement) -> Holder | None:
+    """Return on whose account and at which rate a document is booked, or will be; None when it was never seen."""
+    site = subject.key.site
+    booked = await _booked_on(store, site, settled.kind, settled.number)
+    if booked is not None:
+        return booked
+    resource = await newest_life(store, site, settled.kind, settled.number, _STRUCTS[settled.kind])
+    return None if resource is None else Holder(resource.customer_id, _rate_of(resource, subject))
 
 
-async def _booked_on(store: Store, site: str, kind: str, number: str) -> str | None:
-    """Return on whose account a document's last booking is, of the last document that had the number."""
+def _rate_of(resource: chargebee.Document, subject: Subject) -> Decimal | None:
+    """Return the rate at which a document will be booked; None where that is not known, or it is in the division's currency."""
+    if subject.mapping is None or resource.date is None or not resource.currency_code:
+        return None
+    try:
+        day = local_date(resource.date, subject.zone)
+    except UnreadableInstantError:
+        return None
+    money = MoneyMovement(
+        number=resource.id,
+        customer_id=resource.customer_id or "",
+        document_date=day,
+        currency=resource.currency_code,
+        amount_minor=resource.total,
+        base_currency=resource.base_currency_code,
+        exchange_rate=resource.exchange_rate,
+    )
+    used = subject.mapping.rate(money, resource.id)
+    return None if isinstance(used, Rejection) else used.rate
+
+
+async def _booked_on(store: Store, site: str, kind: str, number: str) -> Holder | None:
+    """Return on whose account and at which rate a document's last booking is, of the last document that had the number."""
     table = tables.documents
     statement = sa.select(table.c.suffix, table.c.command).where(
         table.c.site == site, table.c.kind == kind, table.c.number == number, table.c.state.in_(ISSUED)
@@ -126,4 +159,5 @@ async def _booked_on(store: Store, site: str, kind: str, number: str) -> str | N
     if not rows:
         return None
     last = max(rows, key=lambda row: (booking_of(row.suffix).life, booking_of(row.suffix).step))
-    return _commands.decode(last.command).customer_ref.split("/", 1)[1]
+    command = _commands.decode(last.command)
+    return Holder(command.customer_ref.split("/", 1)[1], command.exchange_rate)

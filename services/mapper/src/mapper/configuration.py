@@ -97,6 +97,7 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         write_offs=_write_offs(configuration),
         credit_note_wait_days=credit_notes.wait_days if credit_notes.without_invoice == "book" else None,
         withheld_tax_account=configuration.withheld_taxes.account if configuration.withheld_taxes else None,
+        exchange_difference_account=configuration.exchange_differences.account if configuration.exchange_differences else None,
         voided_before_booking=configuration.voided_before_booking,
         pdf_policy=configuration.pdf.policy,
         pdf_of_credit_notes=configuration.pdf.credit_notes,

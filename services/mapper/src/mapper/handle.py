@@ -24,10 +24,12 @@ from mapper.lives import fold_document
 from mapper.plan import Cause, Planner
 from mapper.store import Key, Refusal, Row, Store
 from mapper.subjects import kind_of
+from mapper.translate import OFFLINE_GATEWAY
 from mapper.withheld import fold_withheld
 
 ATTEMPTS = 3
 VAT_RECLAIM = "vat_reclaim"
+EXCHANGE_DIFFERENCE = "exchange_difference"
 HELD_FOR_PERIODS = ("period_closed", "period_question", "no_financial_year")
 Product = facts.ItemObserved | facts.ItemPriceObserved | facts.PlanObserved | facts.AddonObserved
 MANY_DOCUMENTS_HANG_ON = Product | facts.PeriodObserved
@@ -84,11 +86,19 @@ class Mapper:
             keys += [replace(key, kind=VAT_RECLAIM) for key in keys]
         if keys and isinstance(resource, chargebee.Invoice) and (self._withholding or resource.linked_taxes_withheld):
             keys += await fold_withheld(store, fact, resource)
+        if isinstance(resource, chargebee.Transaction) and await self._may_differ(store, fact.site, resource):
+            keys += [replace(key, kind=EXCHANGE_DIFFERENCE) for key in keys]
         for key in keys:
             await self._planner.plan(store, key, cause)
         if keys and isinstance(resource, chargebee.Document):
             identity = resource.number if isinstance(resource, chargebee.CreditNote) else resource.id
             await self._plan_all(store, await store.waiting_for(fact.site, f"{stored_as}:{identity}"), cause)
+
+    async def _may_differ(self, store: Store, site: str, money: chargebee.Transaction) -> bool:
+        """Tell whether money in another currency came in, or came in before and failed since."""
+        if money.currency_code == money.base_currency_code or money.gateway in (None, OFFLINE_GATEWAY):
+            return False
+        return money.status == "success" or await store.document(Key(site, EXCHANGE_DIFFERENCE, money.id)) is not None
 
     def _writes_off(self, note: chargebee.CreditNote) -> bool:
         reason = normal_reason(note.create_reason_code or note.reason_code)

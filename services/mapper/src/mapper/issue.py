@@ -37,7 +37,8 @@ def your_ref(reference: str) -> str:
 
 def base_reference(document: DocumentRef) -> str:
     """Return what Exact shows of a document's first booking: its number, and what is apart from the document of that number."""
-    return f"{document.number}/VAT" if document.kind == "vat_reclaim" else document.number
+    own = {"vat_reclaim": "/VAT", "exchange_difference": "/FX"}
+    return document.number + own.get(document.kind, "")
 
 
 def with_pdf(document: DocumentRef, customer: chargebee.Customer, mapping: Mapping) -> bool:

@@ -121,6 +121,8 @@ class _Section:
             yield from self._plain(("rounding", "account"), configuration.rounding.account, "rounding")
         if configuration.write_offs is not None:
             yield from self._plain(("write_offs", "account"), configuration.write_offs.account, "loss")
+        if configuration.exchange_differences is not None:
+            yield from self._plain(("exchange_differences", "account"), configuration.exchange_differences.account, "exchange")
         if configuration.withheld_taxes is not None:
             account = configuration.withheld_taxes.account
             yield from self._account(("withheld_taxes", "account"), account, "withheld", _NOT_FOR_CONTROL)
@@ -234,5 +236,11 @@ class _Section:
 
 def _is_alike(ledger: Ledger, purpose: str) -> bool:
     """Tell whether an account is worth naming for a purpose: revenue accounts for revenue, costs for losses."""
-    types = {"revenue": (110,), "discounts": (110,), "rounding": (110, 120, 121, 122, 123), "loss": (120, 121, 122, 123)}
+    types = {
+        "revenue": (110,),
+        "discounts": (110,),
+        "rounding": (110, 120, 121, 122, 123),
+        "loss": (120, 121, 122, 123),
+        "exchange": (110, 120, 121, 122, 123),
+    }
     return ledger.type in types.get(purpose, (90,))

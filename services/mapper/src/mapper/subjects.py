@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from backbone.configuration import Configuration
 from bookkeeping.deferral import UnreadableInstantError, local_date
-from bookkeeping.documents import CreditNote, Document, Invoice, Payment, Refund, VatReclaim, WithheldTax
+from bookkeeping.documents import CreditNote, Document, Invoice, MoneyMovement, VatReclaim
+from bookkeeping.exchange_differences import difference_of
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import decimals_of
 from bookkeeping.rejections import Rejection, SetAside, reject
@@ -33,6 +34,7 @@ RESOURCE_OF: dict[str, tuple[str, type[chargebee.Wire]]] = {
     "tax_withheld": ("tax_withheld", chargebee.TaxWithheld),
     "payment": ("transaction", chargebee.Transaction),
     "refund": ("transaction", chargebee.Transaction),
+    "exchange_difference": ("transaction", chargebee.Transaction),
 }
 LOWERS_DEBT = frozenset(("credit_note", "payment", "tax_withheld"))
 Money = chargebee.Transaction | chargebee.TaxWithheld
@@ -59,6 +61,7 @@ class Subject:
     is_money: bool
     gone_on: date | None
     changed_on: date | None
+    zone: ZoneInfo
     resource_version: int
     fingerprint: str
 
@@ -116,6 +119,7 @@ class Subjects:
             is_money=isinstance(resource, Money),
             gone_on=_gone_on(resource, zone) if is_gone else None,
             changed_on=_day(resource.updated_at, zone),
+            zone=zone,
             resource_version=version,
             fingerprint=_fingerprint(resource),
         )
@@ -133,7 +137,8 @@ class Subjects:
             return credit_note_of(resource, invoice, customer, zone, before)
         if isinstance(resource, chargebee.TaxWithheld):
             return withheld_of(resource, zone)
-        return money_of(resource, zone)
+        money = money_of(resource, zone)
+        return difference_of(money) if key.kind == "exchange_difference" and isinstance(money, MoneyMovement) else money
 
 
 def _for_customer(
@@ -145,7 +150,7 @@ def _for_customer(
     if isinstance(document, VatReclaim):
         note = _for_customer(document.note, customer)
         return replace(document, note=note) if isinstance(note, CreditNote) else document
-    if isinstance(document, Payment | Refund | WithheldTax):
+    if isinstance(document, MoneyMovement):
         return replace(document, debtor=debtor_of(customer))
     custom_fields = {**customer.custom_field_texts, **document.custom_fields}
     shared: dict[str, Any] = {
@@ -221,6 +226,8 @@ def _gone_on(resource: Resource, zone: ZoneInfo) -> date | None:
 def _ref(key: Key, resource: Resource, translated: Document | Rejection | SetAside, zone: ZoneInfo) -> DocumentRef:
     amount = resource.amount if isinstance(resource, Money) else resource.total
     day = _day(resource.date, zone)
+    if key.kind == "exchange_difference":
+        amount = 0  # it changes nothing in what the customer owes
     if isinstance(translated, VatReclaim):
         amount, day = translated.note.tax_minor, translated.document_date
     currency = resource.currency_code or ""

@@ -200,8 +200,18 @@ def money_of(transaction: chargebee.Transaction, zone: tzinfo) -> Payment | Refu
         day = local_date(transaction.date, zone)
     except UnreadableInstantError:
         return reject("unreadable_document", document=name, field="date")
-    settled = [(each.invoice_id, each.applied_amount) for each in transaction.linked_invoices]
-    settled += [(each.cn_id, each.applied_amount) for each in transaction.linked_credit_notes]
+    settled = [
+        *(
+            Settlement(number=each.invoice_id, amount_minor=each.applied_amount)
+            for each in transaction.linked_invoices
+            if each.invoice_id
+        ),
+        *(
+            Settlement(number=each.cn_id, amount_minor=each.applied_amount, kind="credit_note")
+            for each in transaction.linked_credit_notes
+            if each.cn_id
+        ),
+    ]
     made = Payment if kind == "payment" else Refund
     return made(
         number=transaction.id,
@@ -212,7 +222,7 @@ def money_of(transaction: chargebee.Transaction, zone: tzinfo) -> Payment | Refu
         gateway_account=transaction.gateway_account_id,
         base_currency=transaction.base_currency_code,
         exchange_rate=transaction.exchange_rate,
-        settlements=tuple(Settlement(number=number, amount_minor=amount) for number, amount in settled if number),
+        settlements=tuple(settled),
     )
 
 

@@ -17,6 +17,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "payment": ("payment", "betaling"),
     "refund": ("refund", "terugbetaling"),
     "vat_reclaim": ("VAT of write-off", "btw van afboeking"),
+    "tax_withheld": ("withheld tax", "ingehouden belasting"),
+    "exchange_difference": ("exchange difference", "koersverschil"),
     "held": ("held", "vastgehouden"),
     "waiting": ("waiting", "wacht"),
     "refused": ("refused", "geweigerd"),

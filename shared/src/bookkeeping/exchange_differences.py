@@ -1,0 +1,110 @@
+"""Exchange differences: money in another currency is booked at the rate of what it settles, and what is over on its own account.
+
+So the debtor is at zero in both currencies, and Exact, which matches by equal amount, sees the same amount twice. A general entry
+of Exact has one rate for all its lines, so the difference is an entry of its own, in the division's currency.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+from bookkeeping.documents import ExchangeDifference, MoneyMovement, Refund
+from bookkeeping.exchange import RateUsed
+from bookkeeping.journal import Entry, Line, Role
+from bookkeeping.mapping import Mapping
+from bookkeeping.money import decimals_of, half_up
+from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+
+
+def rate_of_settled(document: MoneyMovement, mapping: Mapping, name: str) -> RateUsed | Rejection:
+    """Return the rate that a movement of money is booked at: that of what it settles, else its own."""
+    own = mapping.rate(document, name)
+    if isinstance(own, Rejection) or own.rate is None:
+        return own
+    rates = sorted({settled.exchange_rate for settled in document.settlements if settled.exchange_rate is not None})
+    if not rates or rates == [own.rate]:
+        return own
+    if len(rates) > 1:
+        return reject("several_exchange_rates", document=name, rates=", ".join(str(rate) for rate in rates))
+    if mapping.exchange_difference_account is None:
+        return reject("no_exchange_difference_account", document=name, rate=own.rate, booked=rates[0], division=mapping.division)
+    account = mapping.exchange_difference_account
+    words = (
+        f"The rate is {rates[0]}, that of what it settles; what its own rate {own.rate} makes of it more or less is on {account}."
+    )
+    return RateUsed(rates[0], words)
+
+
+def difference_entry(document: ExchangeDifference, mapping: Mapping) -> Entry | Rejection | SetAside:
+    """Make the entry of an exchange difference: the control account against the account for differences, never revenue."""
+    name = difference_label(document)
+    if not mapping.book_payments:
+        return set_aside("payments_not_booked", document=name)
+    own = mapping.rate(document, name)
+    if isinstance(own, Rejection):
+        return own
+    if own.rate is None:
+        # Without a rate of ours Exact took its own of each day, and only Exact knows what lies between.
+        is_exact = document.currency != mapping.currency
+        return set_aside("exchange_difference_by_exact" if is_exact else "no_exchange_difference", document=name)
+    booked = rate_of_settled(document, mapping, name)
+    if isinstance(booked, Rejection):
+        return booked
+    on_control = sum(_in_division(share.amount_minor, document, booked.rate or own.rate, mapping) for share in document.shares())
+    more_minor = _in_division(document.amount_minor, document, own.rate, mapping) - on_control
+    if document.went_out:
+        more_minor = -more_minor
+    account = mapping.exchange_difference_account
+    if more_minor == 0 or account is None:
+        return set_aside("no_exchange_difference", document=name)
+    control = mapping.control_account(document.gateway_account, document.currency)
+    if control is None:
+        return reject(
+            "no_control_account",
+            document=name,
+            gateway=document.gateway_account or "*",
+            currency=document.currency,
+            division=mapping.division,
+        )
+    words = f"{document.number} {document.currency} {booked.rate} > {own.rate}"
+    return Entry(
+        kind="general",
+        journal=mapping.journal("payments", mapping.currency),
+        reference=document.number,
+        entry_date=document.document_date,
+        currency=mapping.currency,
+        lines=(
+            Line(role=Role.CONTROL, account=control, amount_minor=more_minor, description=words),
+            Line(role=Role.EXCHANGE, account=account, amount_minor=-more_minor, description=words),
+        ),
+        description=f"Exchange difference {document.number}",
+        explanation=(f"Booked at {booked.rate}, received at {own.rate}: the difference is on {account}.",),
+    )
+
+
+def difference_label(document: ExchangeDifference) -> str:
+    """Name an exchange difference in a sentence."""
+    return f"exchange difference of {'refund' if document.went_out else 'payment'} {document.number}"
+
+
+def difference_of(document: MoneyMovement) -> ExchangeDifference:
+    """Return the exchange difference of a payment or refund as a document of its own."""
+    return ExchangeDifference(
+        number=document.number,
+        customer_id=document.customer_id,
+        document_date=document.document_date,
+        currency=document.currency,
+        amount_minor=document.amount_minor,
+        gateway_account=document.gateway_account,
+        base_currency=document.base_currency,
+        exchange_rate=document.exchange_rate,
+        settlements=document.settlements,
+        went_out=isinstance(document, Refund),
+    )
+
+
+def _in_division(amount_minor: int, document: MoneyMovement, rate: Decimal, mapping: Mapping) -> int:
+    """Return what an amount is worth at a rate, in minor units of the division's currency, as Exact rounds each line."""
+    shift = decimals_of(mapping.currency) - decimals_of(document.currency)
+    return half_up(Fraction(amount_minor) * Fraction(rate) * Fraction(10) ** shift)
