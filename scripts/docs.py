@@ -18,7 +18,7 @@ from contracts.topology import COMMANDS_EXCHANGE, FACTS_EXCHANGE, PARCELS_EXCHAN
 from worked_cases import with_cases
 
 ROOT = Path(__file__).resolve().parent.parent
-SPEAKERS = {"chargebee": "ingest", "mapper": "mapper", "exact": "exact-writer", "matcher": "payment-matcher"}
+SPEAKERS = {"chargebee": "ingest", "mapper": "mapper", "gateway": "mapper", "exact": "exact-writer", "matcher": "payment-matcher"}
 GENERATED = "<!-- Written by `make docs` from the code; change that instead. -->\n"
 
 
@@ -43,7 +43,15 @@ def _fields(message: type[Message]) -> list[str]:
     rows = ["| field | type |", "|---|---|"]
     for field in msgspec.structs.fields(message):
         kind = field.type.__name__ if inspect.isclass(field.type) else str(field.type)
-        for prefix in ("typing.", "contracts.facts.", "contracts.commands.", "contracts.chargebee.", "datetime.", "decimal."):
+        for prefix in (
+            "typing.",
+            "contracts.facts.",
+            "contracts.commands.",
+            "contracts.chargebee.",
+            "contracts.settlements.",
+            "datetime.",
+            "decimal.",
+        ):
             kind = kind.replace(prefix, "")
         rows.append(f"| `{field.name}` | `{kind}` |".replace(" | None`", "`, may be absent"))
     return rows

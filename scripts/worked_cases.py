@@ -65,7 +65,11 @@ def _heading(booking: dict[str, Any]) -> str:
 
 def _outcome(booking: dict[str, Any]) -> list[str]:
     lines = []
-    for name, title in (("journal", ""), ("journal_in_division_currency", "  in the currency of the administration:")):
+    for name, title in (
+        ("journal", ""),
+        ("journal_in_division_currency", "  in the currency of the administration:"),
+        ("in_exact", "  in Exact, with the VAT that it adds on both sides:"),
+    ):
         if name in booking:
             lines += [title] * bool(title) + [f"  {line}" for line in booking[name].splitlines()]
     if "held" in booking:

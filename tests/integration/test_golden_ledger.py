@@ -48,7 +48,7 @@ async def difference(chain: golden_stage.Chain, site: str, booking: dict[str, An
             return None if codes == [booking[name]] else f"{name} {codes or told}"
     if not any(isinstance(each, facts.DocumentPlanned) for each in told):
         return f"not planned: {told}"
-    journal = booking.get("journal_in_division_currency") or booking["journal"]
+    journal = booking.get("in_exact") or booking.get("journal_in_division_currency") or booking["journal"]
     if document.get("currency", "EUR") != "EUR" and "journal_in_division_currency" not in booking:
         return None
     booked = await chain.journal(site, document["number"], document["kind"], suffix)

@@ -13,7 +13,7 @@ from support.mapper_stage import Stage, configured, payment
 
 from contracts.commands import PostEntry
 
-DOLLARS = {"currency_code": "USD", "base_currency_code": "EUR"}
+DOLLARS: dict[str, Any] = {"currency_code": "USD", "base_currency_code": "EUR"}
 LINES = [line(100_000, 0, 0, tax_exempt_reason="reverse_charge", is_taxed=False)]
 INVOICE = invoice(lines=LINES, exchange_rate="0.92", **DOLLARS)
 POLICY = {"exchange_differences": {"account": "4910"}}

@@ -22,6 +22,7 @@ from bookkeeping.documents import (
     LineDiscount,
     LineTax,
     Payment,
+    Payout,
     Product,
     Refund,
     Settlement,
@@ -123,25 +124,8 @@ def minor(amount: str) -> int:
 
 def document_of(data: dict[str, Any]) -> Document:
     """Return the document that a case describes."""
-    if data["kind"] in MONEY:
-        booked_at = {number: Decimal(rate) for number, rate in data.get("booked_at", {}).items()}
-        made = Refund if "refund" in (data["kind"], data.get("of")) else Payment
-        money = made(
-            number=data["number"],
-            customer_id="CUST1",
-            document_date=data["date"],
-            currency=data.get("currency", "EUR"),
-            amount_minor=minor(data["amount"]),
-            base_currency="EUR",
-            exchange_rate=Decimal(data["rate"]) if "rate" in data else None,
-            debtor=_debtor(data),
-            gateway_account=data["gateway"],
-            settlements=tuple(
-                Settlement(number=number, amount_minor=minor(amount), exchange_rate=booked_at.get(number))
-                for number, amount in data.get("settles", {}).items()
-            ),
-        )
-        return difference_of(money) if data["kind"] == "exchange_difference" else money
+    if data["kind"] in (*MONEY, "payout"):
+        return _money_of(data)
     if data["kind"] == "tax_withheld":
         return WithheldTax(
             number=data["number"],
@@ -182,6 +166,39 @@ def document_of(data: dict[str, Any]) -> Document:
             return note
         return VatReclaim(note=note, document_date=reclaim_day(data["due"], note.document_date))
     return Invoice(**shared, due_date=data["date"], terms=Terms(**data.get("terms", {})))
+
+
+def _money_of(data: dict[str, Any]) -> Document:
+    if data["kind"] == "payout":
+        return Payout(
+            number=data["number"],
+            customer_id="",
+            document_date=data["date"],
+            currency="EUR",
+            amount_minor=minor(data["paid"]),
+            gateway_account=data["gateway"],
+            fees_minor=minor(data.get("fees", "0.00")),
+            fees_tax_minor=minor(data.get("fees_tax", "0.00")),
+            chargeback_fees_minor=minor(data.get("chargeback_fees", "0.00")),
+        )
+    booked_at = {number: Decimal(rate) for number, rate in data.get("booked_at", {}).items()}
+    made = Refund if "refund" in (data["kind"], data.get("of")) else Payment
+    money = made(
+        number=data["number"],
+        customer_id="CUST1",
+        document_date=data["date"],
+        currency=data.get("currency", "EUR"),
+        amount_minor=minor(data["amount"]),
+        base_currency="EUR",
+        exchange_rate=Decimal(data["rate"]) if "rate" in data else None,
+        debtor=_debtor(data),
+        gateway_account=data["gateway"],
+        settlements=tuple(
+            Settlement(number=number, amount_minor=minor(amount), exchange_rate=booked_at.get(number))
+            for number, amount in data.get("settles", {}).items()
+        ),
+    )
+    return difference_of(money) if data["kind"] == "exchange_difference" else money
 
 
 def _debtor(data: dict[str, Any]) -> Debtor | None:

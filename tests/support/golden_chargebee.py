@@ -51,6 +51,8 @@ def document(site: str, data: dict[str, Any], *, voided_on: date | None = None) 
     version = 1 if voided_on is None else 2
     if data["kind"] in MONEY:
         return observed(facts.TransactionObserved, _transaction(data), version, site=site)
+    if data["kind"] == "payout":
+        return observed(facts.PayoutImported, _payout(data), version, site=site)
     if data["kind"] == "tax_withheld":
         return observed(facts.InvoiceObserved, _with_tax_withheld(data), version, site=site)
     resource = _sales(data)
@@ -210,6 +212,13 @@ def _settled(site: str, data: dict[str, Any], number: str, rate: str) -> facts.O
     if kind == "invoice":
         return observed(facts.InvoiceObserved, resource, site=site)
     return observed(facts.CreditNoteObserved, resource | {"type": "refundable", "status": "refunded"}, site=site)
+
+
+def _payout(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what a gateway's settlement file says of a payout."""
+    fees = {name: minor(data.get(name, "0.00")) for name in ("fees", "fees_tax", "chargeback_fees")}
+    named = {"id": data["number"], "currency_code": "EUR", "date": instant(data["date"]), "gateway_account_id": data["gateway"]}
+    return {**named, **fees, "amount": minor(data["paid"])}
 
 
 def _transaction(data: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ _TEMPLATES: dict[Language, dict[str, str]] = {
     "en": {
         "observed": "Chargebee showed it ({event}, status {status}).",
         "deleted": "Chargebee deleted it ({event}).",
+        "gateway.payout.imported": "It was read from a settlement file of the gateway.",
         "mapper.document.planned": "An entry was made by mapping {mapping_version} for division {division}.",
         "mapper.document.held": "Held: {sentence} What to do: {action}",
         "mapper.document.waiting": "Waiting: {sentence}",
@@ -32,6 +33,7 @@ _TEMPLATES: dict[Language, dict[str, str]] = {
     "nl": {
         "observed": "Chargebee liet het zien ({event}, status {status}).",
         "deleted": "Chargebee heeft het verwijderd ({event}).",
+        "gateway.payout.imported": "Het is gelezen uit een afrekenbestand van de betaaldienst.",
         "mapper.document.planned": "Er is een boeking gemaakt met mapping {mapping_version}, voor administratie {division}.",
         "mapper.document.held": "Vastgehouden: {sentence} Wat te doen: {action}",
         "mapper.document.waiting": "Wacht: {sentence}",

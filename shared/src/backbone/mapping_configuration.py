@@ -30,6 +30,9 @@ class Journals(Strict):
     payments: Code
     write_offs: Code | None = Field(None, description="a general journal, for debts that are written off")
     ledger: Code | None = Field(None, description="a general journal that allows VAT, for invoices in mode ledger")
+    settlements: Code | None = Field(
+        None, description="a general journal, for payouts of gateways; with VAT where fees have a code"
+    )
     currencies: dict[Currency, JournalsOfCurrency] = Field(
         default_factory=dict, description="other journals for the documents of one currency"
     )
@@ -37,7 +40,9 @@ class Journals(Strict):
     def codes(self) -> set[str]:
         """Return every journal that is named."""
         named = {
-            code for code in (self.invoices, self.credit_notes, self.payments, self.write_offs, self.ledger) if code is not None
+            code
+            for code in (self.invoices, self.credit_notes, self.payments, self.write_offs, self.ledger, self.settlements)
+            if code is not None
         }
         for journals in self.currencies.values():
             named |= {code for code in (journals.invoices, journals.credit_notes, journals.payments) if code is not None}
@@ -77,6 +82,31 @@ class ExchangeDifferences(Strict):
     """Where it goes that money in another currency was worth more or less than what it settled: never to revenue."""
 
     account: Code
+
+
+class FeeVat(Strict):
+    """How a gateway's fees are taxed. Shifted VAT is booked by Exact on both sides, under a purchase code of its own."""
+
+    treatment: Literal["exempt", "reverse_charge", "domestic"] = "exempt"
+    code: Code | None = Field(None, description="a VAT code for purchases; needed unless the fees are exempt")
+    rate: Annotated[str, Field(pattern=r"^\d{1,2}(\.\d{1,2})?$")] | None = Field(
+        None, description="percent, for domestic VAT that the settlement file does not show"
+    )
+
+    @model_validator(mode="after")
+    def _taxed_fees_have_a_code(self) -> FeeVat:
+        if self.treatment != "exempt" and self.code is None:
+            raise ValueError(f"fee_vat: {{treatment: {self.treatment}}} needs a VAT code for purchases; add code")
+        return self
+
+
+class Settlements(Strict):
+    """Where the payouts of gateways go, which `kruispost import-settlement` reads from their files."""
+
+    payout_account: Code = Field(description="money under way to the bank; the bank's statement is booked against it")
+    fee_account: Code
+    chargeback_fee_account: Code | None = Field(None, description="absent: fee_account")
+    fee_vat: FeeVat = FeeVat()
 
 
 class ControlAccount(Strict):
@@ -129,6 +159,7 @@ class DivisionConfiguration(Strict):
     credit_notes: CreditNotes = CreditNotes()
     withheld_taxes: WithheldTaxes | None = None
     exchange_differences: ExchangeDifferences | None = None
+    settlements: Settlements | None = None
     language: Literal["en", "nl"] = Field("en", description="of the texts on entries")
     texts: Texts = Texts()
     discounts: Discounts = Discounts()
@@ -190,6 +221,13 @@ class DivisionConfiguration(Strict):
     def _write_offs_have_a_journal(self) -> DivisionConfiguration:
         if self.write_offs is not None and self.journals.write_offs is None:
             message = "write_offs needs a general journal of Exact; add journals.write_offs"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _settlements_have_a_journal(self) -> DivisionConfiguration:
+        if self.settlements is not None and self.journals.settlements is None:
+            message = "settlements needs a general journal of Exact; add journals.settlements"
             raise ValueError(message)
         return self
 

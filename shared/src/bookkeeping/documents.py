@@ -222,4 +222,13 @@ class ExchangeDifference(MoneyMovement):
     went_out: bool = False
 
 
-Document = Invoice | CreditNote | Payment | Refund | VatReclaim | WithheldTax | ExchangeDifference
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payout(MoneyMovement):
+    """A gateway's transfer to the bank of `amount_minor`, from which it held back fees (`fees_tax_minor` of them VAT)."""
+
+    fees_minor: int = 0
+    fees_tax_minor: int = 0
+    chargeback_fees_minor: int = 0
+
+
+Document = Invoice | CreditNote | Payment | Refund | VatReclaim | WithheldTax | ExchangeDifference | Payout

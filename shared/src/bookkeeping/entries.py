@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date
 
 from bookkeeping.deferral import credit_portions
-from bookkeeping.documents import CreditNote, Document, ExchangeDifference, Invoice, Product, VatReclaim, WithheldTax
+from bookkeeping.documents import CreditNote, Document, ExchangeDifference, Invoice, Payout, Product, VatReclaim, WithheldTax
 from bookkeeping.exchange_differences import difference_entry
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
@@ -16,6 +16,7 @@ from bookkeeping.money import allocate
 from bookkeeping.payments import money_entry, withheld_entry
 from bookkeeping.rejections import Rejection, SetAside
 from bookkeeping.sales import sales_entry
+from bookkeeping.settlements import payout_entry
 from bookkeeping.write_offs import is_write_off, reclaim_entry, write_off_entry
 
 
@@ -30,6 +31,8 @@ def make_entry(document: Document, mapping: Mapping, products: MappingOf[str, Pr
         return in_mode(made, mapping) if isinstance(made, Entry) else made
     if isinstance(document, WithheldTax):
         return withheld_entry(document, mapping)
+    if isinstance(document, Payout):
+        return payout_entry(document, mapping)
     if isinstance(document, ExchangeDifference):
         return difference_entry(document, mapping)
     return money_entry(document, mapping)

@@ -34,7 +34,8 @@ class Line:
     """One line; `amount_minor` and its VAT are positive in debit and negative in credit.
 
     The VAT stands beside its base, as Exact wants it: Exact's VAT code decides the ledger account it goes to. `customer_id` is
-    whose debt a receivable line is, where that is not the customer of the entry.
+    whose debt a receivable line is, where that is not the customer of the entry. `is_vat_by_exact` leaves the VAT to Exact, which
+    books it to pay and to claim: VAT that is shifted to us.
     """
 
     role: Role
@@ -50,6 +51,7 @@ class Line:
     notes: str = ""
     customer_id: str | None = None
     product: str | None = None
+    is_vat_by_exact: bool = False
 
     @property
     def is_receivable(self) -> bool:

@@ -41,6 +41,29 @@ class WriteOffs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeeVat:
+    """How a gateway's fees are taxed: exempt, shifted to us from abroad, or with VAT of our own country in them.
+
+    `rate` in percent is used where the settlement file does not say how much VAT is in the fees.
+    """
+
+    treatment: Literal["exempt", "reverse_charge", "domestic"] = "exempt"
+    code: str | None = None
+    rate: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlements:
+    """Where payouts of gateways go: `payout_account` is money under way to the bank, whose statement takes it off again."""
+
+    journal: str
+    payout_account: str
+    fee_account: str
+    chargeback_fee_account: str | None = None
+    fee_vat: FeeVat = field(default_factory=FeeVat)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mapping:
     """All rules of one division; `version` names this state of them."""
 
@@ -73,6 +96,7 @@ class Mapping:
     credit_note_wait_days: int | None = None
     withheld_tax_account: str | None = None
     exchange_difference_account: str | None = None
+    settlements: Settlements | None = None
     discounts: DiscountRules | None = None
     zero_invoices: str = "skip"
     texts: Texts = field(default_factory=Texts)

@@ -72,7 +72,7 @@ REASONS: dict[str, Reason] = {
         waiting=True,
     ),
     "waiting_for_paid_invoice": Reason(
-        sentence="{invoice}, which {document} settles, is not known yet, and decides on whose account and at which rate it is booked.",
+        sentence="Document {invoice}, which {document} settles, is not known yet and decides its account and its rate.",
         action="Nothing to do: it is booked as soon as that one arrives from Chargebee; after a day, backfill invoices.",
         waiting=True,
     ),
@@ -165,6 +165,10 @@ REASONS: dict[str, Reason] = {
     "no_withheld_tax_account": Reason(
         sentence="{document} of {amount} was held back from invoice {invoice}, and the division has no account for it.",
         action='Add under divisions.{division}: withheld_taxes: {{account: "..."}}',
+    ),
+    "no_settlement_accounts": Reason(
+        sentence="{document} was imported, and the division has no accounts for payouts and fees.",
+        action='Add journals.settlements and settlements: {{payout_account: "...", fee_account: "..."}} to divisions.{division}.',
     ),
     "no_exchange_difference_account": Reason(
         sentence="{document} came in at {rate}, what it settled is booked at {booked}, and no account is set for the difference.",

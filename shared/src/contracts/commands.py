@@ -84,6 +84,7 @@ class PostEntry(Message, frozen=True, kw_only=True):
     `exchange_rate` is division currency per unit of `currency`; without it Exact takes its own of the day. `payment_condition`
     is Exact's code, and without it Exact takes the customer's. `receivable_account` is where Exact makes the customer's line of a
     sales entry; it stands with the account and is not sent. Without a reporting period Exact derives it from the date.
+    `customer_ref` is empty for an entry without a debtor, such as a gateway's payout.
     `mapping_version` is the state of the division's rules that the entry was made by.
     `pdf` asks for Chargebee's original to be attached to the entry once it is booked.
     """

@@ -12,10 +12,12 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from contracts import chargebee
+from contracts import chargebee, settlements
 from contracts.envelope import Message
 
-DocumentKind = Literal["invoice", "credit_note", "payment", "refund", "vat_reclaim", "tax_withheld", "exchange_difference"]
+DocumentKind = Literal[
+    "invoice", "credit_note", "payment", "refund", "vat_reclaim", "tax_withheld", "exchange_difference", "payout"
+]
 
 
 class DocumentRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +110,13 @@ class TransactionObserved(Observed, frozen=True, kw_only=True):
 
     TYPE: ClassVar[str] = "chargebee.transaction.observed"
     resource: chargebee.Transaction
+
+
+class PayoutImported(Observed, frozen=True, kw_only=True):
+    """A person imported a gateway's settlement file, and this payout stood in it; `event_id` is the file's digest."""
+
+    TYPE: ClassVar[str] = "gateway.payout.imported"
+    resource: settlements.Payout
 
 
 # ---------------------------------------------------------------------------------------------- mapper

@@ -19,6 +19,7 @@ FACTS: tuple[type[Message], ...] = (
     facts.InvoiceObserved,
     facts.CreditNoteObserved,
     facts.TransactionObserved,
+    facts.PayoutImported,
     facts.DocumentPlanned,
     facts.DocumentHeld,
     facts.DocumentSetAside,

@@ -24,6 +24,7 @@ from exact_writer.schedule import OPEN, Candidate, Kind, State
 from exact_writer.tables import accounts, commands, divisions
 
 CANDIDATES = 200
+NOBODY = ""  # whose account an entry without a debtor waits for
 
 
 class LeaseLostError(Exception):
@@ -99,7 +100,7 @@ async def candidates(connection: AsyncConnection, division: int) -> list[Candida
         .where(
             commands.c.division == division,
             commands.c.is_open,
-            (commands.c.kind == "account") | accounts.c.account_id.is_not(None),
+            (commands.c.kind == "account") | accounts.c.account_id.is_not(None) | (commands.c.customer_ref == NOBODY),
         )
         .order_by(commands.c.sequence)
         .limit(CANDIDATES)

@@ -150,12 +150,12 @@ class Poster:
         async with self._database.reading() as connection:
             known = await account_book.find(connection, self._division, command.customer_ref)
             others = await account_book.of_lines(connection, self._division, command)
-        if known is None:
+        if known is None and command.customer_ref != journal.NOBODY:
             return False
         if others is None:
             await self._sending.move([work], epoch, "prepared", not_before=self._now() + OTHER_ACCOUNT_SECONDS)
             return False
-        body = self._body_of(command, known.account_id, others)
+        body = self._body_of(command, known.account_id if known else "", others)
         endpoint = ENDPOINTS[work.kind]
         request = Request(method="POST", endpoint=endpoint, path=endpoint, body=payloads.encode(body))
         answer = await self._sending.send([work], request, epoch, partial(self._refused, work, epoch))

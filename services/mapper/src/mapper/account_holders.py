@@ -85,6 +85,8 @@ async def on_account(store: Store, subject: Subject, document: Document, entry: 
     A credit note follows its invoice. Documents of a customer that was merged into another go to that one.
     """
     site, customer_id = subject.key.site, subject.ref.customer_id
+    if not customer_id:
+        return entry  # a payout is nobody's
     note = document.note if isinstance(document, VatReclaim) else document
     holder: str | None = None
     if isinstance(note, CreditNote) and note.reference_invoice is not None:

@@ -10,7 +10,7 @@ from backbone.configuration import Configuration
 from backbone.errors import ConfigurationError
 from backbone.mapping_configuration import DivisionConfiguration
 from bookkeeping.customers import CustomerRules
-from bookkeeping.mapping import ControlAccount, Mapping, WriteOffs
+from bookkeeping.mapping import ControlAccount, FeeVat, Mapping, Settlements, WriteOffs
 from bookkeeping.periods import PeriodAnswer, PeriodRules
 from bookkeeping.rules import Rule, Trouble, country_troubles, troubles
 from bookkeeping.write_offs import normal_reason
@@ -98,6 +98,7 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         credit_note_wait_days=credit_notes.wait_days if credit_notes.without_invoice == "book" else None,
         withheld_tax_account=configuration.withheld_taxes.account if configuration.withheld_taxes else None,
         exchange_difference_account=configuration.exchange_differences.account if configuration.exchange_differences else None,
+        settlements=_settlements(configuration),
         voided_before_booking=configuration.voided_before_booking,
         pdf_policy=configuration.pdf.policy,
         pdf_of_credit_notes=configuration.pdf.credit_notes,
@@ -127,3 +128,11 @@ def _write_offs(configuration: DivisionConfiguration) -> WriteOffs | None:
         vat_code=policy.vat_code,
         reasons=frozenset(filter(None, map(normal_reason, policy.reasons))),
     )
+
+
+def _settlements(configuration: DivisionConfiguration) -> Settlements | None:
+    section, journal = configuration.settlements, configuration.journals.settlements
+    if section is None or journal is None:
+        return None
+    fee_vat = FeeVat(**section.fee_vat.model_dump())
+    return Settlements(journal=journal, fee_vat=fee_vat, **section.model_dump(exclude={"fee_vat"}))

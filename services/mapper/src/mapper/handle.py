@@ -24,13 +24,14 @@ from mapper.lives import fold_document
 from mapper.plan import Cause, Planner
 from mapper.store import Key, Refusal, Row, Store
 from mapper.subjects import kind_of
-from mapper.translate import OFFLINE_GATEWAY
+from mapper.translate_money import OFFLINE_GATEWAY
 from mapper.withheld import fold_withheld
 
 ATTEMPTS = 3
 VAT_RECLAIM = "vat_reclaim"
 EXCHANGE_DIFFERENCE = "exchange_difference"
 HELD_FOR_PERIODS = ("period_closed", "period_question", "no_financial_year")
+DocumentFact = facts.InvoiceObserved | facts.CreditNoteObserved | facts.TransactionObserved | facts.PayoutImported
 Product = facts.ItemObserved | facts.ItemPriceObserved | facts.PlanObserved | facts.AddonObserved
 MANY_DOCUMENTS_HANG_ON = Product | facts.PeriodObserved
 
@@ -49,7 +50,7 @@ class Mapper:
         store, cause = Store(self._database, connection), Cause(envelope)
         await store.share(alone=isinstance(message, MANY_DOCUMENTS_HANG_ON))
         match message:
-            case facts.InvoiceObserved() | facts.CreditNoteObserved() | facts.TransactionObserved():
+            case facts.InvoiceObserved() | facts.CreditNoteObserved() | facts.TransactionObserved() | facts.PayoutImported():
                 await self._document(store, message, cause)
             case facts.CustomerObserved():
                 await self._customer(store, message, cause)
@@ -71,7 +72,10 @@ class Mapper:
                 pass
 
     async def _document(
-        self, store: Store, fact: facts.InvoiceObserved | facts.CreditNoteObserved | facts.TransactionObserved, cause: Cause
+        self,
+        store: Store,
+        fact: DocumentFact,
+        cause: Cause,
     ) -> None:
         resource = msgspec.structs.replace(fact.resource, deleted=fact.deleted or fact.resource.deleted)
         if isinstance(resource, chargebee.Document) and (custom_fields := _custom_fields(cause)):
@@ -81,7 +85,8 @@ class Mapper:
             keys = await fold_document(store, stored_as, fact, resource)
         else:
             is_news = await store.fold(stored_as, fact, resource.id, resource)
-            keys = [Key(fact.site, kind_of(resource), resource.id)] if is_news else []
+            kind = kind_of(resource) if isinstance(resource, chargebee.Transaction) else stored_as
+            keys = [Key(fact.site, kind, resource.id)] if is_news else []
         if isinstance(resource, chargebee.CreditNote) and self._writes_off(resource):
             keys += [replace(key, kind=VAT_RECLAIM) for key in keys]
         if keys and isinstance(resource, chargebee.Invoice) and (self._withholding or resource.linked_taxes_withheld):

@@ -41,9 +41,9 @@ def base_reference(document: DocumentRef) -> str:
     return document.number + own.get(document.kind, "")
 
 
-def with_pdf(document: DocumentRef, customer: chargebee.Customer, mapping: Mapping) -> bool:
+def with_pdf(document: DocumentRef, customer: chargebee.Customer | None, mapping: Mapping) -> bool:
     """Tell whether a booking gets Chargebee's PDF; the mirror that takes one back does not, a booking anew does."""
-    if booking_of(document.suffix).is_reversal:
+    if booking_of(document.suffix).is_reversal or customer is None:
         return False
     is_business = mapping.pdf_policy == "business" and save_account(customer, document.site, mapping).vat_number is not None
     return mapping.wants_pdf(document.kind, is_business=is_business)
@@ -64,7 +64,7 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
             amount_minor=sign * line.amount_minor,
             description=line.description[:DESCRIPTION_LENGTH],
             vat_code=line.vat_code,
-            vat_amount_minor=sign * line.vat_minor if line.vat_code is not None else None,
+            vat_amount_minor=sign * line.vat_minor if line.vat_code is not None and not line.is_vat_by_exact else None,
             cost_center=line.cost_center,
             cost_unit=line.cost_unit,
             from_date=line.first,
@@ -78,7 +78,8 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
         if not (sales and line.role is Role.RECEIVABLE)
     ]
     site, kind, number, suffix = document.site, document.kind, document.number, document.suffix
-    customer_ref = f"{site}/{entry.customers(document.customer_id)[0]}"
+    customer_id = entry.customers(document.customer_id)[0]
+    customer_ref = f"{site}/{customer_id}" if customer_id else ""
     return PostEntry(
         division=mapping.division,
         mapping_version=mapping.version,
@@ -251,8 +252,10 @@ def _usable_vat_number(customer: chargebee.Customer) -> str | None:
     return vat_number_of(raw, country_of(customer.billing_address))
 
 
-def remarks_on(customer: chargebee.Customer, mapping: Mapping) -> tuple[str, ...]:
+def remarks_on(customer: chargebee.Customer | None, mapping: Mapping) -> tuple[str, ...]:
     """Return what of a customer is not sent because Exact would refuse it, in sentences for the one who reads the booking."""
+    if customer is None:
+        return ()
     remarks = []
     if customer.vat_number and _usable_vat_number(customer) is None:
         remarks.append(f"VAT number {customer.vat_number} of customer {customer.id} cannot be right and is not sent to Exact.")

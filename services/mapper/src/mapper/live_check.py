@@ -76,6 +76,7 @@ class _Section:
             ("payments", journals.payments if self._configuration.book_payments else None, frozenset((GENERAL,))),
             ("write_offs", journals.write_offs, frozenset((GENERAL,))),
             ("ledger", journals.ledger, frozenset((GENERAL,))),
+            ("settlements", journals.settlements, frozenset((GENERAL,))),
         ]
         for purpose, code, types in wanted:
             if code is not None:
@@ -89,9 +90,12 @@ class _Section:
     def _journal(
         self, steps: tuple[Step, ...], purpose: str, code: str, types: frozenset[int], currency: str
     ) -> Iterator[Complaint]:
+        settlements = self._configuration.settlements
+        with_vat = {"ledger", "settlements"} if settlements is not None and settlements.fee_vat.code is not None else {"ledger"}
+
         def fits(journal: Journal) -> bool:
             takes = journal.allows_other_currencies or journal.currency in (None, currency)
-            return not journal.is_blocked and journal.type in types and takes and (purpose != "ledger" or journal.allows_vat)
+            return not journal.is_blocked and journal.type in types and takes and (purpose not in with_vat or journal.allows_vat)
 
         candidates = named_things(each for each in self._data.journals if fits(each))
         journal = self._journals.get(code)
@@ -104,7 +108,7 @@ class _Section:
             yield Complaint(path=self.path(*steps), code="journal_blocked", values=values)
         elif journal.type not in types:
             yield Complaint(path=self.path(*steps), code="wrong_journal_type", values=values)
-        elif purpose == "ledger" and not journal.allows_vat:
+        elif purpose in with_vat and not journal.allows_vat:
             yield Complaint(path=self.path(*steps), code="journal_without_vat", values=values)
         elif not fits(journal):
             values |= {"actual": journal.currency, "currency": currency}
@@ -117,15 +121,7 @@ class _Section:
         yield from self._debtor(("receivable_account",), configuration.receivable_account)
         for index, debtor in enumerate(configuration.debtors):
             yield from self._debtor(("debtors", index, "account"), debtor.account)
-        if configuration.rounding is not None:
-            yield from self._plain(("rounding", "account"), configuration.rounding.account, "rounding")
-        if configuration.write_offs is not None:
-            yield from self._plain(("write_offs", "account"), configuration.write_offs.account, "loss")
-        if configuration.exchange_differences is not None:
-            yield from self._plain(("exchange_differences", "account"), configuration.exchange_differences.account, "exchange")
-        if configuration.withheld_taxes is not None:
-            account = configuration.withheld_taxes.account
-            yield from self._account(("withheld_taxes", "account"), account, "withheld", _NOT_FOR_CONTROL)
+        yield from self._policies()
         for index, rule in enumerate(configuration.revenue):
             yield from self._account(("revenue", index, "account"), rule.account, "revenue", _NOT_FOR_RESULTS)
             yield from self._uses(("revenue", index), rule.account, rule)
@@ -135,6 +131,24 @@ class _Section:
             steps = ("control_accounts", index, "account")
             yield from self._account(steps, control.account, "control", _NOT_FOR_CONTROL)
             yield from self._uses(steps, control.account, None)
+
+    def _policies(self) -> Iterator[Complaint]:
+        configuration = self._configuration
+        if configuration.rounding is not None:
+            yield from self._plain(("rounding", "account"), configuration.rounding.account, "rounding")
+        if configuration.write_offs is not None:
+            yield from self._plain(("write_offs", "account"), configuration.write_offs.account, "loss")
+        if configuration.settlements is not None:
+            named = configuration.settlements
+            yield from self._account(("settlements", "payout_account"), named.payout_account, "control", _NOT_FOR_CONTROL)
+            yield from self._plain(("settlements", "fee_account"), named.fee_account, "loss")
+            if named.chargeback_fee_account is not None:
+                yield from self._plain(("settlements", "chargeback_fee_account"), named.chargeback_fee_account, "loss")
+        if configuration.exchange_differences is not None:
+            yield from self._plain(("exchange_differences", "account"), configuration.exchange_differences.account, "exchange")
+        if configuration.withheld_taxes is not None:
+            account = configuration.withheld_taxes.account
+            yield from self._account(("withheld_taxes", "account"), account, "withheld", _NOT_FOR_CONTROL)
 
     def _debtor(self, steps: tuple[Step, ...], code: str) -> Iterator[Complaint]:
         def fits(ledger: Ledger) -> bool:

@@ -55,7 +55,7 @@ class Party:
     """For whom and where an entry is booked, and what it is called."""
 
     mapping: Mapping
-    customer: chargebee.Customer
+    customer: chargebee.Customer | None
     ref: DocumentRef
 
 
@@ -150,7 +150,7 @@ class Planner:
         """Issue the command of an entry for the subject's own customer and division, or for those that were booked."""
         ref = _ref(subject, suffix)
         if party is None:
-            if subject.mapping is None or subject.customer is None:
+            if subject.mapping is None or (subject.customer is None and ref.customer_id):
                 raise ValueError(f"{ref.kind} {ref.number} is issued without a mapping or customer")
             party = Party(subject.mapping, subject.customer, ref)
         mapping, ref = party.mapping, party.ref
@@ -159,9 +159,9 @@ class Planner:
         if entry.kind == "general":
             entry = with_reference(replace(entry, reference=your_ref(entry.reference)), ref.number)
         command = post_entry(entry, ref, mapping, attempt, pdf=with_pdf(ref, party.customer, mapping))
-        for customer_id in entry.customers(ref.customer_id):
-            customer: chargebee.Customer | None = party.customer
-            if customer_id != party.customer.id:
+        for customer_id in filter(None, entry.customers(ref.customer_id)):
+            customer = party.customer
+            if customer is None or customer_id != customer.id:
                 customer = await store.resource(ref.site, "customer", customer_id, chargebee.Customer)
             if customer is not None:
                 await self.send_account(store, ref.site, customer, mapping.division, cause)

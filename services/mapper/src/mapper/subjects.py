@@ -17,7 +17,7 @@ from bookkeeping.exchange_differences import difference_of
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import decimals_of
 from bookkeeping.rejections import Rejection, SetAside, reject
-from contracts import chargebee
+from contracts import chargebee, settlements
 from contracts.facts import DocumentKind, DocumentRef
 from mapper.credits import credits_before
 from mapper.issue import account_name
@@ -25,7 +25,8 @@ from mapper.lives import newest_life, resource_id
 from mapper.parties import debtor_of, terms_of
 from mapper.routing import Routing
 from mapper.store import Key, Store
-from mapper.translate import NO_MONEY, credit_note_of, invoice_of, money_of, vat_reclaim_of, withheld_of
+from mapper.translate import credit_note_of, invoice_of, vat_reclaim_of
+from mapper.translate_money import NO_MONEY, money_of, payout_of, withheld_of
 
 RESOURCE_OF: dict[str, tuple[str, type[chargebee.Wire]]] = {
     "invoice": ("invoice", chargebee.Invoice),
@@ -35,9 +36,11 @@ RESOURCE_OF: dict[str, tuple[str, type[chargebee.Wire]]] = {
     "payment": ("transaction", chargebee.Transaction),
     "refund": ("transaction", chargebee.Transaction),
     "exchange_difference": ("transaction", chargebee.Transaction),
+    "payout": ("payout", settlements.Payout),
 }
+OWED_BY_NOBODY = frozenset(("exchange_difference", "payout"))
 LOWERS_DEBT = frozenset(("credit_note", "payment", "tax_withheld"))
-Money = chargebee.Transaction | chargebee.TaxWithheld
+Money = chargebee.Transaction | chargebee.TaxWithheld | settlements.Payout
 Resource = chargebee.Invoice | chargebee.CreditNote | Money
 
 
@@ -137,6 +140,8 @@ class Subjects:
             return credit_note_of(resource, invoice, customer, zone, before)
         if isinstance(resource, chargebee.TaxWithheld):
             return withheld_of(resource, zone)
+        if isinstance(resource, settlements.Payout):
+            return payout_of(resource, zone)
         money = money_of(resource, zone)
         return difference_of(money) if key.kind == "exchange_difference" and isinstance(money, MoneyMovement) else money
 
@@ -188,7 +193,7 @@ def product_ids(document: Document) -> set[str]:
 
 
 def _is_void(resource: Resource) -> bool:
-    if isinstance(resource, chargebee.TaxWithheld):
+    if isinstance(resource, chargebee.TaxWithheld | settlements.Payout):
         return False
     if isinstance(resource, chargebee.Transaction):
         return resource.status in NO_MONEY
@@ -226,8 +231,8 @@ def _gone_on(resource: Resource, zone: ZoneInfo) -> date | None:
 def _ref(key: Key, resource: Resource, translated: Document | Rejection | SetAside, zone: ZoneInfo) -> DocumentRef:
     amount = resource.amount if isinstance(resource, Money) else resource.total
     day = _day(resource.date, zone)
-    if key.kind == "exchange_difference":
-        amount = 0  # it changes nothing in what the customer owes
+    if key.kind in OWED_BY_NOBODY:
+        amount = 0
     if isinstance(translated, VatReclaim):
         amount, day = translated.note.tax_minor, translated.document_date
     currency = resource.currency_code or ""

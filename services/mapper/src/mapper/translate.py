@@ -1,4 +1,4 @@
-"""Chargebee's resources to documents as a bookkeeper sees them; the only file that knows Chargebee's field names."""
+"""Chargebee's resources to documents as a bookkeeper sees them; this file and `translate_money.py` know its field names."""
 
 from __future__ import annotations
 
@@ -18,11 +18,7 @@ from bookkeeping.documents import (
     Invoice,
     LineDiscount,
     LineTax,
-    Payment,
-    Refund,
-    Settlement,
     VatReclaim,
-    WithheldTax,
 )
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.vat import vat_number_of
@@ -31,10 +27,6 @@ from contracts import chargebee
 
 POSTED = frozenset(("posted", "payment_due", "not_paid", "paid"))
 CREDITED = frozenset(("adjusted", "refunded", "refund_due"))
-MONEY_UNDER_WAY = frozenset(("in_progress", "needs_attention"))
-NO_MONEY = frozenset(("failure", "timeout", "voided", "late_failure"))
-OWN_REFERENCE = "KP-"
-OFFLINE_GATEWAY = "not_applicable"
 ZERO = Decimal(0)
 # Northern Ireland's VAT area is written XI; everywhere else the country is the United Kingdom.
 COUNTRY_NAMES = {"XI": "GB", "EL": "GR", "UK": "GB"}
@@ -171,80 +163,6 @@ def vat_reclaim_of(
     except UnreadableInstantError:
         return reject("unreadable_document", document=f"invoice {note.reference_invoice_id}", field="due date")
     return VatReclaim(note=written_off, document_date=day)
-
-
-def money_of(transaction: chargebee.Transaction, zone: tzinfo) -> Payment | Refund | Rejection | SetAside:
-    """Translate a transaction that moved money through a gateway; set aside what moved none, or moved it elsewhere.
-
-    A payment reversal (a chargeback, or a direct debit taken back) is money that went back, like a refund.
-    """
-    kind = "payment" if transaction.type in ("payment", "authorization", None) else "refund"
-    name = f"{kind} {transaction.id}"
-    if transaction.type == "authorization":
-        return set_aside("authorization", document=name)
-    if transaction.type not in ("payment", "refund", "payment_reversal"):
-        return reject("unknown_status", document=name, status=transaction.type)
-    if (transaction.reference_number or "").startswith(OWN_REFERENCE):
-        return set_aside("own_payment", document=name)
-    if transaction.gateway in (None, OFFLINE_GATEWAY):
-        return set_aside("offline_payment", document=name)
-    if transaction.status in NO_MONEY:
-        return set_aside("payment_failed", document=name, status=transaction.status)
-    if transaction.status in MONEY_UNDER_WAY:
-        return reject("payment_in_progress", document=name, status=transaction.status)
-    if transaction.status != "success":
-        return reject("unknown_status", document=name, status=transaction.status)
-    if transaction.date is None or not transaction.customer_id or not transaction.currency_code:
-        return reject("unreadable_document", document=name, field="date, customer or currency")
-    try:
-        day = local_date(transaction.date, zone)
-    except UnreadableInstantError:
-        return reject("unreadable_document", document=name, field="date")
-    settled = [
-        *(
-            Settlement(number=each.invoice_id, amount_minor=each.applied_amount)
-            for each in transaction.linked_invoices
-            if each.invoice_id
-        ),
-        *(
-            Settlement(number=each.cn_id, amount_minor=each.applied_amount, kind="credit_note")
-            for each in transaction.linked_credit_notes
-            if each.cn_id
-        ),
-    ]
-    made = Payment if kind == "payment" else Refund
-    return made(
-        number=transaction.id,
-        customer_id=transaction.customer_id,
-        document_date=day,
-        currency=transaction.currency_code,
-        amount_minor=transaction.amount,
-        gateway_account=transaction.gateway_account_id,
-        base_currency=transaction.base_currency_code,
-        exchange_rate=transaction.exchange_rate,
-        settlements=tuple(settled),
-    )
-
-
-def withheld_of(tax: chargebee.TaxWithheld, zone: tzinfo) -> WithheldTax | Rejection:
-    """Translate a tax that was held back from an invoice."""
-    name = f"withheld tax {tax.id}"
-    if tax.date is None or not tax.customer_id or not tax.currency_code:
-        return reject("unreadable_document", document=name, field="date, customer or currency")
-    try:
-        day = local_date(tax.date, zone)
-    except UnreadableInstantError:
-        return reject("unreadable_document", document=name, field="date")
-    return WithheldTax(
-        number=tax.id,
-        customer_id=tax.customer_id,
-        document_date=day,
-        currency=tax.currency_code,
-        amount_minor=tax.amount,
-        invoice=tax.invoice_id,
-        base_currency=tax.base_currency_code,
-        exchange_rate=tax.exchange_rate,
-    )
 
 
 def _shared(

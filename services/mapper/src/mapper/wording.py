@@ -18,6 +18,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "refund": ("refund", "terugbetaling"),
     "vat_reclaim": ("VAT of write-off", "btw van afboeking"),
     "tax_withheld": ("withheld tax", "ingehouden belasting"),
+    "payout": ("payout", "uitbetaling van de betaaldienst"),
     "exchange_difference": ("exchange difference", "koersverschil"),
     "held": ("held", "vastgehouden"),
     "waiting": ("waiting", "wacht"),

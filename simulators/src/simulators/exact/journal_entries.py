@@ -59,7 +59,7 @@ def _check_line(division: Division, findings: Findings, line: Row, journal: Row 
         line |= {"AccountCode": account["Code"], "AccountName": account["Name"]}
     if line.get("VATCode") and journal is not None and not journal.get("AllowVAT"):
         findings.add("not_allowed", "vat_code")
-    vat = references.vat_code(division, findings, line.get("VATCode"))
+    vat = references.vat_code(division, findings, line.get("VATCode"), for_sales=False)
     _fill_amounts(division, line, vat, rate)
     return line
 
@@ -80,6 +80,9 @@ def _fill_amounts(division: Division, line: Row, vat: Row | None, rate: Decimal)
         tax = cents(given) if given is not None else cents(amount * included)
         if vat["Type"] == "I":
             amount -= tax
+    if vat is not None and _is_shifted(vat):
+        line["shifted"] = tax  # to pay and to claim at once, so that the line carries none
+        tax = Decimal(0)
     line |= {
         "AmountFC": amount,
         "AmountDC": cents(amount * rate),
@@ -155,14 +158,13 @@ def _postings(division: Division, line: Row, tax_line_number: int) -> list[Posti
             our_ref=line.get("OurRef"),
         )
     ]
-    tax_account = division.table("financial/GLAccounts").get(vat.get("GLToPay")) if vat is not None else None
-    if line["AmountVATFC"] and tax_account is not None:
+    for account, tax_fc, tax_dc in _taxes(division, line, vat):
         postings.append(
             Posting(
-                line_number=tax_line_number,
-                gl_account=tax_account,
-                amount_fc=line["AmountVATFC"],
-                amount_dc=line["AmountVATDC"],
+                line_number=tax_line_number + len(postings) - 1,
+                gl_account=account,
+                amount_fc=tax_fc,
+                amount_dc=tax_dc,
                 description=line.get("Description"),
                 date=line["Date"],
                 line_type=ledger.LINE_VAT,
@@ -171,6 +173,28 @@ def _postings(division: Division, line: Row, tax_line_number: int) -> list[Posti
             )
         )
     return postings
+
+
+def _is_shifted(vat: Row) -> bool:
+    # The reference says this of purchase invoices ("both a line for the VAT to pay and a line for the VAT to claim"); that a
+    # general journal does the same is not known.
+    return bool(vat.get("Charged")) and vat.get("VATTransactionType") == "P"
+
+
+def _taxes(division: Division, line: Row, vat: Row | None) -> list[tuple[Row, Decimal, Decimal]]:
+    """The VAT accounts that a line reaches beside its own, with their amounts: of a purchase the one to claim."""
+    if vat is None:
+        return []
+    accounts = division.table("financial/GLAccounts")
+    to_pay, to_claim = accounts.get(vat.get("GLToPay")), accounts.get(vat.get("GLToClaim"))
+    shifted = line.get("shifted") or Decimal(0)
+    if shifted and to_pay is not None and to_claim is not None:
+        rate = line["AmountDC"] / line["AmountFC"] if line["AmountFC"] else Decimal(1)
+        return [(to_claim, shifted, cents(shifted * rate)), (to_pay, -shifted, cents(-shifted * rate))]
+    account = to_claim if vat.get("VATTransactionType") == "P" else to_pay
+    if not line["AmountVATFC"] or account is None:
+        return []
+    return [(account, line["AmountVATFC"], line["AmountVATDC"])]
 
 
 def delete(division: Division, entry: Row) -> None:

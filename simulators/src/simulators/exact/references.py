@@ -64,8 +64,8 @@ def customer(division: Division, findings: Findings, key: uuid.UUID | None) -> R
     return row
 
 
-def vat_code(division: Division, findings: Findings, code: str | None) -> Row | None:
-    """The VAT code with this text, padding aside; it must allow sales and not be blocked."""
+def vat_code(division: Division, findings: Findings, code: str | None, *, for_sales: bool = True) -> Row | None:
+    """The VAT code with this text, padding aside; it must not be blocked, and allow sales where it is for them."""
     if not code or not code.strip():
         return None
     row = division.by_code("vat/VATCodes", code)
@@ -73,7 +73,7 @@ def vat_code(division: Division, findings: Findings, code: str | None) -> Row | 
         findings.add("reference", "vat_code")
     elif row.get("IsBlocked"):
         findings.add("blocked", "vat_code")
-    elif row.get("VATTransactionType") == "P":
+    elif for_sales and row.get("VATTransactionType") == "P":
         findings.add("not_allowed", "vat_code")
     return row
 

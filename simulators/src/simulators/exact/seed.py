@@ -64,6 +64,7 @@ _VAT_CODES: tuple[tuple[str, str, str, str, str, Row], ...] = (
     ("FR", "OSS Frankrijk 20%", "E", "0.20", "1511", {"OssCountry": "FR"}),
     ("N", "Geen btw", "N", "0", "1500", {}),
     ("I2", "Inkoop hoog", "E", "0.21", "1520", {"VATTransactionType": "P"}),
+    ("IV", "Inkoop diensten uit de EU, btw verlegd", "E", "0.21", "1505", {"VATTransactionType": "P", "Charged": True}),
 )
 # (code, description, days, ends of months, method)
 _CONDITIONS = (
