@@ -1,68 +1,28 @@
 """`kruispost plan` and `kruispost diff` on what a mapper keeps: nothing runs, nothing is written."""
 
-import asyncio
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from support.command_line import environment, kruispost
-from support.engines import DATABASES, settings_for
+from support.command_line import kruispost
+from support.engines import DATABASES
 from support.facts import customer, invoice, line
+from support.installation import installation
 from support.mapper_stage import CONFIGURATION, Stage, payment, period, posted, refused
-from typer.testing import CliRunner
 
 from backbone.configuration import load_configuration
-from backbone.database import Database
-from backbone.migrations import migrate
-from console.cli import app
 from contracts import commands, facts
 from mapper.wording import untranslated
 
 DEMO = Path(__file__).parents[2] / "console/src/console/demo_configuration.yaml"
 
 
-class Installation:
-    """A mapper that has heard something, and the command line beside it."""
-
-    def __init__(self, stage: Stage, directory: Path, settings: dict[str, str]) -> None:
-        self.stage = stage
-        self.directory = directory
-        self._settings = settings
-        self.write(directory / "kruispost.yaml")
-
-    def write(self, path: Path, **changes: Any) -> Path:
-        """Write the test's configuration with these changes to its division."""
-        data = CONFIGURATION.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-        data["divisions"] = {100001: {**data["divisions"]["100001"], **changes}}
-        path.write_text(yaml.safe_dump(data))
-        return path
-
-    async def run(self, *arguments: str) -> Any:
-        """Run the command line in a process of its own."""
-        return await asyncio.to_thread(kruispost, *arguments, directory=self.directory, settings=self._settings)
-
-    async def json(self, *arguments: str) -> tuple[int, Any]:
-        """Run it in this process, which is quicker."""
-        environment_ = environment(self.directory, self._settings)
-        done = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--json"], env=environment_)
-        assert done.stderr == ""
-        return done.exit_code, json.loads(done.stdout)
-
-
 @pytest.fixture(params=DATABASES)
 async def installed(request, tmp_path: Path):
-    async with settings_for(request.param, tmp_path / "data") as settings:
-        database = Database.open(settings, "mapper")
-        try:
-            await migrate(database, "mapper")
-            url = {} if settings.database_url is None else {"KRUISPOST_DATABASE_URL": settings.database_url}
-            yield Installation(Stage(database, CONFIGURATION), tmp_path, url)
-        finally:
-            await database.close()
+    async with installation(request.param, tmp_path) as found:
+        yield found
 
 
 TEAM_ELSEWHERE = [{"when": {"item_price": "Team-EUR"}, "account": "8060"}]

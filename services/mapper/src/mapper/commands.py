@@ -1,4 +1,4 @@
-"""What the mapper adds to `kruispost`. All but `retry` only read the mapper's own tables; no service needs to run.
+"""What the mapper adds to `kruispost`. Most only read the mapper's own tables; no service needs to run for any of them.
 
 Light on purpose: `kruispost --help` imports this module for the first line of each command.
 """
@@ -121,3 +121,20 @@ def deferred(
 
     wish = Wish(division=division, first=month or first, last=month or to, with_documents=documents)
     show_deferred(wish, lang, form="json" if as_json else "csv" if as_csv else "text")
+
+
+def import_settlement(
+    file: Annotated[Path, typer.Argument(help="the file as the gateway exports it; see docs/settlements.md")],
+    gateway: Annotated[Literal["stripe", "mollie", "adyen", "gocardless"], typer.Option(help="whose report it is")],
+    account: Annotated[str, typer.Option(help="Chargebee's id of the gateway account, as control_accounts name it")],
+    site: Annotated[str | None, typer.Option(help="the Chargebee site of that account, where there are several")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="read and check the file, and import nothing")] = False,
+    lang: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Read a gateway's settlement file and book its payouts and fees, each once. Exit code 1 while one of them is held."""
+    from mapper.settlement_command import Wish
+    from mapper.settlement_command import import_settlement as take
+
+    wish = Wish(file=file, gateway=gateway, account=account, site=site, dry_run=dry_run)
+    raise typer.Exit(0 if take(wish, lang, as_json=as_json) else WRONG)

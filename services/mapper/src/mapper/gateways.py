@@ -1,0 +1,254 @@
+"""What each gateway's settlement file says: its rows to payouts. `docs/settlements.md` names the reports and their columns.
+
+Whatever the gateway, a payout adds up: what is in it less the fees is what came to the bank. One that does not is refused.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from bookkeeping.money import decimals_of, format_minor
+from contracts.settlements import LineKind, SettledLine
+from mapper.settlement_files import SettlementFileError, SettlementRow, day_of, minor_of, read_json, read_rows
+
+_STRIPE: Final = ("automatic_payout_id", "automatic_payout_effective_at", "currency", "gross", "fee", "net", "reporting_category")
+_STRIPE_KINDS: Final[Mapping[str, LineKind]] = {
+    "charge": "charge",
+    "refund": "refund",
+    "partial_capture_reversal": "refund",
+    "dispute": "chargeback",
+    "dispute_reversal": "chargeback",
+    "fee": "fee",
+    "network_cost": "fee",
+    "tax": "fee",
+}
+_ADYEN: Final = (
+    "Merchant Account",
+    "Psp Reference",
+    "Creation Date",
+    "Type",
+    "Net Currency",
+    "Net Debit (NC)",
+    "Net Credit (NC)",
+)
+_ADYEN_KINDS: Final[Mapping[str, LineKind]] = {
+    "Settled": "charge",
+    "Refunded": "refund",
+    "Chargeback": "chargeback",
+    "SecondChargeback": "chargeback",
+    "ChargebackReversed": "chargeback",
+    "Fee": "fee",
+    "InvoiceDeduction": "fee",
+}
+_MOLLIE_KINDS: Final[Mapping[str, LineKind]] = {"payment": "charge", "refund": "refund", "chargeback": "chargeback"}
+_GOCARDLESS: Final = ("id", "amount", "currency", "arrival_date", "transaction_fee_debit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPayout:
+    """A payout as a file shows it; amounts in minor units, `where` is the file and line that it begins at."""
+
+    number: str
+    day: date
+    currency: str
+    paid_minor: int
+    fees_minor: int
+    where: str
+    fees_tax_minor: int = 0
+    lines: tuple[SettledLine, ...] = ()
+
+
+def stripe(path: Path) -> list[FoundPayout]:
+    """Read Stripe's itemized payout reconciliation report: a row for each balance transaction, grouped by payout."""
+    payouts: defaultdict[str, list[SettlementRow]] = defaultdict(list)
+    for row in read_rows(path, _STRIPE):
+        number = row.text("automatic_payout_id")
+        if number:  # what is not paid out yet has none
+            payouts[number].append(row)
+    return [_stripe_payout(number, rows) for number, rows in payouts.items()]
+
+
+def _stripe_payout(number: str, rows: Sequence[SettlementRow]) -> FoundPayout:
+    currency = _currency(rows, "currency")
+    _once(rows, "balance_transaction_id")
+    lines: list[SettledLine] = []
+    paid = fees = 0
+    for row in rows:
+        gross, fee, net = (row.amount(name, currency) for name in ("gross", "fee", "net"))
+        if gross - fee != net:
+            raise row.wrong(f"gross {row.values['gross']} less fee {row.values['fee']} is not net {row.values['net']}")
+        category = row.text("reporting_category")
+        if category in ("payout", "payout_reversal"):
+            continue
+        kind = _STRIPE_KINDS.get(category, "other")
+        ids = tuple(filter(None, (row.values.get(name) for name in ("charge_id", "payment_intent_id", "source_id"))))
+        paid += net
+        fees += fee - gross if kind == "fee" else fee
+        if kind != "fee":
+            lines.append(SettledLine(kind=kind, ids=ids, amount=gross, fee=fee))
+    day = rows[0].day("automatic_payout_effective_at")
+    return FoundPayout(
+        number=number,
+        day=day,
+        currency=currency,
+        paid_minor=paid,
+        fees_minor=fees,
+        lines=tuple(lines),
+        where=f"{rows[0].file}:{rows[0].line}",
+    )
+
+
+def adyen(path: Path) -> list[FoundPayout]:
+    """Read Adyen's settlement details report: a batch of a merchant account ends in the row of its MerchantPayout."""
+    batches: defaultdict[tuple[str, str], list[SettlementRow]] = defaultdict(list)
+    for row in read_rows(path, _ADYEN):
+        batches[row.text("Merchant Account"), row.text("Batch Number")].append(row)
+    return [_adyen_payout(account, batch, rows) for (account, batch), rows in batches.items()]
+
+
+def _adyen_payout(account: str, batch: str, rows: Sequence[SettlementRow]) -> FoundPayout:
+    currency = _currency(rows, "Net Currency")
+    ends = [row for row in rows if row.text("Type") == "MerchantPayout"]
+    if len(ends) != 1:
+        raise rows[-1].wrong(f"batch {batch} has {len(ends)} rows MerchantPayout, and a batch that was paid out has one")
+    lines: list[SettledLine] = []
+    fees = kept = 0
+    for row in rows:
+        net = row.amount("Net Credit (NC)", currency) - row.amount("Net Debit (NC)", currency)
+        if row is ends[0]:
+            continue
+        kept += net
+        kind = _ADYEN_KINDS.get(row.text("Type"), "other")
+        if kind == "fee":
+            fees -= net
+            continue
+        costs = ("Commission (NC)", "Markup (NC)", "Scheme Fees (NC)", "Interchange (NC)")
+        fee = sum(row.amount(name, currency) for name in costs)
+        fees += fee
+        ids = tuple(filter(None, (row.text("Psp Reference"), row.text("Modification Reference"))))
+        lines.append(SettledLine(kind=kind, ids=ids, amount=net + fee, fee=fee))
+    paid = ends[0].amount("Net Debit (NC)", currency) - ends[0].amount("Net Credit (NC)", currency)
+    if paid != kept:
+        told, sum_ = (format_minor(amount, currency) for amount in (paid, kept))
+        raise ends[0].wrong(f"batch {batch} pays {told} out, and its rows add up to {sum_}")
+    return FoundPayout(
+        number=f"{account}-{batch}",
+        day=ends[0].day("Creation Date"),
+        currency=currency,
+        paid_minor=paid,
+        fees_minor=fees,
+        lines=tuple(lines),
+        where=f"{rows[0].file}:{rows[0].line}",
+    )
+
+
+def gocardless(path: Path) -> list[FoundPayout]:
+    """Read GoCardless's export of payouts: a row for each; it does not say which payments are in them."""
+    found = []
+    rows = read_rows(path, _GOCARDLESS)
+    _once(rows, "id")
+    for row in rows:
+        currency = row.text("currency")
+        debits, credited = ("transaction_fee_debit", "app_fee_debit"), ("transaction_fee_credit", "app_fee_credit")
+        fees = sum(row.amount(name, currency) for name in debits) - sum(row.amount(name, currency) for name in credited)
+        found.append(
+            FoundPayout(
+                number=row.text("id"),
+                day=row.day("arrival_date"),
+                currency=currency,
+                paid_minor=row.amount("amount", currency),
+                fees_minor=fees,
+                where=f"{row.file}:{row.line}",
+            )
+        )
+    return found
+
+
+def mollie(path: Path) -> list[FoundPayout]:
+    """Read settlements of Mollie's Settlements API as JSON, one or a list, with their payments and refunds beside them or not."""
+    data = read_json(path)
+    if isinstance(data, dict):
+        data = data.get("_embedded", {}).get("settlements", [data])
+    if not isinstance(data, list) or not all(isinstance(each, dict) for each in data):
+        raise SettlementFileError(f"{path.name} is neither a settlement of Mollie's nor a list of them; nothing was imported.")
+    lines: defaultdict[str, list[SettledLine]] = defaultdict(list)
+    for each in data:
+        kind = _MOLLIE_KINDS.get(str(each.get("resource")))
+        if kind is not None:
+            lines[str(each.get("settlementId"))].append(_mollie_line(each, kind, path.name))
+    found = [_mollie_payout(each, lines, path.name) for each in data if each.get("resource") == "settlement"]
+    if not found:
+        raise SettlementFileError(f"{path.name} has no settlement in it; export the settlement itself, too.")
+    return found
+
+
+def _mollie_payout(data: dict[str, Any], lines: Mapping[str, list[SettledLine]], file: str) -> FoundPayout:
+    number, where = str(data.get("id") or ""), f"{file}, settlement {data.get('reference') or data.get('id')}"
+    try:
+        currency, paid = data["amount"]["currency"], data["amount"]["value"]
+        months = [month for year in data["periods"].values() for month in year.values()]
+        costs = [cost for month in months for cost in month.get("costs", ())]
+        gross = sum((Decimal(cost["amountGross"]["value"]) for cost in costs), Decimal(0))
+        tax = sum((Decimal(cost["amountVat"]["value"]) for cost in costs if cost.get("amountVat")), Decimal(0))
+        settled = str(data["settledAt"])
+    except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
+        raise SettlementFileError(
+            f"{where}: {error} is missing or not as Mollie writes it; export the settlement once it was paid out."
+        ) from error
+    # Costs have four decimals and are paid in cents.
+    fees, fees_tax = (_cents(amount, currency) for amount in (gross, tax))
+    paid_minor = minor_of(str(paid), currency, where, "amount")
+    return FoundPayout(
+        number=number,
+        day=day_of(settled, where),
+        currency=currency,
+        paid_minor=paid_minor,
+        fees_minor=fees,
+        fees_tax_minor=fees_tax,
+        lines=tuple(lines.get(number, ())),
+        where=where,
+    )
+
+
+def _mollie_line(data: dict[str, Any], kind: LineKind, file: str) -> SettledLine:
+    money = data.get("settlementAmount") or data.get("amount") or {}
+    where = f"{file}, {data.get('resource')} {data.get('id')}"
+    amount = minor_of(str(money.get("value", "")), str(money.get("currency", "EUR")), where, "settlementAmount")
+    ids = tuple(str(each) for each in (data.get("id"), data.get("paymentId")) if each)
+    return SettledLine(kind=kind, ids=ids, amount=amount if kind == "charge" else -abs(amount))
+
+
+def _cents(amount: Decimal, currency: str) -> int:
+    return int(amount.scaleb(decimals_of(currency)).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def _currency(rows: Sequence[SettlementRow], column: str) -> str:
+    """Return the one currency of a payout's rows; raises SettlementFileError for several or none."""
+    codes = {row.text(column).upper(): row for row in rows if row.text(column)}
+    if len(codes) != 1:
+        raise rows[0].wrong(f"the payout is in {' and '.join(sorted(codes)) or 'no currency'}, and one payout has one currency")
+    return next(iter(codes))
+
+
+def _once(rows: Sequence[SettlementRow], column: str) -> None:
+    """Raise SettlementFileError when two rows are the same movement, which would be counted twice."""
+    seen: dict[str, int] = {}
+    for row in rows:
+        identity = row.text(column)
+        if identity and identity in seen:
+            raise row.wrong(f"{column} {identity} stands on line {seen[identity]} already")
+        seen[identity] = row.line
+
+
+READERS: Final[Mapping[str, Callable[[Path], list[FoundPayout]]]] = {
+    "stripe": stripe,
+    "mollie": mollie,
+    "adyen": adyen,
+    "gocardless": gocardless,
+}

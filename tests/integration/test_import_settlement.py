@@ -1,0 +1,179 @@
+"""`kruispost import-settlement`: payouts of each gateway's report, each booked once, and bad files that book nothing."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.engines import DATABASES
+from support.facts import customer, invoice
+from support.installation import Installation, installation
+from support.mapper_stage import payment
+
+from contracts import facts
+
+ACCOUNTS = {"payout_account": "1280", "fee_account": "4600", "chargeback_fee_account": "4650"}
+HEAD = (
+    "automatic_payout_id,automatic_payout_effective_at,balance_transaction_id,currency,gross,fee,net,reporting_category,charge_id"
+)
+STRIPE = f"""{HEAD}
+po_1,2026-10-07 00:00:00,txn_a,eur,121.00,1.85,119.15,charge,ch_1
+po_1,2026-10-07 00:00:00,txn_b,eur,242.00,3.10,238.90,charge,ch_2
+po_1,2026-10-07 00:00:00,txn_c,eur,-20.00,0.00,-20.00,refund,ch_2
+po_1,2026-10-07 00:00:00,txn_d,eur,-121.00,15.00,-136.00,dispute,ch_1
+po_1,2026-10-07 00:00:00,txn_e,eur,-0.50,0.00,-0.50,fee,
+po_1,2026-10-07 00:00:00,txn_f,eur,-50.00,0.00,-50.00,risk_reserved_funds,
+po_1,2026-10-07 00:00:00,txn_g,eur,-151.55,0.00,-151.55,payout,
+,,txn_h,eur,10.00,0.10,9.90,charge,ch_3
+"""
+ADYEN_HEAD = (
+    "Merchant Account,Psp Reference,Creation Date,Type,Modification Reference,Net Currency,Net Debit (NC),Net Credit (NC),"
+    "Commission (NC),Markup (NC),Batch Number"
+)
+ADYEN = f"""{ADYEN_HEAD}
+Shop,PSP1,2026-10-06 10:00:00,Settled,,EUR,,120.50,0.50,,118
+Shop,PSP2,2026-10-06 10:00:00,Refunded,MOD1,EUR,20.00,,,,118
+Shop,,2026-10-07 00:00:00,Fee,,EUR,0.60,,,,118
+Shop,,2026-10-07 00:00:00,MerchantPayout,,EUR,99.90,,,,118
+"""
+GOCARDLESS = """id,amount,currency,created_at,arrival_date,transaction_fee_debit,transaction_fee_credit
+PO1,98.80,EUR,2026-10-06,2026-10-07,1.30,0.10
+"""
+MOLLIE = {
+    "resource": "settlement",
+    "id": "stl_1",
+    "reference": "1234567.2610.01",
+    "settledAt": "2026-10-07T04:00:00+00:00",
+    "amount": {"currency": "EUR", "value": "97.46"},
+    "periods": {
+        "2026": {
+            "10": {
+                "revenue": [{"amountGross": {"currency": "EUR", "value": "100.0000"}}],
+                "costs": [
+                    {"amountVat": {"currency": "EUR", "value": "0.4410"}, "amountGross": {"currency": "EUR", "value": "2.5410"}}
+                ],
+            }
+        }
+    },
+}
+
+
+@pytest.fixture(params=DATABASES)
+async def installed(request, tmp_path: Path):
+    async with installation(request.param, tmp_path) as found:
+        found.write(tmp_path / "kruispost.yaml", settlements=ACCOUNTS, journals=JOURNALS)
+        yield found
+
+
+@pytest.fixture
+async def embedded(tmp_path: Path):
+    async with installation("sqlite", tmp_path) as found:
+        found.write(tmp_path / "kruispost.yaml", settlements=ACCOUNTS, journals=JOURNALS)
+        yield found
+
+
+JOURNALS = {"invoices": "70", "credit_notes": "70", "payments": "90", "settlements": "91"}
+
+
+async def take(installed: Installation, content: str | bytes, gateway: str = "stripe", *more: str) -> tuple[int, Any]:
+    file = installed.directory / ("file.json" if gateway == "mollie" else "file.csv")
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return await installed.json("import-settlement", str(file), "--gateway", gateway, "--account", "gw_1", *more)
+
+
+async def booked(installed: Installation) -> Counter[str]:
+    """Sum what stands on each account; debit is positive."""
+    sums: Counter[str] = Counter()
+    for entry in await installed.stage.entries():
+        for each in entry.lines:
+            sums[each.gl_account] += -each.amount_minor if entry.kind == "sales" else each.amount_minor
+    return sums
+
+
+async def test_a_payout_takes_off_the_control_account_what_left_the_gateway(installed):
+    await installed.stage.hear(customer(), invoice(), payment())
+    status, told = await take(installed, STRIPE)
+    (payout,) = told["payouts"]
+    assert (status, payout["outcome"], payout["paid_minor"], payout["fees_minor"]) == (0, "planned", 15_155, 2_045)
+    (entry,) = [each for each in await installed.stage.entries() if each.document.kind == "payout"]
+    lines = {each.gl_account: each.amount_minor for each in entry.lines}
+    assert lines == {"1280": 15_155, "4600": 545, "4650": 1_500, "1290": -17_200}
+    assert (entry.journal, str(entry.entry_date), entry.your_ref, entry.customer_ref) == ("91", "2026-10-07", "po_1", "")
+    (imported,) = await installed.stage.said(facts.PayoutImported)
+    assert [line.kind for line in imported.resource.lines] == ["charge", "charge", "refund", "chargeback", "other"]
+
+
+async def test_a_second_import_books_nothing_and_says_so(installed):
+    await take(installed, STRIPE)
+    before = await booked(installed)
+    status, told = await take(installed, STRIPE + "po_2,2026-10-08 00:00:00,txn_i,eur,10.00,0.10,9.90,charge,ch_9\n")
+    assert (status, [each["outcome"] for each in told["payouts"]]) == (0, ["known", "planned"])
+    after = await booked(installed)
+    assert after["1290"] - before["1290"] == -1_000
+
+
+async def test_a_dry_run_reads_and_writes_nothing(embedded):
+    status, told = await take(embedded, STRIPE, "stripe", "--dry-run")
+    assert (status, told["payouts"][0]["outcome"]) == (0, "not_imported")
+    assert await embedded.stage.said() == []
+
+
+@pytest.mark.parametrize(
+    ("gateway", "content", "expected"),
+    [
+        ("adyen", ADYEN, {"1280": 9_990, "4600": 110, "1290": -10_100}),
+        ("gocardless", GOCARDLESS, {"1280": 9_880, "4600": 120, "1290": -10_000}),
+        ("mollie", json.dumps(MOLLIE), {"1280": 9_746, "4600": 254, "1290": -10_000}),
+    ],
+)
+async def test_every_gateway_is_read(embedded, gateway, content, expected):
+    status, _ = await take(embedded, content, gateway)
+    assert (status, dict(await booked(embedded))) == (0, expected)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+async def test_every_usual_encoding_and_separator_is_read(embedded, encoding):
+    content = STRIPE.replace("ch_1", "ch_é").replace(",", ";").encode(encoding)
+    assert (await take(embedded, content))[0] == 0
+
+
+COLUMNS = "automatic_payout_id,automatic_payout_effective_at,currency,reporting_category,gross,fee,net"
+CUT = f"{COLUMNS}\npo_1,2026-10-07,eur,charge,1.00,0.10,0.9"
+BAD = {
+    "a missing column": (STRIPE.replace(",net,", ",nett,"), "has no column net"),
+    "a line that is cut off": (STRIPE.rstrip("\n").rsplit(",", 3)[0], "file.csv:9: the line has 6 of 9 columns"),
+    "a number that is cut off": (CUT, "file.csv:2: the last line has no end, so net may be cut off"),
+    "a movement twice": (STRIPE + STRIPE.splitlines()[1] + "\n", "file.csv:10: balance_transaction_id txn_a stands on line 2"),
+    "an amount that is none": (STRIPE.replace("242.00", "lots"), "file.csv:3: gross is 'lots'"),
+    "sums that do not add up": (STRIPE.replace("238.90", "238.80"), "file.csv:3: gross 242.00 less fee 3.10 is not net 238.80"),
+    "two currencies": (STRIPE.replace("txn_b,eur", "txn_b,usd"), "EUR and USD"),
+    "a date that is none": (STRIPE.replace("2026-10-07", "07/10/2026"), "and not a date such as"),
+    "nothing but a heading": (HEAD + "\n", "has no rows"),
+    "no text": (b"\x00\x81\x8d\x8f\xff\xfe", "is no text that can be read"),
+}
+
+
+@pytest.mark.parametrize(("content", "says"), BAD.values(), ids=BAD.keys())
+async def test_a_bad_file_is_one_sentence_and_books_nothing(embedded, content, says):
+    (embedded.directory / "file.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    file = str(embedded.directory / "file.csv")
+    done = await embedded.run("import-settlement", file, "--gateway", "stripe", "--account", "gw_1")
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert await embedded.stage.said() == []
+
+
+async def test_a_payout_that_says_something_else_than_before_is_refused(embedded):
+    await take(embedded, GOCARDLESS, "gocardless")
+    (embedded.directory / "file.csv").write_text(GOCARDLESS.replace("98.80", "98.70"))
+    arguments = ("--gateway", "gocardless", "--account", "gw_1")
+    done = await embedded.run("import-settlement", str(embedded.directory / "file.csv"), *arguments)
+    assert (done.returncode, len(await embedded.stage.entries())) == (2, 1)
+    assert "Payout PO1 was imported before with amount 9880, and this file says 9870" in done.stderr
+
+
+async def test_without_accounts_the_payout_is_held_until_they_are_written(embedded):
+    embedded.write(embedded.directory / "kruispost.yaml")
+    status, told = await take(embedded, GOCARDLESS, "gocardless")
+    assert (status, told["payouts"][0]["code"]) == (1, "no_settlement_accounts")
