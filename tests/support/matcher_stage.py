@@ -40,10 +40,13 @@ RECORD = "POST invoices/{id}/record_payment"
 PATIENCE_SECONDS = 1200
 
 
-def receivable(number: str, amount_minor: int, *, term: str = "term-1", **more: Any) -> facts.ReceivableObserved:
-    """Say that Exact shows a receivable of an invoice, paid in full unless told otherwise."""
+def receivable(
+    number: str, amount_minor: int, *, term: str = "term-1", whole_minor: int | None = None, **more: Any
+) -> facts.ReceivableObserved:
+    """Say that Exact shows a receivable of an invoice of `whole_minor`, paid in full unless told otherwise."""
+    whole = amount_minor if whole_minor is None else whole_minor
     document = facts.DocumentRef(
-        site=SITE, kind="invoice", number=number, customer_id="cust-1", currency="EUR", total_minor=amount_minor
+        site=SITE, kind="invoice", number=number, customer_id="cust-1", currency="EUR", total_minor=whole
     )
     members: dict[str, Any] = {
         "division": DIVISION,

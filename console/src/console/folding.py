@@ -25,6 +25,7 @@ Statement = facts.DocumentPlanned | facts.DocumentHeld | facts.DocumentSetAside 
 State = Literal["received", "waiting", "held", "set_aside", "planned", "booked"]
 STATES: tuple[State, ...] = ("received", "waiting", "held", "set_aside", "planned", "booked")
 # The one hold that concerns what is booked: it stands whether the mapper saw the change before the entry was made or after.
+TAKEN_BACK = "taken_back"  # the one refusal that follows a recorded payment
 CHANGED_AFTER_BOOKING = "changed_after_booking"
 KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
 # Chargebee counts these in whole units and all others in hundredths.
@@ -151,7 +152,7 @@ def fold(row: DocumentRow, envelope: Envelope, message: Message, document: Docum
             return _with_pdf(row, message, now_us)
         case facts.PaymentRecorded():
             return replace(row, receipt="recorded", receipt_sentence="")
-        case facts.PaymentNotRecorded() if row.receipt != "recorded":
+        case facts.PaymentNotRecorded(code=code) if row.receipt != "recorded" or code == TAKEN_BACK:
             return replace(row, receipt=message.code, receipt_sentence=message.sentence)
         case facts.DocumentPlanned() | facts.DocumentHeld() | facts.DocumentSetAside() | facts.EntryRefused():
             if now_us < row.stated_at_us:

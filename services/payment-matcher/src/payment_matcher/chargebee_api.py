@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from backbone.chargebee_sdk import escaped, is_missing_answer, open_client, retry_after_seconds
 from backbone.telemetry import Telemetry
 from payment_matcher.decision import InvoiceState
+from payment_matcher.intents import Recorded
 
 PAGE_SIZE = 100
 PAGES_AT_MOST = 100
@@ -76,26 +76,18 @@ class RefusedError(ChargebeeError):
     outcome = "refused"
 
 
-@dataclass(frozen=True)
-class RecordedPayment:
-    """A payment in Chargebee; `amount_minor` in Chargebee's unit."""
-
-    transaction_id: str
-    amount_minor: int
-
-
 class PaymentApi(Protocol):
     """The three calls that recording a receipt needs."""
 
     async def invoice(self, site: str, number: str) -> InvoiceState:
         """Read an invoice; raises MissingError when there is none."""
 
-    async def find_payment(self, site: str, customer_id: str, reference: str) -> RecordedPayment | None:
+    async def find_payment(self, site: str, customer_id: str, reference: str) -> Recorded | None:
         """Find the customer's successful payment with this reference."""
 
     async def record_payment(
         self, site: str, number: str, *, amount_minor: int, paid_at: int, reference: str, comment: str
-    ) -> RecordedPayment:
+    ) -> Recorded:
         """Record a bank transfer on an invoice."""
 
 
@@ -112,7 +104,7 @@ class ChargebeeApi:
         """Read an invoice; raises MissingError when there is none, and the other errors of this module."""
         return await self._counted("retrieve_invoice", site, lambda client: _read_invoice(client, number))
 
-    async def find_payment(self, site: str, customer_id: str, reference: str) -> RecordedPayment | None:
+    async def find_payment(self, site: str, customer_id: str, reference: str) -> Recorded | None:
         """Find the customer's payment with this reference.
 
         Chargebee passes silently over filters that it does not understand, so each row is compared here, and all pages are read.
@@ -121,7 +113,7 @@ class ChargebeeApi:
 
     async def record_payment(
         self, site: str, number: str, *, amount_minor: int, paid_at: int, reference: str, comment: str
-    ) -> RecordedPayment:
+    ) -> Recorded:
         """Record a bank transfer on an invoice.
 
         The idempotency key names reference and amount: Chargebee refuses a key that comes back with another body, and the
@@ -138,10 +130,10 @@ class ChargebeeApi:
         }
         headers = {"chargebee-idempotency-key": f"{reference}-{amount_minor}"}
 
-        def record(client: Any) -> RecordedPayment:
+        def record(client: Any) -> Recorded:
             answer = client.Invoice.record_payment(escaped(number), params, headers)
             row = answer.transaction.raw_data
-            return RecordedPayment(transaction_id=str(row["id"]), amount_minor=int(row["amount"]))
+            return Recorded(transaction_id=str(row["id"]), amount_minor=int(row["amount"]))
 
         return await self._counted("record_payment", site, record)
 
@@ -211,7 +203,7 @@ def _read_invoice(client: Any, number: str) -> InvoiceState:
     )
 
 
-def _find_payment(client: Any, customer_id: str, reference: str) -> RecordedPayment | None:
+def _find_payment(client: Any, customer_id: str, reference: str) -> Recorded | None:
     params: dict[str, Any] = {
         "limit": PAGE_SIZE,
         "reference_number": {"is": reference},
@@ -222,7 +214,7 @@ def _find_payment(client: Any, customer_id: str, reference: str) -> RecordedPaym
         for entry in page.list:
             row = entry.transaction.raw_data
             if row.get("reference_number") == reference and row.get("status") == "success" and not row.get("deleted", False):
-                return RecordedPayment(transaction_id=str(row["id"]), amount_minor=int(row["amount"]))
+                return Recorded(transaction_id=str(row["id"]), amount_minor=int(row["amount"]))
         if not page.next_offset:
             return None
         params = {**params, "offset": page.next_offset}

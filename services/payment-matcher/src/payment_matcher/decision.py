@@ -31,7 +31,10 @@ class InvoiceState:
 
 @dataclass(frozen=True)
 class Receipt:
-    """A receivable that Exact reports as fully paid; `amount_hundredths` as Exact counts, whatever the currency."""
+    """A receivable, or a part of one, that Exact has matched; `amount_hundredths` as Exact counts, whatever the currency.
+
+    `open_hundredths` is what Exact still shows as open of the whole invoice.
+    """
 
     number: str
     currency: str
@@ -39,6 +42,7 @@ class Receipt:
     receivable_currency: str
     amount_hundredths: int
     paid_on: date
+    open_hundredths: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,9 @@ def is_settled(status: str, amount_due_minor: int, *, deleted: bool) -> bool:
 def decide(receipt: Receipt, invoice: InvoiceState, *, zone: ZoneInfo, now: datetime) -> Record | Refuse:
     """Decide whether and how much to record.
 
-    At most the amount due is recorded: what Chargebee does with more differs between its own texts.
+    Never more is recorded than what Chargebee shows as due beyond what is open in Exact: a part that Exact matched with a credit
+    note or an online payment is in Chargebee already, and both systems show the same amount due afterwards. What Chargebee does
+    with more than is due differs between its own texts.
     """
     number = receipt.number
     if invoice.status == "voided":
@@ -76,16 +82,22 @@ def decide(receipt: Receipt, invoice: InvoiceState, *, zone: ZoneInfo, now: date
         return Refuse("already_paid", refusals.sentence("already_paid", number=number, status=invoice.status))
     if invoice.status not in PAYABLE_STATUSES:
         return Refuse("not_payable", refusals.sentence("not_payable", number=number, status=invoice.status))
-    received_minor = _in_chargebee_unit(receipt)
+    received_minor = _in_chargebee_unit(receipt, receipt.amount_hundredths)
+    open_minor = _in_chargebee_unit(receipt, receipt.open_hundredths)
     if isinstance(received_minor, Refuse):
         return received_minor
+    if isinstance(open_minor, Refuse):
+        return open_minor
+    missing_minor = invoice.amount_due_minor - max(0, open_minor)
+    if missing_minor <= 0:
+        return Refuse("already_counted", refusals.sentence("already_counted", number=number))
     return Record(
-        amount_minor=min(invoice.amount_due_minor, received_minor),
+        amount_minor=min(missing_minor, received_minor),
         paid_at=_payment_instant(receipt.paid_on, invoice.invoiced_at, zone, now),
     )
 
 
-def _in_chargebee_unit(receipt: Receipt) -> int | Refuse:
+def _in_chargebee_unit(receipt: Receipt, hundredths: int) -> int | Refuse:
     if receipt.receivable_currency != receipt.currency:
         sentence = refusals.sentence(
             "currency_differs",
@@ -95,12 +107,10 @@ def _in_chargebee_unit(receipt: Receipt) -> int | Refuse:
         )
         return Refuse("currency_differs", sentence)
     if receipt.decimals != 0:
-        return receipt.amount_hundredths
-    whole, rest = divmod(receipt.amount_hundredths, HUNDREDTHS)
+        return hundredths
+    whole, rest = divmod(hundredths, HUNDREDTHS)
     if rest:
-        sentence = refusals.sentence(
-            "amount_not_whole", number=receipt.number, amount=receipt.amount_hundredths, currency=receipt.currency
-        )
+        sentence = refusals.sentence("amount_not_whole", number=receipt.number, amount=hundredths, currency=receipt.currency)
         return Refuse("amount_not_whole", sentence)
     return whole
 

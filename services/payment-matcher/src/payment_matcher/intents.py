@@ -37,6 +37,14 @@ class Intent:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """A payment in Chargebee; `amount_minor` in Chargebee's unit."""
+
+    transaction_id: str
+    amount_minor: int
+
+
+@dataclass(frozen=True)
 class Due:
     """An intent whose time has come, as it was read; `due_at_ms` tells whether somebody else took it since."""
 
@@ -158,10 +166,22 @@ async def postpone(connection: AsyncConnection, intent: Intent, *, due_at: datet
     await connection.execute(_taken(intent).values(due_at_ms=_milliseconds(due_at), last_error=error))
 
 
-async def close(connection: AsyncConnection, reference: str, *, state: str, outcome: str) -> bool:
-    """End the intent; returns False when another process already did."""
-    result = await connection.execute(_open(reference).values(state=state, outcome=outcome, last_error=None))
+async def close(
+    connection: AsyncConnection, reference: str, *, state: str, outcome: str, payment: Recorded | None = None
+) -> bool:
+    """End the intent, with the payment that it became; returns False when another process already did."""
+    values = {"transaction_id": payment.transaction_id, "amount_minor": payment.amount_minor} if payment is not None else {}
+    result = await connection.execute(_open(reference).values(state=state, outcome=outcome, last_error=None, **values))
     return bool(result.rowcount == 1)
+
+
+async def recorded(connection: AsyncConnection, reference: str) -> Recorded | None:
+    """Return the payment in Chargebee that an intent became."""
+    query = sa.select(intents.c.transaction_id, intents.c.amount_minor).where(
+        intents.c.reference == reference, intents.c.transaction_id.is_not(None)
+    )
+    row = (await connection.execute(query)).one_or_none()
+    return Recorded(row.transaction_id, row.amount_minor) if row is not None else None
 
 
 def _open(reference: str) -> sa.Update:

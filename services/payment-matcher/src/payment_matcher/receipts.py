@@ -1,18 +1,21 @@
-"""What the service does with what it hears: it keeps invoices and reversals; a receivable that is paid becomes an intent."""
+"""What the service does with what it hears: it keeps invoices, receivables and reversals; a matched one becomes an intent."""
 
 from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from backbone import event_log
 from backbone.clock import Clock
 from backbone.configuration import Configuration
 from backbone.database import Database
 from backbone.errors import Permanent
 from bookkeeping.bookings import booking_of
-from contracts.envelope import Envelope, Message
-from contracts.facts import EntryPosted, InvoiceObserved, ReceivableObserved
-from payment_matcher import intents
+from bookkeeping.money import format_minor
+from contracts.envelope import Envelope, Message, seal
+from contracts.facts import DocumentRef, EntryPosted, InvoiceObserved, PaymentNotRecorded, ReceivableObserved
+from payment_matcher import intents, refusals, terms
 from payment_matcher.decision import is_settled
+from payment_matcher.recording import SOURCE
 
 
 class Receipts:
@@ -54,8 +57,12 @@ class Receipts:
 
     async def _plan(self, connection: AsyncConnection, envelope: Envelope, fact: ReceivableObserved) -> None:
         document = fact.document
-        # Only what Exact reports as paid in full is recorded; a reversal and what it takes back settle each other without money.
-        if document is None or document.kind != "invoice" or not fact.is_fully_paid or fact.amount_minor <= 0:
+        if document is None or document.kind != "invoice":
+            return
+        if await terms.fold(self._database, connection, document, fact):
+            await self._taken_back(connection, envelope, fact, document)
+        # Only what Exact has matched is recorded; a reversal and what it takes back settle each other without money.
+        if not terms.is_matched(fact) or fact.amount_minor <= 0:
             return
         if booking_of(document.suffix).is_reversal or await intents.is_booked_back(connection, document):
             return
@@ -69,3 +76,28 @@ class Receipts:
         if known is not None and is_settled(known["status"], known["amount_due_minor"], deleted=known["deleted"]):
             return
         await intents.plan(self._database, connection, cause=envelope, receivable=fact, document=document, now=self._clock.now())
+
+    async def _taken_back(
+        self, connection: AsyncConnection, envelope: Envelope, fact: ReceivableObserved, document: DocumentRef
+    ) -> None:
+        """Tell that Exact took a receipt back which stands in Chargebee: a person has to say which of them is right."""
+        reference = intents.reference_of(fact.division, fact.term_id)
+        payment = await intents.recorded(connection, reference)
+        if payment is None:
+            return
+        amount = f"{document.currency} {format_minor(payment.amount_minor, document.currency)}"
+        details = {"number": document.number, "amount": amount, "transaction": payment.transaction_id}
+        sentence = f"{refusals.sentence('taken_back', **details)} {refusals.action('taken_back')}"
+        told = PaymentNotRecorded(document=document, code="taken_back", sentence=sentence)
+        stream = f"payment/{reference}"
+        version = await event_log.stream_version(connection, stream)
+        sealed = seal(
+            told,
+            source=SOURCE,
+            subject=f"{document.site}/invoice/{document.number}",
+            key=f"{document.site}/{document.customer_id}",
+            time=self._clock.now(),
+            cause=envelope,
+            distinguisher=str(version),
+        )
+        await event_log.append(connection, stream, version, [sealed])

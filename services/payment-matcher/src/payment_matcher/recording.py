@@ -17,19 +17,18 @@ from backbone.telemetry import Telemetry, log
 from contracts.envelope import Message, seal
 from contracts.facts import DocumentRef, PaymentNotRecorded, PaymentRecorded, ReceivableObserved
 from contracts.messages import unseal
-from payment_matcher import intents, refusals
+from payment_matcher import intents, refusals, terms
 from payment_matcher.chargebee_api import (
     AccessDeniedError,
     BusyOrStaleError,
     ChargebeeError,
     MissingError,
     PaymentApi,
-    RecordedPayment,
     RefusedError,
     UnavailableError,
 )
-from payment_matcher.decision import Receipt, Refuse, decide
-from payment_matcher.intents import Intent
+from payment_matcher.decision import HUNDREDTHS, Receipt, Refuse, decide
+from payment_matcher.intents import Intent, Recorded
 
 SOURCE = "payment-matcher"
 # Longer than the longest call, so that an intent is not taken twice while its call runs.
@@ -169,6 +168,9 @@ class Recorder:
             if found is not None:
                 await self._close_recorded(intent, document, found, paid_on=_paid_on(intent, receivable, zone), found=True)
                 return
+        async with self._database.reading() as connection:
+            matched = await terms.matched_hundredths(connection, document)
+        total = document.total_minor * (HUNDREDTHS if document.decimals == 0 else 1)
         receipt = Receipt(
             number=number,
             currency=document.currency,
@@ -176,6 +178,7 @@ class Recorder:
             receivable_currency=receivable.currency,
             amount_hundredths=receivable.amount_minor,
             paid_on=_paid_on(intent, receivable, zone),
+            open_hundredths=0 if receivable.is_fully_paid else total - matched,
         )
         verdict = decide(receipt, invoice, zone=zone, now=self._clock.now())
         if isinstance(verdict, Refuse):
@@ -200,7 +203,7 @@ class Recorder:
         await self._close_recorded(intent, document, payment, paid_on=receipt.paid_on, found=False)
 
     async def _close_recorded(
-        self, intent: Intent, document: DocumentRef, payment: RecordedPayment, *, paid_on: date, found: bool
+        self, intent: Intent, document: DocumentRef, payment: Recorded, *, paid_on: date, found: bool
     ) -> None:
         fact = PaymentRecorded(
             document=document,
@@ -210,13 +213,22 @@ class Recorder:
             reference=intent.reference,
             found=found,
         )
-        await self._close(intent, document, fact, state="recorded", outcome="found" if found else "recorded")
+        await self._close(intent, document, fact, state="recorded", outcome="found" if found else "recorded", payment=payment)
 
     async def _refuse(self, intent: Intent, document: DocumentRef, refusal: Refuse) -> None:
         fact = PaymentNotRecorded(document=document, code=refusal.code, sentence=refusal.sentence)
         await self._close(intent, document, fact, state="not_recorded", outcome=refusal.code)
 
-    async def _close(self, intent: Intent, document: DocumentRef, fact: Message, *, state: str, outcome: str) -> None:
+    async def _close(
+        self,
+        intent: Intent,
+        document: DocumentRef,
+        fact: Message,
+        *,
+        state: str,
+        outcome: str,
+        payment: Recorded | None = None,
+    ) -> None:
         envelope = seal(
             fact,
             source=SOURCE,
@@ -227,7 +239,7 @@ class Recorder:
             traceparent=self._telemetry.current_traceparent(),
         )
         async with self._database.transaction() as connection:
-            is_first = await intents.close(connection, intent.reference, state=state, outcome=outcome)
+            is_first = await intents.close(connection, intent.reference, state=state, outcome=outcome, payment=payment)
             if is_first:
                 await event_log.append(connection, f"payment/{intent.reference}", 0, [envelope])
         crash_point("payment-matcher.closed")

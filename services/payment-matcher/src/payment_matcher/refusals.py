@@ -18,6 +18,14 @@ REFUSALS: dict[str, Refusal] = {
         "Invoice {number} has nothing due in Chargebee any more (status {status}), so the receipt seen in Exact is not recorded.",
         "",
     ),
+    "already_counted": Refusal(
+        "Invoice {number} has no more due in Chargebee than is open in Exact, so what Exact matched is in Chargebee already.",
+        "",
+    ),
+    "taken_back": Refusal(
+        "Exact does not show the receipt of {amount} on invoice {number} any more, which Chargebee has as {transaction}.",
+        "Match it again in Exact, or remove that payment from the invoice in Chargebee when the money was not for it.",
+    ),
     "voided": Refusal(
         "Invoice {number} is voided in Chargebee, so the receipt seen in Exact cannot be recorded.",
         "Check in Exact whether the customer paid an invoice that no longer exists, and refund it or book it elsewhere.",

@@ -26,6 +26,21 @@ booked_back = sa.Table(
     sa.Column("suffix", sa.Text, primary_key=True),
 )
 
+# The parts of each invoice's receivable in Exact; `is_matched` says that Exact settled it with something.
+terms = sa.Table(
+    "terms",
+    metadata,
+    sa.Column("division", sa.Integer, primary_key=True),
+    sa.Column("term_id", sa.Text, primary_key=True),
+    sa.Column("site", sa.Text, nullable=False),
+    sa.Column("number", sa.Text, nullable=False),
+    sa.Column("suffix", sa.Text, nullable=False),
+    sa.Column("timestamp", sa.BigInteger, nullable=False),
+    sa.Column("amount_hundredths", sa.BigInteger, nullable=False),
+    sa.Column("is_matched", sa.Boolean, nullable=False),
+)
+sa.Index("terms_of_invoice", terms.c.site, terms.c.number, terms.c.suffix)
+
 # planned: the receipt is known, nothing is fixed yet. prepared: amount and date are fixed, the call may have been made.
 # recorded, not_recorded: the two ends.
 intents = sa.Table(
@@ -43,6 +58,8 @@ intents = sa.Table(
     sa.Column("due_at_ms", sa.BigInteger, nullable=False),
     sa.Column("outcome", sa.Text),
     sa.Column("last_error", sa.Text),
+    sa.Column("transaction_id", sa.Text),
+    sa.Column("amount_minor", sa.BigInteger),
 )
 _still_open = intents.c.outcome.is_(None)
 sa.Index("intents_due", intents.c.due_at_ms, sqlite_where=_still_open, postgresql_where=_still_open)

@@ -1,0 +1,128 @@
+"""Receipts in parts: what Exact has matched is in Chargebee once, and both systems show the same amount due."""
+
+import itertools
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.chargebee_shop import bill
+from support.engines import DATABASES
+from support.exact_server import DIVISION, exact_server
+from support.matcher_stage import matcher_stage, outcomes, receivable
+from support.writer_stage import sale, save_account, writer_stage
+
+from contracts import facts
+from simulators.chargebee.payments import Money, pay_invoice
+
+
+@pytest.fixture(params=DATABASES)
+async def stage(request, tmp_path: Path):
+    async with matcher_stage(request.param, tmp_path) as made:
+        yield made
+
+
+WHOLE = 12_100
+
+
+def part(number: str, amount_minor: int, term: str, *, matched: bool = True, at: int = 1):
+    """A part of the receivable of an invoice, of which another part is open."""
+    status = 50 if matched else 20
+    state: dict[str, Any] = {"is_fully_paid": False, "status": status, "timestamp": at}
+    return receivable(number, amount_minor, term=term, whole_minor=WHOLE, **state)
+
+
+def last(number: str, amount_minor: int, term: str):
+    """The part whose matching leaves nothing open."""
+    return receivable(number, amount_minor, term=term, whole_minor=WHOLE, timestamp=2)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+async def test_each_part_becomes_a_payment_of_its_own_in_any_order(stage, order):
+    invoice = bill(stage.chargebee.app)
+    number = invoice["id"]
+    parts = [part(number, 5_000, "t-1"), part(number, 3_000, "t-2"), part(number, 4_100, "t-3", matched=False)]
+    for index in order:
+        await stage.see(parts[index])
+        await stage.work()
+    assert sorted(one["amount"] for one in stage.transactions()) == [3_000, 5_000]
+    assert invoice["amount_due"] == 4_100
+    await stage.see(last(invoice["id"], 4_100, "t-3"))
+    await stage.work()
+    assert (invoice["status"], invoice["amount_due"]) == ("paid", 0)
+
+
+async def test_what_exact_matched_with_an_online_payment_is_not_recorded_again(stage):
+    invoice = bill(stage.chargebee.app)
+    pay_invoice(stage.chargebee.app.site, invoice["id"], Money("card", amount_minor=5_000, gateway="stripe"))
+    await stage.see(part(invoice["id"], 5_000, "t-1"))
+    await stage.see(part(invoice["id"], 7_100, "t-2", matched=False))
+    await stage.work()
+    outcome = await stage.only_outcome()
+    assert (outcome.code, stage.calls(), invoice["amount_due"]) == ("already_counted", 0, 7_100)
+    await stage.see(last(invoice["id"], 7_100, "t-2"))
+    await stage.work()
+    assert (stage.transactions()[-1]["amount"], invoice["status"]) == (7_100, "paid")
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_both_systems_show_the_same_due_after_any_parts_and_online_payments(tmp_path, seed):
+    """Online payments are in Chargebee first and matched in Exact later; bank receipts the other way round; some come twice."""
+    chance = random.Random(seed)
+    async with matcher_stage("sqlite", tmp_path) as stage:
+        invoice = bill(stage.chargebee.app)
+        left, parts = WHOLE, list[tuple[str, int, bool]]()
+        while left and len(parts) < 5:
+            amount = left if len(parts) == 4 else chance.randint(1, left)
+            parts.append((f"t-{len(parts)}", amount, chance.random() < 0.4))
+            left -= amount
+        for _, amount, is_online in parts:
+            if is_online:
+                pay_invoice(stage.chargebee.app.site, invoice["id"], Money("card", amount_minor=amount, gateway="stripe"))
+        chance.shuffle(parts)
+        matched = 0
+        for term, amount, _ in parts:
+            matched += amount
+            seen = part(invoice["id"], amount, term) if matched < WHOLE else last(invoice["id"], amount, term)
+            for _ in range(chance.randint(1, 2)):
+                await stage.see(seen)
+            if chance.random() < 0.7:
+                await stage.work()
+        await stage.work()
+        assert (invoice["status"], invoice["amount_due"]) == ("paid", 0)
+        assert sum(one["amount"] for one in stage.transactions()) == 12_100
+
+
+async def test_a_receipt_that_exact_takes_back_is_told_with_the_payment_in_chargebee(stage):
+    invoice = bill(stage.chargebee.app)
+    await stage.see(part(invoice["id"], 5_000, "t-1"))
+    await stage.work()
+    await stage.see(part(invoice["id"], 5_000, "t-1", matched=False, at=2))
+    recorded, taken_back = await outcomes(stage.database)
+    assert taken_back.code == "taken_back"
+    assert recorded.transaction_id in taken_back.sentence
+    assert "EUR 50.00" in taken_back.sentence
+    await stage.see(part(invoice["id"], 5_000, "t-1", at=3))
+    await stage.work()
+    assert len(stage.transactions()) == 1, "matched again, it is the payment that is there"
+
+
+async def test_an_older_state_of_a_part_changes_nothing(stage):
+    invoice = bill(stage.chargebee.app)
+    await stage.see(part(invoice["id"], 5_000, "t-1", at=2))
+    await stage.work()
+    await stage.see(part(invoice["id"], 12_100, "t-1", matched=False, at=1))
+    assert len(await outcomes(stage.database)) == 1
+
+
+async def test_exact_shows_a_part_that_a_person_matched(tmp_path: Path):
+    """The shape of the stand-in's parts is the one that the matcher takes."""
+    async with exact_server() as server, writer_stage(server, tmp_path) as writer:
+        await writer.tell(save_account(), sale("INV-1"))
+        await writer.until(facts.EntryPosted)
+        await writer.until(facts.ReceivableObserved)
+        paid = {"your_ref": "INV-1", "amount_minor": 5_000, "date": "2026-03-20", "match": True}
+        await server.control("bank-receipts", division=DIVISION, **paid)
+        seen = await writer.until(facts.ReceivableObserved, status=50, is_fully_paid=False)
+        (matched,) = [fact for fact in seen if fact.document is not None]
+        assert (matched.amount_minor, matched.document.number, matched.last_payment_date is not None) == (5_000, "INV-1", True)
