@@ -129,6 +129,7 @@ class Pdf(Strict):
         "on_demand", description="business: customers with a usable VAT number; on_demand: `kruispost pdf NUMBER`"
     )
     credit_notes: bool = Field(default=True, description="credit notes as well as invoices")
+    lists: bool = Field(default=True, description="mode ledger: a list of its documents on each entry, at two calls an entry")
 
 
 class ExchangeRates(Strict):

@@ -120,6 +120,7 @@ def _writer(
     poster = Poster(
         division,
         configuration.currency,
+        attaches_lists=configuration.pdf.lists,
         database=database,
         clock=clock,
         calls=calls,

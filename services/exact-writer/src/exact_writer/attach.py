@@ -1,4 +1,4 @@
-"""Hangs PDFs on entries, one step at a time and only when there is nothing to book. Whatever goes wrong, the entry stays.
+"""Hangs PDFs and the lists of mode ledger on entries, one step at a time and only when there is nothing to book.
 
 A PDF is asked for by a fact once the budget has room for it; ingest sends it as a parcel. Then come the two calls: the document,
 linked to the entry by FinancialTransactionEntryID, and its attachment. A lost answer is looked up by entry and subject, or by
@@ -29,7 +29,7 @@ from exact_writer.timing import Timing
 DOCUMENTS: Final = "documents/Documents"
 ATTACHMENTS: Final = "documents/DocumentAttachments"
 ENDPOINTS: Final = frozenset((DOCUMENTS, ATTACHMENTS))
-SALES_INVOICE: Final = 10  # documents/DocumentTypes
+SALES_INVOICE, MISCELLANEOUS = 10, 55  # documents/DocumentTypes
 MOST_UNDER_WAY: Final = 5
 MOST_ATTEMPTS: Final = 6
 MOST_ASKS: Final = 3
@@ -124,12 +124,12 @@ class PdfPoster:
         ref = command.document
         body: dict[str, Any] = {
             "Subject": attachment.subject,
-            "Type": SALES_INVOICE,
+            "Type": MISCELLANEOUS if attachment.is_list else SALES_INVOICE,
             "FinancialTransactionEntryID": attachment.entry_id,
-            "Currency": ref.currency,
-            "AmountFC": payloads.amount(ref.total_minor, ref.decimals),
         }
-        if known is not None:
+        if not attachment.is_list:
+            body |= {"Currency": ref.currency, "AmountFC": payloads.amount(ref.total_minor, ref.decimals)}
+        if known is not None and not attachment.is_list:
             body["Account"] = known.account_id
         if ref.document_date is not None:
             body["DocumentDate"] = odata.day_out(ref.document_date)
@@ -238,6 +238,7 @@ class PdfPoster:
     async def _fail(self, connection: AsyncConnection, attachment: Attachment, code: str, message: str) -> None:
         told = f"{message} {PDF_ACTIONS.get(code, PDF_ACTIONS['other'])}"
         await attachments.move(connection, attachment, "failed", code=code, message=told)
+        log.warning("a file was not attached", file=attachment.file_name, entry=attachment.entry_id, code=code, reason=told)
         fact = PdfNotAttached(division=self._division, document=attachment.command.document, code=code, message=told)
         await self._say(connection, attachment, fact)
         self._telemetry.count("pdfs_finished", outcome="failed")
@@ -245,6 +246,8 @@ class PdfPoster:
     async def _say(
         self, connection: AsyncConnection, attachment: Attachment, fact: PdfWanted | PdfAttached | PdfNotAttached
     ) -> None:
+        if attachment.is_list:
+            return  # it is no document's; the log and the counter tell of it
         await announce.pdf(connection, attachment.command_id, fact, attachment.envelope, self._clock.now())
 
     def _now(self) -> float:

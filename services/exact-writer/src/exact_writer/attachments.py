@@ -40,15 +40,23 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     entry_id: str
     command: PostEntry
     envelope: Envelope
+    list_name: str | None = None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is the list of an entry's documents, and no document's PDF."""
+        return self.list_name is not None
 
     @property
     def subject(self) -> str:
         """What Exact shows as the document's subject, and what it is looked up by together with the entry."""
-        return self.command.your_ref
+        return self.list_name or self.command.your_ref
 
     @property
     def file_name(self) -> str:
         """The file's name: the document's reference with nothing that a file system or Exact could stumble over."""
+        if self.list_name is not None:
+            return self.list_name
         kept = "".join(each if each.isalnum() or each in "-_. " else "-" for each in self.command.your_ref)
         return f"{kept}.pdf"
 
@@ -62,6 +70,22 @@ async def plan(database: Database, connection: AsyncConnection, division: int, c
         index_elements=["command_id"], set_=again, where=attachments.c.state == "failed"
     ).returning(attachments.c.command_id)
     return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def plan_list(
+    database: Database, connection: AsyncConnection, division: int, first: str, *, file_name: str, content: bytes
+) -> None:
+    """Queue the list of an entry that several commands are in, of which `first` is the first."""
+    values = {
+        "command_id": f"list/{first}",
+        "of_command": first,
+        "division": division,
+        "state": "fetched",
+        "is_open": True,
+        "file_name": file_name,
+        "content": content,
+    }
+    await connection.execute(database.insert(attachments).values(values).on_conflict_do_nothing(index_elements=["command_id"]))
 
 
 async def next_ready(connection: AsyncConnection, division: int, now: float) -> Attachment | None:
@@ -128,10 +152,11 @@ async def counts(connection: AsyncConnection, division: int) -> dict[str, int]:
 
 
 async def _first(connection: AsyncConnection, division: int | None, *conditions: Any) -> Attachment | None:
-    columns = (attachments.c[name] for name in Attachment.__struct_fields__ if name in attachments.c)
+    own = [attachments.c[name] for name in Attachment.__struct_fields__ if name in attachments.c]
+    columns = (*own, attachments.c.file_name)
     statement = (
         sa.select(*columns, commands.c.exact_id, commands.c.envelope)
-        .join(commands, commands.c.command_id == attachments.c.command_id)
+        .join(commands, commands.c.command_id == sa.func.coalesce(attachments.c.of_command, attachments.c.command_id))
         .where(attachments.c.is_open, *conditions)
         .order_by(attachments.c.sequence)
         .limit(1)
@@ -153,4 +178,5 @@ async def _first(connection: AsyncConnection, division: int | None, *conditions:
         entry_id=row.exact_id,
         command=cast("PostEntry", unseal(envelope)),
         envelope=envelope,
+        list_name=row.file_name,
     )

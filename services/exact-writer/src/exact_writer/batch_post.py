@@ -18,7 +18,7 @@ from backbone.crash_points import crash_point
 from backbone.database import Database
 from backbone.telemetry import Telemetry, log
 from contracts.commands import PostEntry
-from exact_writer import account_book, batches, journal, lookup, odata, payloads, precheck
+from exact_writer import account_book, attachments, batches, journal, ledger_lists, lookup, odata, payloads, precheck
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import RefusedError, Request
 from exact_writer.journal import Work
@@ -50,6 +50,7 @@ class BatchPoster:
         division: int,
         currency: str,
         *,
+        attaches_lists: bool,
         database: Database,
         clock: Clock,
         calls: DivisionCalls,
@@ -61,6 +62,7 @@ class BatchPoster:
     ) -> None:
         self._division = division
         self._currency = currency
+        self._attaches_lists = attaches_lists
         self._database = database
         self._clock = clock
         self._calls = calls
@@ -212,6 +214,12 @@ class BatchPoster:
             for work in works:
                 command = cast("PostEntry", work.command)
                 await self._outcomes.posted(connection, work, command, str(entity["EntryID"]), entity, epoch, found=found)
+            if self._attaches_lists and len(works) > 1:
+                listed = ledger_lists.content_of(cast("PostEntry", work.command) for work in works)
+                name = f"documents-{entity.get('EntryNumber') or works[0].command_id[:8]}.csv"
+                await attachments.plan_list(
+                    self._database, connection, self._division, works[0].command_id, file_name=name, content=listed
+                )
             await self._calls.save(connection)
 
     async def _refused(self, works: Sequence[Work], epoch: int, connection: AsyncConnection, error: RefusedError) -> None:

@@ -41,6 +41,7 @@ class Poster:
         division: int,
         currency: str,
         *,
+        attaches_lists: bool = True,
         database: Database,
         clock: Clock,
         calls: DivisionCalls,
@@ -70,7 +71,7 @@ class Poster:
             "telemetry": telemetry,
             "timing": timing,
         }
-        self._batches = BatchPoster(division, currency, **shared)
+        self._batches = BatchPoster(division, currency, attaches_lists=attaches_lists, **shared)
         self._documents = DocumentPoster(division, **shared)
 
     @property

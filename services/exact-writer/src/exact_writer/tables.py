@@ -59,6 +59,8 @@ attachments = sa.Table(
     sa.Column("content", sa.LargeBinary(), nullable=True),
     sa.Column("code", sa.Text(), nullable=True),
     sa.Column("message", sa.Text(), nullable=True),
+    sa.Column("of_command", sa.Text(), nullable=True),  # a list's: the first command of the entry that it hangs on
+    sa.Column("file_name", sa.Text(), nullable=True),
     sa.Index("attachments_open", "division", "is_open", "state", "sequence"),
 )
 
