@@ -9,12 +9,16 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.command_line import environment
-from support.engines import database_for
+from support.engines import database_for, settings_for
+from support.exact_server import exact_server
 from support.mapper_stage import Stage
 from support.played_month import heard_in_month
+from support.writer_stage import log_in, writer_environment
 from typer.testing import CliRunner
 
 from backbone.configuration import load_configuration
+from backbone.database import Database
+from backbone.migrations import migrate
 from console.cli import app
 from contracts.envelope import Envelope
 
@@ -80,3 +84,21 @@ def test_the_readme_shows_what_the_commands_print(installation: Path):
     for block in blocks:
         told = re.sub("^    ", "", block["output"].strip("\n"), flags=re.MULTILINE)
         assert shown(installation, block["command"]) == _without_version(told), block["command"]
+
+
+async def test_the_readme_shows_what_the_doctor_finds(tmp_path: Path):
+    """Its lines are folded there, so only the words are compared."""
+    text = DEMO.read_text().replace('item: handbook }, account: "8010"', 'item: handbook }, account: "8011"')
+    (tmp_path / "kruispost.yaml").write_text(text.replace('rate: 21 }, code: "2"', 'rate: 21 }, code: "4"'))
+    async with exact_server() as server:
+        async with settings_for("sqlite", tmp_path / "data", **writer_environment(server.url)) as settings:
+            database = Database.open(settings, "exact-writer")
+            await migrate(database, "exact-writer")
+            await log_in(server, settings, database)
+            await database.close()
+        values = {f"KRUISPOST_{name.upper()}": str(value) for name, value in writer_environment(server.url).items()}
+        surroundings = environment(tmp_path, {**values, "KRUISPOST_PORT": "9"})
+        done = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--live"], env=surroundings)
+    found = " ".join(line for line in done.stdout.replace(f"{tmp_path}/", "").splitlines() if "FIX kruispost.yaml:" in line)
+    shown_there = (ROOT / "README.md").read_text().split("$ kruispost doctor --live\n")[1].split("\n\n")[0]
+    assert found.split() == shown_there.split()
