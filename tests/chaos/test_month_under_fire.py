@@ -4,6 +4,7 @@ import pytest
 from support.month import play
 
 DOCUMENTS = 60
+FETCH_AND_ATTACH = ("ingest", "exact-writer")
 SERVICES = ["ingest", "mapper", "exact-writer", "payment-matcher", "console"]
 
 # Embedded, all services share a process; it dies while the one named is between two steps that must not come apart.
@@ -31,5 +32,7 @@ def test_the_embedded_process_dies_in_the_middle_of_each_service(point, tmp_path
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_of_its_own_is_killed_in_the_middle(service, tmp_path):
-    report = play(tmp_path / "demo", "--engine", "rabbitmq", "--kill", service, documents=DOCUMENTS)
+    pdfs = ["--pdfs"] if service in FETCH_AND_ATTACH else []
+    report = play(tmp_path / "demo", "--engine", "rabbitmq", "--kill", service, *pdfs, documents=DOCUMENTS)
     assert report["restarts"] == {service: 1}
+    assert bool(report["pdfs_attached"]) == bool(pdfs)

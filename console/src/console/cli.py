@@ -81,6 +81,7 @@ def demo(
     directory: Annotated[Path, typer.Option(help="where logs and the report go; it is emptied first")] = Path("var/demo"),
     kill: Annotated[str | None, typer.Option(help="kill -9 this service half-way (embedded: the one process)")] = None,
     crash_at: Annotated[str | None, typer.Option(help="let a service die at a named point: service=point:n")] = None,
+    pdfs: Annotated[bool, typer.Option("--pdfs", help="attach Chargebee's PDF to every invoice and credit note, too")] = False,
     patience_seconds: Annotated[float, typer.Option(help="give up after this long")] = 240.0,
     as_json: AsJson = False,
 ) -> None:
@@ -95,6 +96,7 @@ def demo(
         directory=directory,
         kill=kill,
         crash_at=crash_at,
+        pdfs=pdfs,
         patience_seconds=patience_seconds,
     )
     raise typer.Exit(play(options, as_json=as_json))

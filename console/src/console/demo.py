@@ -49,6 +49,7 @@ class DemoOptions:
     directory: Path = Path("var/demo")
     kill: str | None = None
     crash_at: str | None = None
+    pdfs: bool = False
     minute_seconds: float = 1.0
     patience_seconds: float = 180.0
 
@@ -144,7 +145,8 @@ class _Month:
     def _environment(self, place: _Place, password: str) -> dict[str, str]:
         directory = self._options.directory
         configuration = directory / "kruispost.yaml"
-        configuration.write_text(resources.files("console").joinpath("demo_configuration.yaml").read_text())
+        text = resources.files("console").joinpath("demo_configuration.yaml").read_text()
+        configuration.write_text(text + "    pdf: { policy: always }\n" * self._options.pdfs)  # the file ends within the division
         return {
             **self._engine.environment,
             "KRUISPOST_CONFIG": str(configuration),
@@ -213,7 +215,10 @@ class _Month:
         if _unsettled(states):
             return False
         comparison = self._get(f"{place.chargebee}/_simulator/comparison")
-        documents = demo_report.classify(self._evidence(place, comparison))
+        evidence = self._evidence(place, comparison)
+        if self._options.pdfs and demo_report.pdfs_missing(evidence):
+            return False
+        documents = demo_report.classify(evidence)
         return "lost" not in documents.values() and not comparison["unexplained_cents"] and not comparison["unsettled_receipts"]
 
     def _evidence(self, place: _Place, comparison: dict[str, Any] | None = None) -> demo_report.Evidence:

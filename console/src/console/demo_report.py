@@ -41,6 +41,8 @@ class Report:
     doubled: int
     unexplained_cents: int
     exact_calls: int
+    pdf_calls: int
+    pdfs_attached: int
     write_calls_per_invoice: float
     calls_per_document: float
     rate_limited: int
@@ -86,6 +88,16 @@ def _reasons(projection: Iterable[Mapping[str, Any]], state: str) -> dict[str, i
     return dict(Counter(str(row["code"]) for row in projection if row["state"] == state))
 
 
+def pdfs_missing(evidence: Evidence) -> int:
+    """Count the booked invoices and credit notes without their PDF; the mirror that takes one back has none."""
+    sales = [row for row in evidence.projection if row["kind"] in ("invoice", "credit_note") and row["state"] == "booked"]
+    return sum(row["pdf"] != "attached" and not row["suffix"].startswith("R") for row in sales)
+
+
+def _pdf_calls(calls: Mapping[str, Any]) -> int:
+    return sum(made for endpoint, made in calls["by_endpoint"].items() if " documents/" in endpoint)
+
+
 def _budget_used_percent(calls: Mapping[str, Any]) -> float | None:
     """Return the share of the allowed calls used in the full windows of a backlog: all but the first and the last used one."""
     windows = [window for window in calls.get("per_window", []) if window["used"]]
@@ -117,8 +129,10 @@ def build(evidence: Evidence, *, engine: str, seed: int, seconds: float, restart
         doubled=len(comparison["doubled"]),
         unexplained_cents=comparison["unexplained_cents"],
         exact_calls=calls["total"],
+        pdf_calls=_pdf_calls(calls),
+        pdfs_attached=sum(row["pdf"] == "attached" for row in evidence.projection),
         write_calls_per_invoice=round(calls["by_endpoint"].get(SALES_ENTRIES, 0) / sales, 4) if sales else 0.0,
-        calls_per_document=round(calls["total"] / counts["booked"], 4) if counts["booked"] else 0.0,
+        calls_per_document=round((calls["total"] - _pdf_calls(calls)) / counts["booked"], 4) if counts["booked"] else 0.0,
         rate_limited=calls["rate_limited"],
         error_blocks=calls["error_blocks"],
         calls_at_once=calls["concurrent_max"],
@@ -165,7 +179,11 @@ def show(report: Report, console: Console) -> None:
         ("lost / doubled", f"{report.lost} / {report.doubled}"),
         ("difference between both books", f"{report.unexplained_cents / 100:.2f} unexplained"),
         ("bank payments recorded in Chargebee", str(report.receipts_recorded)),
-        ("calls to Exact", f"{report.exact_calls} ({report.calls_per_document} per booked document)"),
+        (
+            "calls to Exact without PDFs",
+            f"{report.exact_calls - report.pdf_calls} ({report.calls_per_document} per booked document)",
+        ),
+        ("calls for PDFs", f"{report.pdf_calls} for {report.pdfs_attached} PDFs"),
         ("write calls per invoice or credit note", f"{report.write_calls_per_invoice:.2f}"),
         ("refused for the rate (429) / error blocks", f"{report.rate_limited} / {report.error_blocks}"),
         ("budget used", budget),
