@@ -42,6 +42,7 @@ CounterName = Literal[
     "unknown_outcomes",  # calls whose answer was lost, by how they were resolved
     "pdfs_finished",  # by outcome: attached, failed
     "chargebee_calls",  # by operation and outcome
+    "events_caught_up",  # by site: events that no webhook brought
     "payments_recorded",  # by outcome: recorded, found, not_recorded
 ]
 GaugeName = Literal[
@@ -50,6 +51,7 @@ GaugeName = Literal[
     "exact_budget_day_left",  # by division: calls Exact still allows today
     "commands_waiting",  # by division: commands not yet finished
     "documents_by_state",  # by kind and state
+    "catch_up_behind_seconds",  # by site: how old the newest event may be that was not asked of Chargebee yet
     "holding_writer_lock",  # by division: 1 in the process that may act
 ]
 HistogramName = Literal[

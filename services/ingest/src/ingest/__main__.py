@@ -9,8 +9,11 @@ from backbone import process
 from backbone.application import Application, Context, Worker
 from backbone.consumer import consume_envelopes
 from backbone.relay import Relay
+from backbone.telemetry import log
 from contracts.topology import INGEST_QUEUE, topology
+from ingest.catch_up import CatchUp
 from ingest.credentials import Credentials
+from ingest.events_api import ChargebeeEvents
 from ingest.pdf_api import ChargebeePdfs
 from ingest.pdfs import PdfFetcher
 from ingest.store import EventStore
@@ -35,11 +38,28 @@ async def build(context: Context) -> Application:
     )
     collect_garbage_rarely()
     pdfs = _pdf_fetcher(context)
+    catch_up = _catch_up(context, store)
     return Application(
         name="ingest",
-        workers=[translator.run, relay.run, _consuming(context, pdfs), pdfs.run],
+        workers=[translator.run, relay.run, _consuming(context, pdfs), pdfs.run, *([catch_up.run] if catch_up else [])],
         router=router(door),
-        ready=[relay.ready, pdfs.ready],
+        ready=[relay.ready, pdfs.ready, *([catch_up.ready] if catch_up else [])],
+    )
+
+
+def _catch_up(context: Context, store: EventStore) -> CatchUp | None:
+    settings, key = context.settings, context.settings.chargebee_api_key
+    if key is None or settings.catch_up_seconds == 0:
+        log.warning("events that no webhook brings will not be noticed", api_key=key is not None)
+        return None
+    return CatchUp(
+        context.database,
+        store,
+        ChargebeeEvents(api_key=key.get_secret_value(), base_url=settings.chargebee_url, telemetry=context.telemetry),
+        context.clock,
+        context.telemetry,
+        sites=tuple(context.configuration.sites),
+        every_seconds=settings.catch_up_seconds,
     )
 
 

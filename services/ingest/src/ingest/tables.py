@@ -29,6 +29,14 @@ unreadable_events = Table(
     Column("noted_at", DateTime(timezone=True), nullable=False),
 )
 
+# Up to when (unix seconds) the events of each site were asked of Chargebee.
+caught_up = Table(
+    "caught_up",
+    metadata,
+    Column("site", String(100), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+
 # PDFs that a writer wants and that are not on their way to it yet. The file itself is never kept here.
 wanted_pdfs = Table(
     "wanted_pdfs",

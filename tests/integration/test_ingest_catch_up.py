@@ -1,0 +1,193 @@
+"""What no webhook brought is asked of Chargebee: the same facts, whatever was dropped, doubled or out of order."""
+
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from support.chargebee_shop import STARTED_AT, bill, stock
+from support.chargebee_sim import RunningChargebee, running_chargebee
+from support.engines import DATABASES
+from support.ingest_stage import SITE, Stage, ingest_stage
+
+from backbone.clock import ManualClock
+from backbone.telemetry import Telemetry
+from ingest.catch_up import COMPLAIN_SECONDS, LAG_SECONDS, CatchUp, OutOfOrderError
+from ingest.events_api import ChargebeeEvents, EventsError, ListedEvent, Page
+from simulators.chargebee.invoices import void_invoice
+from simulators.chargebee.payments import Money, pay_invoice
+from simulators.chargebee.settings import ChargebeeSettings
+
+
+class Site:
+    """A Chargebee site, an ingest, and the catching up between them, on clocks that only the tests move."""
+
+    def __init__(self, chargebee: RunningChargebee, ingest: Stage) -> None:
+        self.chargebee, self.ingest = chargebee, ingest
+        self.clock = ManualClock(datetime.fromtimestamp(STARTED_AT, UTC))
+        self.catch_up = self.with_api(ChargebeeEvents(api_key="test_key", base_url=chargebee.url, telemetry=Telemetry()))
+
+    def with_api(self, api: Any) -> CatchUp:
+        return CatchUp(self.ingest.database, self.ingest.store, api, self.clock, Telemetry(), sites=(SITE,), every_seconds=300)
+
+    def pass_time(self, seconds: int = 3_600) -> None:
+        self.clock.advance(seconds)
+        self.chargebee.app.site.clock.advance_to(int(self.clock.now().timestamp()))
+
+
+@pytest.fixture(params=DATABASES)
+async def site(request, tmp_path: Path):
+    async with (
+        running_chargebee(ChargebeeSettings(started_at=STARTED_AT)) as chargebee,
+        ingest_stage(request.param, tmp_path) as ingest,
+    ):
+        stock(chargebee.app)
+        yield Site(chargebee, ingest)
+
+
+def live(app: Any, number: int) -> None:
+    """Let a site live for a while: invoices that are paid, voided or left open."""
+    for count in range(number):
+        invoice = bill(app)
+        app.site.clock.advance_to(app.site.clock.now() + 37)
+        if count % 3 == 0:
+            pay_invoice(app.site, invoice["id"], Money("card", gateway="stripe"))
+        elif count % 3 == 1:
+            void_invoice(app.site, invoice["id"])
+        app.site.clock.advance_to(app.site.clock.now() + 11)
+
+
+def told(facts: list[Any]) -> dict[tuple[str, str], Any]:
+    """The newest state of everything, as the mapper would fold it."""
+    newest: dict[tuple[str, str], Any] = {}
+    for fact in facts:
+        key = (fact.TYPE, fact.resource.id)
+        if key not in newest or newest[key].resource_version < fact.resource_version:
+            newest[key] = fact
+    return {key: msgspec.structs.replace(fact, event_id="", event_type="", occurred_at=0) for key, fact in newest.items()}
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_ten_per_cent_dropped_the_rest_doubled_and_disordered_end_in_the_same_facts(tmp_path, seed):
+    chance = random.Random(seed)
+    async with running_chargebee(ChargebeeSettings(started_at=STARTED_AT)) as chargebee:
+        stock(chargebee.app)
+        async with ingest_stage("sqlite", tmp_path / "whole") as whole, ingest_stage("sqlite", tmp_path / "holes") as ingest:
+            site = Site(chargebee, ingest)
+            site.pass_time()
+            await site.catch_up.catch_up(SITE)
+            before = len(chargebee.app.site.events)
+            live(chargebee.app, 60)
+            site.clock.advance(chargebee.app.site.clock.now() - site.clock.now().timestamp() + LAG_SECONDS + 1)
+            events = chargebee.app.site.events[before:]
+            await whole.accept(*events)
+            delivered = [event for event in events if chance.random() > 0.1]
+            delivered += chance.sample(delivered, len(delivered) // 5)
+            chance.shuffle(delivered)
+            await ingest.accept(*delivered)
+            found = await site.catch_up.catch_up(SITE)
+            assert found == len(events) - len({event["id"] for event in delivered}) > 0
+            assert told(await ingest.facts()) == told(await whole.facts())
+            assert await site.catch_up.catch_up(SITE) == 0, "a second look finds nothing new"
+
+
+async def test_a_site_is_caught_up_with_from_its_first_start_and_not_before(site):
+    bill(site.chargebee.app)
+    site.pass_time()
+    assert await site.catch_up.catch_up(SITE) == 0
+    site.pass_time(700)
+    invoice = bill(site.chargebee.app)
+    site.pass_time()
+    assert await site.catch_up.catch_up(SITE) > 0
+    assert {fact.resource.id for fact in await site.ingest.facts() if fact.TYPE.endswith("invoice.observed")} == {invoice["id"]}
+
+
+async def test_many_pages_are_read_and_a_failure_between_them_goes_on_where_it_was(site):
+    await site.catch_up.catch_up(SITE)
+    live(site.chargebee.app, 120)
+    site.clock.advance(site.chargebee.app.site.clock.now() - STARTED_AT + 120)
+    inner = ChargebeeEvents(api_key="test_key", base_url=site.chargebee.url, telemetry=Telemetry())
+
+    class FailsOnce:
+        """Fails at the second page."""
+
+        pages = 0
+
+        async def events(self, name: str, after: int, before: int, offset: str | None) -> Page:
+            self.pages += 1
+            if self.pages == 2:
+                raise EventsError("away")
+            return await inner.events(name, after, before, offset)
+
+    catching = site.with_api(FailsOnce())
+    with pytest.raises(EventsError):
+        await catching.catch_up(SITE)
+    stored = len(await site.ingest.stored())
+    assert 0 < stored < len(site.chargebee.app.site.events)
+    await catching.catch_up(SITE)
+    identities = {event["id"] for event in site.chargebee.app.site.events if event["occurred_at"] >= STARTED_AT + 1}
+    assert {envelope.subject.rpartition("/")[2] for envelope in await site.ingest.stored()} >= identities
+
+
+class Answers:
+    """An API that gives what a test says."""
+
+    def __init__(self, *events: ListedEvent) -> None:
+        self.given = events
+
+    async def events(self, _site: str, _after: int, _before: int, _offset: str | None) -> Page:
+        return Page(self.given, None)
+
+
+def listed(number: int, occurred_at: int) -> ListedEvent:
+    return ListedEvent(f"ev_{number}", occurred_at, b'{"id": "ev_%d", "event_type": "invoice_updated", "content": {}}' % number)
+
+
+@pytest.mark.parametrize("times", [(900, 800), (100_000,), (-100_000,)], ids=["newest first", "too new", "too old"])
+async def test_a_list_in_another_order_or_range_concludes_nothing(site, times):
+    await site.catch_up.catch_up(SITE)
+    site.pass_time()
+    answers = Answers(*(listed(number, STARTED_AT + each) for number, each in enumerate(times)))
+    with pytest.raises(OutOfOrderError):
+        await site.with_api(answers).catch_up(SITE)
+    bill(site.chargebee.app)
+    site.pass_time()
+    assert await site.catch_up.catch_up(SITE) > 0, "the window is looked at again"
+
+
+async def test_an_event_that_cannot_be_stored_stops_no_other(site):
+    await site.catch_up.catch_up(SITE)
+    site.pass_time()
+    odd = ListedEvent("ev_odd", STARTED_AT + 10, b'{"id": "ev_odd"}')
+    assert await site.with_api(Answers(odd, listed(1, STARTED_AT + 20))).catch_up(SITE) == 1
+
+
+async def test_chargebee_that_is_away_is_told_only_when_it_lasts_and_a_refused_key_too(site):
+    class Away:
+        async def events(self, _site: str, _after: int, _before: int, _offset: str | None) -> Page:
+            raise EventsError("Chargebee answered 401 (api_authentication_failed)", is_denied=True, retry_after_seconds=7)
+
+    catching = site.with_api(Away())
+    await site.catch_up.catch_up(SITE)
+    site.pass_time()
+    assert await catching._look(SITE) == 7
+    assert await catching.ready() is None
+    site.pass_time(int(COMPLAIN_SECONDS) + 1)
+    await catching._look(SITE)
+    assert "check KRUISPOST_CHARGEBEE_API_KEY" in (await catching.ready() or "")
+
+
+async def test_the_limit_of_chargebee_is_waited_out(site):
+    await site.catch_up.catch_up(SITE)
+    site.pass_time()
+    async with httpx.AsyncClient(base_url=site.chargebee.url) as client:
+        fault = {"fault": "rate_limit", "path_contains": "events"}
+        answer = await client.post("/_simulator/faults", json=fault)
+    assert answer.is_success, answer.text
+    with pytest.raises(EventsError) as caught:
+        await site.catch_up.catch_up(SITE)
+    assert "429" in caught.value.message
+    await site.catch_up.catch_up(SITE)
