@@ -177,3 +177,40 @@ async def test_without_accounts_the_payout_is_held_until_they_are_written(embedd
     embedded.write(embedded.directory / "kruispost.yaml")
     status, told = await take(embedded, GOCARDLESS, "gocardless")
     assert (status, told["payouts"][0]["code"]) == (1, "no_settlement_accounts")
+
+
+async def proved(installed: Installation, *more: str) -> tuple[int, dict[str, Any]]:
+    status, told = await installed.json("control-accounts", *more)
+    (account,) = told["accounts"]
+    return status, account
+
+
+async def test_the_control_account_is_proved_charge_by_charge(installed):
+    await installed.stage.hear(customer(), invoice(), payment(id_at_gateway="ch_1"))
+    await installed.stage.hear(payment(id="txn_2", id_at_gateway="ch_2", amount=24_200, linked_invoices=[]))
+    await installed.stage.hear(payment(id="txn_3", id_at_gateway="ch_9", linked_invoices=[]))
+    status, account = await proved(installed, "--on", "2026-10-06")
+    assert (status, account["balance_minor"], len(account["open"])) == (0, 48_400, 3)
+    paid = STRIPE.replace("po_1,2026-10-07 00:00:00,txn_c,eur,-20.00,0.00,-20.00,refund,ch_2\n", "")
+    paid = paid.replace("po_1,2026-10-07 00:00:00,txn_d,eur,-121.00,15.00,-136.00,dispute,ch_1\n", "")
+    await take(installed, paid)
+    status, account = await proved(installed, "--on", "2026-10-08")
+    assert (status, account["balance_minor"]) == (0, 17_100)
+    assert ([each["number"] for each in account["open"]], account["reserve_minor"]) == (["txn_3"], 5_000)
+    assert account["unexplained_minor"] == 0
+    status, account = await proved(installed, "--on", "2026-11-30")
+    assert (status, account["open"][0]["is_late"]) == (1, True)
+
+
+async def test_what_a_payout_holds_and_was_never_booked_is_named(embedded):
+    await embedded.stage.hear(customer(), invoice(), payment(id_at_gateway="ch_1"))
+    await take(embedded, STRIPE)
+    status, account = await proved(embedded, "--on", "2026-10-08")
+    assert status == 1
+    assert [(each["payout"], each["amount_minor"]) for each in account["not_booked"]] == [
+        ("po_1", 24_200),
+        ("po_1", -2_000),
+        ("po_1", -12_100),
+    ]
+    done = await embedded.run("control-accounts", "--on", "2026-10-08", "--lang", "nl")
+    assert "NIET BEWEZEN" in done.stdout

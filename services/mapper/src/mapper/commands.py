@@ -138,3 +138,18 @@ def import_settlement(
 
     wish = Wish(file=file, gateway=gateway, account=account, site=site, dry_run=dry_run)
     raise typer.Exit(0 if take(wish, lang, as_json=as_json) else WRONG)
+
+
+def control_accounts(
+    on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="as it stood at the end of this day")] = None,
+    division: Division = None,
+    days: Annotated[int, typer.Option(min=0, help="a charge that was not paid out after so many days is late")] = 14,
+    everything: Annotated[bool, typer.Option("--all", help="list every charge that was not paid out")] = False,
+    lang: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Prove each control account: its balance is what the gateway has not paid out, each by name. Exit code 1 if not."""
+    from mapper.control_command import Wish, show_control_accounts
+
+    wish = Wish(on=on.date() if on is not None else None, division=division, days=days, everything=everything)
+    raise typer.Exit(0 if show_control_accounts(wish, lang, as_json=as_json) else WRONG)

@@ -20,6 +20,42 @@ _WORDS: dict[str, tuple[str, str]] = {
     "tax_withheld": ("withheld tax", "ingehouden belasting"),
     "payout": ("payout", "uitbetaling van de betaaldienst"),
     "exchange_difference": ("exchange difference", "koersverschil"),
+    "no_control_movements": (
+        "Nothing was booked on a control account.",
+        "Er is niets op een tussenrekening geboekt.",
+    ),
+    "control_heading": (
+        "{account} of division {division}, gateway account {gateway}: balance {balance}",
+        "{account} van administratie {division}, account bij de betaaldienst {gateway}: saldo {balance}",
+    ),
+    "control_open": (
+        "  not paid out yet: {count}, together {amount}",
+        "  nog niet uitbetaald: {count}, samen {amount}",
+    ),
+    "control_late": ("late", "te laat"),
+    "control_more": ("... and {count} more (--all shows them)", "... en nog {count} (--all toont ze)"),
+    "control_reserve": ("  kept by the gateway as a reserve: {amount}", "  door de betaaldienst als reserve gehouden: {amount}"),
+    "control_undetailed": (
+        "  payout {payout}, whose file does not say what is in it: {amount}",
+        "  uitbetaling {payout}, waarvan het bestand niet zegt wat erin zit: {amount}",
+    ),
+    "control_strange": (
+        "  WRONG: payout {payout} holds {amount} ({ids}), which was never booked; look for it in Chargebee",
+        "  FOUT: uitbetaling {payout} bevat {amount} ({ids}), dat nooit is geboekt; zoek het in Chargebee",
+    ),
+    "control_differing": (
+        "  WRONG: {number} is booked as {booked}, and payout {payout} holds {paid}",
+        "  FOUT: {number} is geboekt als {booked}, en uitbetaling {payout} bevat {paid}",
+    ),
+    "control_unexplained": (
+        "  WRONG: {amount} has no name: a payout holds more or less than its lines; import its whole file",
+        "  FOUT: {amount} heeft geen naam: een uitbetaling bevat meer of minder dan haar regels; lees het hele bestand in",
+    ),
+    "control_sound": ("  every amount has its name", "  elk bedrag heeft zijn naam"),
+    "control_unsound": (
+        "  NOT PROVED: see what is marked; {count} should have been paid out by now",
+        "  NIET BEWEZEN: zie wat gemarkeerd is; {count} hadden al uitbetaald moeten zijn",
+    ),
     "payout_line": (
         "payout {payout} of {day}, {currency} {paid} with {fees} of fees",
         "uitbetaling {payout} van {day}, {currency} {paid} met {fees} aan kosten",

@@ -1,0 +1,204 @@
+"""`kruispost control-accounts`: what is on each control account, and the proof that the gateways still have it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+import typer
+
+from backbone.clock import SystemClock
+from backbone.configuration import load_configuration
+from backbone.settings import Settings
+from bookkeeping.control_accounts import BookedMovement, BookedPayout, Direction, PaidOutLine, Proof, ProofMaker
+from bookkeeping.mapping import Mapping
+from bookkeeping.money import format_minor
+from contracts import chargebee
+from contracts.commands import PostEntry
+from contracts.settlements import LineKind, Payout
+from mapper.configuration import mappings_of
+from mapper.history import Kept, PagedStore, Selection, documents
+from mapper.reading import ask
+from mapper.store import ISSUED
+from mapper.wording import Language, say
+
+_DIRECTIONS: dict[LineKind, Direction | None] = {"charge": "in", "refund": "out", "chargeback": "out", "other": None, "fee": None}
+_MONEY: dict[str, Direction] = {"payment": "in", "refund": "out"}
+_LISTED = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """Up to which day, which division, and after how many days a gateway should have paid a charge out."""
+
+    on: date | None
+    division: int | None
+    days: int
+    everything: bool
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A control account as one gateway account and currency use it."""
+
+    division: int
+    account: str
+    gateway_account: str
+    currency: str
+
+
+def show_control_accounts(wish: Wish, lang: Language, *, as_json: bool) -> bool:
+    """Print the proof of every control account; return whether all of them are sound. Raises KruispostError."""
+    settings = Settings()
+    mappings = mappings_of(load_configuration(settings.config))
+    on = wish.on or SystemClock().now().date()
+
+    async def question(store: PagedStore) -> dict[Place, ProofMaker]:
+        return await _read(store, mappings, wish.division, on)
+
+    proofs = {place: maker.prove() for place, maker in sorted(ask(settings, question).items())}
+    due = on - timedelta(days=wish.days)
+    if as_json:
+        shown = [_as_dict(place, proof, due) for place, proof in proofs.items()]
+        typer.echo(json.dumps({"on": on.isoformat(), "accounts": shown}, indent=2, default=str))
+    for place, proof in proofs.items() if not as_json else ():
+        for line in _lines(place, proof, due, lang, everything=wish.everything):
+            typer.echo(line)
+    if not proofs and not as_json:
+        typer.echo(say("no_control_movements", lang))
+    return all(proof.is_sound and not proof.older_than(due) for proof in proofs.values())
+
+
+async def _read(store: PagedStore, mappings: dict[int, Mapping], division: int | None, on: date) -> dict[Place, ProofMaker]:
+    makers: defaultdict[Place, ProofMaker] = defaultdict(ProofMaker)
+    async for kept in documents(store, Selection(division=division, states=ISSUED)):
+        kind = kept.key.kind
+        if kind not in _MONEY and kind != "payout":
+            continue
+        booked = [msgspec.json.decode(row.command, type=PostEntry) for row in kept.rows if row.state in ISSUED and row.command]
+        booked = [command for command in booked if command.entry_date <= on]
+        mapping = mappings.get(booked[0].division) if booked else None
+        if mapping is None:
+            continue
+        if kind == "payout":
+            await _take_payout(store, kept, booked, mapping, makers)
+        else:
+            await _take_money(store, kept, booked, mapping, makers)
+    return makers
+
+
+async def _take_money(
+    store: PagedStore, kept: Kept, booked: list[PostEntry], mapping: Mapping, makers: dict[Place, ProofMaker]
+) -> None:
+    money = await store.resource(kept.key.site, "transaction", kept.key.number, chargebee.Transaction)
+    if money is None:
+        return
+    for place, amount in _on_control(booked, mapping, money.gateway_account_id or "").items():
+        if amount:  # booked and booked back again, it is no longer there
+            movement = BookedMovement(
+                number=kept.key.number,
+                direction=_MONEY[kept.key.kind],
+                day=booked[0].entry_date,
+                amount_minor=amount,
+                gateway_id=money.id_at_gateway,
+            )
+            makers[place].movements.append(movement)
+
+
+async def _take_payout(
+    store: PagedStore, kept: Kept, booked: list[PostEntry], mapping: Mapping, makers: dict[Place, ProofMaker]
+) -> None:
+    payout = await store.resource(kept.key.site, "payout", kept.key.number, Payout)
+    if payout is None:
+        return
+    account = mapping.control_account(payout.gateway_account_id, payout.currency_code) or ""
+    place = Place(mapping.division, account, payout.gateway_account_id, payout.currency_code)
+    whole = payout.amount + payout.fees + payout.chargeback_fees
+    maker = makers[place]
+    maker.payouts.append(
+        BookedPayout(number=payout.id, day=booked[0].entry_date, amount_minor=whole, has_lines=bool(payout.lines))
+    )
+    maker.lines += [
+        PaidOutLine(payout=payout.id, direction=_DIRECTIONS[line.kind], ids=line.ids, amount_minor=line.amount)
+        for line in payout.lines
+    ]
+
+
+def _on_control(booked: list[PostEntry], mapping: Mapping, gateway_account: str) -> dict[Place, int]:
+    """Sum what entries put on the control account of their gateway account and currency."""
+    sums: dict[Place, int] = {}
+    for command in booked:
+        account = mapping.control_account(gateway_account, command.currency)
+        if account is None:
+            continue
+        place = Place(mapping.division, account, gateway_account, command.currency)
+        on_account = (line.amount_minor for line in command.lines if line.gl_account == account and not line.is_receivable)
+        sums[place] = sums.get(place, 0) + sum(on_account)
+    return sums
+
+
+def _as_dict(place: Place, proof: Proof, due: date) -> dict[str, Any]:
+    return {
+        "division": place.division,
+        "account": place.account,
+        "gateway_account": place.gateway_account,
+        "currency": place.currency,
+        "balance_minor": proof.balance_minor,
+        "open": [
+            {"number": each.number, "day": each.day, "amount_minor": each.amount_minor, "is_late": each.day < due}
+            for each in proof.open
+        ],
+        "reserve_minor": proof.reserve_minor,
+        "payouts_without_lines": [{"payout": each.number, "amount_minor": each.amount_minor} for each in proof.undetailed],
+        "not_booked": [{"payout": each.payout, "ids": each.ids, "amount_minor": each.amount_minor} for each in proof.strange],
+        "differing": [
+            {"number": booked.number, "booked_minor": booked.amount_minor, "payout": line.payout, "paid_minor": line.amount_minor}
+            for booked, line in proof.differing
+        ],
+        "unexplained_minor": proof.unexplained_minor,
+        "is_sound": proof.is_sound and not proof.older_than(due),
+    }
+
+
+def _lines(place: Place, proof: Proof, due: date, lang: Language, *, everything: bool) -> list[str]:
+    def money(amount_minor: int) -> str:
+        return format_minor(amount_minor, place.currency)
+
+    late = proof.older_than(due)
+    lines = [
+        say(
+            "control_heading",
+            lang,
+            account=place.account,
+            division=place.division,
+            gateway=place.gateway_account or "*",
+            balance=f"{place.currency} {money(proof.balance_minor)}",
+        ),
+        say("control_open", lang, count=len(proof.open), amount=money(sum(each.amount_minor for each in proof.open))),
+    ]
+    shown = proof.open if everything else proof.open[:_LISTED]
+    for each in shown:
+        mark = f"  {say('control_late', lang)}" if each.day < due else ""
+        lines.append(f"    {each.day}  {each.number:<24}{money(each.amount_minor):>14}{mark}")
+    if len(shown) < len(proof.open):
+        lines.append("    " + say("control_more", lang, count=len(proof.open) - len(shown)))
+    if proof.reserve_minor:
+        lines.append(say("control_reserve", lang, amount=money(proof.reserve_minor)))
+    lines += [
+        say("control_undetailed", lang, payout=payout.number, amount=money(-payout.amount_minor)) for payout in proof.undetailed
+    ]
+    for line in proof.strange:
+        words = {"payout": line.payout, "ids": ", ".join(line.ids) or "?", "amount": money(line.amount_minor)}
+        lines.append(say("control_strange", lang, **words))
+    for booked, line in proof.differing:
+        paid, amounts = line.payout, (money(booked.amount_minor), money(line.amount_minor))
+        lines.append(say("control_differing", lang, number=booked.number, payout=paid, booked=amounts[0], paid=amounts[1]))
+    if proof.unexplained_minor:
+        lines.append(say("control_unexplained", lang, amount=money(proof.unexplained_minor)))
+    sound = proof.is_sound and not late
+    lines.append(say("control_sound" if sound else "control_unsound", lang, count=len(late)))
+    return [*lines, ""]

@@ -1,0 +1,67 @@
+"""The parts of a control account's balance add up to it, whatever was charged, refunded, paid out, kept or forgotten."""
+
+from datetime import date, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bookkeeping.control_accounts import BookedMovement, BookedPayout, Direction, PaidOutLine, ProofMaker
+
+DAY = date(2026, 3, 1)
+DIRECTIONS: tuple[Direction, ...] = ("in", "in", "in", "out")
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[ProofMaker, dict[str, int]]:
+    """Charges and refunds of a gateway, some in payouts; some payouts keep a reserve, some hold what was never booked."""
+    maker, truth = ProofMaker(), {"open": 0, "reserve": 0, "strange": 0}
+    for number in range(draw(st.integers(0, 12))):
+        direction: Direction = draw(st.sampled_from(DIRECTIONS))
+        amount = draw(st.integers(1, 50_000)) * (1 if direction == "in" else -1)
+        identity = f"ch_{number}"
+        movement = BookedMovement(
+            number=f"txn_{number}", direction=direction, day=DAY + timedelta(number), amount_minor=amount, gateway_id=identity
+        )
+        fate = draw(st.sampled_from(["open", "paid", "paid", "strange"]))
+        if fate != "strange":
+            maker.movements.append(movement)
+        if fate == "open":
+            truth["open"] += amount
+            continue
+        truth["strange"] += fate == "strange"
+        maker.lines.append(PaidOutLine(payout="po", direction=direction, ids=("pi", identity), amount_minor=amount))
+    for _ in range(draw(st.integers(0, 2))):
+        kept = draw(st.integers(-5_000, 5_000))
+        maker.lines.append(PaidOutLine(payout="po", direction=None, ids=(), amount_minor=-kept))
+        truth["reserve"] += kept
+    whole = sum(line.amount_minor for line in maker.lines)
+    maker.payouts.append(BookedPayout(number="po", day=DAY, amount_minor=whole, has_lines=True))
+    for each in (maker.movements, maker.lines):
+        draw(st.randoms()).shuffle(each)
+    return maker, truth
+
+
+@given(histories())
+def test_every_cent_of_the_balance_has_one_name(history):
+    maker, truth = history
+    proof = maker.prove()
+    assert proof.unexplained_minor == 0
+    assert sum(each.amount_minor for each in proof.open) == truth["open"]
+    assert (proof.reserve_minor, len(proof.strange), proof.differing) == (truth["reserve"], truth["strange"], ())
+    assert proof.is_sound == (truth["strange"] == 0)
+
+
+def test_an_amount_that_differs_and_a_movement_in_two_payouts_are_told():
+    charge = BookedMovement(number="txn_1", direction="in", day=DAY, amount_minor=12_100, gateway_id="ch_1")
+    lines = [PaidOutLine(payout=name, direction="in", ids=("ch_1",), amount_minor=12_000) for name in ("po_1", "po_2")]
+    payouts = [BookedPayout(number=name, day=DAY, amount_minor=12_000, has_lines=True) for name in ("po_1", "po_2")]
+    proof = ProofMaker([charge], payouts, lines).prove()
+    assert [(booked.number, line.payout) for booked, line in proof.differing] == [("txn_1", "po_1")]
+    assert [line.payout for line in proof.strange] == ["po_2"]
+    assert (proof.unexplained_minor, proof.is_sound) == (0, False)
+
+
+def test_a_payout_whose_lines_are_not_all_of_it_leaves_a_rest():
+    lines = [PaidOutLine(payout="po_1", direction=None, ids=(), amount_minor=100)]
+    proof = ProofMaker([], [BookedPayout(number="po_1", day=DAY, amount_minor=150, has_lines=True)], lines).prove()
+    assert (proof.unexplained_minor, proof.is_sound) == (-50, False)
