@@ -5,7 +5,7 @@ Light on purpose: `kruispost --help` imports this module for the first line of e
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -153,3 +153,28 @@ def control_accounts(
 
     wish = Wish(on=on.date() if on is not None else None, division=division, days=days, everything=everything)
     raise typer.Exit(0 if show_control_accounts(wish, lang, as_json=as_json) else WRONG)
+
+
+def replay(
+    service: Annotated[Literal["mapper"], typer.Argument(help="whose state is made anew from the logs")],
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"], help="only up to this moment, in UTC")
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="leave the result in this directory, for `explain` and `plan` under KRUISPOST_DATA_DIR")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="put it in the place of what the mapper has; stop the mapper first")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="list at most so many bookings that differ")] = 25,
+    lang: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Make the mapper's state anew from all logs and compare. Writes only with --yes. Exit code 1 while it differs."""
+    from mapper.replay_command import Wish
+    from mapper.replay_command import replay as run
+
+    del service  # the only one so far
+    if yes and until is not None:
+        raise typer.BadParameter("a state of the past is only to look at; leave out --yes or --until")
+    moment = until.replace(tzinfo=UTC) if until is not None else None
+    wish = Wish(until=moment, keep=keep, install=yes, limit=limit)
+    raise typer.Exit(0 if run(wish, lang, as_json=as_json) else WRONG)

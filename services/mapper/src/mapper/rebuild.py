@@ -1,0 +1,228 @@
+"""The mapper's state made anew from the logs of all services, in a database of its own beside the one that is in use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone import event_log
+from backbone.clock import ManualClock
+from backbone.configuration import Configuration
+from backbone.database import Database
+from backbone.event_log import START, Position, Recorded
+from backbone.migrations import migrate
+from backbone.settings import Settings
+from backbone.tables import event_log as log_table
+from backbone.telemetry import Telemetry
+from contracts import commands, facts
+from contracts.envelope import Envelope
+from contracts.messages import unseal
+from mapper.configuration import mappings_of
+from mapper.due_days import DueDays
+from mapper.handle import Mapper
+from mapper.plan import Planner
+from mapper.store import Key, Store
+from mapper.subjects import Subjects
+
+MAPPER = "mapper"
+PAGE = 500  # messages that are read, and folded in one transaction, at a time
+RESULTS = (facts.EntryPosted, facts.EntryRefused)
+# Whose log holds what the mapper has heard. Its own holds what it told the writer, and the payouts that it imported itself.
+HEARD: Mapping[str, frozenset[str]] = {
+    "ingest": frozenset(
+        each.TYPE
+        for each in (
+            facts.InvoiceObserved,
+            facts.CreditNoteObserved,
+            facts.TransactionObserved,
+            facts.CustomerObserved,
+            facts.ItemObserved,
+            facts.ItemPriceObserved,
+            facts.PlanObserved,
+            facts.AddonObserved,
+        )
+    ),
+    "exact-writer": frozenset(each.TYPE for each in (*RESULTS, facts.AccountRefused, facts.AccountSaved, facts.PeriodObserved)),
+    "payment-matcher": frozenset((facts.PaymentRecorded.TYPE,)),
+    MAPPER: frozenset(
+        each.TYPE for each in (facts.PayoutImported, facts.DocumentPlanned, commands.PostEntry, commands.SaveAccount)
+    ),
+}
+
+
+@asynccontextmanager
+async def logs_of(settings: Settings) -> AsyncIterator[dict[str, Database]]:
+    """Open the databases of the services that the mapper hears; on SQLite those whose file is there."""
+    async with AsyncExitStack() as stack:
+        found = {}
+        for service in HEARD:
+            if settings.database_url is None and not (settings.data_dir / f"{service.replace('-', '_')}.sqlite").exists():
+                continue
+            found[service] = Database.open(settings, service)
+            stack.push_async_callback(found[service].close)
+        yield found
+
+
+async def messages_in(logs: Mapping[str, Database]) -> int:
+    """Return how many messages a replay reads."""
+    total = 0
+    for service, database in logs.items():
+        statement = sa.select(sa.func.count()).select_from(log_table).where(log_table.c.type.in_(sorted(HEARD[service])))
+        async with database.reading() as connection:
+            total += int(await connection.scalar(statement) or 0)
+    return total
+
+
+async def history(logs: Mapping[str, Database], until: datetime | None = None) -> AsyncIterator[Envelope]:
+    """Give the messages of all logs by their time, those of one log in its order; no more than a page a log is in memory.
+
+    Messages after `until` are left out.
+    """
+    streams = {service: _messages(database, HEARD[service]) for service, database in logs.items()}
+    heads: dict[str, Envelope] = {}
+    for service, stream in streams.items():
+        if (first := await anext(stream, None)) is not None:
+            heads[service] = first.envelope
+    while heads:
+        service = min(heads, key=lambda name: heads[name].time)
+        envelope = heads.pop(service)
+        if (following := await anext(streams[service], None)) is not None:
+            heads[service] = following.envelope
+        if until is None or envelope.time <= until:
+            yield envelope
+
+
+async def _messages(database: Database, types: frozenset[str], after: Position = START) -> AsyncIterator[Recorded]:
+    while True:
+        async with database.reading() as connection:
+            page = await event_log.read_after(connection, after, PAGE, types)
+        for recorded in page:
+            yield recorded
+        if len(page) < PAGE:
+            return
+        after = page[-1].position
+
+
+class Rebuild:
+    """Folds a history into a scratch database as the mapper would have, with what was sent to Exact as it was sent.
+
+    Documents are decided about by the rules of today; where the mapper's own log says what was sent under older ones, that
+    stands, for it is what Exact has.
+    """
+
+    def __init__(self, database: Database, configuration: Configuration) -> None:
+        self.database = database
+        self._clock = ManualClock(datetime(1970, 1, 1, tzinfo=UTC))
+        mappings = mappings_of(configuration)
+        planner = Planner(Subjects(configuration, mappings), self._clock, Telemetry())
+        self._mapper = Mapper(database, planner, mappings)
+        self._due_days = DueDays(database, planner, mappings.keys(), self._clock)
+        self.unmatched = 0  # results of Exact whose command was not known when they came
+
+    async def fold(self, logs: Mapping[str, Database], until: datetime, progress: Callable[[int], None] = lambda _: None) -> int:
+        """Fold everything up to a moment; return how many messages that were."""
+        folded = 0
+        page: list[Envelope] = []
+        async for envelope in history(logs, until):
+            page.append(envelope)
+            if len(page) == PAGE:
+                folded += await self._fold_page(page, progress)
+                page = []
+        folded += await self._fold_page(page, progress)
+        await self._results_again(logs, until)
+        self._let_it_be(until)
+        await self._due_days.decide(asyncio.Event())
+        return folded
+
+    async def _fold_page(self, page: list[Envelope], progress: Callable[[int], None]) -> int:
+        async with self.database.transaction() as connection:
+            for envelope in page:
+                self._let_it_be(envelope.time)
+                await self._take(connection, envelope)
+        progress(len(page))
+        return len(page)
+
+    def _let_it_be(self, moment: datetime) -> None:
+        self._clock.advance((moment - self._clock.now()).total_seconds())
+
+    async def _take(self, connection: AsyncConnection, envelope: Envelope) -> None:
+        message = unseal(envelope)
+        match message:
+            case commands.PostEntry():
+                await self._sent(Store(self.database, connection), message)
+            case commands.SaveAccount():
+                store = Store(self.database, connection)
+                if await store.account_fingerprint(message.division, message.customer_ref) != message.fingerprint:
+                    await store.save_account(message.division, message.customer_ref, message.fingerprint)
+            case facts.DocumentPlanned():
+                await self._planned(Store(self.database, connection), message)
+            case _:
+                if isinstance(message, RESULTS):
+                    store = Store(self.database, connection)
+                    self.unmatched += await store.document_of_command(message.command_id) is None
+                await self._mapper.handle(connection, envelope, message)
+
+    async def _sent(self, store: Store, command: commands.PostEntry) -> None:
+        """Let what was sent stand, whatever today's rules make of the document."""
+        row = await store.document(_key(command.document))
+        if row is None or row.state == "booked":
+            return
+        is_same = row.command_id == command.command_id
+        await store.save(
+            replace(
+                row,
+                division=command.division,
+                customer_id=command.document.customer_id,
+                command_id=command.command_id,
+                command=msgspec.json.encode(command),
+                state=row.state if is_same else "planned",
+                code=row.code if is_same else None,
+                waits_for=row.waits_for if is_same else None,
+                attempt=row.attempt if is_same or row.command_id is None else row.attempt + 1,
+            )
+        )
+
+    async def _planned(self, store: Store, fact: facts.DocumentPlanned) -> None:
+        row = await store.document(_key(fact.document))
+        if row is not None and row.command_id == fact.command_id:
+            await store.save(replace(row, mapping_version=fact.mapping_version))
+
+    async def _results_again(self, logs: Mapping[str, Database], until: datetime) -> None:
+        """Hear results once more that came before their document by the clocks of their machines."""
+        while self.unmatched:
+            before, self.unmatched = self.unmatched, 0
+            writer = logs.get("exact-writer")
+            if writer is None:
+                return
+            types = frozenset(each.TYPE for each in RESULTS)
+            async for recorded in _messages(writer, types):
+                message = unseal(recorded.envelope)
+                if recorded.envelope.time > until or not isinstance(message, RESULTS):
+                    continue
+                async with self.database.transaction() as connection:
+                    row = await Store(self.database, connection).document_of_command(message.command_id)
+                    if row is None:
+                        self.unmatched += 1
+                    elif row.state == "planned":
+                        await self._mapper.handle(connection, recorded.envelope, message)
+            if self.unmatched >= before:
+                return
+
+
+def _key(ref: facts.DocumentRef) -> Key:
+    return Key(ref.site, ref.kind, ref.number, ref.suffix)
+
+
+async def new_scratch(directory: Path) -> Database:
+    """Return an empty mapper's database in a directory; the caller closes it."""
+    database = Database.open(Settings(data_dir=directory, database_url=None), MAPPER)
+    await migrate(database, MAPPER)
+    return database

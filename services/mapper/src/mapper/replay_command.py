@@ -1,0 +1,271 @@
+"""`kruispost replay mapper`: the mapper's state made anew from the logs, compared with what it has, and put in its place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone import event_log
+from backbone.clock import SystemClock
+from backbone.configuration import load_configuration
+from backbone.database import Database, is_away
+from backbone.errors import KruispostError
+from backbone.migrations import migrate
+from backbone.settings import Settings
+from backbone.tables import event_log as log_table
+from contracts.commands import PostEntry, SaveAccount
+from contracts.messages import unseal
+from mapper import tables
+from mapper.reading import UnreadableError
+from mapper.rebuild import MAPPER, PAGE, Rebuild, logs_of, messages_in, new_scratch
+from mapper.store import Store
+from mapper.wording import Language
+
+KEPT = (tables.resources, tables.documents, tables.accounts, tables.merged_customers, tables.periods)
+LOOKED_AT = ("state", "code", "division", "command_id")
+
+
+class ReplayError(KruispostError):
+    """The state that was made anew cannot be put in the place of the present one."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("replay_refused", sentence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What to replay: up to which moment, where to leave the result, and whether it takes the place of what there is."""
+
+    until: datetime | None
+    keep: Path | None
+    install: bool
+    limit: int
+
+
+@dataclass(slots=True)
+class Report:
+    """What a replay made, beside what the mapper has; `documents` lists the first that differ."""
+
+    messages: int = 0
+    bookings: int = 0
+    same: int = 0
+    differing: int = 0
+    missing: int = 0
+    superfluous: int = 0
+    installed: bool = False
+    sent_again: int = 0
+    documents: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the mapper has what its logs say."""
+        return not (self.differing or self.missing or self.superfluous)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return msgspec.to_builtins(self)  # type: ignore[no-any-return]  # a dataclass becomes a dict
+
+
+def replay(wish: Wish, lang: Language, *, as_json: bool) -> bool:
+    """Replay and print; return whether the mapper has, or now has, what its logs say. Raises KruispostError."""
+    settings = Settings()
+    try:
+        report = asyncio.run(_replay(settings, wish))
+    except Exception as error:
+        if not is_away(error) and not isinstance(error, SQLAlchemyError):
+            raise
+        raise UnreadableError(f"A database cannot be used ({error}); check its address, then try again.") from error
+    if as_json:
+        typer.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(_text(report, lang)))
+    return report.is_same or report.installed
+
+
+async def _replay(settings: Settings, wish: Wish) -> Report:
+    report = Report()
+    directory = wish.keep or Path(tempfile.mkdtemp(prefix="replay-", dir=_place(settings)))
+    if (directory / "mapper.sqlite").exists():
+        raise ReplayError(f"{directory} has a mapper's database already; name another directory by --keep.")
+    async with AsyncExitStack() as stack:
+        if wish.keep is None:
+            stack.callback(shutil.rmtree, directory)
+        logs = await stack.enter_async_context(logs_of(settings))
+        if "ingest" not in logs:
+            raise UnreadableError(f"There is no log of ingest in {settings.data_dir}; set KRUISPOST_DATA_DIR, then try again.")
+        if MAPPER not in logs:  # its database was lost: an empty one takes its place
+            logs[MAPPER] = Database.open(settings, MAPPER)
+            stack.push_async_callback(logs[MAPPER].close)
+        if wish.install:
+            await migrate(logs[MAPPER], MAPPER)
+        present = logs[MAPPER]
+        async with present.reading() as connection:
+            before = await event_log.end_position(connection)
+        scratch = await new_scratch(directory)
+        stack.push_async_callback(scratch.close)
+        rebuild = Rebuild(scratch, load_configuration(settings.config))
+        columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+            task = progress.add_task("", total=await messages_in(logs))
+            until = wish.until or SystemClock().now()
+            report.messages = await rebuild.fold(logs, until, lambda count: progress.advance(task, count))
+        await _compare(scratch, present, report, wish.limit)
+        if wish.install and not report.is_same:
+            await _install(scratch, present, before, report)
+    return report
+
+
+def _place(settings: Settings) -> Path:
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return settings.data_dir
+
+
+async def _compare(scratch: Database, present: Database, report: Report, limit: int) -> None:
+    """Compare every booking, page by page, so that memory does not grow with the history."""
+    async with scratch.reading() as made, present.reading() as has:
+        async for page in _pages(made, tables.documents):
+            found = await _same_keys(has, page)
+            for row in page:
+                report.bookings += 1
+                other = found.get(_key(row))
+                if other is not None and all(getattr(row, name) == getattr(other, name) for name in LOOKED_AT):
+                    report.same += 1
+                    continue
+                report.missing += other is None
+                report.differing += other is not None
+                _list(report, row, other, limit)
+        async for page in _pages(has, tables.documents):
+            found = await _same_keys(made, page)
+            for row in page:
+                if _key(row) not in found:
+                    report.superfluous += 1
+                    _list(report, None, row, limit)
+
+
+def _list(report: Report, made: Any, has: Any, limit: int) -> None:
+    if len(report.documents) < limit:
+        site, kind, number, suffix = _key(made if made is not None else has)
+        states = {name: None if row is None else (row.code or row.state) for name, row in (("replayed", made), ("present", has))}
+        report.documents.append({"site": site, "kind": kind, "number": number, "suffix": suffix, **states})
+
+
+def _key(row: Any) -> tuple[str, str, str, str]:
+    return row.site, row.kind, row.number, row.suffix
+
+
+async def _pages(connection: AsyncConnection, table: sa.Table) -> AsyncIterator[list[Any]]:
+    keys = list(table.primary_key.columns)
+    after: tuple[Any, ...] | None = None
+    while True:
+        statement = sa.select(*table.c).order_by(*keys).limit(PAGE)
+        if after is not None:
+            bound = (sa.literal(value, key.type) for value, key in zip(after, keys, strict=True))
+            statement = statement.where(sa.tuple_(*keys) > sa.tuple_(*bound))
+        page = list(await connection.execute(statement))
+        if not page:
+            return
+        yield page
+        after = tuple(getattr(page[-1], key.name) for key in keys)
+
+
+async def _same_keys(connection: AsyncConnection, page: Iterable[Any]) -> dict[tuple[str, str, str, str], Any]:
+    table = tables.documents
+    numbers = sorted({row.number for row in page})
+    return {_key(row): row for row in await connection.execute(sa.select(*table.c).where(table.c.number.in_(numbers)))}
+
+
+async def _install(scratch: Database, present: Database, before: event_log.Position, report: Report) -> None:
+    """Put the rebuilt tables in the place of the present ones, and send what was decided and never sent; all or nothing."""
+    async with scratch.reading() as made, present.transaction() as connection:
+        await Store(present, connection).share(alone=True)
+        newest = sa.select(log_table.c.transaction_id, log_table.c.sequence).order_by(
+            log_table.c.transaction_id.desc(), log_table.c.sequence.desc()
+        )
+        row = (await connection.execute(newest.limit(1))).one_or_none()
+        if row is not None and event_log.Position(*row) != before:
+            raise ReplayError("The mapper wrote into its log during the replay; stop it, then try again.")
+        for table in KEPT:
+            await connection.execute(sa.delete(table))
+            async for page in _pages(made, table):
+                await connection.execute(sa.insert(table), [each._asdict() for each in page])
+        report.sent_again = await _send_what_is_missing(made, connection)
+    report.installed = True
+
+
+async def _send_what_is_missing(made: AsyncConnection, connection: AsyncConnection) -> int:
+    """Append the commands that the present log does not have: customers, and entries that Exact has not taken yet."""
+    sent = 0
+    after = event_log.START
+    while page := await event_log.read_after(made, after, PAGE, frozenset((PostEntry.TYPE, SaveAccount.TYPE))):
+        for recorded in page:
+            message = unseal(recorded.envelope)
+            if isinstance(message, PostEntry) and not await _is_planned(made, message.command_id):
+                continue
+            known = [unseal(each.envelope) for each in await event_log.read_stream(connection, recorded.stream)]
+            if any(_asks_the_same(message, each) for each in known):
+                continue
+            version = await event_log.stream_version(connection, recorded.stream)
+            await event_log.append(connection, recorded.stream, version, [recorded.envelope])
+            sent += 1
+        after = page[-1].position
+    return sent
+
+
+async def _is_planned(made: AsyncConnection, command_id: str) -> bool:
+    column = tables.documents.c
+    return await made.scalar(sa.select(column.state).where(column.command_id == command_id)) == "planned"
+
+
+def _asks_the_same(one: object, other: object) -> bool:
+    if isinstance(one, PostEntry):
+        return isinstance(other, PostEntry) and one.command_id == other.command_id
+    return isinstance(one, SaveAccount) and isinstance(other, SaveAccount) and one.division == other.division
+
+
+def _text(report: Report, lang: Language) -> list[str]:
+    dutch = lang == "nl"
+    head = (
+        f"{report.messages} berichten herspeeld: {report.bookings} boekingen, {report.same} gelijk aan wat er staat."
+        if dutch
+        else f"{report.messages} messages replayed: {report.bookings} bookings, {report.same} as the mapper has them."
+    )
+    lines = [head]
+    counts = (
+        (report.differing, "differ", "wijken af"),
+        (report.missing, "are missing in the mapper", "ontbreken in de mapper"),
+        (report.superfluous, "are not in the logs", "staan niet in de logs"),
+    )
+    lines += [f"  {count} {nl if dutch else en}" for count, en, nl in counts if count]
+    for each in report.documents:
+        name = f"{each['site']}/{each['kind']}/{each['number']}{each['suffix']}"
+        lines.append(f"  {name}: {each['present'] or '-'} -> {each['replayed'] or '-'}")
+    if report.installed:
+        lines.append(
+            f"De mapper heeft nu deze stand; {report.sent_again} opdrachten gaan alsnog naar de schrijver."
+            if dutch
+            else f"The mapper has this state now; {report.sent_again} commands go to the writer that had not gone."
+        )
+    elif not report.is_same:
+        lines.append(
+            "Niets is gewijzigd; stop de mapper en herhaal dit met --yes."
+            if dutch
+            else "Nothing was changed; stop the mapper and run this again with --yes."
+        )
+    return lines
