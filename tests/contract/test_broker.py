@@ -164,6 +164,28 @@ async def test_a_permanent_failure_becomes_a_dead_letter_with_its_reason(broker)
     assert await broker.dead_letters("other", 10) == []
 
 
+async def test_dead_letters_go_back_into_their_queue_all_or_those_named(broker):
+    is_mended = False
+    notebook = Notebook(lambda delivery: None if is_mended or delivery.message_id == "good" else Permanent("broken", "It is."))
+    await broker.publish(EXCHANGE, outgoing("a", "b", "good", "c"))
+    await broker.consume(WORK, notebook)
+    await eventually(lambda: dead(broker, 3))
+    is_mended = True
+    assert await broker.requeue("work", {"b", "never seen"}) == ["b"]
+    await eventually(lambda: notebook.ids[-1] == "b")
+    last = notebook.seen[-1]
+    assert (last.attempt, last.redelivered, last.routing_key, last.body) == (1, False, "work.piece.done", b'{"id": "b"}')
+    await eventually(lambda: dead(broker, 2))
+    assert sorted(await broker.requeue("work")) == ["a", "c"]
+    await eventually(lambda: sorted(notebook.ids[-2:]) == ["a", "c"])
+    assert await broker.requeue("work") == []
+    await eventually(lambda: empty(broker, "work", "work.dead"))
+
+
+async def dead(broker: Broker, number: int) -> bool:
+    return await broker.depth("work.dead") == number
+
+
 async def test_an_unexpected_failure_is_tried_as_often_as_there_are_delays(broker):
     notebook = Notebook(lambda _: ValueError("broken"))
     await broker.publish(EXCHANGE, outgoing("m"))

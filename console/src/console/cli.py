@@ -260,6 +260,47 @@ def show_topology(as_json: AsJson = False) -> None:
         show.topology(out, declared)
 
 
+@app.command("dead-letters")
+def show_dead_letters(
+    queue: Annotated[str | None, typer.Option(help="only this queue, such as mapper.0")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="show at most so many of each queue")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the messages that no retry could help, with their reason. Exit code 1 when there are any."""
+    from console.dead_letters import dead_letters
+
+    found = asyncio.run(dead_letters(Settings(), queue, limit))
+    if as_json:
+        _print_json({"dead_letters": [each.as_dict() for each in found]})
+    for each in found if not as_json else ():
+        day = each.died_at.strftime("%Y-%m-%d %H:%M") if each.died_at is not None else "-"
+        typer.echo(f"{each.queue}  {each.message_id}  {day}  {each.type} of {each.subject}")
+        typer.echo(f"    {each.code}: {each.sentence}")
+    if not found and not as_json:
+        typer.echo("There are no dead letters.")
+    raise typer.Exit(WRONG if found else 0)
+
+
+@app.command()
+def requeue(
+    message_ids: Annotated[list[str] | None, typer.Argument(help="message ids, as `kruispost dead-letters` shows them")] = None,
+    queue: Annotated[str | None, typer.Option(help="only from this queue")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="every dead letter, where no ids are given")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put dead letters back into their queues, once their cause is mended. Exit code 1 when one of the ids is not there."""
+    from console.dead_letters import put_back
+
+    if bool(message_ids) == everything:
+        raise typer.BadParameter("say which: message ids, or --all")
+    moved = asyncio.run(put_back(Settings(), queue, set(message_ids) if message_ids else None))
+    if as_json:
+        _print_json({"requeued": moved})
+    else:
+        typer.echo(f"{len(moved)} put back")
+    raise typer.Exit(WRONG if set(message_ids or ()) - set(moved) else 0)
+
+
 @app.command("config-schema")
 def config_schema() -> None:
     """Print the JSON schema of kruispost.yaml, for editors."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -84,6 +84,13 @@ class Broker(Protocol):
 
     async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]:
         """Show the oldest dead letters of a queue; they stay where they are."""
+        ...
+
+    async def requeue(self, queue: str, message_ids: Collection[str] | None = None) -> list[str]:
+        """Put dead letters back into their queue, behind what waits there; all of them or those named. Return their message ids.
+
+        Each is in the queue before it leaves the dead letters, so a crash in between leaves it in both, which an inbox drops.
+        """
         ...
 
     async def depth(self, queue_name: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,6 +116,25 @@ class EmbeddedBroker:
         rows = await self.run(read)
         names = ("queue", "message_id", "routing_key", "body", "code", "sentence", "attempt")
         return [DeadLetter(**dict(zip(names, row, strict=False)), died_at=datetime.fromtimestamp(row[7], UTC)) for row in rows]
+
+    async def requeue(self, queue: str, message_ids: Collection[str] | None = None) -> list[str]:
+        """Put dead letters back into their queue in one commit; return their message ids."""
+
+        def move(connection: sqlite3.Connection) -> list[str]:
+            found = connection.execute("SELECT number, message_id FROM dead_letters WHERE queue = ? ORDER BY number", (queue,))
+            chosen = [row for row in found.fetchall() if message_ids is None or row[1] in message_ids]
+            numbers = [(number,) for number, _ in chosen]
+            connection.executemany(
+                "INSERT INTO messages (queue, message_id, routing_key, body) "
+                "SELECT queue, message_id, routing_key, body FROM dead_letters WHERE number = ?",
+                numbers,
+            )
+            connection.executemany("DELETE FROM dead_letters WHERE number = ?", numbers)
+            return [str(message_id) for _, message_id in chosen]
+
+        moved = await self.run(move)
+        self.arrival(queue).set()
+        return moved
 
     async def depth(self, queue_name: str) -> int:
         """Return how many messages wait in a queue (delayed ones stay in it here), or in its dead-letter queue."""

@@ -7,7 +7,7 @@ makes the broker deliver again, which the inboxes of the consumers drop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -168,6 +168,25 @@ class RabbitBroker:
             await channel.close()  # what was not acknowledged returns to the queue
         return found
 
+    async def requeue(self, queue: str, message_ids: Collection[str] | None = None) -> list[str]:
+        """Put dead letters back into their queue, each confirmed there before it is acknowledged; return their message ids."""
+        moved: list[str] = []
+        channel = await self.open_channel()
+        try:
+            source = await channel.get_queue(f"{self._prefix}{queue}.dead", ensure=False)
+            for _ in range(await self.depth(f"{queue}.dead")):
+                message = await source.get(no_ack=False, fail=False)
+                if message is None:
+                    break
+                if message_ids is not None and message.message_id not in message_ids:
+                    continue
+                await self.publish_group("", [(self._prefix + queue, _revived(message))])
+                await message.ack()
+                moved.append(message.message_id or "")
+        finally:
+            await channel.close()  # what was not acknowledged returns to the dead letters
+        return moved
+
     async def depth(self, queue_name: str) -> int:
         """Return how many messages wait in a queue."""
         channel = await self.open_channel()
@@ -228,6 +247,18 @@ def _dead_letter(queue: str, message: AbstractIncomingMessage) -> DeadLetter:
         sentence=str(headers.get(SENTENCE) or limit_sentence),
         attempt=attempt_of(message),
         died_at=message.timestamp.astimezone(UTC) if isinstance(message.timestamp, datetime) else None,
+    )
+
+
+def _revived(message: AbstractIncomingMessage) -> aio_pika.Message:
+    """Return a dead letter as it was at its first delivery."""
+    kept = {name: value for name, value in message.headers.items() if name in (ORIGIN, "traceparent")}
+    return aio_pika.Message(
+        message.body,
+        message_id=message.message_id,
+        content_type=message.content_type,
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        headers=kept or None,
     )
 
 
