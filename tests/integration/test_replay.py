@@ -156,6 +156,8 @@ async def test_the_state_of_an_earlier_moment_is_left_for_explain(tmp_path: Path
         assert explained.returncode == 0, explained.stderr
         refused = kruispost("replay", "mapper", "--until", moment, "--yes", directory=tmp_path)
         assert refused.returncode == 2
+        again = kruispost("replay", "mapper", "--keep", str(tmp_path / "then"), directory=tmp_path)
+        assert (again.returncode, "has a mapper's database already" in again.stderr) == (2, True)
 
 
 async def test_what_was_sent_under_older_rules_stands(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from mapper.store import Store
 from mapper.wording import Language
 
 KEPT = (tables.resources, tables.documents, tables.accounts, tables.merged_customers, tables.periods)
+SETTLE_SECONDS = 90.0  # longer than a transaction of ours may idle
 LOOKED_AT = ("state", "code", "division", "command_id")
 
 
@@ -116,8 +117,8 @@ async def _replay(settings: Settings, wish: Wish) -> Report:
         if wish.install:
             await migrate(logs[MAPPER], MAPPER)
         present = logs[MAPPER]
-        async with present.reading() as connection:
-            before = await event_log.end_position(connection)
+        ends = [await _readable_end(database) for database in logs.values()]
+        before = dict(zip(logs, ends, strict=True))[MAPPER]
         scratch = await new_scratch(directory)
         stack.push_async_callback(scratch.close)
         rebuild = Rebuild(scratch, load_configuration(settings.config))
@@ -130,6 +131,30 @@ async def _replay(settings: Settings, wish: Wish) -> Report:
         if wish.install and not report.is_same:
             await _install(scratch, present, before, report)
     return report
+
+
+async def _readable_end(database: Database) -> event_log.Position:
+    """Wait until everything in a log can be read and return its end: a transaction elsewhere may hold back the newest."""
+    clock = SystemClock()
+    deadline = clock.monotonic() + SETTLE_SECONDS
+    while True:
+        async with database.reading() as connection:
+            newest, readable = await _newest(connection), await event_log.end_position(connection)
+        if newest == readable:
+            return newest
+        if clock.monotonic() > deadline:
+            raise ReplayError(
+                f"The newest messages of {database.service} cannot be read, since a transaction on the server is still running;"
+                " end it, then try again."
+            )
+        await clock.sleep(0.1)
+
+
+async def _newest(connection: AsyncConnection) -> event_log.Position:
+    column = log_table.c
+    statement = sa.select(column.transaction_id, column.sequence).order_by(column.transaction_id.desc(), column.sequence.desc())
+    row = (await connection.execute(statement.limit(1))).one_or_none()
+    return event_log.START if row is None else event_log.Position(*row)
 
 
 def _place(settings: Settings) -> Path:
@@ -195,11 +220,7 @@ async def _install(scratch: Database, present: Database, before: event_log.Posit
     """Put the rebuilt tables in the place of the present ones, and send what was decided and never sent; all or nothing."""
     async with scratch.reading() as made, present.transaction() as connection:
         await Store(present, connection).share(alone=True)
-        newest = sa.select(log_table.c.transaction_id, log_table.c.sequence).order_by(
-            log_table.c.transaction_id.desc(), log_table.c.sequence.desc()
-        )
-        row = (await connection.execute(newest.limit(1))).one_or_none()
-        if row is not None and event_log.Position(*row) != before:
+        if await _newest(connection) != before:
             raise ReplayError("The mapper wrote into its log during the replay; stop it, then try again.")
         for table in KEPT:
             await connection.execute(sa.delete(table))
