@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from support.child import child, free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.alone  # they time how long a process takes to stop
 TRIAL = ("-m", "support.trial_service")
 
 

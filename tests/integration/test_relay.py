@@ -110,7 +110,7 @@ async def _complaint(relay: Relay) -> bool:
 
 
 # Alone on the server: another test's open transaction delays every reader of a log there, as it must.
-@pytest.mark.slow
+@pytest.mark.alone
 async def test_a_wake_up_publishes_well_before_the_next_poll(database, broker, monkeypatch):
     monkeypatch.setattr("backbone.relay.POLL_SECONDS", 30.0)
     notebook = Notebook()
@@ -126,7 +126,7 @@ async def test_a_wake_up_publishes_well_before_the_next_poll(database, broker, m
 
 
 # Alone on the server: another test's open transaction delays every reader of a log there, as it must.
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.postgres
 async def test_a_transaction_elsewhere_delays_a_message_by_milliseconds_and_not_until_the_next_poll(tmp_path, monkeypatch):
     monkeypatch.setattr("backbone.relay.POLL_SECONDS", 30.0)

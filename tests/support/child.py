@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import httpx
 
+# Below the ports that the system gives to outgoing connections, one of which could take a chosen port before its process does.
+FIRST_PORT, PORTS = 20_000, 12_000
 TESTS = Path(__file__).parent.parent
 CONFIGURATION = """
 version: 1
@@ -28,9 +31,11 @@ divisions:
 
 def free_port() -> int:
     """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = FIRST_PORT + secrets.randbelow(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Child:

@@ -12,8 +12,12 @@ PROMISED_ZERO = ("lost", "doubled", "unexplained_cents", "rate_limited", "error_
 
 
 def play(directory: Path, *arguments: str, documents: int, seconds: int = 420) -> dict[str, Any]:
-    """Run the demo command in a directory of its own and return its report; fails when the books cannot be signed."""
-    command = [sys.executable, "-m", "console", "demo", "--directory", str(directory), "--documents", str(documents), *arguments]
+    """Run the demo command in a directory of its own and return its report; fails when the books cannot be signed.
+
+    The month is played in two seconds, which is as long as the services need for it anyway.
+    """
+    options = ("--directory", str(directory), "--documents", str(documents), "--play-seconds", "2")
+    command = [sys.executable, "-m", "console", "demo", *options, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     report = directory / "report.json"
     assert report.exists(), f"no report; the demo said:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"

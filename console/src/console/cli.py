@@ -82,6 +82,7 @@ def demo(
     kill: Annotated[str | None, typer.Option(help="kill -9 this service half-way (embedded: the one process)")] = None,
     crash_at: Annotated[str | None, typer.Option(help="let a service die at a named point: service=point:n")] = None,
     pdfs: Annotated[bool, typer.Option("--pdfs", help="attach Chargebee's PDF to every invoice and credit note, too")] = False,
+    play_seconds: Annotated[float, typer.Option(min=0, help="how long the month takes")] = 10.0,
     patience_seconds: Annotated[float, typer.Option(help="give up after this long")] = 240.0,
     as_json: AsJson = False,
 ) -> None:
@@ -97,6 +98,7 @@ def demo(
         kill=kill,
         crash_at=crash_at,
         pdfs=pdfs,
+        play_seconds=play_seconds,
         patience_seconds=patience_seconds,
     )
     raise typer.Exit(play(options, as_json=as_json))

@@ -51,6 +51,7 @@ class DemoOptions:
     crash_at: str | None = None
     pdfs: bool = False
     minute_seconds: float = 1.0
+    play_seconds: float = 10.0
     patience_seconds: float = 180.0
 
 
@@ -115,7 +116,7 @@ class _Month:
             "--chargebee-port", str(world_ports[0]), "--exact-port", str(world_ports[1]),
             "--webhook-url", f"http://127.0.0.1:{ports['ingest']}/webhooks/chargebee/acme-test",
             "--webhook-username", WEBHOOK_USERNAME, "--webhook-password", password,
-            "--minute-seconds", str(options.minute_seconds), "--wait-for-start",
+            "--minute-seconds", str(options.minute_seconds), "--play-seconds", str(options.play_seconds), "--wait-for-start",
         )  # fmt: skip
         self._world.start(Program("world", world))
         place = _Place(

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+# Below the ports that the system gives to outgoing connections, one of which could take a chosen port before its process does.
+FIRST_PORT, PORTS = 20_000, 12_000
 RESTARTS_AT_MOST = 20
 STOP_SECONDS = 30.0
 LINES_SHOWN = 15
@@ -42,10 +46,12 @@ class _Child:
 
 
 def free_port() -> int:
-    """Ask the system for a free port on the loopback address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of the loopback address that was free a moment ago."""
+    while True:
+        port = FIRST_PORT + secrets.randbelow(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def python_module(module: str, *arguments: str) -> tuple[str, ...]:
