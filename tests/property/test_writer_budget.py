@@ -57,7 +57,7 @@ CALLS = st.lists(
     calls=CALLS,
     limit=st.integers(2, 12),
     day_limit=st.integers(5, 60),
-    ahead=st.floats(-2.0, 1.9),
+    ahead=st.floats(-120.0, 120.0) | st.floats(-6.0, 6.0),
     offset=st.floats(0, 60),
 )
 def test_no_window_ever_holds_more_calls_than_its_limit(
@@ -99,6 +99,21 @@ def test_every_full_window_is_used_to_the_last_call(minute: float) -> None:
         now += latency
         known = rules.answered(known, headers, now)
     full = sorted(server.used)[4:-1]  # before that it learns how long a window is
+    assert full
+    assert [server.used[window] for window in full] == [60] * len(full)
+
+
+@pytest.mark.parametrize("ahead", [-40.0, -3.0, -0.4, 0.0, 0.4, 3.0, 40.0])
+@pytest.mark.parametrize("latency", [0.05, 0.3, 0.9])
+def test_a_minute_is_used_to_the_last_call_whatever_our_clock_shows(ahead: float, latency: float) -> None:
+    server, known, now = Server(60, 60.0, 1_000_000), Budget(), START + 17.0
+    while now < START + 600:
+        known, now = _allowed(known, now)
+        known = rules.sent(known, now)
+        headers = server.take(now + latency / 2 - ahead)
+        now += latency
+        known = rules.answered(known, headers, now)
+    full = sorted(server.used)[1:-1]
     assert full
     assert [server.used[window] for window in full] == [60] * len(full)
 

@@ -22,7 +22,8 @@ UNTOLD_REFUSAL_SECONDS = 60.0  # a 429 without any header: wait out the longest 
 DAY_SECONDS = 86_400.0
 KEPT_FOR_BOOKINGS = 0.1
 MARGIN_SHARE = 1 / 30  # two seconds of a minute: the other 58 still take a full minute's calls
-_CLOCKS_AGREE_SECONDS = 5.0
+DATE_STEP_SECONDS = 1.0  # the Date header is cut to whole seconds
+_PROMPT_ANSWER_SECONDS = 1.0  # with the Date header's second it makes the two that the margin of a minute covers
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +57,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     day: Window | None = None
     in_flight: int = 0
     lost_until: tuple[float, ...] = ()
+    last_sent_at: float | None = None
     last_answer_at: float | None = None
     refused_until: float = 0.0
 
@@ -97,6 +99,7 @@ def sent(budget: Budget, now: float) -> Budget:
         minute=_count(budget.minute, now),
         day=_count(budget.day, now),
         in_flight=budget.in_flight + 1,
+        last_sent_at=now,
         lost_until=tuple(until for until in budget.lost_until if until > now),
     )
 
@@ -104,7 +107,7 @@ def sent(budget: Budget, now: float) -> Budget:
 def answered(budget: Budget, headers: Mapping[str, str], now: float) -> Budget:
     """Take over what an answer says; a window that it does not show keeps its count."""
     under_way = max(0, budget.in_flight - 1)
-    ahead = _clock_ahead_seconds(headers, now)
+    ahead = _clock_ahead_seconds(headers, budget.last_sent_at, now)
     minute = _read(headers, "X-RateLimit-Minutely-", budget.minute, (60.0, ahead, now), under_way)
     day = _read(headers, "X-RateLimit-", budget.day, (DAY_SECONDS, ahead, now), under_way)
     return msgspec.structs.replace(budget, minute=minute, day=day, in_flight=under_way, last_answer_at=now)
@@ -205,14 +208,21 @@ def _read(
     )
 
 
-def _clock_ahead_seconds(headers: Mapping[str, str], now: float) -> float:
-    """How far our clock is ahead of Exact's by its Date header, which is cut to seconds and may be a second old: 0 when near."""
+def _clock_ahead_seconds(headers: Mapping[str, str], sent_at: float | None, now: float) -> float:
+    """How far our clock is ahead of Exact's, at most: Exact wrote its Date header between the call and the answer.
+
+    0 when both clocks may agree and the answer was prompt, since the margin covers what is open then. Without a Date header
+    nothing is known, and the clocks are taken to agree.
+    """
     try:
         served = parsedate_to_datetime(headers.get("Date", "")).timestamp()
     except ValueError:
         return 0.0
-    ahead = now - served
-    return ahead if ahead > _CLOCKS_AGREE_SECONDS or ahead < -_CLOCKS_AGREE_SECONDS else 0.0
+    at_most = now - served
+    if sent_at is None or not 0.0 <= now - sent_at <= _PROMPT_ANSWER_SECONDS:
+        return at_most
+    may_agree = sent_at - served - DATE_STEP_SECONDS <= 0.0 <= at_most
+    return 0.0 if may_agree else at_most
 
 
 def _whole(headers: Mapping[str, str], name: str) -> int | None:
