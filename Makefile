@@ -54,8 +54,8 @@ test: setup ## every test, with PostgreSQL and RabbitMQ
 		&& { $(BIN)/pytest -n 2 --dist worksteal -m slow $(PYTEST) || test $$? -eq 5; } \
 		&& { $(BIN)/pytest -m alone $(PYTEST) || test $$? -eq 5; }
 
-chaos: setup ## kill -9 every service in the middle of its work, on both engines
-	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses && $(BIN)/pytest tests/chaos $(PYTEST)
+chaos: setup ## kill -9 every service in the middle of its work, on both engines; a thousand sequences of faults
+	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses && KRUISPOST_FAULT_SEQUENCES=1000 $(BIN)/pytest tests/chaos tests/property/test_writer_faults.py $(PYTEST)
 
 bench: setup ## measure, each figure beside its ceiling; writes var/bench/report.json
 	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses && PYTHONPATH=tests $(BIN)/python -m bench

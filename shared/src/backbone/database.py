@@ -151,6 +151,10 @@ def _postgresql_engine(url: sa.URL, service: str, size: int, *, reading: bool) -
         "timezone": "UTC",
         # A process that hangs inside a transaction would hold back every reader of the event logs.
         "idle_in_transaction_session_timeout": "60000",
+        # A machine that vanished does not say goodbye: the server finds out within 11 seconds and gives its locks back.
+        "tcp_keepalives_idle": "5",
+        "tcp_keepalives_interval": "2",
+        "tcp_keepalives_count": "3",
     }
     if reading:
         server_settings["default_transaction_read_only"] = "on"

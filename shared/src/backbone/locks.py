@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
 import os
@@ -10,6 +11,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+ANSWER_SECONDS = 5.0  # a server that does not answer so long is as good as gone
 
 
 def advisory_key(name: str) -> int:
@@ -40,15 +43,17 @@ class SessionLock:
     async def still_held(self) -> bool:
         """Say whether the session, and with it the lock, still lives."""
         try:
-            await self._connection.execute(sa.text("SELECT 1"))
-        except (SQLAlchemyError, OSError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._connection.execute(sa.text("SELECT 1"))
+        except (SQLAlchemyError, OSError):  # TimeoutError is an OSError
             return False
         return True
 
     async def release(self) -> None:
         """Give it back; a session that died has given it back already."""
         try:
-            await self._connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": self._key})
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": self._key})
         except (SQLAlchemyError, OSError):
             await self._connection.invalidate()
         await self._connection.close()

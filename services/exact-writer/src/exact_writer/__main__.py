@@ -41,9 +41,10 @@ async def build(context: Context) -> Application:
     """Wire the service; raises ConfigurationError when a secret is missing."""
     timing = Timing.of(context.settings)
     client = ExactClient(context.settings.exact_url, timing)
-    login = _login(context.settings, context.database, context.clock, context.telemetry, client)
+    login = login_of(context.settings, context.database, context.clock, context.telemetry, client)
     relay = Relay(context.database, context.broker, context.clock, telemetry=context.telemetry)
-    writers = {division: _writer(division, context, client, login, relay, timing) for division in context.configuration.divisions}
+    divisions = context.configuration.divisions
+    writers = {division: writer_of(division, context, client, login, relay, timing) for division in divisions}
     token = context.settings.admin_token
     admin_token = token.get_secret_value() if token is not None else None
     router = consent_router(context.database, login, context.clock, admin_token)
@@ -73,7 +74,7 @@ async def look(settings: Settings, division: int) -> MasterData:
         lock = await database.try_lock(str(division))
         if lock is None:
             raise LookError("a writer that does not answer here acts in the division; name it with --writer-url")
-        login = _login(settings, database, clock, telemetry, client)
+        login = login_of(settings, database, clock, telemetry, client)
         calls = DivisionCalls(
             division, database=database, clock=clock, client=client, login=login, telemetry=telemetry, timing=timing
         )
@@ -88,7 +89,8 @@ async def look(settings: Settings, division: int) -> MasterData:
         await database.close()
 
 
-def _login(settings: Settings, database: Database, clock: Clock, telemetry: Telemetry, client: ExactClient) -> ExactLogin:
+def login_of(settings: Settings, database: Database, clock: Clock, telemetry: Telemetry, client: ExactClient) -> ExactLogin:
+    """The login that the settings describe; raises ConfigurationError when a secret is missing."""
     secret, keys = settings.exact_client_secret, settings.encryption_keys
     if settings.exact_client_id is None or secret is None or settings.exact_redirect_uri is None or keys is None:
         raise ConfigurationError(
@@ -107,9 +109,10 @@ def _login(settings: Settings, database: Database, clock: Clock, telemetry: Tele
     )
 
 
-def _writer(
+def writer_of(
     division: int, context: Context, client: ExactClient, login: ExactLogin, relay: Relay, timing: Timing
 ) -> DivisionWriter:
+    """The writer of one division with all its parts."""
     configuration = context.configuration.divisions[division]
     database, clock, telemetry = context.database, context.clock, context.telemetry
     calls = DivisionCalls(

@@ -138,6 +138,7 @@ class PdfPoster:
         if document_id is None:
             return
         async with self._database.transaction() as connection:
+            await attachments.check_lease(connection, self._division, epoch)
             await attachments.move(connection, attachment, "created", document_id=document_id, attempts=0, not_before=0.0)
             await self._calls.save(connection)
         crash_point("exact_writer.pdf_created")
@@ -154,6 +155,7 @@ class PdfPoster:
         if _id_of(answer) is None:
             return
         async with self._database.transaction() as connection:
+            await attachments.check_lease(connection, self._division, epoch)
             await self._attached(connection, attachment)
             await self._calls.save(connection)
         crash_point("exact_writer.pdf_attached")
@@ -192,6 +194,7 @@ class PdfPoster:
     async def _resolve(self, attachment: Attachment, epoch: int) -> None:
         """Look Exact up: go on with what is there, or send again once the lost request can have no effect any more."""
         creating = attachment.state == "creating"
+        asked_at = self._now()
         found = _found_in(attachment, await self._calls.read(_lookup(attachment)))
         settled_at = (attachment.sent_at or 0.0) + self._timing.longest_request_seconds
         async with self._database.transaction() as connection:
@@ -200,7 +203,7 @@ class PdfPoster:
                 await attachments.move(connection, attachment, "created", document_id=found, attempts=0, not_before=0.0)
             elif found is not None:
                 await self._attached(connection, attachment)
-            elif self._now() < settled_at:
+            elif asked_at < settled_at:
                 await attachments.move(connection, attachment, attachment.state, not_before=settled_at)
             elif attachment.attempts >= MOST_ATTEMPTS:
                 await self._fail(connection, attachment, "exact_failure", f"Exact failed {attachment.attempts} times.")

@@ -140,7 +140,7 @@ async def move(connection: AsyncConnection, attachment: Attachment, state: State
 
 async def check_lease(connection: AsyncConnection, division: int, epoch: int) -> None:
     """Raises LeaseLostError when another process has the division now."""
-    held = await connection.scalar(sa.select(divisions.c.epoch).where(divisions.c.division == division))
+    held = await connection.scalar(sa.select(divisions.c.epoch).where(divisions.c.division == division).with_for_update())
     if held != epoch:
         raise LeaseLostError(f"division {division} is no longer held in epoch {epoch}")
 

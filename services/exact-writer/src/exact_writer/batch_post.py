@@ -117,6 +117,7 @@ class BatchPoster:
             works = await journal.batch(connection, self._division, first.batch_id or first.command_id, ("unknown",))
             known = await account_book.find(connection, self._division, works[0].command.customer_ref)
         named = cast("PostEntry", works[0].command)
+        asked_at = self._now()
         try:
             answer = await self._calls.read(lookup.request_for(named, known.account_id if known else None))
         except RefusedError as error:
@@ -133,7 +134,7 @@ class BatchPoster:
             await self._posted(works, entity, epoch, found=True)
             return
         settled_at = max(work.sent_at or 0.0 for work in works) + self._timing.longest_request_seconds
-        if self._now() < settled_at:
+        if asked_at < settled_at:
             await self._sending.move(works, epoch, "unknown", not_before=settled_at)
             return
         await self._send_again(works, epoch)

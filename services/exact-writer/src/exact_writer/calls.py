@@ -28,6 +28,7 @@ from exact_writer.client import (
     UnauthorizedError,
     UnknownError,
 )
+from exact_writer.journal import LeaseLostError
 from exact_writer.tables import counted_errors, divisions
 from exact_writer.timing import Timing
 
@@ -63,13 +64,17 @@ class DivisionCalls:
         self._telemetry = telemetry
         self._timing = timing
         self._budget = Budget()
+        self._epoch: int | None = None
+        self._counted_at = (0.0, 0.0)
+        self._quiet_until = 0.0
         self._errors: dict[str, list[float]] = {}
         self._rejected: str | None = None
         self._unsaved_errors: list[str] = []
         self.forbidden: set[str] = set()  # endpoints whose last answer was that this app may not use them
 
-    async def load(self) -> None:
-        """Take up the budget and the errors where the last holder left them."""
+    async def load(self, epoch: int | None = None) -> None:
+        """Take up the budget and the errors where the last holder left them; from now on calls are made in this epoch only."""
+        self._epoch = epoch
         now = self._now()
         async with self._database.transaction() as connection:
             kept = await connection.scalar(sa.select(divisions.c.budget).where(divisions.c.division == self._division))
@@ -85,6 +90,8 @@ class DivisionCalls:
             for row in rows:
                 self._errors.setdefault(row.endpoint, []).append(row.at)
         kept_budget = msgspec.json.decode(bytes(kept), type=Budget) if kept else Budget()
+        if kept_budget.in_flight:
+            self._quiet_until = now + self._timing.quiet_seconds
         self._budget = rules.restored(kept_budget, now + self._timing.longest_request_seconds)
 
     @property
@@ -94,6 +101,8 @@ class DivisionCalls:
 
     def wait_until(self) -> WaitUntil | None:
         """The limit that allows no call now, or None."""
+        if self._now() < self._quiet_until:
+            return WaitUntil(at=self._quiet_until, why="take_over")
         decision = rules.decide(self._budget, self._now())
         return decision if isinstance(decision, WaitUntil) else None
 
@@ -145,7 +154,8 @@ class DivisionCalls:
         return found
 
     async def count(self, connection: AsyncConnection) -> None:
-        """Count a call that is about to leave."""
+        """Count a call that is about to leave; raises LeaseLostError when another process has the division now."""
+        self._counted_at = (self._now(), self._clock.monotonic())
         self._budget = rules.sent(self._budget, self._now())
         await self.save(connection)
 
@@ -156,7 +166,7 @@ class DivisionCalls:
         crash_point("exact_writer.before_call")
         outcome = "ok"
         try:
-            answer = await self._client.call(self._division, request, token)
+            answer = await self._client.call(self._division, request, token, self._is_late)
         except CallError as error:
             outcome = self._learn_from(error, request, token)
             raise
@@ -170,10 +180,13 @@ class DivisionCalls:
         return answer
 
     async def save(self, connection: AsyncConnection) -> None:
-        """Keep the budget and the counted errors."""
-        await connection.execute(
-            sa.update(divisions).where(divisions.c.division == self._division).values(budget=msgspec.json.encode(self._budget))
-        )
+        """Keep the budget and the counted errors; raises LeaseLostError when another process has the division now."""
+        statement = sa.update(divisions).where(divisions.c.division == self._division)
+        if self._epoch is not None:
+            statement = statement.where(divisions.c.epoch == self._epoch)
+        saved = await connection.execute(statement.values(budget=msgspec.json.encode(self._budget)))
+        if self._epoch is not None and saved.rowcount != 1:
+            raise LeaseLostError(f"division {self._division} is no longer held in epoch {self._epoch}")
         for endpoint in self._unsaved_errors:
             await connection.execute(sa.insert(counted_errors).values(division=self._division, endpoint=endpoint, at=self._now()))
         self._unsaved_errors.clear()
@@ -184,6 +197,12 @@ class DivisionCalls:
         today = rules.remaining_today(self._budget, self._now())
         if today is not None:
             self._telemetry.gauge("exact_budget_day_left", today, division=division)
+
+    def _is_late(self) -> bool:
+        """Whether so much time passed since the call was noted that another holder may count on its never having left."""
+        wall, monotonic = self._counted_at  # one of the two stands still while a machine sleeps
+        passed = max(self._now() - wall, self._clock.monotonic() - monotonic)
+        return passed > self._timing.latest_start_seconds
 
     def _learn_from(self, error: CallError, request: Request, token: str) -> str:
         now = self._now()

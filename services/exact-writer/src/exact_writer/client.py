@@ -18,8 +18,9 @@ outcome open.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -103,25 +104,33 @@ class UnknownError(CallError):
 class ExactClient:
     """Speaks HTTP to one Exact host over one long-lived connection; one call at a time is the caller's duty."""
 
-    def __init__(self, base_url: str, timing: Timing) -> None:
+    def __init__(self, base_url: str, timing: Timing, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         timeout = httpx.Timeout(timing.timeout_seconds, connect=10.0)
         limits = httpx.Limits(max_connections=10, keepalive_expiry=KEEP_ALIVE_SECONDS)
-        self._http = httpx.AsyncClient(base_url=base_url.rstrip("/"), timeout=timeout, limits=limits, follow_redirects=False)
+        self._http = httpx.AsyncClient(
+            base_url=base_url.rstrip("/"), timeout=timeout, limits=limits, follow_redirects=False, transport=transport
+        )
+        self._patience_seconds = timing.timeout_seconds
         self.base_url = base_url.rstrip("/")
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
-    async def call(self, division: int, request: Request, access_token: str) -> Answer:
-        """Make one call; raises a CallError of the kind that says what may be done now."""
+    async def call(
+        self, division: int, request: Request, access_token: str, is_late: Callable[[], bool] = lambda: False
+    ) -> Answer:
+        """Make one call; raises a CallError of the kind that says what may be done now.
+
+        `is_late` is asked immediately before the call leaves; when it says yes nothing is sent, and NotSentError says so.
+        """
         headers = {"Authorization": f"Bearer {access_token}", "Accept": "application/json"}
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         if request.method == "POST":
             headers["Prefer"] = "return=representation"
         path = request.path if request.path.startswith("/") else f"/api/v1/{division}/{request.path}"
-        return interpret(await self._send(request.method, path, headers, request.body))
+        return interpret(await self._send(request.method, path, headers, request.body, is_late))
 
     async def token_request(self, form: Mapping[str, str]) -> httpx.Response:
         """Ask the token endpoint; raises NotSentError or UnknownError when no answer came. The caller reads the status."""
@@ -132,9 +141,23 @@ class ExactClient:
         except httpx.TransportError as error:
             raise UnknownError(f"no answer from Exact's token endpoint: {type(error).__name__}") from error
 
-    async def _send(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> httpx.Response:
+    async def _send(
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None, is_late: Callable[[], bool]
+    ) -> httpx.Response:
+        async def before(event: str, _: object) -> None:
+            # Without its body Exact cannot act on a request, so both doors are watched; the second is the last before the socket.
+            leaves = event.endswith("send_request_headers.started")
+            if (leaves or (body is not None and event.endswith("send_request_body.started"))) and is_late():
+                raise NotSentError("this process was held up; the call was not sent")
+
+        if is_late():
+            raise NotSentError("this process was held up; the call was not sent")
         try:
-            return await self._http.request(method, path, headers=headers, content=body)
+            # httpx's time-outs start anew with each chunk; a call as a whole must end before others count on its end.
+            async with asyncio.timeout(self._patience_seconds):
+                return await self._http.request(method, path, headers=headers, content=body, extensions={"trace": before})
+        except TimeoutError as error:
+            raise UnknownError("no answer from Exact in time") from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise NotSentError(f"no connection to Exact: {type(error).__name__}") from error
         except httpx.TransportError as error:

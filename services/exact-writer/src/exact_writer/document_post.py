@@ -99,6 +99,7 @@ class DocumentPoster:
             select=("InvoiceID", "InvoiceNumber", "YourRef", "Status", "AmountFC", "VATAmountFC"),
             filter_by=f"YourRef eq {odata.text(command.your_ref)} and Journal eq {odata.text(command.journal)}",
         )
+        asked_at = self._now()
         try:
             answer = await self._calls.read(Request(method="GET", endpoint=DRAFTS, path=path))
         except RefusedError as error:
@@ -117,7 +118,7 @@ class DocumentPoster:
         settled_at = (work.sent_at or 0.0) + self._timing.longest_request_seconds
         if ours and work.exact_id is None:
             await self._take_draft(work, command, ours[0], epoch)
-        elif self._now() < settled_at:
+        elif asked_at < settled_at:
             await self._sending.move([work], epoch, "unknown", not_before=settled_at)
         elif work.attempts >= MOST_ATTEMPTS:
             async with self._database.transaction() as connection:

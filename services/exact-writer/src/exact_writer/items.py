@@ -11,7 +11,7 @@ from backbone.database import Database
 from contracts.commands import PostEntry
 from exact_writer import odata, payloads
 from exact_writer.calls import DivisionCalls
-from exact_writer.client import Request, UnknownError
+from exact_writer.client import RefusedError, Request, UnknownError
 from exact_writer.mirror import Mirror
 from exact_writer.tables import items
 
@@ -53,7 +53,14 @@ class Items:
 
     async def _made(self, code: str, gl_account: str) -> str:
         body = payloads.encode(payloads.item(code, gl_account, self._mirror.ledgers()))
-        answer = await self._calls.read(Request(method="POST", endpoint=ENDPOINT, path=ENDPOINT, body=body))
+        try:
+            answer = await self._calls.read(Request(method="POST", endpoint=ENDPOINT, path=ENDPOINT, body=body))
+        except RefusedError:
+            # An earlier call whose answer was lost may have had its effect only now: then Exact says that the code exists.
+            found = await self._found(code)
+            if found is None:
+                raise
+            return found
         item_id = odata.entity(answer.body).get("ID")
         if not item_id:
             raise UnknownError("Exact made an item and did not name it", status=answer.status, headers=answer.headers)

@@ -21,7 +21,7 @@ from contracts.envelope import Envelope
 from contracts.messages import unseal
 from exact_writer import batches
 from exact_writer.schedule import OPEN, Candidate, Kind, State
-from exact_writer.tables import accounts, commands, divisions
+from exact_writer.tables import accounts, attachments, commands, divisions
 
 CANDIDATES = 200
 NOBODY = ""  # whose account an entry without a debtor waits for
@@ -72,16 +72,26 @@ async def plan(database: Database, connection: AsyncConnection, envelope: Envelo
     await connection.execute(database.insert(commands).values(values).on_conflict_do_nothing(index_elements=["command_id"]))
 
 
-async def take_over(database: Database, connection: AsyncConnection, division: int, first_look_seconds: float) -> int:
-    """Become the holder of a division: returns the new epoch. What was sent is unknown now, and looked up soon."""
+async def take_over(database: Database, connection: AsyncConnection, division: int, first_look_seconds: float, now: float) -> int:
+    """Become the holder of a division: returns the new epoch. What was sent is unknown now, and looked up soon.
+
+    Whatever is under way counts as sent now: the clock of who sent it may differ, and only waiting by one's own is sure.
+    """
     insert = database.insert(divisions).values(division=division, epoch=1)
     raised = insert.on_conflict_do_update(index_elements=["division"], set_={"epoch": divisions.c.epoch + 1})
     epoch = (await connection.execute(raised.returning(divisions.c.epoch))).scalar_one()
     await connection.execute(
         sa.update(commands)
         .where(commands.c.division == division, commands.c.is_open, commands.c.state == "sent")
-        .values(state="unknown", not_before=commands.c.sent_at + first_look_seconds)
+        .values(state="unknown", not_before=now + first_look_seconds)
     )
+    await connection.execute(
+        sa.update(commands)
+        .where(commands.c.division == division, commands.c.is_open, commands.c.state == "unknown")
+        .values(sent_at=now)
+    )
+    under_way = (attachments.c.division == division, attachments.c.is_open, attachments.c.state.in_(("creating", "attaching")))
+    await connection.execute(sa.update(attachments).where(*under_way).values(sent_at=now, not_before=now + first_look_seconds))
     return int(epoch)
 
 
@@ -178,7 +188,8 @@ async def gather(connection: AsyncConnection, division: int, batch_key: str, mos
 
 async def mark(connection: AsyncConnection, division: int, command_id: str, epoch: int, state: State, **values: Any) -> None:
     """Move an open command to another state; raises LeaseLostError when another process has the division now."""
-    current = sa.select(divisions.c.epoch).where(divisions.c.division == division).scalar_subquery()
+    # Locked, so that a take-over waits for this transaction and then sees what it did, or this one sees the take-over.
+    current = sa.select(divisions.c.epoch).where(divisions.c.division == division).with_for_update().scalar_subquery()
     statement = (
         sa.update(commands)
         .where(commands.c.command_id == command_id, commands.c.is_open, current == epoch)

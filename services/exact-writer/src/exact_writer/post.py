@@ -28,7 +28,7 @@ from exact_writer.lookup import Found
 from exact_writer.mirror import Mirror
 from exact_writer.outcomes import Outcomes
 from exact_writer.refusals import ACTIONS
-from exact_writer.schedule import ENDPOINTS
+from exact_writer.schedule import ENDPOINTS, State
 from exact_writer.sending import MOST_ATTEMPTS, REFUSED_LOOK_SECONDS, Sending
 from exact_writer.timing import Timing
 
@@ -185,8 +185,12 @@ class Poster:
         """Look Exact up: adopt what is there, or send again once the lost request can have no effect any more."""
         async with self._database.reading() as connection:
             known = await account_book.find(connection, self._division, work.command.customer_ref)
+        asked_at = self._now()
+        settled_at = (work.sent_at or 0.0) + self._timing.longest_request_seconds
         if isinstance(work.command, SaveAccount) and (known or await self._accounts.is_in_mirror(work.command)):
-            await self._sending.move([work], epoch, "prepared", not_before=0.0)  # it was a PUT, which writes the same again
+            # It was a PUT, which writes the same again; but not before the lost one can no longer undo a newer one.
+            state: State = "prepared" if asked_at >= settled_at else "unknown"
+            await self._sending.move([work], epoch, state, not_before=settled_at)
             return
         try:
             answer = await self._calls.read(lookup.request_for(work.command, known.account_id if known else None))
@@ -203,9 +207,8 @@ class Poster:
         if found:
             await self._adopt(work, found[0], epoch)
             return
-        settled_at = (work.sent_at or 0.0) + self._timing.longest_request_seconds
         async with self._database.transaction() as connection:
-            if self._now() < settled_at:
+            if asked_at < settled_at:
                 await journal.mark(connection, self._division, work.command_id, epoch, "unknown", not_before=settled_at)
                 return
             if work.attempts >= MOST_ATTEMPTS:

@@ -38,14 +38,17 @@ def choose(candidates: Iterable[Candidate], now: float, blocked: frozenset[Kind]
     """The next command to work on, or None. `blocked` kinds have an endpoint that the error limit closes for now.
 
     An entry waits for the open commands of its customer that came before it; an account only for earlier versions of itself,
-    since entries may be waiting for a newer version of a customer that Exact refused.
+    since entries may be waiting for a newer version of a customer that Exact refused; and for outcomes of its customer that are
+    unknown, which are looked up by the account that they were sent with.
     """
     best: tuple[tuple[int, int], Candidate] | None = None
     accounts_under_way: set[str] = set()
     customers_under_way: set[str] = set()
-    for candidate in sorted(candidates, key=lambda each: each.sequence):
+    in_order = sorted(candidates, key=lambda each: each.sequence)
+    unknown = {each.customer_ref for each in in_order if each.state == "unknown" and each.kind != "account"}
+    for candidate in in_order:
         earlier = accounts_under_way if candidate.kind == "account" else customers_under_way
-        free = candidate.customer_ref not in earlier
+        free = candidate.customer_ref not in earlier and not (candidate.kind == "account" and candidate.customer_ref in unknown)
         customers_under_way.add(candidate.customer_ref)
         if candidate.kind == "account":
             accounts_under_way.add(candidate.customer_ref)

@@ -61,7 +61,8 @@ class Sending:
             if request.method == "POST":
                 await self.set_unknown(works, epoch)
                 return None
-            await self._give_back(works, epoch)  # a PUT writes the same again
+            # A PUT writes the same again, once the lost one can no longer undo a newer one.
+            await self._give_back(works, epoch, not_before=self._now() + self._timing.longest_request_seconds)
             raise
         except CallError as error:
             if isinstance(error, NotFoundError) and request.method == "PUT":
@@ -80,11 +81,13 @@ class Sending:
                 await journal.mark(connection, self._division, work.command_id, epoch, state, **values)
             await self._calls.save(connection)
 
-    async def _give_back(self, works: Sequence[Work], epoch: int) -> None:
+    async def _give_back(self, works: Sequence[Work], epoch: int, **values: Any) -> None:
         """The call was not processed: the commands may be sent again, and the try does not count."""
         async with self._database.transaction() as connection:
             for work in works:
-                await journal.mark(connection, self._division, work.command_id, epoch, "prepared", attempts=work.attempts)
+                await journal.mark(
+                    connection, self._division, work.command_id, epoch, "prepared", attempts=work.attempts, **values
+                )
             await self._calls.save(connection)
 
     def _now(self) -> float:

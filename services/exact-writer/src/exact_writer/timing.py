@@ -7,6 +7,8 @@ import msgspec
 from backbone.settings import Settings
 
 LONGEST_PER_TIMEOUT = 2.0  # Exact may go on working on a request that we no longer wait for
+LATEST_START_SHARE = 0.25
+LOCK_CHECK_SECONDS = 5.0
 FIRST_LOOK_SHARE = 0.05
 
 
@@ -24,6 +26,16 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     def longest_request_seconds(self) -> float:
         """How long after it was sent a call without an answer has surely had its effect, or never will."""
         return self.timeout_seconds * LONGEST_PER_TIMEOUT
+
+    @property
+    def latest_start_seconds(self) -> float:
+        """How long after it was noted a call may still leave: a process that was paused in between must not send it."""
+        return self.timeout_seconds * LATEST_START_SHARE
+
+    @property
+    def quiet_seconds(self) -> float:
+        """How long a new holder makes no call when its predecessor left one unanswered: until that one knows it lost the lock."""
+        return min(2 * LOCK_CHECK_SECONDS, self.longest_request_seconds)
 
     @property
     def first_look_seconds(self) -> float:

@@ -27,13 +27,12 @@ from exact_writer.mirror import Mirror
 from exact_writer.odata import UnreadableAnswerError
 from exact_writer.post import Poster
 from exact_writer.schedule import Candidate, Polling
-from exact_writer.timing import Timing
+from exact_writer.timing import LOCK_CHECK_SECONDS, Timing
 
 STAND_BY_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 CONSENT_PAUSE_SECONDS = 5.0
 FORBIDDEN_PAUSE_SECONDS = 300.0
-LOCK_CHECK_SECONDS = 5.0
 
 
 class DivisionWriter:
@@ -117,26 +116,46 @@ class DivisionWriter:
                 if lock is not None:
                     await lock.release()
 
-    async def _act(self, lock: SessionLock | FileLock, stop: asyncio.Event) -> None:
+    async def take_over(self) -> None:
+        """Become the one that acts, in a new epoch; the caller has the division's lock."""
         async with self._database.transaction() as connection:
-            self._epoch = await journal.take_over(self._database, connection, self.division, self._timing.first_look_seconds)
-        await self._calls.load()
+            first_look = self._timing.first_look_seconds
+            self._epoch = await journal.take_over(self._database, connection, self.division, first_look, self._now())
+        await self._calls.load(self._epoch)
         await self._mirror.load()
         await self.connection.load()
         self._queue = []
         self._lock_checked_at = self._batched_at = self._now()
         self._telemetry.gauge("holding_writer_lock", 1, division=str(self.division))
         log.info("acts in the division", division=self.division, epoch=self._epoch)
+
+    async def _act(self, lock: SessionLock | FileLock, stop: asyncio.Event) -> None:
+        await self.take_over()
         while not stop.is_set():
             if self._now() - self._lock_checked_at > LOCK_CHECK_SECONDS:
-                if not await lock.still_held():
-                    raise LeaseLostError("the lock's session ended")
-                self._lock_checked_at = self._now()
-            pause_until = await self._guarded_turn()
+                await self._check(lock)
+            pause_until = await self._watched_turn(lock)
             if pause_until is not None:
                 await self._pause(pause_until, stop)
 
-    async def _guarded_turn(self) -> float | None:
+    async def _watched_turn(self, lock: SessionLock | FileLock) -> float | None:
+        """One turn, given up with its call when the lock is lost meanwhile: who has it now waits only so long with calls."""
+        turn = asyncio.ensure_future(self.turn())
+        try:
+            while not (await asyncio.wait((turn,), timeout=LOCK_CHECK_SECONDS))[0]:
+                await self._check(lock)
+            return turn.result()
+        finally:
+            if not turn.done():
+                turn.cancel()
+                await asyncio.wait((turn,))
+
+    async def _check(self, lock: SessionLock | FileLock) -> None:
+        if not await lock.still_held():
+            raise LeaseLostError("the lock's session ended")
+        self._lock_checked_at = self._now()
+
+    async def turn(self) -> float | None:
         """One turn; the instant until which to pause when something stands in the way, or None to go on at once."""
         try:
             pause_until = await self._turn()

@@ -1,0 +1,362 @@
+"""A writer against the Exact stand-in in process and in virtual time, with whatever can go wrong between the two.
+
+Nothing here waits: time moves when the writer would have waited for it. A writer can die at any call and another take over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, cast
+
+import httpx
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+from support.exact_server import DIVISION
+from support.writer_stage import CONFIGURATION, KEY, ledger_sale, outgoing, payment, sale, writer_environment
+
+from backbone.application import Context
+from backbone.broker_embedded import EmbeddedBroker
+from backbone.clock import ManualClock
+from backbone.database import Database, is_away
+from backbone.migrations import migrate
+from backbone.relay import Relay
+from backbone.settings import Settings
+from backbone.telemetry import Telemetry
+from contracts import commands
+from contracts.envelope import decode
+from contracts.messages import unseal
+from contracts.parcels import PdfFetched
+from exact_writer import journal, payloads
+from exact_writer.__main__ import login_of, writer_of
+from exact_writer.client import ExactClient
+from exact_writer.journal import LeaseLostError
+from exact_writer.tables import attachments
+from exact_writer.tables import commands as journal_table
+from exact_writer.timing import Timing
+from exact_writer.vault import Tokens, Vault
+from exact_writer.writer import DivisionWriter
+from simulators.exact.app import Simulator, create_app
+from simulators.exact.settings import ExactSettings
+
+POST, PUT, DELETE = "POST", "PUT", "DELETE"
+CALLS = {
+    "account": (POST, "crm/Accounts"),
+    "account change": (PUT, "crm/Accounts"),
+    "sales entry": (POST, "salesentry/SalesEntries"),
+    "general entry": (POST, "generaljournalentry/GeneralJournalEntries"),
+    "ledger batch": (POST, "generaljournalentry/GeneralJournalEntries"),
+    "item": (POST, "logistics/Items"),
+    "draft": (POST, "salesinvoice/SalesInvoices"),
+    "final invoice": (POST, "salesinvoice/PrintedSalesInvoices"),
+    "draft removal": (DELETE, "salesinvoice/SalesInvoices"),
+    "document": (POST, "documents/Documents"),
+    "attachment": (POST, "documents/DocumentAttachments"),
+}
+BEFORE: Final = (
+    "unreachable",
+    "reset_before",
+    "timeout_before",
+    "html_502_before",
+    "unauthorized",
+    "rate_limited",
+    "dies_before",
+)
+AFTER: Final = (
+    "timeout_after",
+    "html_502_after",
+    "truncated",
+    "reset_after",
+    "late",
+    "dies_after",
+    "loses_database",
+    "taken_over",
+)
+FAULTS: Final = BEFORE + AFTER
+_PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
+_LATE_SHARE = 0.9  # of the longest request: when a late commit happens
+
+
+class DiedError(Exception):
+    """The writer's process was killed at this call."""
+
+
+class FragileDatabase(Database):
+    """A database that is away at the end of the next transaction when told so: what was done in it is undone."""
+
+    fails_next = False
+    paused_after_next: Callable[[], None] | None = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction, or one that cannot be committed, or after which the process stands still."""
+        async with super().transaction() as connection:
+            yield connection
+            if self.fails_next:
+                self.fails_next = False
+                raise ConnectionResetError("the database is away")
+        if self.paused_after_next is not None:
+            pause, self.paused_after_next = self.paused_after_next, None
+            pause()
+
+
+class FaultyExact(httpx.AsyncBaseTransport):
+    """The way to the stand-in: strikes the planned writing calls, each fault once."""
+
+    def __init__(self, app: Any, clock: ManualClock, timing: Timing) -> None:
+        self._inner = httpx.ASGITransport(app=app)
+        self._clock = clock
+        self._timing = timing
+        self._late: list[tuple[float, httpx.Request]] = []
+        self.planned: list[tuple[str, str, str]] = []  # (fault, method, end of the path without a key)
+        self.struck: list[str] = []
+        self.database: FragileDatabase | None = None
+        self.take_over: Callable[[], Awaitable[None]] | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """One call, with its fault if one is planned for it."""
+        await self.let_late_calls_arrive()
+        path = request.url.path.partition("(")[0]
+        planned = next((each for each in self.planned if each[1] == request.method and path.endswith(each[2])), None)
+        if planned is None:
+            return await self._inner.handle_async_request(request)
+        self.planned.remove(planned)
+        self.struck.append(planned[0])
+        return await self._strike(planned[0], request)
+
+    async def let_late_calls_arrive(self) -> None:
+        """Do what Exact is late with, when its time has come."""
+        while self._late and self._late[0][0] <= self._clock.now().timestamp():
+            await self._inner.handle_async_request(self._late.pop(0)[1])
+
+    @property
+    def is_late_with_something(self) -> bool:
+        """Whether a call whose answer is no longer waited for is still to have its effect."""
+        return bool(self._late)
+
+    async def _strike(self, fault: str, request: httpx.Request) -> httpx.Response:
+        if fault in BEFORE:
+            return self._fail(fault, request)
+        if fault == "late":
+            due = self._clock.now().timestamp() + _LATE_SHARE * self._timing.timeout_seconds * 2
+            self._late.append((due, request))
+            return self._fail("timeout_after", request)
+        if fault == "taken_over":
+            assert self.take_over is not None
+            await self.take_over()
+        answer = await self._inner.handle_async_request(request)
+        if fault == "taken_over":
+            return answer
+        if fault == "truncated":
+            whole = await answer.aread()
+            return httpx.Response(
+                answer.status_code, headers={"content-type": "application/json"}, content=whole[: len(whole) // 2]
+            )
+        if fault == "loses_database":
+            assert self.database is not None
+            self.database.fails_next = True
+            return answer
+        return self._fail(fault, request)
+
+    def _fail(self, fault: str, request: httpx.Request) -> httpx.Response:
+        if fault.startswith("timeout"):
+            self._clock.advance(self._timing.timeout_seconds)
+            raise httpx.ReadTimeout("no answer", request=request)
+        if fault.startswith("html_502"):
+            return httpx.Response(502, headers={"content-type": "text/html"}, content=_PAGE)
+        if fault in ("unauthorized", "rate_limited"):
+            return httpx.Response(401 if fault == "unauthorized" else 429)
+        if fault == "unreachable":
+            raise httpx.ConnectError("no connection", request=request)
+        if fault.startswith("dies"):
+            raise DiedError
+        raise httpx.ReadError("connection reset", request=request)
+
+
+class Rehearsal:
+    """One writer after the other on one database, and one stand-in."""
+
+    def __init__(
+        self, context: Context, database: FragileDatabase, simulator: Simulator, exact: FaultyExact, timing: Timing
+    ) -> None:
+        self.simulator = simulator
+        self.exact = exact
+        self.deaths = 0
+        self._context = context
+        self._database = database
+        self._timing = timing
+        self._writer: DivisionWriter | None = None
+        self.clock = cast("ManualClock", context.clock)
+        self.database = database
+        exact.take_over = self._usurp
+
+    async def start(self) -> None:
+        """Let a new writer take the division over; the one before it is gone, or finds out at its next change."""
+        context = self._context
+        client = ExactClient("http://exact.test", self._timing, transport=self.exact)
+        login = login_of(context.settings, context.database, context.clock, context.telemetry, client)
+        relay = Relay(context.database, context.broker, context.clock)
+        self._writer = writer_of(DIVISION, context, client, login, relay, self._timing)
+        await self._writer.take_over()
+
+    async def plan(self, *told: commands.SaveAccount | commands.PostEntry) -> None:
+        """Put commands into the journal, as the consumer does."""
+        async with self._database.transaction() as connection:
+            for command in told:
+                envelope = decode(outgoing(command).body)
+                now = self._context.clock.now().timestamp()
+                await journal.plan(self._database, connection, envelope, unseal(envelope), now)
+
+    async def _usurp(self) -> None:
+        """Another process takes the division over while a call is under way, and begins to act."""
+        await self.start()
+        for _ in range(3):
+            assert self._writer is not None
+            await self._writer.turn()
+
+    async def replace_in_passing(self) -> None:
+        """Let another writer take over from one that does not know it yet and goes on; it must not get anywhere."""
+        deposed = self._writer
+        assert deposed is not None
+        await self.start()
+        calls = self.simulator.traffic.total
+        with suppress(LeaseLostError):
+            await deposed.turn()
+        assert self.simulator.traffic.total == calls, "a deposed writer made a call"
+
+    async def work(self, turns: int = 400) -> None:
+        """Act until nothing is left to do, however often the writer dies; fails after so many turns."""
+        if not await self.act(turns):
+            raise AssertionError(f"not done after {turns} turns: {await self.open_commands()}")
+
+    async def act(self, turns: int) -> bool:
+        """Act for so many turns, or until nothing is left to do, and say whether that is so."""
+        for _ in range(turns):
+            try:
+                assert self._writer is not None
+                pause_until = await self._writer.turn()
+            except DiedError:
+                self.deaths += 1
+                await self.start()
+                continue
+            except LeaseLostError:
+                continue  # another one has taken over
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                await self.start()
+                continue
+            await self._send_pdfs()
+            if pause_until is None:
+                continue
+            if await self._is_done() and not self.exact.is_late_with_something:
+                return True
+            now = self._context.clock.now().timestamp()
+            await self._context.clock.sleep(min(30.0, max(0.01, pause_until - now)))
+            await self.exact.let_late_calls_arrive()
+        return False
+
+    async def open_commands(self) -> list[Any]:
+        """What has not ended."""
+        async with self._database.reading() as connection:
+            columns = (journal_table.c.command_id, journal_table.c.state, journal_table.c.not_before)
+            return list(await connection.execute(sa.select(*columns).where(journal_table.c.is_open)))
+
+    async def ends(self) -> dict[str, str]:
+        """How each command ended."""
+        async with self._database.reading() as connection:
+            rows = await connection.execute(sa.select(journal_table.c.command_id, journal_table.c.state, journal_table.c.code))
+            return {row.command_id: row.code or row.state for row in rows}
+
+    async def _is_done(self) -> bool:
+        async with self._database.reading() as connection:
+            left = [
+                await connection.scalar(sa.select(sa.func.count()).select_from(table).where(table.c.is_open))
+                for table in (journal_table, attachments)
+            ]
+        return not any(left)
+
+    async def _send_pdfs(self) -> None:
+        """Answer what PDFs were asked for, as ingest would."""
+        assert self._writer is not None
+        async with self._database.reading() as connection:
+            where = (attachments.c.state == "wanted",)
+            wanted = list((await connection.execute(sa.select(attachments.c.command_id).where(*where))).scalars())
+        for request_id in wanted:
+            parcel = PdfFetched(division=DIVISION, request_id=request_id, content=b"%PDF-1.7 factuur")
+            async with self._database.transaction() as connection:
+                await self._writer.pdfs.take(connection, None, parcel)  # type: ignore[arg-type]  # the envelope is not read
+
+    def rows(self, endpoint: str, **where: Any) -> list[dict[str, Any]]:
+        """What stands in Exact under an endpoint with these values."""
+        table = self.simulator.world.divisions[DIVISION].table(endpoint)
+        return [row for row in table if all(row.get(name) == value for name, value in where.items())]
+
+    def vat_code(self) -> dict[str, Any]:
+        """Exact's row of the VAT code that all documents have, to be changed behind the writer's back."""
+        code = self.simulator.world.divisions[DIVISION].by_code("vat/VATCodes", "2  ")
+        assert code is not None
+        return code
+
+    def bookings(self, command: commands.PostEntry) -> int:
+        """How often a command's document stands in the books."""
+        if command.kind == "sales":
+            table = self.simulator.world.divisions[DIVISION].table("salesentry/SalesEntries")
+            return len(table.where("YourRef", command.your_ref))
+        line = next(line for line in command.lines if line.is_receivable)
+        description = payloads.general_description(line, command.your_ref)
+        table = self.simulator.world.divisions[DIVISION].table("generaljournalentry/GeneralJournalEntryLines")
+        return len([row for row in table.where("Description", description) if row.get("Account")])
+
+
+@asynccontextmanager
+async def rehearsal(directory: Path) -> AsyncIterator[Rehearsal]:
+    """A writer that has taken over a fresh division, and the stand-in with wide limits."""
+    clock = ManualClock(datetime(2026, 3, 10, 10, tzinfo=UTC))
+    app = create_app(ExactSettings(clock=lambda: clock.now().timestamp(), minute_limit=1_000_000, day_limit=100_000_000))
+    simulator: Simulator = app.state.simulator
+    settings = Settings(data_dir=directory, poll_seconds=600.0, **writer_environment("http://exact.test"))
+    timing = Timing.of(settings)
+    database = cast("FragileDatabase", FragileDatabase.open(settings, "exact-writer"))
+    broker = EmbeddedBroker(directory / "broker.sqlite")
+    exact = FaultyExact(app, clock, timing)
+    exact.database = database
+    try:
+        await migrate(database, "exact-writer")
+        pair = simulator.authority.start_chain(settings.exact_client_id or "")
+        tokens = Tokens(
+            access_token=pair["access_token"],
+            refresh_token=pair["refresh_token"],
+            obtained_at=clock.now().timestamp(),
+            expires_in_seconds=float(pair["expires_in"]),
+        )
+        await Vault(database, settings.exact_client_id or "", KEY).store(tokens)
+        context = Context(settings, CONFIGURATION, clock, database, broker, Telemetry("exact-writer"))
+        stage = Rehearsal(context, database, simulator, exact, timing)
+        await stage.start()
+        yield stage
+    finally:
+        await broker.close()
+        await database.close()
+        await simulator.webhooks.stop()
+
+
+def told(kind: str, number: str, customer: str) -> list[commands.PostEntry]:
+    """The commands that make a call of this kind."""
+    if kind in ("item", "draft", "final invoice", "draft removal"):
+        line = commands.EntryLine(
+            gl_account="8000", amount_minor=10_000, vat_code="2", vat_amount_minor=2_100, item_code=f"I-{customer}"
+        )
+        return [sale(number, customer, lines=(line,), mode="document")]
+    if kind == "ledger batch":
+        return [ledger_sale(f"{number}-{place}", customer) for place in range(3)]
+    if kind == "general entry":
+        return [payment(number, customer)]
+    return [sale(number, customer, pdf=kind in ("document", "attachment"))]
+
+
+def check(stage: Rehearsal, about: object, entries: list[commands.PostEntry]) -> None:
+    """Each document stands in the books once."""
+    assert {entry.your_ref: stage.bookings(entry) for entry in entries} == {entry.your_ref: 1 for entry in entries}, about
