@@ -43,10 +43,11 @@ async def run() -> dict[str, dict[str, Any]]:
     used = sum(window["used"] for window in windows) / max(1, sum(window["limit"] for window in windows))
     return {
         "write_calls_per_invoice": _row(writes / INVOICES, "calls/invoice", GOAL_WRITES),
-        "all_calls_per_invoice": _row(every / INVOICES, "calls/invoice", GOAL_ALL),
+        "calls_per_invoice": _row(every / INVOICES, "calls/invoice", GOAL_ALL),
         "share_of_allowed_calls_used": _row(used, "of full windows", 1.0),
         "rate_limited": _row(float(after["rate_limited"]), "refusals", 0.0),
-        "all_calls_per_document_of_history": _row(await history(), "calls/document", GOAL_LEDGER),
+        "error_blocks": _row(float(after["error_blocks"]), "blocks", 0.0),
+        "calls_per_invoice_ledger": _row(await history(), "calls/document", GOAL_LEDGER),
     }
 
 
