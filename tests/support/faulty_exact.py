@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -102,6 +102,26 @@ class FragileDatabase(Database):
             pause()
 
 
+class OurClock(ManualClock):
+    """A clock that may be wrong: Exact's own follows `true_seconds`."""
+
+    def __init__(self, start: datetime) -> None:
+        super().__init__(start)
+        self._off_by = timedelta()
+
+    def now(self) -> datetime:
+        """What we take the time for."""
+        return super().now() + self._off_by
+
+    def true_seconds(self) -> float:
+        """Seconds since 1970 as Exact counts them."""
+        return super().now().timestamp()
+
+    def shift(self, seconds: float) -> None:
+        """Set this clock, and only this one."""
+        self._off_by += timedelta(seconds=seconds)
+
+
 class FaultyExact(httpx.AsyncBaseTransport):
     """The way to the stand-in: strikes the planned writing calls, each fault once."""
 
@@ -188,7 +208,7 @@ class Rehearsal:
         self._database = database
         self._timing = timing
         self._writer: DivisionWriter | None = None
-        self.clock = cast("ManualClock", context.clock)
+        self.clock = cast("OurClock", context.clock)
         self.database = database
         exact.take_over = self._usurp
 
@@ -231,8 +251,11 @@ class Rehearsal:
         if not await self.act(turns):
             raise AssertionError(f"not done after {turns} turns: {await self.open_commands()}")
 
-    async def act(self, turns: int) -> bool:
-        """Act for so many turns, or until nothing is left to do, and say whether that is so."""
+    async def act(self, turns: int, *, restart: bool = True) -> bool:
+        """Act for so many turns, or until nothing is left to do, and say whether that is so.
+
+        When the database was away the process is another one afterwards, unless it is not to restart.
+        """
         for _ in range(turns):
             try:
                 assert self._writer is not None
@@ -246,7 +269,8 @@ class Rehearsal:
             except Exception as error:
                 if not is_away(error):
                     raise
-                await self.start()
+                assert self._writer is not None
+                await (self.start() if restart else self._writer.take_over())
                 continue
             await self._send_pdfs()
             if pause_until is None:
@@ -257,6 +281,27 @@ class Rehearsal:
             await self._context.clock.sleep(min(30.0, max(0.01, pause_until - now)))
             await self.exact.let_late_calls_arrive()
         return False
+
+    async def complaint(self) -> str | None:
+        """Why nothing can be booked, as the readiness probe says it."""
+        assert self._writer is not None
+        return await self._writer.ready()
+
+    async def log_in(self) -> None:
+        """A person consents at Exact."""
+        settings = self._context.settings
+        pair = self.simulator.authority.start_chain(settings.exact_client_id or "")
+        tokens = Tokens(
+            access_token=pair["access_token"],
+            refresh_token=pair["refresh_token"],
+            obtained_at=self.clock.now().timestamp(),
+            expires_in_seconds=float(pair["expires_in"]),
+        )
+        await Vault(self.database, settings.exact_client_id or "", KEY).store(tokens)
+
+    def shift_our_clock(self, seconds: float) -> None:
+        """Let our clock show another time from now on, and Exact's go on as it was."""
+        self.clock.shift(seconds)
 
     async def open_commands(self) -> list[Any]:
         """What has not ended."""
@@ -314,8 +359,8 @@ class Rehearsal:
 @asynccontextmanager
 async def rehearsal(directory: Path) -> AsyncIterator[Rehearsal]:
     """A writer that has taken over a fresh division, and the stand-in with wide limits."""
-    clock = ManualClock(datetime(2026, 3, 10, 10, tzinfo=UTC))
-    app = create_app(ExactSettings(clock=lambda: clock.now().timestamp(), minute_limit=1_000_000, day_limit=100_000_000))
+    clock = OurClock(datetime(2026, 3, 10, 10, tzinfo=UTC))
+    app = create_app(ExactSettings(clock=clock.true_seconds, minute_limit=1_000_000, day_limit=100_000_000))
     simulator: Simulator = app.state.simulator
     settings = Settings(data_dir=directory, poll_seconds=600.0, **writer_environment("http://exact.test"))
     timing = Timing.of(settings)
@@ -325,16 +370,9 @@ async def rehearsal(directory: Path) -> AsyncIterator[Rehearsal]:
     exact.database = database
     try:
         await migrate(database, "exact-writer")
-        pair = simulator.authority.start_chain(settings.exact_client_id or "")
-        tokens = Tokens(
-            access_token=pair["access_token"],
-            refresh_token=pair["refresh_token"],
-            obtained_at=clock.now().timestamp(),
-            expires_in_seconds=float(pair["expires_in"]),
-        )
-        await Vault(database, settings.exact_client_id or "", KEY).store(tokens)
         context = Context(settings, CONFIGURATION, clock, database, broker, Telemetry("exact-writer"))
         stage = Rehearsal(context, database, simulator, exact, timing)
+        await stage.log_in()
         await stage.start()
         yield stage
     finally:

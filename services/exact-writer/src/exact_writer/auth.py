@@ -22,6 +22,8 @@ from exact_writer.vault import Stored, Tokens, Vault
 
 MINIMUM_AGE_SHARE: Final = 0.95  # 570 of 600 seconds
 RETRY_SECONDS: Final = 15.0
+TOO_EARLY_RETRY_SECONDS: Final = 60.0
+REFUSED_RETRY_SECONDS: Final = 900.0  # Exact counts the calls of its token endpoint, and asking sooner changes nothing
 LOCK_PAUSE_SECONDS: Final = 0.2
 LOCK_NAME: Final = "token"
 
@@ -35,12 +37,16 @@ class ConsentNeededError(Exception):
 
 
 class NoTokenNowError(Exception):
-    """There is no usable token at the moment; it is worth asking again at `retry_at` (unix seconds)."""
+    """There is no usable token at the moment; it is worth asking again at `retry_at` (unix seconds).
 
-    def __init__(self, reason: str, retry_at: float) -> None:
+    `blocks` says that a person should know, such as of a wrong client secret; the tokens themselves are still good.
+    """
+
+    def __init__(self, reason: str, retry_at: float, *, blocks: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_at = retry_at
+        self.blocks = blocks
 
 
 class ExactLogin:
@@ -68,6 +74,8 @@ class ExactLogin:
         self._turn = asyncio.Lock()
         self._known: Stored | None = None
         self._retry_at = 0.0
+        self._unstored: Tokens | None = None
+        self._still_good: str | None = None  # what Exact called too young to be replaced, whatever our clock says
         self.changed = asyncio.Event()
 
     def consent_url(self, state: str) -> str:
@@ -101,14 +109,15 @@ class ExactLogin:
 
     async def _renewed(self, rejected: str | None) -> Stored:
         """Read the tokens again and refresh them if that is still needed; the caller holds the turn of this process."""
+        await self._store_what_is_left()
         stored = await self._read()
         if not self._wants_refresh(stored.tokens, rejected):
             return stored
         now = self._now()
-        if now < self._oldest_refresh(stored.tokens):
+        if stored.tokens.obtained_at <= now < self._oldest_refresh(stored.tokens):  # before, our clock was set back
             raise NoTokenNowError("Exact does not accept the token and gives no other yet", self._oldest_refresh(stored.tokens))
         if now < self._retry_at:
-            if now < stored.tokens.obtained_at + stored.tokens.expires_in_seconds and rejected is None:
+            if self._is_usable(stored.tokens, rejected):
                 return stored
             raise NoTokenNowError("Exact gave no new token", self._retry_at)
         lock = await self._database.try_lock(LOCK_NAME)
@@ -119,11 +128,11 @@ class ExactLogin:
             stored = await self._read()
             if not self._wants_refresh(stored.tokens, rejected):
                 return stored
-            return await self._refresh(stored)
+            return await self._refresh(stored, rejected)
         finally:
             await lock.release()
 
-    async def _refresh(self, stored: Stored) -> Stored:
+    async def _refresh(self, stored: Stored, rejected: str | None) -> Stored:
         form = {"grant_type": "refresh_token", "refresh_token": stored.tokens.refresh_token, **self._app}
         crash_point("exact_writer.before_refresh")
         response = await self._ask(form)
@@ -138,9 +147,15 @@ class ExactLogin:
         if "not expired" in said or "TooEarlyToRefreshTokens" in response.headers.get("Reason", ""):
             self._telemetry.count("exact_token_refreshes", outcome="too_early")
             log.warning("Exact says the token is too young to refresh; it is used until it expires", said=said)
-            if self._now() < stored.tokens.obtained_at + stored.tokens.expires_in_seconds:
+            self._retry_at = self._now() + TOO_EARLY_RETRY_SECONDS
+            self._still_good = stored.tokens.access_token
+            if self._is_usable(stored.tokens, rejected):
                 return stored
             raise NoTokenNowError("Exact says that the token is still too young to be refreshed", self._retry_at)
+        if not _breaks_the_chain(response):
+            self._telemetry.count("exact_token_refreshes", outcome="failed")
+            self._retry_at = self._now() + REFUSED_RETRY_SECONDS
+            raise NoTokenNowError(f"Exact did not renew the token ({said})", self._retry_at, blocks=True)
         self._telemetry.count("exact_token_refreshes", outcome="consent_needed")
         reason = f"Exact refused to renew the token ({said})"
         await self._vault.spoil(reason)
@@ -164,11 +179,29 @@ class ExactLogin:
             expires_in_seconds=float(str(answer["expires_in"])),
         )
         crash_point("exact_writer.before_token_stored")
+        self._unstored = tokens  # Exact gives them once: when the database is away now, they are stored when it is back
         await self._vault.store(tokens)
+        self._unstored = None
         self._known = Stored(tokens=tokens, consent_needed=None)
         self._retry_at = 0.0
         self.changed.set()
         return self._known
+
+    async def _store_what_is_left(self) -> None:
+        """Store the pair whose storing failed, unless somebody has consented since."""
+        left = self._unstored
+        if left is None:
+            return
+        stored = await self._vault.read()
+        if stored is None or stored.tokens.obtained_at <= left.obtained_at:
+            await self._vault.store(left)
+        self._unstored = None
+
+    def _is_usable(self, tokens: Tokens, rejected: str | None) -> bool:
+        """Whether the token may be used though it is old enough to be replaced."""
+        if tokens.access_token == rejected:
+            return False
+        return tokens.access_token == self._still_good or self._now() < tokens.obtained_at + tokens.expires_in_seconds
 
     async def _read(self) -> Stored:
         stored = await self._vault.read()
@@ -197,3 +230,14 @@ def _said(response: httpx.Response) -> str:
     if isinstance(body, dict):
         return str(body.get("error_description") or body.get("error") or response.status_code)
     return f"HTTP {response.status_code}"
+
+
+def _breaks_the_chain(response: httpx.Response) -> bool:
+    """Whether Exact says that the refresh token is worth nothing any more: used, expired or revoked.
+
+    A wrong secret, too many token calls, or a page that is not Exact's say nothing about it.
+    """
+    said = response.text.lower()
+    if "rate limit" in said or "access_denied" in said or "invalid_client" in said:
+        return False
+    return any(sign in said for sign in ("invalid_grant", "invalid_request", "refresh token"))

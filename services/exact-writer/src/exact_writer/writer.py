@@ -135,6 +135,8 @@ class DivisionWriter:
             if self._now() - self._lock_checked_at > LOCK_CHECK_SECONDS:
                 await self._check(lock)
             pause_until = await self._watched_turn(lock)
+            connected = self.connection.is_known and self.connection.complaint() is None
+            self._telemetry.gauge("exact_connected", int(connected), division=str(self.division))
             if pause_until is not None:
                 await self._pause(pause_until, stop)
 
@@ -165,6 +167,8 @@ class DivisionWriter:
             return self._now() + CONSENT_PAUSE_SECONDS
         except NoTokenNowError as error:
             log.warning("no token now", division=self.division, reason=error.reason)
+            if error.blocks and await self.connection.report("blocked", error.reason):
+                self._wake_relay()
             return error.retry_at
         except NotAllowedNowError as error:
             return error.at

@@ -1,0 +1,101 @@
+"""Tokens when things go wrong: no connection is lost that Exact did not end, and when a person is needed everything waits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.faulty_exact import Rehearsal, check, rehearsal
+from support.writer_stage import sale, save_account
+
+from exact_writer.auth import REFUSED_RETRY_SECONDS, TOO_EARLY_RETRY_SECONDS
+
+TOKEN = ("POST", "oauth2/token")
+OLD_ENOUGH, EXPIRED = 580.0, 700.0
+
+
+async def connected(stage: Rehearsal) -> None:
+    """A writer that has worked, with a token that is about to be renewed."""
+    await stage.plan(save_account("FIRST"))
+    await stage.work()
+    stage.clock.advance(OLD_ENOUGH)
+    await stage.plan(sale("INV-1", "FIRST"))
+
+
+async def is_booked(stage: Rehearsal) -> None:
+    """The document that waited is booked, once, and the writer is connected."""
+    await stage.work()
+    check(stage, "tokens", [sale("INV-1", "FIRST")])
+    assert await stage.complaint() is None
+
+
+async def test_a_database_that_is_away_when_the_new_tokens_come_costs_no_login(tmp_path: Path) -> None:
+    async with rehearsal(tmp_path) as stage:
+        await connected(stage)
+        stage.exact.planned.append(("loses_database", *TOKEN))
+        await stage.act(1, restart=False)
+        assert stage.exact.struck == ["loses_database"]
+        await is_booked(stage)
+
+
+async def test_dying_before_the_new_tokens_are_stored_needs_a_person_and_loses_nothing(tmp_path: Path) -> None:
+    """Exact has killed the old refresh token by then and gives no second chance: all that can be done is to wait and say so."""
+    async with rehearsal(tmp_path) as stage:
+        await connected(stage)
+        stage.exact.planned.append(("dies_after", *TOKEN))
+        assert not await stage.act(20)
+        assert "kruispost login" in str(await stage.complaint())
+        assert len(await stage.open_commands()) == 1
+        calls = stage.simulator.authority.token_calls
+        await stage.act(20)
+        assert stage.simulator.authority.token_calls == calls, "a dead refresh token was tried again"
+        await stage.log_in()
+        await is_booked(stage)
+
+
+async def test_an_answer_of_the_token_endpoint_that_is_lost_before_it_did_anything_is_asked_for_again(tmp_path: Path) -> None:
+    async with rehearsal(tmp_path) as stage:
+        await connected(stage)
+        stage.exact.planned += [(fault, *TOKEN) for fault in ("unreachable", "timeout_before", "html_502_before", "rate_limited")]
+        await is_booked(stage)
+        assert len(stage.exact.struck) == 4
+
+
+@pytest.mark.parametrize("seconds", [-7200.0, 7200.0])
+async def test_a_clock_that_jumps_costs_neither_the_connection_nor_many_token_calls(tmp_path: Path, seconds: float) -> None:
+    async with rehearsal(tmp_path) as stage:
+        await stage.plan(save_account("FIRST"))
+        await stage.work()
+        calls = stage.simulator.authority.token_calls
+        stage.shift_our_clock(seconds)
+        for minute in range(12):
+            await stage.plan(sale(f"INV-{minute}", "FIRST"))
+            stage.clock.advance(TOO_EARLY_RETRY_SECONDS)
+            await stage.work()
+        check(stage, seconds, [sale(f"INV-{minute}", "FIRST") for minute in range(12)])
+        assert stage.simulator.authority.token_calls - calls <= 15
+        assert await stage.complaint() is None
+
+
+async def test_a_wrong_secret_or_too_many_calls_spoil_no_tokens(tmp_path: Path) -> None:
+    async with rehearsal(tmp_path) as stage:
+        await connected(stage)
+        clients = stage.simulator.authority.clients
+        (client_id, secret), *_ = clients.items()
+        clients[client_id] = "changed"
+        stage.clock.advance(EXPIRED)
+        await stage.act(5)
+        assert "invalid_client" in str(await stage.complaint())
+        clients[client_id] = secret
+        stage.clock.advance(REFUSED_RETRY_SECONDS)
+        await is_booked(stage)
+
+
+async def test_a_refresh_token_that_expired_needs_a_person_and_loses_nothing(tmp_path: Path) -> None:
+    async with rehearsal(tmp_path) as stage:
+        await connected(stage)
+        stage.clock.advance(31 * 86_400)
+        await stage.act(5)
+        assert "expired at" in str(await stage.complaint())
+        await stage.log_in()
+        await is_booked(stage)
