@@ -5,10 +5,12 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from support.chargebee_shop import bill
 from support.engines import DATABASES
 from support.exact_server import DIVISION, exact_server
+from support.facts import SITE, observed
 from support.matcher_stage import matcher_stage, outcomes, receivable
 from support.writer_stage import sale, save_account, writer_stage
 
@@ -126,3 +128,63 @@ async def test_exact_shows_a_part_that_a_person_matched(tmp_path: Path):
         seen = await writer.until(facts.ReceivableObserved, status=50, is_fully_paid=False)
         (matched,) = [fact for fact in seen if fact.document is not None]
         assert (matched.amount_minor, matched.document.number, matched.last_payment_date is not None) == (5_000, "INV-1", True)
+
+
+ACCOUNT = "00000000-0000-0000-0000-000000000001"
+
+
+def credit(number: str, amount_minor: int, term: str, *, at: int = 1):
+    """A credit note's receivable that Exact matched with something on the same account."""
+    document = facts.DocumentRef(
+        site=SITE, kind="credit_note", number=number, customer_id="cust-1", currency="EUR", total_minor=-amount_minor
+    )
+    seen = receivable(number, -amount_minor, term=term, account_id=ACCOUNT, timestamp=at)
+    return msgspec.structs.replace(seen, document=document)
+
+
+def shown(number: str, available_minor: int, version: int = 1):
+    return observed(facts.CreditNoteObserved, {"id": number, "amount_available": available_minor}, version)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+async def test_an_invoice_that_exact_matched_with_a_credit_note_was_not_paid(stage, order):
+    """Exact matches equal amounts by itself; Chargebee still has the credit note to give, so no money came."""
+    invoice = bill(stage.chargebee.app)
+    messages = [receivable(invoice["id"], WHOLE, account_id=ACCOUNT), credit("CN-1", WHOLE, "t-cn"), shown("CN-1", WHOLE)]
+    for index in order:
+        await stage.see(messages[index])
+    await stage.work()
+    outcome = await stage.only_outcome()
+    assert (outcome.code, stage.transactions(), invoice["amount_due"]) == ("already_counted", [], WHOLE)
+
+
+async def test_of_two_invoices_of_which_a_credit_note_settled_one_the_money_is_recorded_once(stage):
+    first, second = bill(stage.chargebee.app), bill(stage.chargebee.app)
+    await stage.see(shown("CN-1", WHOLE))
+    await stage.see(receivable(first["id"], WHOLE, term="t-1", account_id=ACCOUNT))
+    await stage.see(receivable(second["id"], WHOLE, term="t-2", account_id=ACCOUNT))
+    await stage.see(credit("CN-1", WHOLE, "t-cn"))
+    await stage.work()
+    assert [one["amount"] for one in stage.transactions()] == [WHOLE]
+
+
+async def test_a_credit_note_that_was_paid_out_by_bank_takes_nothing_from_a_receipt(stage):
+    invoice = bill(stage.chargebee.app)
+    await stage.see(shown("CN-1", 0))
+    await stage.see(credit("CN-1", WHOLE, "t-cn"))
+    await stage.see(receivable(invoice["id"], WHOLE, account_id=ACCOUNT))
+    await stage.work()
+    assert (invoice["status"], len(stage.transactions())) == ("paid", 1)
+
+
+async def test_a_receipt_is_looked_at_again_once_the_credit_note_was_used_in_chargebee(stage):
+    invoice = bill(stage.chargebee.app)
+    await stage.see(shown("CN-1", WHOLE))
+    await stage.see(credit("CN-1", WHOLE, "t-cn"))
+    await stage.see(receivable(invoice["id"], WHOLE, account_id=ACCOUNT))
+    await stage.work()
+    assert stage.transactions() == []
+    await stage.see(shown("CN-1", 0, version=2))
+    await stage.work()
+    assert (invoice["status"], len(stage.transactions())) == ("paid", 1)
+    assert [type(one).__name__ for one in await outcomes(stage.database)] == ["PaymentNotRecorded", "PaymentRecorded"]

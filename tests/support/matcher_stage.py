@@ -27,6 +27,7 @@ from contracts.envelope import Message, decode
 from contracts.messages import unseal
 from contracts.topology import topology
 from payment_matcher.chargebee_api import ChargebeeApi
+from payment_matcher.intents import SETTLE
 from payment_matcher.receipts import Receipts
 from payment_matcher.recording import Recorder
 from payment_matcher.tables import intents
@@ -77,15 +78,21 @@ class Stage:
     def __init__(self, database: Database, broker: Broker, chargebee: RunningChargebee) -> None:
         self.database, self.chargebee = database, chargebee
         self._relay = Relay(database, broker, ManualClock())
-        self.recorder, self.clock = self.another_recorder()
+        self.clock = ManualClock(datetime(2026, 10, 5, 10, tzinfo=UTC))
+        self.recorder = self._recorder(self.clock)
         self.receipts = Receipts(database, CONFIGURATION, self.clock)
 
     def another_recorder(
         self, *, ahead_seconds: float = 0, api: ChargebeeApi | None = None, configuration: Configuration = CONFIGURATION
     ) -> tuple[Recorder, ManualClock]:
         """Give the recorder of another process, whose clock may be ahead."""
-        clock = ManualClock(datetime(2026, 10, 5, 10, tzinfo=UTC) + timedelta(seconds=ahead_seconds))
-        recorder = Recorder(
+        clock = ManualClock(self.clock.now() + timedelta(seconds=ahead_seconds))
+        return self._recorder(clock, api, configuration), clock
+
+    def _recorder(
+        self, clock: ManualClock, api: ChargebeeApi | None = None, configuration: Configuration = CONFIGURATION
+    ) -> Recorder:
+        return Recorder(
             database=self.database,
             configuration=configuration,
             clock=clock,
@@ -93,12 +100,12 @@ class Stage:
             relay=self._relay,
             telemetry=Telemetry(),
         )
-        return recorder, clock
 
     async def see(self, message: Message) -> None:
         """Let the matcher hear a fact."""
         async with self.database.transaction() as connection:
             await self.receipts.handle(connection, envelope(message), message)
+        self.clock.advance(SETTLE.total_seconds())
 
     async def work(self) -> float:
         """Work until no intent is open any more, moving the clock when nothing is due; return the seconds that passed."""

@@ -303,6 +303,7 @@ class Allocation(Wire, frozen=True, kw_only=True):
 class CreditNote(Document, frozen=True, kw_only=True):
     """A credit note with positive amounts; `type` is adjustment, refundable or store."""
 
+    amount_available: int = 0
     type: str | None = None
     reference_invoice_id: str | None = None
     reason_code: str | None = None

@@ -276,7 +276,8 @@ class ReceivableObserved(Message, frozen=True, kw_only=True):
     """Exact's state of one receivable (sync/Cashflow/PaymentTerms); `document` is set when the entry is one of ours.
 
     `amount_minor` is what was to be received, in hundredths of the receivable's currency. `description` is that of the ledger
-    line, which tells apart the receivables of one entry that books several documents.
+    line, which tells apart the receivables of one entry that books several documents. `account_id` is Exact's account (a GUID)
+    that it stands with.
     """
 
     TYPE: ClassVar[str] = "exact.receivable.observed"
@@ -292,6 +293,7 @@ class ReceivableObserved(Message, frozen=True, kw_only=True):
     last_payment_date: date | None
     document: DocumentRef | None = None
     description: str = ""
+    account_id: str = ""
 
 
 class PeriodObserved(Message, frozen=True, kw_only=True):

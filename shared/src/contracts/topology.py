@@ -141,6 +141,7 @@ def topology(divisions: Iterable[int]) -> Topology:
         single_active=True,
         bindings=facts(
             "chargebee.invoice.observed.*",
+            "chargebee.credit_note.observed.*",
             "chargebee.transaction.observed.*",
             "exact.entry.posted.*",
             "exact.receivable.observed.*",

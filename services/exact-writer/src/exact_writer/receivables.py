@@ -38,6 +38,7 @@ _SELECT: Final = (
     "Currency",
     "AmountFC",
     "Description",
+    "Account",
 )
 
 
@@ -91,6 +92,7 @@ def _observe(division: int, row: Mapping[str, Any]) -> ReceivableObserved:
         status=int(row["Status"] or 0),
         last_payment_date=odata.day_in(row["LastPaymentDate"]),
         description=row["Description"] or "",
+        account_id=str(row["Account"] or ""),
     )
 
 

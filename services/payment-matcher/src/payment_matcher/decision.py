@@ -33,7 +33,8 @@ class InvoiceState:
 class Receipt:
     """A receivable, or a part of one, that Exact has matched; `amount_hundredths` as Exact counts, whatever the currency.
 
-    `open_hundredths` is what Exact still shows as open of the whole invoice.
+    `open_hundredths` is what Exact still shows as open of the whole invoice, `money_hundredths` how much of what Exact matched on
+    the account may be money that Chargebee does not have, None where that is not known.
     """
 
     number: str
@@ -43,6 +44,7 @@ class Receipt:
     amount_hundredths: int
     paid_on: date
     open_hundredths: int = 0
+    money_hundredths: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,9 @@ def is_settled(status: str, amount_due_minor: int, *, deleted: bool) -> bool:
 def decide(receipt: Receipt, invoice: InvoiceState, *, zone: ZoneInfo, now: datetime) -> Record | Refuse:
     """Decide whether and how much to record.
 
-    Never more is recorded than what Chargebee shows as due beyond what is open in Exact: a part that Exact matched with a credit
-    note or an online payment is in Chargebee already, and both systems show the same amount due afterwards. What Chargebee does
-    with more than is due differs between its own texts.
+    Never more is recorded than what Chargebee shows as due beyond what is open in Exact, so that both show the same amount due
+    afterwards, and never more than came as money: what Exact matched with a credit note or an online payment is none. What
+    Chargebee does with more than is due differs between its own texts.
     """
     number = receipt.number
     if invoice.status == "voided":
@@ -89,7 +91,10 @@ def decide(receipt: Receipt, invoice: InvoiceState, *, zone: ZoneInfo, now: date
     if isinstance(open_minor, Refuse):
         return open_minor
     missing_minor = invoice.amount_due_minor - max(0, open_minor)
-    if missing_minor <= 0:
+    if receipt.money_hundredths is not None:
+        money_minor = receipt.money_hundredths // (HUNDREDTHS if receipt.decimals == 0 else 1)
+        received_minor = min(received_minor, money_minor)
+    if missing_minor <= 0 or received_minor <= 0:
         return Refuse("already_counted", refusals.sentence("already_counted", number=number))
     return Record(
         amount_minor=min(missing_minor, received_minor),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +20,9 @@ from payment_matcher.tables import booked_back, intents, invoices
 REFERENCE_PREFIX = "KP-"
 REFERENCE_CHARACTERS = 20
 MILLISECONDS = 1000
+NO_MONEY = "already_counted"
+# What Exact matched with each other is shown in one reading, and told one by one.
+SETTLE = timedelta(seconds=3)
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,10 @@ async def plan(
     document: DocumentRef,
     now: datetime,
 ) -> None:
-    """Write the intent to record a receivable's payment; one that exists already stays as it is."""
+    """Write the intent to record a receivable's payment, due once what Exact showed with it has come in, too.
+
+    One that exists already stays as it is, unless it was no money then: Exact may have matched it with something else since.
+    """
     row = {
         "reference": reference_of(receivable.division, receivable.term_id),
         "division": receivable.division,
@@ -108,9 +114,26 @@ async def plan(
         "cause": envelopes.encode(cause),
         "state": "planned",
         "attempts": 0,
-        "due_at_ms": _milliseconds(now),
+        "due_at_ms": _milliseconds(now + SETTLE),
     }
-    await connection.execute(database.insert(intents).values(**row).on_conflict_do_nothing())
+    again = {name: row[name] for name in ("cause", "state", "attempts", "due_at_ms")}
+    statement = database.insert(intents).values(**row)
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["reference"],
+            set_={**again, "outcome": None, "paid_at": None},
+            where=(intents.c.outcome == NO_MONEY) & (intents.c.cause != row["cause"]),
+        )
+    )
+
+
+async def open_again(connection: AsyncConnection, term_ids: sa.Select[tuple[str]], now: datetime) -> None:
+    """Look again at what was no money then: a credit note was used in Chargebee since."""
+    await connection.execute(
+        sa.update(intents)
+        .where(intents.c.outcome == NO_MONEY, intents.c.term_id.in_(term_ids))
+        .values(outcome=None, state="planned", attempts=0, due_at_ms=_milliseconds(now + SETTLE))
+    )
 
 
 async def make_all_due(connection: AsyncConnection, now: datetime) -> None:

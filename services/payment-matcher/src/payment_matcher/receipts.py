@@ -12,7 +12,7 @@ from backbone.errors import Permanent
 from bookkeeping.bookings import booking_of
 from bookkeeping.money import format_minor
 from contracts.envelope import Envelope, Message, seal
-from contracts.facts import DocumentRef, EntryPosted, InvoiceObserved, PaymentNotRecorded, ReceivableObserved
+from contracts.facts import CreditNoteObserved, DocumentRef, EntryPosted, InvoiceObserved, PaymentNotRecorded, ReceivableObserved
 from payment_matcher import intents, refusals, terms
 from payment_matcher.decision import is_settled
 from payment_matcher.recording import SOURCE
@@ -31,6 +31,11 @@ class Receipts:
         match message:
             case InvoiceObserved():
                 await self._fold_invoice(connection, message)
+            case CreditNoteObserved(site=site, resource=note):
+                available = 0 if message.deleted or note.deleted else note.amount_available
+                key, version = (site, note.id), message.resource_version
+                await terms.fold_credit_note(self._database, connection, key=key, version=version, available_minor=available)
+                await intents.open_again(connection, terms.on_account_of(site, note.id), self._clock.now())
             case ReceivableObserved():
                 await self._plan(connection, envelope, message)
             case EntryPosted(document=document) if document.kind == "invoice":
@@ -57,10 +62,12 @@ class Receipts:
 
     async def _plan(self, connection: AsyncConnection, envelope: Envelope, fact: ReceivableObserved) -> None:
         document = fact.document
-        if document is None or document.kind != "invoice":
+        if document is None:
             return
         if await terms.fold(self._database, connection, document, fact):
             await self._taken_back(connection, envelope, fact, document)
+        if document.kind != "invoice":
+            return
         # Only what Exact has matched is recorded; a reversal and what it takes back settle each other without money.
         if not terms.is_matched(fact) or fact.amount_minor <= 0:
             return

@@ -170,6 +170,7 @@ class Recorder:
                 return
         async with self._database.reading() as connection:
             matched = await terms.matched_hundredths(connection, document)
+            money = await terms.money_hundredths(connection, receivable, document.decimals)
         total = document.total_minor * (HUNDREDTHS if document.decimals == 0 else 1)
         receipt = Receipt(
             number=number,
@@ -179,6 +180,7 @@ class Recorder:
             amount_hundredths=receivable.amount_minor,
             paid_on=_paid_on(intent, receivable, zone),
             open_hundredths=0 if receivable.is_fully_paid else total - matched,
+            money_hundredths=money,
         )
         verdict = decide(receipt, invoice, zone=zone, now=self._clock.now())
         if isinstance(verdict, Refuse):
@@ -241,7 +243,8 @@ class Recorder:
         async with self._database.transaction() as connection:
             is_first = await intents.close(connection, intent.reference, state=state, outcome=outcome, payment=payment)
             if is_first:
-                await event_log.append(connection, f"payment/{intent.reference}", 0, [envelope])
+                stream = f"payment/{intent.reference}"
+                await event_log.append(connection, stream, await event_log.stream_version(connection, stream), [envelope])
         crash_point("payment-matcher.closed")
         self._troubles.pop(document.site, None)
         self._conflicts.pop(intent.reference, None)

@@ -19,8 +19,8 @@ REFUSALS: dict[str, Refusal] = {
         "",
     ),
     "already_counted": Refusal(
-        "Invoice {number} has no more due in Chargebee than is open in Exact, so what Exact matched is in Chargebee already.",
-        "",
+        "What Exact matched with invoice {number} is in Chargebee already, or is a credit note that Chargebee still has to give.",
+        "Allocate that credit note in Chargebee as Exact did; where there is none, nothing is to be done.",
     ),
     "taken_back": Refusal(
         "Exact does not show the receipt of {amount} on invoice {number} any more, which Chargebee has as {transaction}.",

@@ -26,7 +26,7 @@ booked_back = sa.Table(
     sa.Column("suffix", sa.Text, primary_key=True),
 )
 
-# The parts of each invoice's receivable in Exact; `is_matched` says that Exact settled it with something.
+# The parts of each receivable of ours in Exact, negative where we owe; `is_matched` says that Exact settled it with something.
 terms = sa.Table(
     "terms",
     metadata,
@@ -36,10 +36,24 @@ terms = sa.Table(
     sa.Column("number", sa.Text, nullable=False),
     sa.Column("suffix", sa.Text, nullable=False),
     sa.Column("timestamp", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("account_id", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
     sa.Column("amount_hundredths", sa.BigInteger, nullable=False),
     sa.Column("is_matched", sa.Boolean, nullable=False),
 )
-sa.Index("terms_of_invoice", terms.c.site, terms.c.number, terms.c.suffix)
+sa.Index("terms_of_document", terms.c.site, terms.c.number, terms.c.suffix)
+sa.Index("terms_of_account", terms.c.division, terms.c.account_id)
+
+# How much of each credit note Chargebee still has to give.
+credit_notes = sa.Table(
+    "credit_notes",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("number", sa.Text, primary_key=True),
+    sa.Column("resource_version", sa.BigInteger, nullable=False),
+    sa.Column("available_minor", sa.BigInteger, nullable=False),
+)
 
 # planned: the receipt is known, nothing is fixed yet. prepared: amount and date are fixed, the call may have been made.
 # recorded, not_recorded: the two ends.
