@@ -64,7 +64,7 @@ def test_a_fact_reaches_the_console_and_at_most_one_partition_of_the_mapper(mess
         ("chargebee.customer.observed", {"mapper"}),
         ("chargebee.item_price.observed", {"mapper"}),
         ("chargebee.invoice.observed", {"mapper", MATCHER_QUEUE}),
-        ("chargebee.credit_note.observed", {"mapper"}),
+        ("chargebee.credit_note.observed", {"mapper", MATCHER_QUEUE}),
         ("chargebee.transaction.observed", {"mapper", MATCHER_QUEUE}),
         ("exact.account.saved", {"mapper"}),
         ("exact.account.refused", {"mapper"}),
