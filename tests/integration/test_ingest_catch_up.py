@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 from support.chargebee_shop import STARTED_AT, bill, stock
 from support.chargebee_sim import RunningChargebee, running_chargebee
 from support.engines import DATABASES
 from support.ingest_stage import SITE, Stage, ingest_stage
+from support.newest_facts import live, told
 
 from backbone.clock import ManualClock
 from backbone.telemetry import Telemetry
 from ingest.catch_up import COMPLAIN_SECONDS, LAG_SECONDS, CatchUp, OutOfOrderError
 from ingest.events_api import ChargebeeEvents, EventsError, ListedEvent, Page
-from simulators.chargebee.invoices import void_invoice
-from simulators.chargebee.payments import Money, pay_invoice
 from simulators.chargebee.settings import ChargebeeSettings
 
 
@@ -46,28 +44,6 @@ async def site(request, tmp_path: Path):
     ):
         stock(chargebee.app)
         yield Site(chargebee, ingest)
-
-
-def live(app: Any, number: int) -> None:
-    """Let a site live for a while: invoices that are paid, voided or left open."""
-    for count in range(number):
-        invoice = bill(app)
-        app.site.clock.advance_to(app.site.clock.now() + 37)
-        if count % 3 == 0:
-            pay_invoice(app.site, invoice["id"], Money("card", gateway="stripe"))
-        elif count % 3 == 1:
-            void_invoice(app.site, invoice["id"])
-        app.site.clock.advance_to(app.site.clock.now() + 11)
-
-
-def told(facts: list[Any]) -> dict[tuple[str, str], Any]:
-    """The newest state of everything, as the mapper would fold it."""
-    newest: dict[tuple[str, str], Any] = {}
-    for fact in facts:
-        key = (fact.TYPE, fact.resource.id)
-        if key not in newest or newest[key].resource_version < fact.resource_version:
-            newest[key] = fact
-    return {key: msgspec.structs.replace(fact, event_id="", event_type="", occurred_at=0) for key, fact in newest.items()}
 
 
 @pytest.mark.parametrize("seed", range(3))

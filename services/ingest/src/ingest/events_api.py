@@ -1,4 +1,4 @@
-"""Chargebee's list of events through the official SDK: one page a call, oldest first, and what can go wrong.
+"""Chargebee's lists, of events and of resources, through the official SDK: one page a call, and what can go wrong.
 
 Chargebee passes silently over a filter or a sort that it does not understand and answers newest first, so whoever reads a page
 checks its order and its range.
@@ -17,14 +17,18 @@ from backbone.telemetry import Telemetry
 
 PAGE_EVENTS: Final = 100  # the most that Chargebee gives
 DENIED: Final = frozenset((401, 403))
+OTHER_CATALOG: Final = "configuration_incompatible"  # plans of Product Catalog 1.0 asked of a site on 2.0, or the reverse
 
 
 class EventsError(Exception):
-    """The events could not be listed; `retry_after_seconds` is Chargebee's wish, if any, `is_denied` that the key is refused."""
+    """A list could not be had; `retry_after_seconds` is Chargebee's wish, if any, `is_denied` that the key is refused."""
 
-    def __init__(self, message: str, *, retry_after_seconds: float | None = None, is_denied: bool = False) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, retry_after_seconds: float | None = None, is_denied: bool = False
+    ) -> None:
         super().__init__(message)
         self.message = message
+        self.code = code
         self.retry_after_seconds = retry_after_seconds
         self.is_denied = is_denied
 
@@ -73,31 +77,58 @@ class ChargebeeEvents:
         return page
 
     def _list(self, site: str, after: int, before: int, offset: str | None) -> Page:
-        # Importing the SDK costs more than a second, so only a process that really calls Chargebee pays for it.
-        from chargebee import APIError  # noqa: PLC0415 (see above)
-
         params: dict[str, Any] = {
             "limit": PAGE_EVENTS,
             "sort_by": {"asc": "occurred_at"},
             # One filter with both ends: `after` and `before` on one member stand for two of them in Chargebee's own examples.
             "occurred_at": {"between": [after + 1, before - 1]},
         }
-        if offset is not None:
-            params["offset"] = offset
+        rows, following = self._page(site, "event", params, offset)
         try:
-            answer = self._client(site).Event.list(params)
-            rows = [entry.event.raw_data for entry in answer.list]
             events = tuple(ListedEvent(str(row["id"]), int(row["occurred_at"]), msgspec.json.encode(row)) for row in rows)
-            return Page(events, answer.next_offset or None)
+        except (KeyError, TypeError, ValueError) as error:
+            raise EventsError(f"Chargebee's list of events cannot be read: {error!r}") from error
+        return Page(events, following)
+
+    async def resources(
+        self, site: str, kind: str, params: dict[str, Any], offset: str | None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Return a page of resources of a kind (`credit_note`) and what asks for the next one; raises EventsError.
+
+        None at all where the site's Product Catalog has no such kind.
+        """
+        outcome = "failed"
+        try:
+            page = await asyncio.to_thread(self._page, site, kind, {"limit": PAGE_EVENTS, **params}, offset)
+            outcome = "ok"
+        except EventsError as error:
+            if error.code != OTHER_CATALOG:
+                raise
+            page = [], None
+        finally:
+            self._telemetry.count("chargebee_calls", operation=f"list_{kind}", outcome=outcome)
+        return page
+
+    def _page(self, site: str, kind: str, params: dict[str, Any], offset: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        # Importing the SDK costs more than a second, so only a process that really calls Chargebee pays for it.
+        from chargebee import APIError  # noqa: PLC0415 (see above)
+
+        if offset is not None:
+            params = {**params, "offset": offset}
+        try:
+            # The SDK names its resources in one word: CreditNote.
+            answer = getattr(self._client(site), kind.title().replace("_", "")).list(params)
+            return [getattr(entry, kind).raw_data for entry in answer.list], answer.next_offset or None
         except APIError as error:
             status = int(error.http_status_code)
             raise EventsError(
                 f"Chargebee answered {status} ({error.api_error_code})",
+                code=error.api_error_code,
                 retry_after_seconds=retry_after_seconds(error.http_headers),
                 is_denied=status in DENIED or error.api_error_code == "site_not_found",
             ) from error
         except (KeyError, AttributeError, TypeError, ValueError) as error:
-            raise EventsError(f"Chargebee's list of events cannot be read: {error!r}") from error
+            raise EventsError(f"Chargebee's list cannot be read: {error!r}") from error
         except Exception as error:
             if not is_missing_answer(error):
                 raise

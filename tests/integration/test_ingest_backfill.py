@@ -1,0 +1,148 @@
+"""Documents of the past are fetched from Chargebee: the same facts as webhooks made, a plan first, and again without harm."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.chargebee_shop import STARTED_AT, bill, stock
+from support.chargebee_sim import RunningChargebee, running_chargebee
+from support.command_line import kruispost
+from support.engines import DATABASES
+from support.ingest_stage import SITE, Stage, ingest_stage
+from support.newest_facts import live, told
+
+from backbone.clock import SystemClock
+from backbone.telemetry import Telemetry
+from ingest.backfill import Backfill, BackfillError, Count
+from ingest.events_api import ChargebeeEvents, EventsError
+from simulators.chargebee.invoices import delete_invoice
+from simulators.chargebee.settings import ChargebeeSettings
+
+EVER = (STARTED_AT - 1, STARTED_AT + 1_000_000)
+
+
+def fetching(ingest: Stage, api: Any) -> Backfill:
+    return Backfill(ingest.database, api, SystemClock())
+
+
+def events_of(chargebee: RunningChargebee) -> ChargebeeEvents:
+    return ChargebeeEvents(api_key="test_key", base_url=chargebee.url, telemetry=Telemetry())
+
+
+def new(counts: list[Count]) -> dict[str, int]:
+    return {count.kind: count.new for count in counts if count.new}
+
+
+@pytest.fixture
+async def chargebee():
+    async with running_chargebee(ChargebeeSettings(started_at=STARTED_AT)) as running:
+        stock(running.app)
+        yield running
+
+
+@pytest.fixture
+async def ingest(tmp_path: Path):
+    async with ingest_stage("sqlite", tmp_path) as stage:
+        yield stage
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_an_ingest_that_knows_nothing_comes_to_what_the_webhooks_would_have_told(chargebee, tmp_path, dialect):
+    live(chargebee.app, 120)
+    delete_invoice(chargebee.app.site, bill(chargebee.app)["id"])
+    async with ingest_stage(dialect, tmp_path / "lost") as lost, ingest_stage("sqlite", tmp_path / "whole") as whole:
+        await whole.accept(*chargebee.app.site.events)
+        backfill = fetching(lost, events_of(chargebee))
+        plan = await backfill.run(SITE, *EVER, store=False)
+        assert await lost.stored() == [], "a plan writes nothing"
+        assert new(plan)["invoice"] == 121
+        done = await backfill.run(SITE, *EVER, store=True)
+        assert new(done) == new(plan)
+        assert told(await lost.facts()) == told(await whole.facts())
+        assert new(await backfill.run(SITE, *EVER, store=True)) == {}, "a second time finds nothing new"
+        assert new(await fetching(whole, events_of(chargebee)).run(SITE, *EVER, store=False)) == {}, "nor where webhooks told all"
+
+
+async def test_documents_are_taken_by_their_date_and_what_they_refer_to_whole(chargebee, ingest):
+    old = bill(chargebee.app)
+    chargebee.app.site.clock.advance_to(STARTED_AT + 500)
+    wanted = bill(chargebee.app)
+    chargebee.app.site.clock.advance_to(STARTED_AT + 1_000)
+    late = bill(chargebee.app)
+    done = await fetching(ingest, events_of(chargebee)).run(SITE, STARTED_AT + 500, STARTED_AT + 1_000, store=True)
+    assert new(done) == {"customer": 1, "item": 1, "item_price": 1, "invoice": 1}
+    invoices = {fact.resource.id for fact in await ingest.facts() if fact.TYPE.endswith("invoice.observed")}
+    assert invoices == {wanted["id"]}, f"neither {old['id']} nor {late['id']}"
+
+
+async def test_one_that_broke_off_goes_on_when_it_is_started_again(chargebee, ingest):
+    live(chargebee.app, 150)
+    inner = events_of(chargebee)
+
+    class FailsLater:
+        """Goes away at the second page of invoices, for good; a failure that passes is waited out before."""
+
+        passing = 1
+
+        async def resources(self, site: str, kind: str, params: dict[str, Any], offset: str | None) -> Any:
+            if kind == "invoice" and self.passing:
+                self.passing -= 1
+                raise EventsError("Chargebee answered 429", retry_after_seconds=0.001)
+            if kind == "invoice" and offset is not None:
+                raise EventsError("away", retry_after_seconds=0.001)
+            return await inner.resources(site, kind, params, offset)
+
+    with pytest.raises(BackfillError, match="start the same backfill again"):
+        await fetching(ingest, FailsLater()).run(SITE, *EVER, store=True)
+    assert new(await fetching(ingest, inner).run(SITE, *EVER, store=True))["invoice"] == 50, "a page was stored before"
+    invoices = {fact.resource.id for fact in await ingest.facts() if fact.TYPE.endswith("invoice.observed")}
+    assert len(invoices) == 150
+    assert new(await fetching(ingest, inner).run(SITE, *EVER, store=True)) == {}
+
+
+@pytest.mark.parametrize("dates", [(900, 800), (2_000_000,), (-100_000,)], ids=["newest first", "too new", "too old"])
+async def test_a_list_in_another_order_or_range_is_told_and_not_trusted(ingest, dates):
+    class Answers:
+        async def resources(self, _site: str, kind: str, _params: dict[str, Any], _offset: str | None) -> Any:
+            return ([{"id": str(each), "date": STARTED_AT + each} for each in dates] if kind == "invoice" else []), None
+
+    with pytest.raises(BackfillError, match="order or the range"):
+        await fetching(ingest, Answers()).run(SITE, *EVER, store=True)
+    assert await ingest.stored() == []
+
+
+async def test_a_site_on_the_first_product_catalog_gives_plans_and_no_items(ingest):
+    async with running_chargebee(ChargebeeSettings(started_at=STARTED_AT, product_catalog="1.0")) as chargebee:
+        stock(chargebee.app)
+        assert new(await fetching(ingest, events_of(chargebee)).run(SITE, *EVER, store=True)) == {"customer": 1}
+
+
+async def test_the_command_plans_first_and_fetches_when_told_to(chargebee, ingest, tmp_path):
+    live(chargebee.app, 5)
+    configuration = {"version": 1, "sites": {SITE: {"time_zone": "Europe/Amsterdam"}}, "divisions": {}}
+    (tmp_path / "kruispost.yaml").write_text(json.dumps(configuration))
+    settings = {
+        "KRUISPOST_DATA_DIR": str(tmp_path),
+        "KRUISPOST_CHARGEBEE_URL": chargebee.url,
+        "KRUISPOST_CHARGEBEE_API_KEY": "test_key",
+    }
+
+    async def run(*arguments: str) -> Any:
+        return await asyncio.to_thread(
+            kruispost, "backfill", "--from", "2026-09-01", *arguments, directory=tmp_path, settings=settings
+        )
+
+    plan = await run()
+    assert (plan.returncode, await ingest.stored()) == (0, []), plan.stderr
+    assert f"{SITE}: 5 of kind invoice at Chargebee, 5 of them new here" in plan.stdout
+    assert "Nothing was written" in plan.stdout
+    done = await run("--yes", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["new_documents"] > 5
+    assert len({fact.resource.id for fact in await ingest.facts() if fact.TYPE.endswith("invoice.observed")}) == 5
+    settings["KRUISPOST_CHARGEBEE_API_KEY"] = "wrong"
+    refused = await run()
+    assert refused.returncode == 2
+    assert "check KRUISPOST_CHARGEBEE_API_KEY" in refused.stderr
