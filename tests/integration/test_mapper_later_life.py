@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.engines import database_for
 from support.facts import OCTOBER_5, SITE, customer, envelope, invoice, line, observed
-from support.mapper_stage import CONFIGURATION, Stage, books, configured, journal, posted, refused
+from support.mapper_stage import CONFIGURATION, Stage, books, configured, journal, payment, posted, refused
 
 from backbone.configuration import Configuration
 from contracts import facts
@@ -20,6 +20,7 @@ DAY = 86_400
 FIRST = [line(10_000, 2_100)]
 CHANGED = [line(9_000, 1_890)]
 OTHER = [line(5_000, 450, 9)]
+IN_EURO = {"customer_id": "CUST1", "currency_code": "EUR", "base_currency_code": "EUR"}
 
 
 @pytest.fixture
@@ -198,6 +199,33 @@ async def test_what_ended_before_it_was_booked_is_booked_both_ways_or_told_as_a_
         assert await skip.entries() == []
         [gap] = await skip.said(facts.DocumentSetAside)
         assert (gap.code, gap.document.number) == ("gone_before_booking", "INV-1")
+
+
+async def test_what_is_dated_before_the_first_day_is_known_and_never_booked(database):
+    stage = Stage(database, configured(book_from="2026-10-06", changes="correct"))
+    await stage.hear(customer(), invoice(lines=FIRST))
+    await stage.hear(invoice(lines=CHANGED, version=2, updated_at=OCTOBER_5 + 2 * DAY))
+    await stage.hear(invoice(lines=CHANGED, version=3, status="voided", voided_at=OCTOBER_5 + 3 * DAY))
+    assert await stage.entries() == []
+    told = (await stage.said(facts.DocumentSetAside))[0]
+    assert (told.code, told.document.number) == ("before_book_from", "INV-1")
+    assert "2026-10-05" in told.sentence
+    assert "2026-10-06" in told.sentence
+    note = {"type": "adjustment", "status": "adjusted", "total": 12_100, "tax": 2_100, "line_items": FIRST, **IN_EURO}
+    credit = observed(facts.CreditNoteObserved, {"id": "CN-1", "reference_invoice_id": "INV-1", "date": OCTOBER_5 + DAY, **note})
+    await stage.hear(invoice("INV-2", date=OCTOBER_5 + DAY), payment(date=OCTOBER_5 + DAY), credit)
+    booked = [entry.your_ref for entry in await stage.entries()]
+    assert booked == ["INV-2", "txn_1", "CN-1"], "a new payment and a new credit note of an old invoice are booked"
+
+
+async def test_a_first_day_that_is_set_later_leaves_the_life_of_what_is_booked(database):
+    before = Stage(database)
+    await before.hear(customer(), invoice(lines=FIRST))
+    await before.post_all()
+    after = Stage(database, configured(book_from="2026-11-01", changes="correct"))
+    await after.hear(invoice(version=2, status="voided", voided_at=OCTOBER_5 + DAY, lines=FIRST))
+    await after.post_all()
+    assert [entry.your_ref for entry in await after.entries()] == ["INV-1", "INV-1/R"]
 
 
 async def test_a_void_that_makes_a_credit_note_is_booked_by_that_note_alone(database):

@@ -174,6 +174,11 @@ class DivisionConfiguration(Strict):
         "hold",
         description="a document whose amounts change after it was booked is held for a person, or booked back and booked anew",
     )
+    book_from: date | None = Field(
+        None,
+        description="the first day that is booked here: documents dated before are known to what refers to them, never booked;"
+        " absent: every document is booked",
+    )
     voided_before_booking: Literal["book_both", "skip"] = Field(
         "book_both",
         description="a document that was voided or deleted before it was booked is booked and booked back, which keeps the"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
 from bookkeeping.customers import CustomerRules
@@ -92,6 +93,7 @@ class Mapping:
     changes: Literal["hold", "correct"] = "hold"
     customers: CustomerRules = field(default_factory=CustomerRules)
     voided_before_booking: Literal["book_both", "skip"] = "book_both"
+    book_from: date | None = None
     write_offs: WriteOffs | None = None
     credit_note_wait_days: int | None = None
     withheld_tax_account: str | None = None

@@ -270,6 +270,7 @@ SET_ASIDES: dict[str, str] = {
     "pending": "{document} is still pending in Chargebee; it is booked when it closes.",
     "deleted": "{document} was deleted before it was final.",
     "gone_before_booking": "{document} was voided or deleted before it was booked: a gap in the numbers, by your policy.",
+    "before_book_from": "{document} is dated {date}, and the division is booked here from {first} on (book_from).",
     "change_taken_back": "{document} is again as it was booked, so nothing is to be booked back.",
     "no_vat_to_reclaim": "{document}: there is none.",
     "vat_reclaim_by_hand": "{document} is reclaimed by a person (vat_reclaim: by_hand), on {date} at the latest: {vat}.",

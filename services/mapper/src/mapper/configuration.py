@@ -100,6 +100,7 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         exchange_difference_account=configuration.exchange_differences.account if configuration.exchange_differences else None,
         settlements=_settlements(configuration),
         voided_before_booking=configuration.voided_before_booking,
+        book_from=configuration.book_from,
         pdf_policy=configuration.pdf.policy,
         pdf_of_credit_notes=configuration.pdf.credit_notes,
         **posting_rules(division, configuration),

@@ -30,13 +30,9 @@ async def decide(store: Store, subject: Subject, row: Row | None, today: date, *
 async def make(store: Store, subject: Subject, row: Row | None, today: date, *, is_first: bool) -> Entry | Rejection | SetAside:
     """Make the entry of a document with its legal date, whatever periods are open."""
     document, mapping = subject.translated, subject.mapping
-    if row is not None and row.code == OWN_PAYMENT:
-        # Recorded by the payment-matcher; told once the transaction itself has been seen, with its amount and date.
-        return set_aside(OWN_PAYMENT, document=name_of(subject))
-    if subject.is_deleted and (subject.is_money or isinstance(document, SetAside)):
-        return set_aside("deleted", document=name_of(subject))
-    if subject.is_gone and is_first and mapping is not None and mapping.voided_before_booking == "skip":
-        return set_aside("gone_before_booking", document=name_of(subject))
+    left_out = _left_out(subject, row, is_first=is_first)
+    if left_out is not None:
+        return left_out
     if isinstance(document, Rejection | SetAside):
         return document
     if mapping is None:
@@ -54,6 +50,25 @@ async def make(store: Store, subject: Subject, row: Row | None, today: date, *, 
     if isinstance(made, Entry):
         return await on_account(store, subject, document, made, name_of(subject))
     return made
+
+
+def _left_out(subject: Subject, row: Row | None, *, is_first: bool) -> SetAside | None:
+    """Say why a document is not for these books, whatever an entry of it would be; None when it is."""
+    document, mapping, name = subject.translated, subject.mapping, name_of(subject)
+    if row is not None and row.code == OWN_PAYMENT:
+        # Recorded by the payment-matcher; told once the transaction itself has been seen, with its amount and date.
+        return set_aside(OWN_PAYMENT, document=name)
+    if subject.is_deleted and (subject.is_money or isinstance(document, SetAside)):
+        return set_aside("deleted", document=name)
+    if mapping is None or not is_first:
+        # What was booked already keeps its later life; a day that is set afterwards takes nothing back.
+        return None
+    if subject.is_gone and mapping.voided_before_booking == "skip":
+        return set_aside("gone_before_booking", document=name)
+    day = None if isinstance(document, Rejection | SetAside) else document.document_date
+    if day is not None and mapping.book_from is not None and day < mapping.book_from:
+        return set_aside("before_book_from", document=name, date=day, first=mapping.book_from)
+    return None
 
 
 def _is_given_up(row: Row | None, mapping: Mapping, today: date) -> bool:
