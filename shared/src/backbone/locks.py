@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -55,8 +56,10 @@ class SessionLock:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": self._key})
         except (SQLAlchemyError, OSError):
-            await self._connection.invalidate()
-        await self._connection.close()
+            with suppress(SQLAlchemyError):  # it may be closed for good already, which is all that is wanted
+                await self._connection.invalidate()
+        with suppress(SQLAlchemyError, OSError):
+            await self._connection.close()
 
 
 class FileLock:
