@@ -7,14 +7,16 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 from support.chargebee_shop import STARTED_AT, bill, stock
 from support.chargebee_sim import RunningChargebee, running_chargebee
 from support.engines import DATABASES
 from support.ingest_stage import SITE, Stage, ingest_stage
 from support.newest_facts import live, told
 
-from backbone.clock import ManualClock
+from backbone.clock import ManualClock, SystemClock
 from backbone.telemetry import Telemetry
+from ingest.backfill import Backfill
 from ingest.catch_up import COMPLAIN_SECONDS, LAG_SECONDS, CatchUp, OutOfOrderError
 from ingest.events_api import ChargebeeEvents, EventsError, ListedEvent, Page
 from simulators.chargebee.settings import ChargebeeSettings
@@ -79,6 +81,26 @@ async def test_a_site_is_caught_up_with_from_its_first_start_and_not_before(site
     site.pass_time()
     assert await site.catch_up.catch_up(SITE) > 0
     assert {fact.resource.id for fact in await site.ingest.facts() if fact.TYPE.endswith("invoice.observed")} == {invoice["id"]}
+
+
+async def test_after_more_than_ninety_days_the_rest_comes_in_and_the_log_names_the_backfill_of_what_is_gone(site):
+    await site.catch_up.catch_up(SITE)
+    site.pass_time(700)
+    gone = bill(site.chargebee.app)
+    site.pass_time(100 * 86_400)
+    kept = bill(site.chargebee.app)
+    site.pass_time()
+    with capture_logs() as logs:
+        await site.catch_up.catch_up(SITE)
+    assert {fact.resource.id for fact in await site.ingest.facts() if fact.TYPE.endswith("invoice.observed")} == {kept["id"]}
+    [told] = [entry for entry in logs if "command" in entry]
+    assert told["command"] == f"kruispost backfill --from 2026-09-20 --site {SITE}"
+    backfill = Backfill(site.ingest.database, site.catch_up._api, SystemClock())
+    await backfill.run(SITE, STARTED_AT - 86_400, STARTED_AT + 1_000, store=True)
+    assert {fact.resource.id for fact in await site.ingest.facts() if fact.TYPE.endswith("invoice.observed")} == {
+        gone["id"],
+        kept["id"],
+    }
 
 
 async def test_many_pages_are_read_and_a_failure_between_them_goes_on_where_it_was(site):

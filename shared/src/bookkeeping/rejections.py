@@ -198,8 +198,7 @@ REASONS: dict[str, Reason] = {
     ),
     "incomplete_lines": Reason(
         sentence="{document} has more lines than its event carried.",
-        action="Nothing to do: it is booked when the whole document was read; after a day, backfill invoices.",
-        waiting=True,
+        action="Book it by hand: this release does not read the rest of very long documents from Chargebee.",
     ),
     "unreadable_document": Reason(
         sentence="{document} has no usable {field}.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -107,7 +108,12 @@ class CatchUp:
         async with self._database.transaction() as connection:
             position = await self._position(connection, site, before)
         if before - position > KEPT_SECONDS:
-            log.error("events are older than Chargebee keeps them", site=site, position=position)
+            day = datetime.fromtimestamp(position, UTC).date() - timedelta(days=1)  # the site's own day may begin earlier
+            log.error(
+                "Chargebee keeps no events that old; documents of that time are fetched by the command",
+                site=site,
+                command=f"kruispost backfill --from {day} --site {site}",
+            )
         after, offset, last, found = position - OVERLAP_SECONDS, None, position - OVERLAP_SECONDS, 0
         while after < before:
             page = await self._api.events(site, after, before, offset)
