@@ -43,7 +43,7 @@ async def build(context: Context) -> Application:
         name="ingest",
         workers=[translator.run, relay.run, _consuming(context, pdfs), pdfs.run, *([catch_up.run] if catch_up else [])],
         router=router(door),
-        ready=[relay.ready, pdfs.ready, *([catch_up.ready] if catch_up else [])],
+        ready=[relay.ready, pdfs.ready],
     )
 
 

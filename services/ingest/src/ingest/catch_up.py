@@ -29,8 +29,8 @@ from ingest.tables import caught_up
 LAG_SECONDS: Final = 60
 OVERLAP_SECONDS: Final = 600
 KEPT_SECONDS: Final = 90 * 86_400  # Chargebee shows no older events
-FIRST_PAUSE_SECONDS: Final = 5.0
-COMPLAIN_SECONDS: Final = 1_800.0  # looking fails for a while when Chargebee is away, which is told elsewhere first
+PAUSE_SECONDS: Final = 60.0  # after a failure for which Chargebee names no wait
+AWAY_SECONDS: Final = 5.0  # while the database does not answer
 LOCK: Final = "catch-up"
 
 
@@ -59,14 +59,6 @@ class CatchUp:
         self._telemetry = telemetry
         self._sites = sites
         self._every_seconds = every_seconds
-        self._failing_since: dict[str, float] = {}
-        self._complaints: dict[str, str] = {}
-
-    async def ready(self) -> str | None:
-        """Return which sites have not been caught up with for long, and why, or None."""
-        now = self._now()
-        told = [self._complaints[site] for site, since in self._failing_since.items() if now - since > COMPLAIN_SECONDS]
-        return "; ".join(told) or None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look at every site, pause, and look again, until `stop` is set."""
@@ -80,7 +72,7 @@ class CatchUp:
                         pause = min(pause, await self._look(site))
             except (SQLAlchemyError, OSError, StoreUnavailableError) as error:
                 log.warning("catching up waits for the database", reason=str(error))
-                pause = min(pause, FIRST_PAUSE_SECONDS)
+                pause = min(pause, AWAY_SECONDS)
             finally:
                 if lock is not None:
                     await lock.release()
@@ -91,12 +83,10 @@ class CatchUp:
         try:
             found = await self.catch_up(site)
         except (EventsError, OutOfOrderError) as error:
-            self._failing_since.setdefault(site, self._now())
-            self._complaints[site] = _complaint(site, error)
-            log.warning("not caught up with Chargebee", site=site, reason=str(error))
+            # The door stays open: a Chargebee whose API does not answer may still send webhooks. The gauge tells how far behind.
+            log.warning("not caught up with Chargebee", site=site, reason=_reason(error))
             wish = error.retry_after_seconds if isinstance(error, EventsError) else None
-            return max(FIRST_PAUSE_SECONDS, wish or 0.0)
-        self._failing_since.pop(site, None)
+            return min(self._every_seconds, PAUSE_SECONDS) if wish is None else wish
         if found:
             self._telemetry.count("events_caught_up", found, site=site)
             log.warning("events came without a webhook", site=site, events=found)
@@ -107,6 +97,7 @@ class CatchUp:
         before = int(self._now()) - LAG_SECONDS
         async with self._database.transaction() as connection:
             position = await self._position(connection, site, before)
+        self._telemetry.gauge("catch_up_behind_seconds", max(0.0, self._now() - position), site=site)
         if before - position > KEPT_SECONDS:
             day = datetime.fromtimestamp(position, UTC).date() - timedelta(days=1)  # the site's own day may begin earlier
             log.error(
@@ -130,7 +121,7 @@ class CatchUp:
             offset = page.following
             await self._move(site, max(position, last))
         await self._move(site, max(position, before))
-        self._telemetry.gauge("catch_up_behind_seconds", self._now() - max(position, before), site=site)
+        self._telemetry.gauge("catch_up_behind_seconds", max(0.0, self._now() - max(position, before)), site=site)
         return found
 
     async def _take(self, site: str, event: ListedEvent) -> bool:
@@ -159,7 +150,7 @@ class CatchUp:
         return self._clock.now().timestamp()
 
 
-def _complaint(site: str, error: EventsError | OutOfOrderError) -> str:
+def _reason(error: EventsError | OutOfOrderError) -> str:
     if isinstance(error, EventsError) and error.is_denied:
-        return f"Chargebee refuses to list the events of {site} ({error}); check KRUISPOST_CHARGEBEE_API_KEY and the site's name"
-    return f"the events of Chargebee's site {site} could not be looked at for half an hour ({error}); webhooks go on"
+        return f"{error}; check KRUISPOST_CHARGEBEE_API_KEY and the site's name"
+    return str(error)
