@@ -29,7 +29,7 @@ def histories(draw: st.DrawFn) -> tuple[ProofMaker, dict[str, int]]:
             truth["open"] += amount
             continue
         truth["strange"] += fate == "strange"
-        maker.lines.append(PaidOutLine(payout="po", direction=direction, ids=("pi", identity), amount_minor=amount))
+        maker.lines.append(PaidOutLine(payout="po", direction=direction, ids=(f"pi_{number}", identity), amount_minor=amount))
     for _ in range(draw(st.integers(0, 2))):
         kept = draw(st.integers(-5_000, 5_000))
         maker.lines.append(PaidOutLine(payout="po", direction=None, ids=(), amount_minor=-kept))

@@ -113,7 +113,7 @@ class ProofMaker:
             open=tuple(sorted((each for each in self.movements if each.number not in settled), key=_age)),
             reserve_minor=reserve,
             undetailed=tuple(each for each in self.payouts if not each.has_lines),
-            strange=tuple(strange),
+            strange=tuple(_uncancelled(strange)),
             differing=tuple(differing),
         )
 
@@ -126,6 +126,20 @@ def _taken(
             if movement.number not in settled:
                 return movement
     return None
+
+
+def _uncancelled(lines: list[PaidOutLine]) -> list[PaidOutLine]:
+    """Leave out what was taken back under the same id: a debit that failed late, or a dispute that was won."""
+    left: list[PaidOutLine] = []
+    for line in lines:
+        opposite = next(
+            (other for other in left if other.amount_minor == -line.amount_minor and set(other.ids) & set(line.ids)), None
+        )
+        if opposite is None:
+            left.append(line)
+        else:
+            left.remove(opposite)
+    return left
 
 
 def _age(movement: BookedMovement) -> tuple[date, str]:

@@ -19,14 +19,14 @@ from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from contracts import chargebee
 from contracts.commands import PostEntry
-from contracts.settlements import LineKind, Payout
+from contracts.settlements import LineKind, Payout, SettledLine
 from mapper.configuration import mappings_of
 from mapper.history import Kept, PagedStore, Selection, documents
 from mapper.reading import ask
 from mapper.store import ISSUED
 from mapper.wording import Language, say
 
-_DIRECTIONS: dict[LineKind, Direction | None] = {"charge": "in", "refund": "out", "chargeback": "out", "other": None, "fee": None}
+_RESERVES: frozenset[LineKind] = frozenset(("other", "fee"))
 _MONEY: dict[str, Direction] = {"payment": "in", "refund": "out"}
 _LISTED = 20
 
@@ -123,9 +123,15 @@ async def _take_payout(
         BookedPayout(number=payout.id, day=booked[0].entry_date, amount_minor=whole, has_lines=bool(payout.lines))
     )
     maker.lines += [
-        PaidOutLine(payout=payout.id, direction=_DIRECTIONS[line.kind], ids=line.ids, amount_minor=line.amount)
-        for line in payout.lines
+        PaidOutLine(payout=payout.id, direction=_direction(line), ids=line.ids, amount_minor=line.amount) for line in payout.lines
     ]
+
+
+def _direction(line: SettledLine) -> Direction | None:
+    """Return which way money went: a won dispute and a refund that failed come in again. None for a reserve."""
+    if line.kind in _RESERVES:
+        return None
+    return "in" if line.amount > 0 else "out"
 
 
 def _on_control(booked: list[PostEntry], mapping: Mapping, gateway_account: str) -> dict[Place, int]:

@@ -24,6 +24,8 @@ _STRIPE_KINDS: Final[Mapping[str, LineKind]] = {
     "partial_capture_reversal": "refund",
     "dispute": "chargeback",
     "dispute_reversal": "chargeback",
+    "charge_failure": "chargeback",
+    "refund_failure": "refund",
     "fee": "fee",
     "network_cost": "fee",
     "tax": "fee",
@@ -67,7 +69,9 @@ class FoundPayout:
 def stripe(path: Path) -> list[FoundPayout]:
     """Read Stripe's itemized payout reconciliation report: a row for each balance transaction, grouped by payout."""
     payouts: defaultdict[str, list[SettlementRow]] = defaultdict(list)
-    for row in read_rows(path, _STRIPE):
+    rows = read_rows(path, _STRIPE)
+    _once(rows, "balance_transaction_id")
+    for row in rows:
         number = row.text("automatic_payout_id")
         if number:  # what is not paid out yet has none
             payouts[number].append(row)
@@ -76,15 +80,16 @@ def stripe(path: Path) -> list[FoundPayout]:
 
 def _stripe_payout(number: str, rows: Sequence[SettlementRow]) -> FoundPayout:
     currency = _currency(rows, "currency")
-    _once(rows, "balance_transaction_id")
     lines: list[SettledLine] = []
     paid = fees = 0
+    told: int | None = None
     for row in rows:
         gross, fee, net = (row.amount(name, currency) for name in ("gross", "fee", "net"))
         if gross - fee != net:
             raise row.wrong(f"gross {row.values['gross']} less fee {row.values['fee']} is not net {row.values['net']}")
         category = row.text("reporting_category")
         if category in ("payout", "payout_reversal"):
+            told = (told or 0) - net
             continue
         kind = _STRIPE_KINDS.get(category, "other")
         ids = tuple(filter(None, (row.values.get(name) for name in ("charge_id", "payment_intent_id", "source_id"))))
@@ -92,6 +97,9 @@ def _stripe_payout(number: str, rows: Sequence[SettlementRow]) -> FoundPayout:
         fees += fee - gross if kind == "fee" else fee
         if kind != "fee":
             lines.append(SettledLine(kind=kind, ids=ids, amount=gross, fee=fee))
+    if told is not None and told != paid:
+        sums = tuple(format_minor(amount, currency) for amount in (told, paid))
+        raise rows[-1].wrong(f"payout {number} is of {sums[0]}, and its rows add up to {sums[1]}, so some are missing")
     day = rows[0].day("automatic_payout_effective_at")
     return FoundPayout(
         number=number,

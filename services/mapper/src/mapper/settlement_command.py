@@ -138,11 +138,12 @@ async def _known(store: Store, site: str, payout: Payout) -> bool:
     before = await store.resource(site, KIND, payout.id, Payout)
     if before is None:
         return False
-    for name in ("amount", "fees", "currency_code", "gateway_account_id"):
+    for name in ("amount", "fees", "fees_tax", "chargeback_fees", "currency_code", "gateway_account_id", "date", "lines"):
         if getattr(before, name) != getattr(payout, name):
+            told = [f"{len(one.lines)} lines" if name == "lines" else f"{name} {getattr(one, name)}" for one in (before, payout)]
             raise SettlementFileError(
-                f"Payout {payout.id} was imported before with {name} {getattr(before, name)}, and this file says"
-                f" {getattr(payout, name)}; nothing was imported. Ask the gateway which one is right."
+                f"Payout {payout.id} was imported before with {told[0]}, and this file says {told[1]}; nothing was imported. Ask"
+                " the gateway which one is right."
             )
     return True
 
