@@ -22,8 +22,10 @@ UNTOLD_REFUSAL_SECONDS = 60.0  # a 429 without any header: wait out the longest 
 DAY_SECONDS = 86_400.0
 KEPT_FOR_BOOKINGS = 0.1
 MARGIN_SHARE = 1 / 30  # two seconds of a minute: the other 58 still take a full minute's calls
-DATE_STEP_SECONDS = 1.0  # the Date header is cut to whole seconds
-_PROMPT_ANSWER_SECONDS = 1.0  # with the Date header's second it makes the two that the margin of a minute covers
+# The Date header is cut to whole seconds, and many servers make it once a second, so it may be a second older still. The two
+# seconds are what the margin of a minute covers.
+DATE_STEP_SECONDS = 2.0
+_PROMPT_ANSWER_SECONDS = 1.0
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
