@@ -20,8 +20,12 @@ POLICY = {"exchange_differences": {"account": "4910"}}
 
 
 def dollars(**more: Any):
-    paid = {"amount": 100_000, "linked_invoices": [{"invoice_id": "INV-1", "applied_amount": 100_000}], "exchange_rate": "0.931"}
-    return payment(**paid, **DOLLARS, **more)
+    paid: dict[str, Any] = {
+        "amount": 100_000,
+        "linked_invoices": [{"invoice_id": "INV-1", "applied_amount": 100_000}],
+        "exchange_rate": "0.931",
+    }
+    return payment(**{**paid, **DOLLARS, **more})
 
 
 @pytest.fixture
@@ -88,3 +92,14 @@ async def test_a_payment_of_two_invoices_balances_in_the_currency_of_the_divisio
     assert entry.exchange_rate is not None
     assert not sum(in_euros([entry]).values())
     assert sorted(each.amount_minor for each in entry.lines) == [-10_002, -10_001, 10_001, 10_002]
+
+
+async def test_money_that_is_applied_only_after_it_was_booked_leaves_the_control_account_as_it_is(database):
+    """It stands there at its own rate already; what it was applied to since makes no difference on that account."""
+    stage = Stage(database, configured(**POLICY))
+    await stage.hear(customer(), INVOICE, dollars(linked_invoices=[]))
+    await stage.post_all()
+    await stage.hear(dollars(version=2))
+    await stage.post_all()
+    assert in_euros(await stage.entries())["1290"] == 93_100
+    assert in_euros(await stage.entries())["4910"] == 0

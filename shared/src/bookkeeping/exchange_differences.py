@@ -51,22 +51,18 @@ def difference_entry(document: ExchangeDifference, mapping: Mapping) -> Entry | 
     booked = rate_of_settled(document, mapping, name)
     if isinstance(booked, Rejection):
         return booked
-    on_control = sum(_in_division(share.amount_minor, document, booked.rate or own.rate, mapping) for share in document.shares())
+    account = mapping.exchange_difference_account
+    if booked.rate is None or booked.rate == own.rate or account is None:
+        return set_aside("no_exchange_difference", document=name)
+    on_control = sum(_in_division(share.amount_minor, document, booked.rate, mapping) for share in document.shares())
     more_minor = _in_division(document.amount_minor, document, own.rate, mapping) - on_control
     if document.went_out:
         more_minor = -more_minor
-    account = mapping.exchange_difference_account
-    if more_minor == 0 or account is None:
+    if more_minor == 0:
         return set_aside("no_exchange_difference", document=name)
-    control = mapping.control_account(document.gateway_account, document.currency)
-    if control is None:
-        return reject(
-            "no_control_account",
-            document=name,
-            gateway=document.gateway_account or "*",
-            currency=document.currency,
-            division=mapping.division,
-        )
+    control = mapping.control_of(document, name)
+    if isinstance(control, Rejection):
+        return control
     words = f"{document.number} {document.currency} {booked.rate} > {own.rate}"
     return Entry(
         kind="general",

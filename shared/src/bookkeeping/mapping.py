@@ -14,7 +14,7 @@ from bookkeeping.discounts import DiscountRules
 from bookkeeping.documents import MoneyMovement, SalesDocument
 from bookkeeping.exchange import ExchangeRates, RateUsed, rate_of
 from bookkeeping.periods import PeriodPolicy, PeriodRules
-from bookkeeping.rejections import Rejection
+from bookkeeping.rejections import Rejection, reject
 from bookkeeping.rules import CodeRule, RevenueRule, Rules
 from bookkeeping.texts import Texts
 
@@ -140,3 +140,11 @@ class Mapping:
             if best is None or rank > best[0]:
                 best = (rank, control.account)
         return best[1] if best is not None else None
+
+    def control_of(self, money: MoneyMovement, name: str) -> str | Rejection:
+        """Return the control account that money goes over, or why there is none."""
+        gateway, currency = money.gateway_account, money.currency
+        account = self.control_account(gateway, currency)
+        if account is not None:
+            return account
+        return reject("no_control_account", document=name, gateway=gateway or "*", currency=currency, division=self.division)

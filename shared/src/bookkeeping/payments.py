@@ -29,15 +29,9 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
     used = rate_of_settled(document, mapping, name)
     if isinstance(used, Rejection):
         return used
-    account = mapping.control_account(document.gateway_account, document.currency)
-    if account is None:
-        return reject(
-            "no_control_account",
-            document=name,
-            gateway=document.gateway_account or "*",
-            currency=document.currency,
-            division=mapping.division,
-        )
+    account = mapping.control_of(document, name)
+    if isinstance(account, Rejection):
+        return account
     debtors = mapping.debtor_account(document.debtor)
     sign = 1 if isinstance(document, Payment) else -1
     shares = document.shares()

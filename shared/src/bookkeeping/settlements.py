@@ -22,10 +22,9 @@ def payout_entry(payout: Payout, mapping: Mapping) -> Entry | Rejection | SetAsi
     policy = mapping.settlements
     if policy is None:
         return reject("no_settlement_accounts", document=name, division=mapping.division)
-    account = mapping.control_account(payout.gateway_account, payout.currency)
-    if account is None:
-        gateway = payout.gateway_account or "*"
-        return reject("no_control_account", document=name, gateway=gateway, currency=payout.currency, division=mapping.division)
+    account = mapping.control_of(payout, name)
+    if isinstance(account, Rejection):
+        return account
     used = mapping.rate(payout, name)
     if isinstance(used, Rejection):
         return used

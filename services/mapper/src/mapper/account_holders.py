@@ -61,6 +61,12 @@ async def settle_on_accounts(store: Store, subject: Subject, document: Document,
     is_foreign = mapping is not None and document.currency != mapping.currency and mapping.exchange_rates.policy != "exact"
     in_hierarchy = subject.customer is not None and subject.customer.relationship is not None
     must_know = (in_hierarchy and is_payment) or is_foreign
+    if isinstance(document, ExchangeDifference) and is_foreign:
+        booked = await _booked_on(store, site, "payment" if is_payment else "refund", document.number)
+        if booked is not None:
+            # What it was applied to since changes nothing in the rate that the money stands at.
+            applied = (replace(each, exchange_rate=booked.exchange_rate) for each in document.settlements)
+            return replace(document, settlements=tuple(applied))
     for settled in document.settlements:
         holder = await _holder_of(store, subject, settled)
         if holder is None and must_know and await store.stand_still():
