@@ -106,6 +106,17 @@ async def test_a_credit_says_which_one_it_waits_for(stage):
     assert {entry.your_ref for entry in await stage.entries()} == {"INV-1", "CN-1", "CN-2"}
 
 
+@pytest.mark.parametrize("reason", ["write_off", "Oninbaar"])
+async def test_a_write_off_leaves_what_a_later_credit_may_still_take_back(stage, reason: str):
+    mapper = Stage(stage.database, configuration(write_offs={"account": "4700", "reasons": ["oninbaar"]}))
+    written_off = golden_chargebee.document(SITE, {**SPRING, "because": reason})
+    await mapper.hear(*golden_chargebee.surroundings(SITE, INVOICE), LISTED[2], written_off, CREDITED[1])
+    lines = await deferred_lines(mapper)
+    assert lines["CN-1"] == [(30_250, None, None), (-30_250, None, None)]
+    # All of 500.02 from July on is still to be released, since the write-off took no revenue back.
+    assert lines["CN-2"] == [(-9_998, None, None), (-50_002, date(2026, 7, 1), date(2026, 12, 31))]
+
+
 async def test_a_period_that_closed_under_a_deferral_is_waited_for_instead_of_guessed(stage):
     """Exact refuses the entry without a word on which period it means, and the entry itself must not move for it."""
 

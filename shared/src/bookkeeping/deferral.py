@@ -62,11 +62,15 @@ class Portion:
 
 @dataclass(frozen=True, slots=True)
 class EarlierCredit:
-    """A credit of the same invoice line that was given before; `own` is its own service period."""
+    """A credit of the same invoice line that was given before; `own` is its own service period.
+
+    `reason` is that of an adjustment, which may be a write-off by the division's rules and then takes no revenue back.
+    """
 
     amount_minor: int
     day: date
     own: Days | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

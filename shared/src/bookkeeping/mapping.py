@@ -19,6 +19,7 @@ from bookkeeping.rules import CodeRule, RevenueRule, Rules
 from bookkeeping.texts import Texts
 
 JournalKind = Literal["invoices", "credit_notes", "payments"]
+WRITE_OFF = "write_off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,10 @@ class Mapping:
         if kind not in ("invoice", "credit_note") or (kind == "credit_note" and not self.pdf_of_credit_notes):
             return False
         return self.pdf_policy == "always" or (self.pdf_policy == "business" and is_business)
+
+    def writes_off(self, reason: str | None) -> bool:
+        """Tell whether an adjustment with this reason writes a debt off: Chargebee's own, or one of the division's."""
+        return reason == WRITE_OFF or (self.write_offs is not None and reason in self.write_offs.reasons)
 
     def rate(self, document: SalesDocument | MoneyMovement, name: str) -> RateUsed | Rejection:
         """Return the rate to the division's currency that a document is booked at, or why there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingOf
 from datetime import date
 
-from bookkeeping.deferral import Method, Portion, credit_portions
+from bookkeeping.deferral import Portion, credit_portions
 from bookkeeping.discounts import ShownDiscount, merged, with_discounts, without_tax
 from bookkeeping.documents import CreditNote, Invoice, Product
 from bookkeeping.exchange import RateUsed
@@ -171,7 +171,7 @@ def _lines_of(
     if revenue.defer and line.credited is not None and isinstance(document, CreditNote) and document.awaits is not None:
         missing = document.awaits.replace("_", " ").replace(":", " ")
         return reject("waiting_for_credits", waits_for=document.awaits, document=label(document), missing=missing)
-    portions = _portions(part, document, revenue, mapping.deferral_method)
+    portions = _portions(part, document, revenue, mapping)
     taxes = _vat_of_portions(part.tax_minor, portions)
     gross_minor = part.net_minor + sum(each.net_minor for each in shown) if shown else part.net_minor
     why = LineReason(
@@ -246,8 +246,8 @@ def _vat_of_portions(tax_minor: int, portions: list[Portion]) -> list[int]:
     return allocate(tax_minor, [abs(portion.amount_minor) for portion in portions])
 
 
-def _portions(part: Part, document: Invoice | CreditNote, rule: RevenueRule, method: Method) -> list[Portion]:
-    line = part.line
+def _portions(part: Part, document: Invoice | CreditNote, rule: RevenueRule, mapping: Mapping) -> list[Portion]:
+    line, method = part.line, mapping.deferral_method
     own: tuple[date, date] | None = None
     if line.service_from is not None and line.service_to is not None:
         own = (line.service_from, line.service_to)
@@ -256,6 +256,6 @@ def _portions(part: Part, document: Invoice | CreditNote, rule: RevenueRule, met
     if isinstance(document, CreditNote) and line.credited is not None:
         credited = line.credited
         invoiced = (credited.service_from, credited.service_to)
-        day, before = document.document_date, credited.earlier
+        day, before = document.document_date, [each for each in credited.earlier if not mapping.writes_off(each.reason)]
         return credit_portions(part.net_minor, day, credited.net_minor, invoiced, own, method=method, earlier=before)
     return [Portion(part.net_minor, *own)] if own is not None else [Portion(part.net_minor)]

@@ -20,8 +20,6 @@ from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.rules import RevenueRule, Rules
 from bookkeeping.sales import sales_entry
 
-WRITE_OFF = "write_off"
-
 
 def normal_reason(reason: str | None) -> str | None:
     """Write a reason code one way: Chargebee has `write_off` in an older list and a label such as `Write Off` in a newer one."""
@@ -30,8 +28,7 @@ def normal_reason(reason: str | None) -> str | None:
 
 def is_write_off(note: CreditNote, mapping: Mapping) -> bool:
     """Tell whether a credit note writes a debt off, by its reason; only an adjustment lowers what is due."""
-    reasons = mapping.write_offs.reasons if mapping.write_offs is not None else frozenset[str]()
-    return note.is_adjustment and note.reason is not None and (note.reason == WRITE_OFF or note.reason in reasons)
+    return note.is_adjustment and mapping.writes_off(note.reason)
 
 
 def write_off_entry(note: CreditNote, mapping: Mapping) -> Entry | Rejection | SetAside:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import tzinfo
 
 from bookkeeping.deferral import UnreadableInstantError
-from bookkeeping.write_offs import WRITE_OFF, normal_reason
 from contracts import chargebee
 from mapper.lives import newest_life
 from mapper.store import Store
@@ -29,7 +28,7 @@ async def credits_before(
         seen = await newest_life(store, site, "credit_note", number, chargebee.CreditNote)
         if seen is None:
             return CreditsBefore({}, f"credit_note:{number}")
-        if _takes_revenue(seen, note):
+        if _stood(seen, note):
             try:
                 taken = credits_of(seen, zone)
             except UnreadableInstantError:
@@ -39,8 +38,6 @@ async def credits_before(
     return found
 
 
-def _takes_revenue(earlier: chargebee.CreditNote, note: chargebee.CreditNote) -> bool:
-    """Tell whether a note took back revenue when the later one was made; a write-off takes back none."""
-    if earlier.deleted or normal_reason(earlier.create_reason_code or earlier.reason_code) == WRITE_OFF:
-        return False
-    return earlier.status != "voided" or (earlier.voided_at or 0) > (note.date or 0)
+def _stood(earlier: chargebee.CreditNote, note: chargebee.CreditNote) -> bool:
+    """Tell whether a note stood when the later one was made; what is a write-off and takes none, the division's rules say."""
+    return not earlier.deleted and (earlier.status != "voided" or (earlier.voided_at or 0) > (note.date or 0))

@@ -14,7 +14,7 @@ from backbone.database import Database
 from bookkeeping.mapping import Mapping
 from bookkeeping.periods import Period
 from bookkeeping.rejections import reject
-from bookkeeping.write_offs import WRITE_OFF, normal_reason
+from bookkeeping.write_offs import normal_reason
 from contracts import chargebee, facts
 from contracts.commands import EntryLine, PostEntry
 from contracts.envelope import Envelope, Message
@@ -107,8 +107,7 @@ class Mapper:
 
     def _writes_off(self, note: chargebee.CreditNote) -> bool:
         reason = normal_reason(note.create_reason_code or note.reason_code)
-        policies = [mapping.write_offs.reasons for mapping in self._mappings.values() if mapping.write_offs is not None]
-        return note.type == "adjustment" and (reason == WRITE_OFF or any(reason in reasons for reasons in policies))
+        return note.type == "adjustment" and any(mapping.writes_off(reason) for mapping in self._mappings.values())
 
     async def _customer(self, store: Store, fact: facts.CustomerObserved, cause: Cause) -> None:
         customer = msgspec.structs.replace(fact.resource, deleted=fact.deleted or fact.resource.deleted)

@@ -243,12 +243,13 @@ def credits_of(note: chargebee.CreditNote, zone: tzinfo) -> dict[str, EarlierCre
     found: dict[str, EarlierCredit] = {}
     if note.date is None:
         return found
+    reason = normal_reason(note.create_reason_code or note.reason_code) if note.type == "adjustment" else None
     for item, line in zip(note.line_items, _lines(note, zone, {}), strict=True):
         key, days = line_key(item), None
         if line.service_from is not None and line.service_to is not None:
             days = (line.service_from, line.service_to)
         amount = net_of(line, note) + (found[key].amount_minor if key in found else 0)
-        found[key] = EarlierCredit(amount, local_date(note.date, zone), days)
+        found[key] = EarlierCredit(amount, local_date(note.date, zone), days, reason)
     return found
 
 
