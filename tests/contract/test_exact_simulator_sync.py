@@ -187,3 +187,40 @@ async def test_documents_that_are_refused():
         assert (await client.post("documents/DocumentAttachments", attachment)).status_code == 400
         put = await client.put("documents/DocumentAttachments(guid'00000000-0000-0000-0000-000000000001')", {})
         assert put.status_code == 405
+
+
+async def test_the_lines_of_a_changed_entry_come_again_under_their_ids():
+    async with exact() as client:
+        entry_id = (await client.sell(await client.customer(), "INV-1")).json()["d"]["EntryID"]
+        before = await client.rows(LINES, filter="Timestamp gt 1L")
+        assert [row["LineNumber"] for row in before] == [0, 1, 2]  # the entry's header, its line, and the VAT
+        seen = max(int(row["Timestamp"]) for row in before)
+        assert await client.rows(LINES, filter=f"Timestamp gt {seen}L") == []
+        await client.put(f"salesentry/SalesEntries(guid'{entry_id}')", {"YourRef": "INV-1a"})
+        after = await client.rows(LINES, filter=f"Timestamp gt {seen}L")
+        assert [(row["ID"], row["YourRef"]) for row in after] == [(row["ID"], "INV-1a") for row in before]
+        sales_line = (await client.rows("salesentry/SalesEntryLines"))[0]
+        await client.put(f"salesentry/SalesEntryLines(guid'{sales_line['ID']}')", {"AmountFC": 100.01, "VATAmountFC": 21})
+        changed = await client.rows(LINES, filter=f"Timestamp gt {max(int(row['Timestamp']) for row in after)}L")
+        assert {row["LineNumber"]: row["AmountDC"] for row in changed} == {0: 121.01, 1: -100.01, 2: -21.0}
+        assert {row["ID"] for row in changed if row["LineNumber"] < 2} == {row["ID"] for row in before if row["LineNumber"] < 2}
+
+
+async def test_the_lines_of_a_deleted_entry_are_gone_and_named_as_deleted():
+    async with exact() as client:
+        entry_id = (await client.sell(await client.customer(), "INV-1")).json()["d"]["EntryID"]
+        before = {row["ID"] for row in await client.rows(LINES, filter="Timestamp gt 1L")}
+        assert (await client.delete(f"salesentry/SalesEntries(guid'{entry_id}')")).status_code == 204
+        assert await client.rows(LINES, filter="Timestamp gt 1L") == []
+        deleted = await client.rows("sync/Deleted", filter="Timestamp gt 1L and EntityType eq 1")
+        assert {row["EntityKey"] for row in deleted} == before
+
+
+async def test_a_page_of_the_ledger_has_a_thousand_lines():
+    async with exact() as client:
+        customer = await client.customer()
+        for number in range(6):
+            await client.sell(customer, f"INV-{number}", *[await client.line(1, vat=None) for _ in range(180)])
+        page = (await client.get(LINES, filter="Timestamp gt 1L", select="Timestamp")).json()["d"]
+        assert len(page["results"]) == 1000
+        assert "__next" in page

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(20, gt=0, description="how long a stopping process may finish its work")
     max_body_bytes: int = Field(1_000_000, ge=1, description="largest request body that is accepted")
     poll_seconds: float = Field(30.0, gt=0, description="how often the writer asks Exact what changed")
+    ledger_seconds: float = Field(
+        21_600.0, ge=0, description="how often the writer, when it has nothing to book, reads Exact's ledger; 0: only when asked"
+    )
     migrate_on_start: bool = Field(default=True, description="bring the database up to date when a service starts")
     dead_letter_limit: int = Field(20, ge=1, description="dead letters in a row after which a consumer stops its line")
 

@@ -40,6 +40,7 @@ CounterName = Literal[
     "exact_token_refreshes",  # by outcome
     "commands_finished",  # by type and outcome: posted, saved, refused
     "unknown_outcomes",  # calls whose answer was lost, by how they were resolved
+    "ledger_lines_read",  # by division: lines of Exact's ledger that came to the writer
     "pdfs_finished",  # by outcome: attached, failed
     "chargebee_calls",  # by operation and outcome
     "events_caught_up",  # by site: events that no webhook brought

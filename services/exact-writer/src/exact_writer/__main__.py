@@ -27,6 +27,7 @@ from exact_writer.attach import PdfPoster
 from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import CallError, ExactClient
+from exact_writer.ledger_reader import LedgerReader
 from exact_writer.looking import LookError, read_master_data
 from exact_writer.mirror import Mirror
 from exact_writer.odata import UnreadableAnswerError
@@ -141,6 +142,14 @@ def writer_of(
         mirror=mirror,
         poster=poster,
         pdfs=PdfPoster(division, database=database, clock=clock, calls=calls, telemetry=telemetry, timing=timing),
+        ledger=LedgerReader(
+            division,
+            database=database,
+            clock=clock,
+            calls=calls,
+            telemetry=telemetry,
+            every_seconds=context.settings.ledger_seconds,
+        ),
         telemetry=telemetry,
         timing=timing,
         poll_seconds=context.settings.poll_seconds,

@@ -130,6 +130,60 @@ mirror_state = sa.Table(
     sa.Column("read_at", _seconds, nullable=False),
 )
 
+# The ledger as sync/Financial/TransactionLines shows it, also of entries that are not ours, each line by its id, which never
+# changes. Debit is positive. Amounts are hundredths, whatever the currency: `dc` of the division's, `fc` of the entry's own.
+# Line 0 is the entry's header. `day` is the entry's date, but of a line of deferred revenue the day on which it is released.
+ledger_lines = sa.Table(
+    "ledger_lines",
+    metadata,
+    sa.Column("division", sa.BigInteger(), primary_key=True),
+    sa.Column("line_id", sa.Text(), primary_key=True),
+    sa.Column("timestamp", sa.BigInteger(), nullable=False),
+    sa.Column("entry_id", sa.Text(), nullable=False),
+    sa.Column("entry_number", sa.BigInteger(), nullable=False),
+    sa.Column("line_number", sa.Integer(), nullable=False),
+    sa.Column("line_type", sa.Integer(), nullable=False),
+    sa.Column("type", sa.Integer(), nullable=False),
+    sa.Column("journal", sa.Text(), nullable=False),
+    sa.Column("day", sa.Date(), nullable=False),
+    sa.Column("year", sa.Integer(), nullable=False),
+    sa.Column("period", sa.Integer(), nullable=False),
+    sa.Column("account", sa.Text(), nullable=False),
+    sa.Column("relation_id", sa.Text(), nullable=True),
+    sa.Column("dc_hundredths", sa.BigInteger(), nullable=False),
+    sa.Column("currency", sa.Text(), nullable=False),
+    sa.Column("fc_hundredths", sa.BigInteger(), nullable=False),
+    sa.Column("vat_code", sa.Text(), nullable=True),
+    sa.Column("vat_fc_hundredths", sa.BigInteger(), nullable=True),
+    sa.Column("cost_center", sa.Text(), nullable=True),
+    sa.Column("cost_unit", sa.Text(), nullable=True),
+    sa.Column("your_ref", sa.Text(), nullable=True),
+    sa.Column("description", sa.Text(), nullable=True),
+    sa.Column("payment_reference", sa.Text(), nullable=True),
+    sa.Column("invoice_number", sa.BigInteger(), nullable=True),
+    sa.Index("ledger_lines_entry", "division", "entry_id"),
+    sa.Index("ledger_lines_day", "division", "day", "entry_id"),
+    sa.Index("ledger_lines_reference", "division", "your_ref"),
+    sa.Index("ledger_lines_timestamp", "division", "timestamp"),
+)
+
+# How far the reading of a division's ledger is. Everything up to `timestamp` was read; `next_page` is the address of the page to
+# which a reading under way comes, and `highest` what it saw. Who needs fresh lines raises `asks`; a reading that began at that
+# count and came to its end makes `answered` reach it, and `read_at` tells when it began.
+ledger_readings = sa.Table(
+    "ledger_readings",
+    metadata,
+    sa.Column("division", sa.BigInteger(), primary_key=True),
+    sa.Column("timestamp", sa.BigInteger(), nullable=False, server_default="1"),
+    sa.Column("highest", sa.BigInteger(), nullable=False, server_default="1"),
+    sa.Column("next_page", sa.Text(), nullable=True),
+    sa.Column("asks", sa.Integer(), nullable=False, server_default="0"),
+    sa.Column("answering", sa.Integer(), nullable=False, server_default="0"),
+    sa.Column("answered", sa.Integer(), nullable=False, server_default="0"),
+    sa.Column("begun_at", _seconds, nullable=True),
+    sa.Column("read_at", _seconds, nullable=True),
+)
+
 # Receivables as sync/Cashflow/PaymentTerms last showed them, also of entries that are not ours.
 receivables = sa.Table(
     "receivables",

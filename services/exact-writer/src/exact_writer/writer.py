@@ -22,6 +22,7 @@ from exact_writer.client import CallError, ForbiddenError, NotFoundError, RateLi
 from exact_writer.connection_state import ConnectionState
 from exact_writer.error_limit import STOP_AT
 from exact_writer.journal import LeaseLostError
+from exact_writer.ledger_reader import LedgerReader
 from exact_writer.looking import Desk
 from exact_writer.mirror import Mirror
 from exact_writer.odata import UnreadableAnswerError
@@ -49,6 +50,7 @@ class DivisionWriter:
         mirror: Mirror,
         poster: Poster,
         pdfs: PdfPoster,
+        ledger: LedgerReader,
         telemetry: Telemetry,
         timing: Timing,
         poll_seconds: float,
@@ -64,6 +66,7 @@ class DivisionWriter:
         self._mirror = mirror
         self._poster = poster
         self.pdfs = pdfs
+        self._ledger = ledger
         self._telemetry = telemetry
         self._timing = timing
         self._poll_seconds = poll_seconds
@@ -202,7 +205,7 @@ class DivisionWriter:
         if closed:
             await self._report_closed(closed)
         if next_command is None:
-            return await self._attach_pdfs(due, closed)
+            return await self._spend_spare_moment(due, closed)
         await self._work(next_command)
         await self._answered()
         return None
@@ -215,11 +218,15 @@ class DivisionWriter:
         finally:
             self._calls.forbidden &= closed_before
 
-    async def _attach_pdfs(self, due: float | None, closed: dict[str, float]) -> float | None:
-        """Use a moment without bookings for PDFs; the instant until which to pause when nothing is to be done for them either."""
-        next_pdf = await self.pdfs.turn(self._epoch)
-        if next_pdf is not None:
-            return min(next_pdf, self._idle_until(due, closed))
+    async def _spend_spare_moment(self, due: float | None, closed: dict[str, float]) -> float | None:
+        """Use a moment without bookings for the ledger or a PDF; the instant until which to pause when neither is to be done.
+
+        The ledger comes first: a page of it is one call for a thousand lines, and PDFs may be many.
+        """
+        next_page = await self._ledger.turn(self._epoch)
+        next_pdf = await self.pdfs.turn(self._epoch) if next_page is not None else None
+        if next_page is not None and next_pdf is not None:
+            return min(next_page, next_pdf, self._idle_until(due, closed))
         await self._answered()
         return None
 

@@ -1,4 +1,4 @@
-from simulators.exact import receivables, references, removal, sales_entries
+from simulators.exact import ledger, receivables, references, removal, sales_entries
 from simulators.exact.periods import is_open
 from simulators.exact.refusals import Findings, Refusal
 from simulators.exact.sales_entries import ENTRIES, LINES
@@ -37,8 +37,10 @@ def change(division: Division, entry: Row, body: Row) -> None:
         _check_rebooking(division, findings, entry, changes)
     findings.raise_if_any()
     division.update(ENTRIES, entry["EntryID"], changes)
-    if rebooked or "YourRef" in changes:
+    if rebooked:
         _rebook(division, entry)
+    else:
+        _relabel(division, entry, changes)
     division.notify("SalesEntries", entry["EntryID"])
 
 
@@ -50,6 +52,19 @@ def _check_rebooking(division: Division, findings: Findings, entry: Row, changes
     period: int = changes.get("ReportingPeriod") or entry["ReportingPeriod"]
     if not is_open(division, entry["Journal"], entry["ReportingYear"], period):
         findings.add("period_closed")
+
+
+def _relabel(division: Division, entry: Row, changes: Row) -> None:
+    """Carries texts into the ledger and the terms: each row that says something else now gets a new row version."""
+    for table, reference, shared in (
+        (ledger.LINES, "EntryID", {"YourRef", "PaymentReference", "ExternalLinkReference", "Document"}),
+        (receivables.TERMS, "TransactionEntryID", {"YourRef"}),
+    ):
+        for row in list(division.table(table).where(reference, entry["EntryID"])):
+            named = shared | ({"Description"} if row.get("LineNumber", 0) == 0 else set())
+            texts = {name: value for name, value in changes.items() if name in named}
+            if texts:
+                division.update(table, row["ID"], texts)
 
 
 def _rebook(division: Division, entry: Row) -> None:

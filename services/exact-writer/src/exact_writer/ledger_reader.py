@@ -1,0 +1,87 @@
+"""Reads Exact's ledger by row version, a page of up to 1,000 lines a call, only when there is nothing to book.
+
+It reads when somebody asked (a reconciliation, a search for what a bank line paid) and, so that changes made by hand in Exact are
+noticed, at an interval. Each page is stored with its position in one transaction: memory stays flat, and a restart goes on there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from backbone.clock import Clock
+from backbone.database import Database
+from backbone.telemetry import Telemetry, log
+from exact_writer import attachments, ledger_lines, odata
+from exact_writer.calls import DivisionCalls
+from exact_writer.client import ForbiddenError, NotFoundError, RefusedError, Request
+from exact_writer.ledger_lines import ENDPOINT, LedgerLine, Reading
+
+PAUSE_SECONDS: Final = 3600.0  # after a refusal of the whole resource, such as a missing scope: it counts against the error limit
+NEVER: Final = float("inf")
+
+
+class LedgerReader:
+    """Reads the ledger of one division; `every_seconds` of 0 means only when asked."""
+
+    def __init__(
+        self,
+        division: int,
+        *,
+        database: Database,
+        clock: Clock,
+        calls: DivisionCalls,
+        telemetry: Telemetry,
+        every_seconds: float,
+    ) -> None:
+        self._division = division
+        self._database = database
+        self._clock = clock
+        self._calls = calls
+        self._telemetry = telemetry
+        self._every_seconds = every_seconds
+        self._since = clock.now().timestamp()
+        self._paused_until = 0.0
+
+    async def turn(self, epoch: int | None) -> float | None:
+        """Read one page: None when that was done, else the instant from which there may be one to read.
+
+        Raises CallError only for what stands in the way of every call, LeaseLostError, and UnreadableAnswerError.
+        """
+        now = self._clock.now().timestamp()
+        wait = max(self._paused_until, self._calls.blocked_endpoints().get(ENDPOINT, 0.0))
+        if wait > now:
+            return wait
+        async with self._database.reading() as connection:
+            found = await ledger_lines.reading(connection, self._division)
+        if not found.is_wanted:
+            # Before the first reading the interval counts from our start: a fresh installation has written nothing to compare.
+            due = (found.read_at or self._since) + self._every_seconds if self._every_seconds else NEVER
+            if due > now:
+                return due
+        room_at = self._calls.room_for_extras_at()
+        if room_at is not None:
+            return room_at
+        try:
+            answer = await self._calls.read(Request(method="GET", endpoint=ENDPOINT, path=found.page))
+        except (ForbiddenError, NotFoundError, RefusedError) as error:
+            if found.next_page is not None:
+                # Where Exact does not know its own link any more, the next reading begins where the last one ended.
+                await self._keep(epoch, [], msgspec.structs.replace(found, next_page=None))
+            self._calls.forbidden.discard(ENDPOINT)  # bookings do not need it
+            self._paused_until = now + PAUSE_SECONDS
+            log.error("Exact does not show its ledger", division=self._division, status=error.status, reason=error.message)
+            return self._paused_until
+        lines = [ledger_lines.line_of(row) for row in odata.rows(answer.body)]
+        highest = max((line.timestamp for line in lines), default=found.timestamp)
+        after = found.after(highest, odata.next_page(answer.body), now)
+        await self._keep(epoch, lines, after)
+        self._telemetry.count("ledger_lines_read", len(lines), division=str(self._division))
+        return None
+
+    async def _keep(self, epoch: int | None, lines: list[LedgerLine], found: Reading) -> None:
+        async with self._database.transaction() as connection:
+            if epoch is not None:
+                await attachments.check_lease(connection, self._division, epoch)
+            await ledger_lines.keep(self._database, connection, self._division, lines, found)
