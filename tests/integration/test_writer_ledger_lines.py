@@ -111,6 +111,29 @@ async def test_a_reading_that_broke_off_goes_on_at_the_page_where_it_was(tmp_pat
         assert await pages(server) == before + 2  # the third and the fourth page, and neither of the first two again
 
 
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_what_was_deleted_in_exact_is_gone_after_the_next_reading(tmp_path: Path, dialect: str) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path, dialect, ledger_seconds=0) as stage:
+        await stage.tell(save_account(), sale("INV-1"), sale("INV-2"))
+        posted = {fact.document.number: fact for fact in await stage.until(facts.EntryPosted, 2)}
+        assert len(await read_now(stage)) == 6
+        await as_person(server, "DELETE", f"salesentry/SalesEntries(guid'{posted['INV-1'].entry_id}')")
+        assert {line.your_ref for line in await read_now(stage)} == {"INV-2"}
+
+
+async def test_without_the_right_to_see_deletions_the_ledger_is_read_all_the_same(tmp_path: Path) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path, ledger_seconds=0) as stage:
+        await server.fault("status", method="GET", path_contains="sync/Deleted", times=100, status=403)
+        await stage.tell(save_account(), sale("INV-1"))
+        await stage.until(facts.EntryPosted)
+        assert len(await read_now(stage)) == 3
+        await read_now(stage)
+        async with stage.database.reading() as connection:
+            assert not (await ledger_lines.reading(connection, DIVISION)).sees_deletions
+        assert (await server.calls())["by_endpoint"]["GET sync/Deleted"] == 1
+        assert await stage.complaints() == []
+
+
 async def test_bookings_go_first(tmp_path: Path) -> None:
     async with exact_server(minute_limit=20, minute_seconds=1.0) as server:
         async with writer_stage(server, tmp_path, ledger_seconds=0, poll_seconds=600.0) as stage:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -12,47 +11,30 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.database import Database
+from contracts.ledger import LedgerLine
 from exact_writer import odata
 from exact_writer.odata import UnreadableAnswerError
 from exact_writer.tables import ledger_lines, ledger_readings
 
 ENDPOINT: Final = "sync/Financial/TransactionLines"
+DELETED: Final = "sync/Deleted"
+TRANSACTION_LINES: Final = 1  # sync/Deleted EntityType
 FIRST_TIMESTAMP: Final = 1
 SELECT: Final = (
     *("Timestamp", "ID", "EntryID", "EntryNumber", "LineNumber", "LineType", "Type", "JournalCode", "Date"),
     *("FinancialYear", "FinancialPeriod", "GLAccountCode", "Account", "AmountDC", "Currency", "AmountFC"),
     *("VATCode", "AmountVATFC", "CostCenter", "CostUnit", "YourRef", "Description", "PaymentReference", "InvoiceNumber"),
+    *("Modified", "ModifierFullName"),
 )
 _IDS_A_STATEMENT: Final = 500
-
-
-class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of Exact's ledger; the columns of `ledger_lines` say what each is."""
-
-    line_id: str
-    timestamp: int
-    entry_id: str
-    entry_number: int
-    line_number: int
-    line_type: int
-    type: int
-    journal: str
-    day: date
-    year: int
-    period: int
-    account: str
-    relation_id: str | None
-    dc_hundredths: int
-    currency: str
-    fc_hundredths: int
-    vat_code: str | None
-    vat_fc_hundredths: int | None
-    cost_center: str | None
-    cost_unit: str | None
-    your_ref: str | None
-    description: str | None
-    payment_reference: str | None
-    invoice_number: int | None
+_FROM_START: Final[dict[str, Any]] = {
+    "timestamp": FIRST_TIMESTAMP,
+    "highest": FIRST_TIMESTAMP,
+    "deleted_timestamp": FIRST_TIMESTAMP,
+    "next_page": None,
+    "in_deletions": False,
+    "read_at": None,
+}
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +43,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: int = FIRST_TIMESTAMP
     highest: int = FIRST_TIMESTAMP
     next_page: str | None = None
+    deleted_timestamp: int = FIRST_TIMESTAMP
+    in_deletions: bool = False
+    sees_deletions: bool = True
     asks: int = 0
     answering: int = 0
     answered: int = 0
@@ -70,25 +55,40 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_wanted(self) -> bool:
         """Whether somebody waits for fresh lines, or a reading has begun and has pages left."""
-        return self.answered < self.asks or self.next_page is not None
+        return self.answered < self.asks or self.next_page is not None or self.in_deletions
+
+    @property
+    def endpoint(self) -> str:
+        """What is read now: lines, or what was deleted."""
+        return DELETED if self.in_deletions else ENDPOINT
 
     @property
     def page(self) -> str:
         """The address of the page to ask for now."""
         if self.next_page is not None:
             return self.next_page
+        if self.in_deletions:
+            filter_by = f"Timestamp gt {odata.big(self.deleted_timestamp)} and EntityType eq {TRANSACTION_LINES}"
+            return odata.query(DELETED, select=("Timestamp", "EntityKey"), filter_by=filter_by)
         return odata.query(ENDPOINT, select=SELECT, filter_by=f"Timestamp gt {odata.big(self.timestamp)}")
 
     def after(self, highest: int, next_page: str | None, now: float) -> Reading:
         """Where the reading is once a page with this highest row version, and that one behind it, is stored."""
-        is_first = self.next_page is None
-        answering = self.asks if is_first else self.answering
-        begun_at = now if is_first or self.begun_at is None else self.begun_at
-        highest = max(highest, self.highest, self.timestamp)
-        going_on = msgspec.structs.replace(self, highest=highest, next_page=next_page, answering=answering, begun_at=begun_at)
+        found = self
+        if not self.in_deletions and self.next_page is None:
+            found = msgspec.structs.replace(self, answering=self.asks, begun_at=now, highest=self.timestamp)
+        found = msgspec.structs.replace(found, highest=max(highest, found.highest), next_page=next_page)
         if next_page is not None:
-            return going_on
-        return msgspec.structs.replace(going_on, timestamp=highest, answered=answering, read_at=begun_at)
+            return found
+        if not self.in_deletions:
+            start = self.deleted_timestamp
+            return msgspec.structs.replace(found, timestamp=found.highest, in_deletions=True, highest=start, sees_deletions=True)
+        return msgspec.structs.replace(found, deleted_timestamp=found.highest).ended()
+
+    def ended(self, *, sees_deletions: bool = True) -> Reading:
+        """Where the reading is once there is nothing left to read."""
+        done = {"answered": self.answering, "read_at": self.begun_at, "in_deletions": False, "next_page": None}
+        return msgspec.structs.replace(self, **done, sees_deletions=sees_deletions)
 
 
 async def ask(database: Database, connection: AsyncConnection, division: int) -> int:
@@ -135,6 +135,12 @@ async def forget(connection: AsyncConnection, division: int, line_ids: Iterable[
     return gone
 
 
+async def start_anew(database: Database, connection: AsyncConnection, division: int) -> None:
+    """Forget what was read, so that all of it is read again: row versions started anew, or deletions were missed."""
+    await connection.execute(sa.delete(ledger_lines).where(ledger_lines.c.division == division))
+    await keep(database, connection, division, [], msgspec.structs.replace(await reading(connection, division), **_FROM_START))
+
+
 def line_of(row: Mapping[str, Any]) -> LedgerLine:
     """One row as Exact sends it; raises UnreadableAnswerError for a row without what every ledger line has."""
     try:
@@ -166,6 +172,8 @@ def line_of(row: Mapping[str, Any]) -> LedgerLine:
             description=row["Description"] or None,
             payment_reference=row["PaymentReference"] or None,
             invoice_number=int(row["InvoiceNumber"]) if row["InvoiceNumber"] is not None else None,
+            modified_at=odata.instant_in(row["Modified"]),
+            modifier=row["ModifierFullName"] or None,
         )
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise UnreadableAnswerError(f"Exact answered a ledger line that cannot be read: {error!r}") from error

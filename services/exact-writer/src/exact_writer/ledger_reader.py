@@ -1,4 +1,4 @@
-"""Reads Exact's ledger by row version, a page of up to 1,000 lines a call, only when there is nothing to book.
+"""Reads Exact's ledger by row version, a page of up to 1,000 lines a call, only when there is nothing to book; then what was deleted.
 
 It reads when somebody asked (a reconciliation, a search for what a bank line paid) and, so that changes made by hand in Exact are
 noticed, at an interval. Each page is stored with its position in one transaction: memory stays flat, and a restart goes on there.
@@ -13,12 +13,14 @@ import msgspec
 from backbone.clock import Clock
 from backbone.database import Database
 from backbone.telemetry import Telemetry, log
+from contracts.ledger import LedgerLine
 from exact_writer import attachments, ledger_lines, odata
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import ForbiddenError, NotFoundError, RefusedError, Request
-from exact_writer.ledger_lines import ENDPOINT, LedgerLine, Reading
+from exact_writer.ledger_lines import DELETED, ENDPOINT, Reading
 
 PAUSE_SECONDS: Final = 3600.0  # after a refusal of the whole resource, such as a missing scope: it counts against the error limit
+DELETIONS_KEPT_SECONDS: Final = 55 * 86_400.0  # Exact keeps its log of deletions for two months
 NEVER: Final = float("inf")
 
 
@@ -42,7 +44,7 @@ class LedgerReader:
         self._telemetry = telemetry
         self._every_seconds = every_seconds
         self._since = clock.now().timestamp()
-        self._paused_until = 0.0
+        self._paused_until = self._no_deletions_until = 0.0
 
     async def turn(self, epoch: int | None) -> float | None:
         """Read one page: None when that was done, else the instant from which there may be one to read.
@@ -50,9 +52,8 @@ class LedgerReader:
         Raises CallError only for what stands in the way of every call, LeaseLostError, and UnreadableAnswerError.
         """
         now = self._clock.now().timestamp()
-        wait = max(self._paused_until, self._calls.blocked_endpoints().get(ENDPOINT, 0.0))
-        if wait > now:
-            return wait
+        if self._paused_until > now:
+            return self._paused_until
         async with self._database.reading() as connection:
             found = await ledger_lines.reading(connection, self._division)
         if not found.is_wanted:
@@ -61,27 +62,54 @@ class LedgerReader:
             if due > now:
                 return due
         room_at = self._calls.room_for_extras_at()
-        if room_at is not None:
-            return room_at
-        try:
-            answer = await self._calls.read(Request(method="GET", endpoint=ENDPOINT, path=found.page))
-        except (ForbiddenError, NotFoundError, RefusedError) as error:
-            if found.next_page is not None:
-                # Where Exact does not know its own link any more, the next reading begins where the last one ended.
-                await self._keep(epoch, [], msgspec.structs.replace(found, next_page=None))
-            self._calls.forbidden.discard(ENDPOINT)  # bookings do not need it
-            self._paused_until = now + PAUSE_SECONDS
-            log.error("Exact does not show its ledger", division=self._division, status=error.status, reason=error.message)
-            return self._paused_until
-        lines = [ledger_lines.line_of(row) for row in odata.rows(answer.body)]
-        highest = max((line.timestamp for line in lines), default=found.timestamp)
-        after = found.after(highest, odata.next_page(answer.body), now)
-        await self._keep(epoch, lines, after)
-        self._telemetry.count("ledger_lines_read", len(lines), division=str(self._division))
-        return None
+        closed_until = self._calls.blocked_endpoints().get(found.endpoint, 0.0)
+        if room_at is not None or closed_until > now:
+            return max(room_at or 0.0, closed_until)
+        if found.read_at is not None and found.read_at + DELETIONS_KEPT_SECONDS < now and not found.in_deletions:
+            await self._start_anew(epoch)
+            return None
+        await self._read(epoch, found, now)
+        return None if self._paused_until <= now else self._paused_until
 
-    async def _keep(self, epoch: int | None, lines: list[LedgerLine], found: Reading) -> None:
+    async def _read(self, epoch: int | None, found: Reading, now: float) -> None:
+        if found.in_deletions and self._no_deletions_until > now:
+            await self._keep(epoch, [], [], found.ended(sees_deletions=False))
+            return
+        try:
+            answer = await self._calls.read(Request(method="GET", endpoint=found.endpoint, path=found.page))
+        except (ForbiddenError, NotFoundError, RefusedError) as error:
+            await self._refused(epoch, found, now, error)
+            return
+        rows = odata.rows(answer.body)
+        lines = [] if found.in_deletions else [ledger_lines.line_of(row) for row in rows]
+        gone = [str(row["EntityKey"]) for row in rows] if found.in_deletions else []
+        highest = max((int(row["Timestamp"]) for row in rows), default=0)
+        await self._keep(epoch, lines, gone, found.after(highest, odata.next_page(answer.body), now))
+        self._telemetry.count("ledger_lines_read", len(lines), division=str(self._division))
+
+    async def _refused(
+        self, epoch: int | None, found: Reading, now: float, error: ForbiddenError | NotFoundError | RefusedError
+    ) -> None:
+        """Leave it for now: bookings need neither of the two, and each try counts against a limit that they share."""
+        self._calls.forbidden -= {ENDPOINT, DELETED}
+        log.error("Exact does not show its ledger", division=self._division, status=error.status, reason=error.message)
+        if found.next_page is not None:
+            # Where Exact does not know its own link any more, the next reading begins where the last one ended.
+            await self._keep(epoch, [], [], msgspec.structs.replace(found, next_page=None))
+        if found.in_deletions:
+            self._no_deletions_until = now + PAUSE_SECONDS
+        else:
+            self._paused_until = now + PAUSE_SECONDS
+
+    async def _keep(self, epoch: int | None, lines: list[LedgerLine], gone: list[str], found: Reading) -> None:
         async with self._database.transaction() as connection:
             if epoch is not None:
                 await attachments.check_lease(connection, self._division, epoch)
+            await ledger_lines.forget(connection, self._division, gone)
             await ledger_lines.keep(self._database, connection, self._division, lines, found)
+
+    async def _start_anew(self, epoch: int | None) -> None:
+        async with self._database.transaction() as connection:
+            if epoch is not None:
+                await attachments.check_lease(connection, self._division, epoch)
+            await ledger_lines.start_anew(self._database, connection, self._division)

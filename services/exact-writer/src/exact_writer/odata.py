@@ -93,6 +93,12 @@ def day_in(value: str | None) -> date | None:
     return datetime.fromtimestamp(int(found.group(1)) / 1000, UTC).date()
 
 
+def instant_in(value: str | None) -> float | None:
+    """An instant in unix seconds, as Exact's clock has it; None for nothing and for what cannot be read."""
+    found = MILLISECONDS.match(value or "")
+    return int(found.group(1)) / 1000 if found is not None else None
+
+
 def code(value: Any) -> str:
     """A code without Exact's padding (Account.Code is padded left, VATCode and Country right)."""
     return str(value).strip() if value is not None else ""

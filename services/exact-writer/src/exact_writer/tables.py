@@ -39,6 +39,7 @@ commands = sa.Table(
     sa.Index("commands_open", "division", "is_open", "sequence"),
     sa.Index("commands_customer", "division", "customer_ref", "is_open", "sequence"),
     sa.Index("commands_exact_id", "division", "exact_id"),
+    sa.Index("commands_your_ref", "division", "your_ref"),
 )
 
 # PDFs on their way to entries, each named after the command that booked its entry. A PDF is fetched only when it can be attached
@@ -161,15 +162,18 @@ ledger_lines = sa.Table(
     sa.Column("description", sa.Text(), nullable=True),
     sa.Column("payment_reference", sa.Text(), nullable=True),
     sa.Column("invoice_number", sa.BigInteger(), nullable=True),
+    sa.Column("modified_at", _seconds, nullable=True),
+    sa.Column("modifier", sa.Text(), nullable=True),
     sa.Index("ledger_lines_entry", "division", "entry_id"),
     sa.Index("ledger_lines_day", "division", "day", "entry_id"),
     sa.Index("ledger_lines_reference", "division", "your_ref"),
     sa.Index("ledger_lines_timestamp", "division", "timestamp"),
 )
 
-# How far the reading of a division's ledger is. Everything up to `timestamp` was read; `next_page` is the address of the page to
-# which a reading under way comes, and `highest` what it saw. Who needs fresh lines raises `asks`; a reading that began at that
-# count and came to its end makes `answered` reach it, and `read_at` tells when it began.
+# How far the reading of a division's ledger is. Everything up to `timestamp` was read, and every deletion up to
+# `deleted_timestamp`; lines come first, then (`in_deletions`) what was deleted. `next_page` is the address of the page to which a
+# reading under way comes, and `highest` what it saw. Who needs fresh lines raises `asks`; a reading that began at that count and
+# came to its end makes `answered` reach it, and `read_at` tells when it began. `sees_deletions`: Exact lets us read those.
 ledger_readings = sa.Table(
     "ledger_readings",
     metadata,
@@ -177,6 +181,9 @@ ledger_readings = sa.Table(
     sa.Column("timestamp", sa.BigInteger(), nullable=False, server_default="1"),
     sa.Column("highest", sa.BigInteger(), nullable=False, server_default="1"),
     sa.Column("next_page", sa.Text(), nullable=True),
+    sa.Column("deleted_timestamp", sa.BigInteger(), nullable=False, server_default="1"),
+    sa.Column("in_deletions", sa.Boolean(), nullable=False, server_default=sa.false()),
+    sa.Column("sees_deletions", sa.Boolean(), nullable=False, server_default=sa.true()),
     sa.Column("asks", sa.Integer(), nullable=False, server_default="0"),
     sa.Column("answering", sa.Integer(), nullable=False, server_default="0"),
     sa.Column("answered", sa.Integer(), nullable=False, server_default="0"),

@@ -1,0 +1,56 @@
+"""Exact's ledger as the writer keeps it, for others to compare with: read from its tables, never sent as a message."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+
+VAT_LINE = 5  # LineType of the line that Exact itself adds for the VAT of another one
+DEFERRED_REVENUE = 84  # Type of the lines by which Exact releases revenue over time
+
+
+class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of Exact's ledger; debit is positive, and amounts are hundredths, whatever the currency.
+
+    `dc` is the division's currency, `fc` the entry's own. Line 0 is the entry's header. `day` is the entry's date, but of
+    deferred revenue the day of its release. `modified_at` (unix seconds, by Exact's clock) and `modifier` tell who changed the
+    line last.
+    """
+
+    line_id: str
+    timestamp: int
+    entry_id: str
+    entry_number: int
+    line_number: int
+    line_type: int
+    type: int
+    journal: str
+    day: date
+    year: int
+    period: int
+    account: str
+    relation_id: str | None
+    dc_hundredths: int
+    currency: str
+    fc_hundredths: int
+    vat_code: str | None
+    vat_fc_hundredths: int | None
+    cost_center: str | None
+    cost_unit: str | None
+    your_ref: str | None
+    description: str | None
+    payment_reference: str | None
+    invoice_number: int | None
+    modified_at: float | None = None
+    modifier: str | None = None
+
+    @property
+    def is_vat(self) -> bool:
+        """Whether Exact added it for the VAT of another line."""
+        return self.line_type == VAT_LINE
+
+    @property
+    def is_deferral(self) -> bool:
+        """Whether it moves revenue between periods."""
+        return self.type == DEFERRED_REVENUE
