@@ -1,4 +1,4 @@
-"""Reads Exact's ledger by row version, a page of up to 1,000 lines a call, only when there is nothing to book; then what was deleted.
+"""Reads Exact's ledger by row version, then what was deleted of it: up to 1,000 lines a call, when there is nothing to book.
 
 It reads when somebody asked (a reconciliation, a search for what a bank line paid) and, so that changes made by hand in Exact are
 noticed, at an interval. Each page is stored with its position in one transaction: memory stays flat, and a restart goes on there.
