@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bookkeeping.rejections import REASONS, SET_ASIDES
+from bookkeeping.rejections import PATIENCE_DAYS, REASONS, SET_ASIDES, Reason
 from exact_writer.refusals import ACTIONS, PDF_ACTIONS
 from mapper.live_words import COMPLAINTS
 from payment_matcher.refusals import REFUSALS
@@ -143,10 +143,16 @@ def _rows(table: Iterable[Row]) -> list[Row]:
     return [(code, readable(sentence), readable(action) or NOTHING) for code, sentence, action in table]
 
 
+def _what_to_do(reason: Reason) -> str:
+    if not reason.overdue:
+        return reason.action
+    return f"{reason.action} After {PATIENCE_DAYS} days a person is asked: {reason.overdue}"
+
+
 def error_sections() -> list[tuple[str, list[Row]]]:
     """Return the sections of the page: a title, and its codes with what happened and what to do; placeholders in italics."""
     return [
-        ("Why a document is held or waits", _rows((code, each.sentence, each.action) for code, each in REASONS.items())),
+        ("Why a document is held or waits", _rows((code, each.sentence, _what_to_do(each)) for code, each in REASONS.items())),
         ("Why a document is set aside", _rows((code, sentence, "") for code, sentence in SET_ASIDES.items())),
         (
             "What Exact, or the check before a call, refuses",

@@ -13,7 +13,7 @@ from exact_writer.refusals import ACTIONS
 from worked_cases import worked_case
 
 CODES = sorted({code for _, rows in error_sections() for code, _, _ in rows} - {code for code, _, _ in EXITS})
-TABLES = ("REASONS", "SET_ASIDES", "ACTIONS", "PDF_ACTIONS", "REFUSALS", "COMPLAINTS")
+TABLES = ("REASONS", "SET_ASIDES", "DUTCH_REASONS", "DUTCH_SET_ASIDES", "ACTIONS", "PDF_ACTIONS", "REFUSALS", "COMPLAINTS")
 # The first argument of these that is a word in snake_case, or the `code` by name, is a stable code.
 RAISERS = (
     "Permanent",

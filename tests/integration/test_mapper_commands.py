@@ -62,9 +62,17 @@ async def test_the_plan_of_what_is_held_is_what_the_present_mapping_books_and_co
 
 
 async def test_dutch_is_spoken(installed):
-    await installed.stage.hear(customer(), invoice())
+    unmapped = invoice("INV-2", lines=[line(1_000, 210, entity="Old-EUR", kind="plan")])
+    await installed.stage.hear(customer(), invoice(), unmapped)
     done = await installed.run("plan", "--lang", "nl")
     assert "factuur INV-1, onderweg: dagboek 70 van administratie 100001" in done.stdout
+    why = "Geen omzetregel past op regel 'Old-EUR' (plan Old-EUR) van factuur INV-2."
+    way = 'wat te doen: Zet onder divisions.100001.revenue: {when: {item_price: Old-EUR}, account: "..."}'
+    assert f"factuur INV-2, vastgehouden: {why}" in done.stdout
+    assert way in done.stdout
+    explained = await installed.run("explain", "INV-2", "--lang", "nl")
+    assert why in explained.stdout
+    assert way in explained.stdout
 
 
 async def test_the_same_mapping_differs_in_nothing(installed):

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,23 @@ async def test_a_credit_says_which_one_it_waits_for(stage):
     [held] = await stage.said(facts.DocumentHeld)
     assert (held.code, held.waiting) == ("waiting_for_credits", True)
     assert "credit note CN-1" in held.sentence
+    await stage.hear(CREDITED[0])
+    assert {entry.your_ref for entry in await stage.entries()} == {"INV-1", "CN-1", "CN-2"}
+
+
+async def test_a_credit_that_waits_too_long_for_another_is_put_before_a_person_once_and_booked_when_that_comes(stage):
+    await stage.hear(*golden_chargebee.surroundings(SITE, INVOICE), LISTED[2], CREDITED[1])
+    start = stage.clock.now().date()
+    await stage.days_pass(start + timedelta(days=1))
+    assert [held.waiting for held in await stage.said(facts.DocumentHeld)] == [True]
+    for days in (2, 3, 30):
+        await stage.days_pass(start + timedelta(days=days))
+        await stage.hear(golden_chargebee.surroundings(SITE, INVOICE)[0])
+    _, held = await stage.said(facts.DocumentHeld)
+    assert (held.code, held.waiting) == ("waiting_for_credits", False)
+    assert held.sentence.endswith(f"It has waited since {start}.")
+    assert held.action.startswith("Fetch credit note CN-1 with `kruispost backfill --from DAY`")
+    assert held.action_nl.startswith("Haal creditnota CN-1 op met `kruispost backfill --from DAG`")
     await stage.hear(CREDITED[0])
     assert {entry.your_ref for entry in await stage.entries()} == {"INV-1", "CN-1", "CN-2"}
 

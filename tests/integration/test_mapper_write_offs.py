@@ -171,7 +171,8 @@ async def test_a_credit_note_waits_for_its_invoice_as_long_as_no_policy_ends_it(
     await stage.hear(customer(), note("CN-1", create_reason_code="Other"))
     await stage.days_pass(stage.clock.now().date() + timedelta(days=400))
     assert await stage.entries() == []
-    [held] = await stage.said(facts.DocumentHeld)
+    waiting, held = await stage.said(facts.DocumentHeld)
+    assert (waiting.waiting, held.waiting) == (True, False)
     assert "divisions.100001: credit_notes: {without_invoice: book, wait_days: 7}" in held.action
 
 

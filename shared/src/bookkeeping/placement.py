@@ -10,7 +10,7 @@ from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from bookkeeping.periods import Move, Period, Periods
-from bookkeeping.rejections import Rejection, reject
+from bookkeeping.rejections import InTwo, Rejection, reject
 
 
 def place_in_period(entry: Entry, name: str, periods: Periods, mapping: Mapping) -> Entry | Rejection:
@@ -45,31 +45,39 @@ def _elsewhere(entry: Entry, name: str, own: Period | None, periods: Periods, ma
         into = periods.named(answer)
         if into is not None and into.is_open:
             return into
-        return _question(entry, name, own, mapping, f", and the answer {answer} is not open either", None)
+        rest = InTwo(f", and the answer {answer} is not open either", f", en het antwoord {answer} is ook niet open")
+        return _question(entry, name, own, mapping, rest, None)
     if periods.is_to_come(entry.entry_date):
         return reject("waiting_for_periods", document=name)
     if own is None:
         year = reject("no_financial_year", document=name, date=entry.entry_date.isoformat(), division=mapping.division)
-        return replace(year, action=f"{year.action} {_how_to_answer(entry, mapping, None)}")
+        way = _how_to_answer(entry, mapping)
+        return replace(year, action=f"{year.action} {way.english}", action_nl=f"{year.action_nl} {way.dutch}")
     following = periods.first_open_after(own)
     if mapping.period_policy == "hold" or following is None:
-        none_open = ", and no later one is known to be open"
-        rest = none_open if following is None and mapping.period_policy != "hold" else ""
+        none_open = InTwo(", and no later one is known to be open", ", en van geen latere is bekend dat ze open is")
+        rest = none_open if following is None and mapping.period_policy != "hold" else InTwo("", "")
         date_, period = entry.entry_date.isoformat(), own
         return reject("period_closed", document=name, date=date_, period=period, journal=entry.journal, rest=rest)
     if mapping.period_policy == "ask":
-        return _question(entry, name, own, mapping, "", following)
+        return _question(entry, name, own, mapping, InTwo("", ""), following)
     if rules.max_distance is not None and periods.distance(own, following) > rules.max_distance:
-        most = f"{rules.max_distance} period{'s' * (rules.max_distance > 1)}"
-        rest = f", and the first open one, {following}, is more than {most} later"
+        most = rules.max_distance
+        rest = InTwo(
+            f", and the first open one, {following}, is more than {most} period{'s' * (most > 1)} later",
+            f", en de eerste open periode, {following}, ligt meer dan {most} periode{'s' * (most > 1)} later",
+        )
         return _question(entry, name, own, mapping, rest, following)
     if rules.across_years == "hold" and following.year != own.year:
-        rest = f", and the first open one, {following}, is in another financial year"
+        rest = InTwo(
+            f", and the first open one, {following}, is in another financial year",
+            f", en de eerste open periode, {following}, ligt in een ander boekjaar",
+        )
         return _question(entry, name, own, mapping, rest, following)
     return following
 
 
-def _question(entry: Entry, name: str, own: Period | None, mapping: Mapping, rest: str, following: Period | None) -> Rejection:
+def _question(entry: Entry, name: str, own: Period | None, mapping: Mapping, rest: InTwo, following: Period | None) -> Rejection:
     return reject(
         "period_question",
         document=name,
@@ -83,9 +91,11 @@ def _question(entry: Entry, name: str, own: Period | None, mapping: Mapping, res
     )
 
 
-def _how_to_answer(entry: Entry, mapping: Mapping, following: Period | None) -> str:
-    answer = f"{{document: {entry.reference}, into: {following or 'YYYY-MM'}}}"
-    return f"Or name the period it is to be reported in under divisions.{mapping.division}.periods.answers: [{answer}]."
+def _how_to_answer(entry: Entry, mapping: Mapping) -> InTwo:
+    answer = f"divisions.{mapping.division}.periods.answers: [{{document: {entry.reference}, into: YYYY-MM}}]."
+    return InTwo(
+        f"Or name the period it is to be reported in under {answer}", f"Of noem de periode waar het in komt onder {answer}"
+    )
 
 
 def _reported_in(entry: Entry, own: Period | None, target: Period, mapping: Mapping) -> Entry:

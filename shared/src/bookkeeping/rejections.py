@@ -2,27 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from datetime import date
+
+from bookkeeping.dutch import DUTCH_REASONS, DUTCH_SET_ASIDES, value_in_dutch
+
+PATIENCE_DAYS = 2  # what has waited so long does not pass by itself: a person is asked
+
+
+@dataclass(frozen=True, slots=True)
+class InTwo:
+    """A value of a template that is put together of words, in English and Dutch."""
+
+    english: str
+    dutch: str
+
+    def __str__(self) -> str:
+        return self.english
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """A code's sentence and action, as templates; `waiting` reasons are expected to pass by themselves."""
+    """A code's sentence and action, as templates; `waiting` reasons are expected to pass by themselves.
+
+    `overdue` is what a person does when one has not after PATIENCE_DAYS; without it there is no limit to the wait.
+    """
 
     sentence: str
     action: str
     waiting: bool = False
+    overdue: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """Why a document cannot be booked now; `waits_for` names the customer, product or invoice whose arrival may change that."""
+    """Why a document cannot be booked now; `waits_for` names the customer, product or invoice whose arrival may change that.
+
+    `since` is the day from which one has waited that a person is asked about now.
+    """
 
     code: str
     sentence: str
     action: str
     waiting: bool = False
     waits_for: str | None = None
+    overdue: str = ""
+    since: date | None = None
+    sentence_nl: str = ""
+    action_nl: str = ""
+    overdue_nl: str = ""
+
+    def waited(self, since: date) -> Rejection:
+        """Return it as a hold that a person is asked about, since what it waits for has not come."""
+        return replace(
+            self,
+            sentence=f"{self.sentence} It has waited since {since}.",
+            action=self.overdue,
+            sentence_nl=f"{self.sentence_nl} Het wacht sinds {since}.",
+            action_nl=self.overdue_nl,
+            waiting=False,
+            since=since,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,36 +71,47 @@ class SetAside:
 
     code: str
     sentence: str
+    sentence_nl: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Named:
     """Values for a template; a name that is missing shows as itself, so that an error never hides behind another one."""
 
-    values: dict[str, object] = field(default_factory=dict)
+    values: dict[str, object]
+    is_dutch: bool = False
 
     def __getitem__(self, name: str) -> object:
-        return self.values.get(name, "{" + name + "}")
+        value = self.values.get(name, "{" + name + "}")
+        if isinstance(value, InTwo):
+            return value.dutch if self.is_dutch else value.english
+        return value_in_dutch(name, value) if self.is_dutch else value
 
 
 REASONS: dict[str, Reason] = {
     "waiting_for_customer": Reason(
         sentence="Customer {customer} is not known yet, so {document} waits for it.",
-        action="Nothing to do: it is booked as soon as the customer arrives from Chargebee; after a day, backfill customers.",
+        action="Nothing to do: it is booked as soon as the customer arrives from Chargebee.",
         waiting=True,
+        overdue="Fetch the customer with `kruispost backfill --from DAY`; when Chargebee has none, book the document by hand.",
     ),
     "waiting_for_product": Reason(
         sentence="Product {product} on line '{line}' is not known yet, so {document} waits for it.",
-        action="Nothing to do: it is booked as soon as the product arrives from Chargebee; after a day, backfill products.",
+        action="Nothing to do: it is booked as soon as the product arrives from Chargebee.",
         waiting=True,
+        overdue="Fetch the products with `kruispost backfill --from DAY`; when Chargebee has none, book the document by hand.",
     ),
     "waiting_for_invoice": Reason(
         sentence="Invoice {invoice}, which {document} credits, is not known yet and decides {subject}.",
         action=(
-            "Nothing to do: it is booked as soon as the invoice arrives from Chargebee; after a day, backfill invoices. For those"
-            " that never come, add under divisions.{division}: credit_notes: {{without_invoice: book, wait_days: 7}}"
+            "Nothing to do: it is booked as soon as the invoice arrives from Chargebee. For those that never come, add under"
+            " divisions.{division}: credit_notes: {{without_invoice: book, wait_days: 7}}"
         ),
         waiting=True,
+        overdue=(
+            "Fetch the invoice with `kruispost backfill --from DAY`. For those that never come, add under divisions.{division}:"
+            " credit_notes: {{without_invoice: book, wait_days: 7}}"
+        ),
     ),
     "credited_period_unknown": Reason(
         sentence="{document} takes back deferred revenue, and invoice {invoice}, which says how much was earned, never came.",
@@ -68,13 +119,15 @@ REASONS: dict[str, Reason] = {
     ),
     "waiting_for_credits": Reason(
         sentence="{document} credits deferred revenue, and {missing}, which says how much of it is left, is not known yet.",
-        action="Nothing to do: it is booked as soon as that arrives from Chargebee; after a day, backfill credit notes.",
+        action="Nothing to do: it is booked as soon as that arrives from Chargebee.",
         waiting=True,
+        overdue="Fetch {missing} with `kruispost backfill --from DAY`; when Chargebee has none, book this document by hand.",
     ),
     "waiting_for_paid_invoice": Reason(
         sentence="Document {invoice}, which {document} settles, is not known yet and decides its account and its rate.",
-        action="Nothing to do: it is booked as soon as that one arrives from Chargebee; after a day, backfill invoices.",
+        action="Nothing to do: it is booked as soon as that one arrives from Chargebee.",
         waiting=True,
+        overdue="Fetch document {invoice} with `kruispost backfill --from DAY`, or book the money by hand.",
     ),
     "customer_gone": Reason(
         sentence="Customer {customer} of {document} was deleted in Chargebee, or merged into another that no document shows yet.",
@@ -116,6 +169,7 @@ REASONS: dict[str, Reason] = {
         sentence="{document} goes to the division of {other}, which is not known yet.",
         action="Nothing to do: it is booked as soon as {other} has its division; look at what holds {other}.",
         waiting=True,
+        overdue="See what holds it with `kruispost trace {other}`, or fetch it with `kruispost backfill --from DAY`.",
     ),
     "route_undecided": Reason(
         sentence="{document} settles no document yet, and the routes of site {site} go by what stands on one.",
@@ -180,8 +234,9 @@ REASONS: dict[str, Reason] = {
     ),
     "waiting_for_due_date": Reason(
         sentence="{document} is reclaimed a year after invoice {invoice} was due, and that invoice is not known yet.",
-        action="Nothing to do once the invoice arrives from Chargebee; after a day, backfill it, or reclaim the VAT by hand.",
+        action="Nothing to do once the invoice arrives from Chargebee.",
         waiting=True,
+        overdue="Fetch that invoice with `kruispost backfill --from DAY`, or reclaim the VAT by hand.",
     ),
     "vat_not_due": Reason(
         sentence="{document} is reclaimed on {date}, a year after the debt was due: {vat}.",
@@ -287,20 +342,26 @@ SET_ASIDES: dict[str, str] = {
 
 def reject(code: str, *, waits_for: str | None = None, **values: object) -> Rejection:
     """Fill in the templates of a code; raises KeyError for a code that REASONS does not have."""
-    reason = REASONS[code]
-    named = _Named(values)
+    reason, (sentence_nl, action_nl, overdue_nl) = REASONS[code], DUTCH_REASONS[code]
+    english, dutch = _Named(values), _Named(values, is_dutch=True)
     return Rejection(
         code=code,
-        sentence=_capital(reason.sentence.format_map(named)),
-        action=reason.action.format_map(named),
+        sentence=_capital(reason.sentence.format_map(english)),
+        action=reason.action.format_map(english),
         waiting=reason.waiting,
         waits_for=waits_for,
+        overdue=reason.overdue.format_map(english),
+        sentence_nl=_capital(sentence_nl.format_map(dutch)),
+        action_nl=action_nl.format_map(dutch),
+        overdue_nl=overdue_nl.format_map(dutch),
     )
 
 
 def set_aside(code: str, **values: object) -> SetAside:
     """Fill in the sentence of a code; raises KeyError for a code that SET_ASIDES does not have."""
-    return SetAside(code=code, sentence=_capital(SET_ASIDES[code].format_map(_Named(values))))
+    sentence = _capital(SET_ASIDES[code].format_map(_Named(values)))
+    sentence_nl = _capital(DUTCH_SET_ASIDES[code].format_map(_Named(values, is_dutch=True)))
+    return SetAside(code=code, sentence=sentence, sentence_nl=sentence_nl)
 
 
 def _capital(sentence: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
+from dataclasses import replace
 from datetime import date
 
 from bookkeeping.deferral import Portion, credit_portions
@@ -93,7 +94,7 @@ def _awaited(document: Invoice | CreditNote, mapping: Mapping) -> Rejection | No
     """Let a credit note wait for its invoice, as long as that is not given up."""
     if not isinstance(document, CreditNote) or document.reference_known or document.reference_given_up:
         return None
-    return reject(
+    waiting = reject(
         "waiting_for_invoice",
         waits_for=f"invoice:{document.reference_invoice}",
         invoice=document.reference_invoice,
@@ -101,6 +102,8 @@ def _awaited(document: Invoice | CreditNote, mapping: Mapping) -> Rejection | No
         subject="its country and service period",
         division=mapping.division,
     )
+    # Where the policy ends the wait by booking, no person needs to.
+    return waiting if mapping.credit_note_wait_days is None else replace(waiting, overdue="")
 
 
 def _explanation_of_credit(document: Invoice | CreditNote) -> list[str]:

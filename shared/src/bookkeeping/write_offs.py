@@ -16,7 +16,7 @@ from bookkeeping.documents import CreditNote, VatReclaim
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping, WriteOffs
 from bookkeeping.money import format_minor
-from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from bookkeeping.rejections import InTwo, Rejection, SetAside, reject, set_aside
 from bookkeeping.rules import RevenueRule, Rules
 from bookkeeping.sales import sales_entry
 
@@ -120,13 +120,15 @@ def reclaim_entry(reclaim: VatReclaim, mapping: Mapping) -> Entry | Rejection | 
     )
 
 
-def vat_of(entry: Entry) -> str:
+def vat_of(entry: Entry) -> InTwo:
     """Say how much VAT an entry takes back, by code."""
     return _told({line.vat_code: line.vat_minor for line in entry.lines if line.vat_minor}, entry.currency)
 
 
-def _told(taxes: MappingOf[str | None, int], currency: str) -> str:
-    return ", ".join(f"{format_minor(tax, currency)} {currency} under code {code}" for code, tax in taxes.items())
+def _told(taxes: MappingOf[str | None, int], currency: str) -> InTwo:
+    amounts = [(f"{format_minor(tax, currency)} {currency}", code) for code, tax in taxes.items()]
+    english = ", ".join(f"{amount} under code {code}" for amount, code in amounts)
+    return InTwo(english, ", ".join(f"{amount} met code {code}" for amount, code in amounts))
 
 
 def _line(policy: WriteOffs, description: str, amount_minor: int, vat_code: str | None, vat_minor: int) -> Line:

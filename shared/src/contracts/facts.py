@@ -193,7 +193,8 @@ class DocumentPlanned(Message, frozen=True, kw_only=True):
 class DocumentHeld(Message, frozen=True, kw_only=True):
     """The document cannot be booked now; `code` is stable, `sentence` says why, `action` what a person can do.
 
-    `waiting` is true when the cause is expected to pass by itself (a customer whose event is still under way).
+    `waiting` is true when the cause is expected to pass by itself (a customer whose event is still under way). The sentence and
+    the action stand in Dutch as well.
     """
 
     TYPE: ClassVar[str] = "mapper.document.held"
@@ -202,6 +203,8 @@ class DocumentHeld(Message, frozen=True, kw_only=True):
     sentence: str
     action: str
     waiting: bool = False
+    sentence_nl: str = ""
+    action_nl: str = ""
 
 
 class DocumentSetAside(Message, frozen=True, kw_only=True):
@@ -211,6 +214,7 @@ class DocumentSetAside(Message, frozen=True, kw_only=True):
     document: DocumentRef
     code: str
     sentence: str
+    sentence_nl: str = ""
 
 
 # ---------------------------------------------------------------------------------------------- exact-writer

@@ -10,7 +10,7 @@ from bookkeeping.entries import make_entry
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
 from bookkeeping.placement import place_in_period
-from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from bookkeeping.rejections import PATIENCE_DAYS, Rejection, SetAside, reject, set_aside
 from bookkeeping.write_offs import reclaim_label, vat_of
 from mapper.account_holders import on_account, settle_on_accounts
 from mapper.store import Row, Store
@@ -23,8 +23,8 @@ async def decide(store: Store, subject: Subject, row: Row | None, today: date, *
     """Make the entry of a document in an open period, or say why there is none now; `row` is what is kept of this booking."""
     made = await make(store, subject, row, today, is_first=is_first)
     if isinstance(made, Entry) and subject.mapping is not None:
-        return await in_open_period(store, made, subject, subject.mapping)
-    return made
+        made = await in_open_period(store, made, subject, subject.mapping)
+    return _overdue(made, row, today) if isinstance(made, Rejection) and row is not None else made
 
 
 async def make(store: Store, subject: Subject, row: Row | None, today: date, *, is_first: bool) -> Entry | Rejection | SetAside:
@@ -77,6 +77,13 @@ def _is_given_up(row: Row | None, mapping: Mapping, today: date) -> bool:
     if days is None or row is None or row.code != "waiting_for_invoice" or row.waiting_since is None:
         return False
     return today - row.waiting_since >= timedelta(days=days)
+
+
+def _overdue(rejection: Rejection, row: Row, today: date) -> Rejection:
+    """Ask a person about what has waited for one thing longer than Chargebee takes to tell of it; it still comes by itself."""
+    if not rejection.overdue or row.waiting_since is None or (row.code, row.waits_for) != (rejection.code, rejection.waits_for):
+        return rejection
+    return rejection.waited(row.waiting_since) if today - row.waiting_since >= timedelta(days=PATIENCE_DAYS) else rejection
 
 
 async def in_open_period(store: Store, entry: Entry, subject: Subject, mapping: Mapping) -> Entry | Rejection:

@@ -114,8 +114,10 @@ def _found_lines(found: Found, lang: Language) -> list[str]:
     lines = [f"{name}, {found.document_date or '-'}, {state}{closed}: {words}"]
     made = found.after.made
     if not isinstance(made, Entry):
-        lines.append(f"  {made.code}: {made.sentence}")
-        return [*lines, *([f"  {say('what_to_do', lang, action=made.action)}"] if isinstance(made, Rejection) else [])]
+        lines.append(f"  {made.code}: {made.sentence_nl if lang == 'nl' else made.sentence}")
+        if isinstance(made, Rejection):
+            lines.append(f"  {say('what_to_do', lang, action=made.action_nl if lang == 'nl' else made.action)}")
+        return lines
     for each in found.differences:
         if each.part not in ONLY_IN_TOTALS:
             amounts = f"{format_minor(each.before_minor, each.currency)} -> {format_minor(each.after_minor, each.currency)}"

@@ -73,6 +73,8 @@ class Found:
             "after": self.after.code or "booked",
             "sentence": None if isinstance(made, Entry) else made.sentence,
             "action": made.action if isinstance(made, Rejection) else None,
+            "sentence_nl": None if isinstance(made, Entry) else made.sentence_nl,
+            "action_nl": made.action_nl if isinstance(made, Rejection) else None,
             "differences": [
                 {
                     "division": each.division,

@@ -1,4 +1,4 @@
-"""The worker that decides anew about what waits for a day: the VAT of written-off debts, a credit note without its invoice."""
+"""The worker that decides anew about what waits for a day: the VAT of written-off debts, what has waited too long."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Collection
 
 from backbone.clock import Clock
 from backbone.database import Database
+from bookkeeping.rejections import REASONS
 from mapper.plan import Cause, Planner
 from mapper.store import Store
 
 LOOK_SECONDS = 300.0
-WAITING_FOR_A_DAY = ("vat_not_due", "waiting_for_invoice")
+WAITING_FOR_A_DAY = ("vat_not_due", *(code for code, reason in REASONS.items() if reason.overdue))
 
 
 class DueDays:
@@ -40,7 +41,7 @@ class DueDays:
     async def decide(self, stop: asyncio.Event) -> None:
         """Decide anew about everything whose day may have come, a document a transaction."""
         cause = Cause(None, f"day {self._clock.now().date()} ")
-        for division, code in itertools.product(self._divisions, WAITING_FOR_A_DAY):
+        for division, code in itertools.product((*self._divisions, None), WAITING_FOR_A_DAY):
             async with self._database.reading() as connection:
                 keys = await Store(self._database, connection).held_by(code, division)
             for key in keys:

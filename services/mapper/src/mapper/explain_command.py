@@ -59,8 +59,9 @@ def _lines(found: Explanation, file: Path, lang: Language) -> list[str]:
         )
     ]
     if entry is None:
-        lines.append(f"  {found.sentence}")
-        return [*lines, *([f"  {say('what_to_do', lang, action=found.action)}"] if found.action else [])]
+        sentence, action = (found.sentence_nl, found.action_nl) if lang == "nl" else (found.sentence, found.action)
+        lines.append(f"  {sentence}")
+        return [*lines, *([f"  {say('what_to_do', lang, action=action)}"] if action else [])]
     which = "by_present_mapping" if found.is_present else "by_older_mapping"
     words = say(which, lang, version=found.mapping_version, division=found.division, journal=entry.journal, file=file.name)
     lines.append(f"  {words}")

@@ -61,6 +61,8 @@ class Explanation:
     code: str | None = None
     sentence: str | None = None
     action: str | None = None
+    sentence_nl: str | None = None
+    action_nl: str | None = None
     whys: tuple[Why, ...] = ()
     notes: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
@@ -85,6 +87,8 @@ class Explanation:
             "code": self.code,
             "sentence": self.sentence,
             "action": self.action,
+            "sentence_nl": self.sentence_nl,
+            "action_nl": self.action_nl,
             "journal": entry.journal if entry is not None else None,
             "exchange_rate": str(entry.exchange_rate) if entry is not None and entry.exchange_rate is not None else None,
             "reported_in": [entry.reporting_year, entry.reporting_period] if entry is not None and entry.reporting_year else None,
@@ -186,8 +190,10 @@ class Explainer:
             )
         if isinstance(made, Rejection):
             state = "waiting" if made.waiting else "held"
-            return Explanation(**shared, state=state, code=made.code, sentence=made.sentence, action=made.action)
-        return Explanation(**shared, state="set_aside", code=made.code, sentence=made.sentence)
+            shared |= {name: getattr(made, name) for name in ("code", "sentence", "action", "sentence_nl", "action_nl")}
+            return Explanation(**shared, state=state)
+        shared |= {"code": made.code, "sentence": made.sentence, "sentence_nl": made.sentence_nl}
+        return Explanation(**shared, state="set_aside")
 
     def _held_later(self, subject: Subject, pending: Row) -> Explanation:
         return Explanation(
@@ -199,6 +205,7 @@ class Explainer:
             is_present=False,
             code=pending.code,
             sentence=pending.code,
+            sentence_nl=pending.code,
         )
 
     def _whys(self, division: int | None, reasons: tuple[ReasonOfLine, ...], *, is_present: bool) -> tuple[Why, ...]:

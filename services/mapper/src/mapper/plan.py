@@ -254,20 +254,29 @@ class Planner:
         await self._tell(store, new.key, ref, decision, cause)
 
     def _waiting_since(self, row: Row | None, decision: Rejection | SetAside) -> date | None:
-        if not isinstance(decision, Rejection) or not decision.waiting:
+        if not isinstance(decision, Rejection) or not (decision.waiting or decision.since):
             return None
-        if row is not None and row.code == decision.code and row.waiting_since is not None:
+        same = row is not None and (row.code, row.waits_for) == (decision.code, decision.waits_for)
+        if same and row is not None and row.waiting_since is not None:
             return row.waiting_since
         return self._clock.now().date()
 
     async def _tell(self, store: Store, key: Key, ref: DocumentRef, decision: Rejection | SetAside, cause: Cause) -> None:
         message: Message
         if isinstance(decision, SetAside):
-            message = DocumentSetAside(document=ref, code=decision.code, sentence=decision.sentence)
+            message = DocumentSetAside(
+                document=ref, code=decision.code, sentence=decision.sentence, sentence_nl=decision.sentence_nl
+            )
             self._telemetry.count("documents_set_aside", code=decision.code)
         else:
             message = DocumentHeld(
-                document=ref, code=decision.code, sentence=decision.sentence, action=decision.action, waiting=decision.waiting
+                document=ref,
+                code=decision.code,
+                sentence=decision.sentence,
+                action=decision.action,
+                waiting=decision.waiting,
+                sentence_nl=decision.sentence_nl,
+                action_nl=decision.action_nl,
             )
             self._telemetry.count("documents_held", code=decision.code)
         await self._append(store, key, [(message, _customer_key(ref))], cause, decision.code + key.suffix)

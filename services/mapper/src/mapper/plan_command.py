@@ -74,8 +74,9 @@ def _lines(planned: Planned, lang: Language) -> list[str]:
     ref, entry = planned.subject.ref, planned.entry
     document, state = document_words(ref.kind, reference(ref.number, planned.suffix), lang), say(planned.state, lang)
     if entry is None:
-        lines = [say("why_not", lang, document=document, state=state, sentence=planned.sentence or planned.code)]
-        return [*lines, *([f"  {say('what_to_do', lang, action=planned.action)}"] if planned.action else []), ""]
+        sentence, action = (planned.sentence_nl, planned.action_nl) if lang == "nl" else (planned.sentence, planned.action)
+        lines = [say("why_not", lang, document=document, state=state, sentence=sentence or planned.code)]
+        return [*lines, *([f"  {say('what_to_do', lang, action=action)}"] if action else []), ""]
     values = {"journal": entry.journal, "division": planned.division, "date": entry.entry_date}
     lines = [say("heading", lang, document=document, state=state, **values)]
     if entry.exchange_rate is not None:

@@ -34,6 +34,8 @@ class Planned:
     code: str | None = None
     sentence: str | None = None
     action: str | None = None
+    sentence_nl: str | None = None
+    action_nl: str | None = None
     is_new_account: bool = False
 
     @property
@@ -55,7 +57,8 @@ class Planned:
             "state": self.state,
         }
         if entry is None:
-            return {**found, "code": self.code, "sentence": self.sentence, "action": self.action}
+            told = {name: getattr(self, name) for name in ("code", "sentence", "action", "sentence_nl", "action_nl")}
+            return {**found, **told}
         postings = [
             {"account": each.account, "debit_minor": each.debit_minor, "credit_minor": each.credit_minor}
             for each in entry.postings()
@@ -167,4 +170,6 @@ class Preview:
             code=decision.code,
             sentence=decision.sentence,
             action=decision.action if isinstance(decision, Rejection) else None,
+            sentence_nl=decision.sentence_nl,
+            action_nl=decision.action_nl if isinstance(decision, Rejection) else None,
         )

@@ -253,8 +253,8 @@ class Store:
         table = tables.documents
         return await self._keys(table.c.site == site, table.c.customer_id == customer_id, table.c.state == state)
 
-    async def held_by(self, code: str, division: int) -> list[Key]:
-        """Return the documents of a division that are held for one reason."""
+    async def held_by(self, code: str, division: int | None) -> list[Key]:
+        """Return the documents of a division, or of none yet, that are held for one reason."""
         table = tables.documents
         return await self._keys(table.c.code == code, table.c.division == division, table.c.state.in_(OPEN_STATES))
 

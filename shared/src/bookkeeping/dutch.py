@@ -1,0 +1,333 @@
+"""The reasons why a document is not booked, in Dutch: the same codes and the same values as in `rejections`.
+
+What stands in the configuration, in Chargebee or in Exact stays as it is written there.
+"""
+
+from __future__ import annotations
+
+# What a person does about a document that has waited too long, as in `rejections`.
+_FETCH = "Haal {what} op met `kruispost backfill --from DAG`"
+
+# code: (sentence, what to do, what to do when it has waited too long)
+DUTCH_REASONS: dict[str, tuple[str, str, str]] = {
+    "waiting_for_customer": (
+        "Klant {customer} is nog niet bekend, dus {document} wacht daarop.",
+        "Niets te doen: het wordt geboekt zodra de klant uit Chargebee binnenkomt.",
+        _FETCH.format(what="de klant") + "; kent Chargebee hem niet meer, boek het document dan met de hand.",
+    ),
+    "waiting_for_product": (
+        "Product {product} op regel '{line}' is nog niet bekend, dus {document} wacht daarop.",
+        "Niets te doen: het wordt geboekt zodra het product uit Chargebee binnenkomt.",
+        _FETCH.format(what="de producten") + "; kent Chargebee het niet meer, boek het document dan met de hand.",
+    ),
+    "waiting_for_invoice": (
+        "Factuur {invoice}, die {document} crediteert, is nog niet bekend en bepaalt {subject}.",
+        (
+            "Niets te doen: het wordt geboekt zodra de factuur uit Chargebee binnenkomt. Voor facturen die nooit komen: zet onder"
+            " divisions.{division}: credit_notes: {{without_invoice: book, wait_days: 7}}"
+        ),
+        _FETCH.format(what="de factuur")
+        + ". Voor facturen die nooit komen: zet onder divisions.{division}: credit_notes:"
+        + " {{without_invoice: book, wait_days: 7}}",
+    ),
+    "credited_period_unknown": (
+        "{document} neemt uitgestelde omzet terug, en factuur {invoice}, die zegt hoeveel er verdiend was, is nooit gekomen.",
+        "Haal die factuur op met backfill, of boek dit document met de hand.",
+        "",
+    ),
+    "waiting_for_credits": (
+        "{document} crediteert uitgestelde omzet, en {missing} is nog niet bekend, die zegt hoeveel daarvan over is.",
+        "Niets te doen: het wordt geboekt zodra dat uit Chargebee binnenkomt.",
+        _FETCH.format(what="{missing}") + "; heeft Chargebee het niet meer, boek dit document dan met de hand.",
+    ),
+    "waiting_for_paid_invoice": (
+        "Document {invoice}, dat {document} vereffent, is nog niet bekend en bepaalt de rekening en de koers.",
+        "Niets te doen: het wordt geboekt zodra dat uit Chargebee binnenkomt.",
+        _FETCH.format(what="document {invoice}") + ", of boek het geld met de hand.",
+    ),
+    "customer_gone": (
+        "Klant {customer} van {document} is in Chargebee verwijderd, of samengevoegd met een die nog op geen document staat.",
+        (
+            'Zet onder divisions.{division}.customers.links: {{"{customer}": "..."}} (de code van zijn relatie, of new) en '
+            "herstart; of wacht tot er een document van de samengevoegde klant komt."
+        ),
+        "",
+    ),
+    "payment_in_progress": (
+        "De betaaldienst heeft {document} nog niet bevestigd (status {status}).",
+        "Niets te doen: het wordt geboekt zodra Chargebee meldt dat het geld binnen is.",
+        "",
+    ),
+    "no_revenue_account": (
+        "Geen omzetregel past op regel '{line}' ({entity_type}{product}) van {document}.",
+        'Zet onder divisions.{division}.revenue: {{when: {{{condition}}}, account: "..."}}',
+        "",
+    ),
+    "no_vat_code": (
+        "Geen btw-regel past op regel '{line}' van {document}: land {country}, tarief {rate} %, reden {reason}.",
+        'Zet onder divisions.{division}.vat: {{when: {{{condition}}}, code: "..."}}',
+        "",
+    ),
+    "country_unknown": (
+        "Regel '{line}' van {document} is export, maar geen adres zegt naar welk land.",
+        "Vul in Chargebee het land van de klant in en maak het document opnieuw, of geef de reden export een regel zonder land.",
+        "",
+    ),
+    "vat_number_missing": (
+        "{document} verlegt de btw naar de klant, maar {customer} heeft geen bruikbaar btw-nummer.",
+        "Vul in Chargebee het btw-nummer van de klant in; het wordt geboekt zodra de wijziging binnenkomt.",
+        "",
+    ),
+    "unknown_business_entity": (
+        "{document} hoort bij business entity {entity}, die met geen administratie verbonden is.",
+        "Verbind haar onder sites.{site}.{setting} met een administratie.",
+        "",
+    ),
+    "routes_disagree": (
+        "{document} hoort volgens de routes van site {site} bij meer administraties ({divisions}), en wordt in een geboekt.",
+        "Laat de routes onder sites.{site}.routes voor alles op een document hetzelfde zeggen, of boek het met de hand.",
+        "",
+    ),
+    "route_unknown": (
+        "{document} gaat naar de administratie van {other}, die nog niet bekend is.",
+        "Niets te doen: het wordt geboekt zodra {other} een administratie heeft; kijk wat {other} ophoudt.",
+        "Kijk met `kruispost trace {other}` wat dat ophoudt, of haal het op met `kruispost backfill --from DAG`.",
+    ),
+    "route_undecided": (
+        "{document} vereffent nog geen document, en de routes van site {site} kijken naar wat daarop staat.",
+        "Wijs het in Chargebee toe aan een factuur; het gaat naar de administratie van die factuur.",
+        "",
+    ),
+    "unknown_site": (
+        "{document} komt van site {site}, die niet in de configuratie staat.",
+        "Zet de site onder sites, met haar tijdzone en administratie.",
+        "",
+    ),
+    "no_exchange_rate": (
+        "{document} is in {currency}, en Chargebee geeft geen koers naar {division_currency}, de valuta van de administratie.",
+        "Maak {division_currency} de basisvaluta van de site, of boek dit document met de hand.",
+        "",
+    ),
+    "no_rate_in_table": (
+        "{document} is in {currency}, en de tabel met wisselkoersen heeft er geen van {day} of eerder.",
+        'Zet onder divisions.{division}.exchange_rates.table: {{currency: {currency}, from: {day}, rate: "..."}}',
+        "",
+    ),
+    "no_discount_account": (
+        "Geen kortingsregel past op de korting van {amount} ({discount}) op regel '{line}' van {document}.",
+        'Zet onder divisions.{division}.discounts.rules: {{when: {{{condition}}}, account: "..."}}',
+        "",
+    ),
+    "no_payment_condition": (
+        "Voor {document} ({terms}) is geen betalingsconditie van Exact aangewezen.",
+        (
+            'Zet onder divisions.{division}.payment_conditions.rules: {{when: {{{terms}}}, code: "..."}}, of zet unmapped daar op'
+            " exact_default."
+        ),
+        "",
+    ),
+    "no_rounding_account": (
+        "{document} is met {amount} afgerond, en de administratie heeft geen rekening voor afrondingen.",
+        'Zet onder divisions.{division}: rounding: {{account: "..."}}',
+        "",
+    ),
+    "no_control_account": (
+        "Er is geen tussenrekening voor account {gateway} bij de betaaldienst in {currency}, waar {document} doorheen ging.",
+        (
+            "Zet onder divisions.{division}.control_accounts: "
+            '{{gateway_account: "{gateway}", currency: "{currency}", account: "..."}}'
+        ),
+        "",
+    ),
+    "no_write_off_account": (
+        "{document} boekt een vordering af, en de administratie heeft geen rekening voor oninbare debiteuren.",
+        (
+            'Zet onder divisions.{division}: write_offs: {{account: "..."}} en een dagboek ervoor, journals.write_offs, een'
+            " memoriaal in Exact."
+        ),
+        "",
+    ),
+    "no_withheld_tax_account": (
+        "{document} van {amount} is ingehouden op factuur {invoice}, en de administratie heeft er geen rekening voor.",
+        'Zet onder divisions.{division}: withheld_taxes: {{account: "..."}}',
+        "",
+    ),
+    "no_settlement_accounts": (
+        "{document} is ingelezen, en de administratie heeft geen rekeningen voor uitbetalingen en kosten.",
+        'Zet journals.settlements en settlements: {{payout_account: "...", fee_account: "..."}} onder divisions.{division}.',
+        "",
+    ),
+    "no_exchange_difference_account": (
+        "{document} kwam binnen tegen {rate}, wat het vereffent is geboekt tegen {booked}, en het verschil heeft geen rekening.",
+        'Zet onder divisions.{division}: exchange_differences: {{account: "..."}}',
+        "",
+    ),
+    "several_exchange_rates": (
+        "{document} vereffent documenten met verschillende koersen ({rates}), en een boeking heeft een koers.",
+        "Boek het met de hand, een deel voor elke koers; het geld staat nog op geen rekening.",
+        "",
+    ),
+    "waiting_for_due_date": (
+        "{document} komt een jaar na de vervaldatum van factuur {invoice} terug, en die factuur is nog niet bekend.",
+        "Niets te doen zodra de factuur uit Chargebee binnenkomt.",
+        _FETCH.format(what="die factuur") + ", of vraag de btw met de hand terug.",
+    ),
+    "vat_not_due": (
+        "{document} komt terug op {date}, een jaar nadat de vordering betaald moest zijn: {vat}.",
+        "Niets te doen: het wordt op die dag geboekt, tenzij de afboeking voor die tijd in Chargebee ongedaan wordt gemaakt.",
+        "",
+    ),
+    "write_off_without_vat": (
+        "{document} draagt geen btw maar factuur {invoice} wel, dus wat teruggevraagd mag worden is niet bekend.",
+        "Vraag de btw van het onbetaalde deel met de hand terug, uiterlijk in de aangifte van een jaar na de vervaldatum.",
+        "",
+    ),
+    "amounts_do_not_add_up": (
+        "De regels van {document} ({lines}), btw ({tax}) en afronding ({rounding}) zijn samen {sum}, maar het totaal is {total}.",
+        "Vergelijk het document in Chargebee met zijn regels; boek het met de hand als Chargebee gelijk heeft.",
+        "",
+    ),
+    "incomplete_lines": (
+        "{document} heeft meer regels dan er in het bericht van Chargebee stonden.",
+        "Boek het met de hand: deze versie leest de rest van heel lange documenten niet bij Chargebee na.",
+        "",
+    ),
+    "unreadable_document": (
+        "Van {document} is {field} niet bruikbaar.",
+        "Bekijk het document in Chargebee; het wordt geboekt zodra een verbeterde versie binnenkomt.",
+        "",
+    ),
+    "unknown_status": (
+        "{document} heeft de status of soort {status}, die deze versie niet kent.",
+        "Vraag om een versie die hem kent, of boek het document met de hand.",
+        "",
+    ),
+    "period_closed": (
+        "{document} is van {date}, en periode {period} van dagboek {journal} is gesloten{rest}.",
+        "Open een periode in Exact, of zet period_policy op move (of ask), zodat het in een latere open periode komt.",
+        "",
+    ),
+    "period_question": (
+        "{document} is van {date}; periode {period} van dagboek {journal} is gesloten{rest}.",
+        (
+            "Open de periode in Exact, of antwoord een keer in kruispost.yaml, divisions.{division}.periods.answers:"
+            " [{{period: {period}, into: {into}}}] voor de hele periode, of [{{document: {number}, into: {into}}}] voor alleen"
+            " dit document."
+        ),
+        "",
+    ),
+    "no_financial_year": (
+        "{document} heeft een periode op {date} nodig, en administratie {division} in Exact heeft daar geen boekjaar voor.",
+        "Maak het boekjaar in Exact; het document wordt opnieuw beoordeeld zodra de periodes ervan binnenkomen.",
+        "",
+    ),
+    "waiting_for_periods": (
+        "De lijst met periodes van Exact, die bepaalt waar {document} in komt, is nog niet helemaal binnen.",
+        "Niets te doen: het wordt geboekt zodra de lijst met periodes uit Exact binnen is.",
+        "",
+    ),
+    "changed_after_booking": (
+        "De bedragen van {document} zijn in Chargebee gewijzigd nadat het geboekt was.",
+        (
+            "Vergelijk beide boekhoudingen; corrigeer het verschil met de hand, of zet onder divisions.{division}: changes:"
+            " correct om de oude boeking terug te boeken en de nieuwe stand ervoor in de plaats te zetten."
+        ),
+        "",
+    ),
+    "division_not_configured": (
+        "{document} is geboekt in administratie {division}, die niet meer in de configuratie staat.",
+        "Zet divisions.{division} terug tot de tegenboeking gedaan is, of boek het met de hand terug.",
+        "",
+    ),
+    "exact_refused": (
+        "Exact weigerde {document}: {message}",
+        "Verhelp de oorzaak in Exact of in de mapping en doe dan `kruispost retry NUMMER`.",
+        "",
+    ),
+    "customer_ambiguous": (
+        "{document} wacht, omdat niet zeker is welke relatie in Exact klant {customer} is: {message}",
+        (
+            'Zet onder divisions.{division}.customers.links: {{"{customer}": "..."}} (de code van een relatie, of new voor een '
+            "eigen) en herstart; het wordt geboekt zodra dat antwoord is overgenomen."
+        ),
+        "",
+    ),
+    "account_blocked": (
+        "{document} wacht op de relatie van klant {customer}: {message}",
+        "Deblokkeer de relatie in Exact, of wijs een andere aan onder divisions.{division}.customers.links, en herstart.",
+        "",
+    ),
+    "unknown_account": (
+        "{document} wacht op de relatie van klant {customer}: {message}",
+        'Verbeter divisions.{division}.customers.links: {{"{customer}": "..."}}, of maak die relatie in Exact; herstart dan.',
+        "",
+    ),
+    "customer_refused": (
+        "Exact weigerde klant {customer} van {document}: {message}",
+        "Verbeter de klant in Chargebee; de boeking volgt zodra Exact de wijziging accepteert.",
+        "",
+    ),
+}
+
+DUTCH_SET_ASIDES: dict[str, str] = {
+    "pending": "{document} staat in Chargebee nog open als concept; het wordt geboekt zodra het definitief is.",
+    "deleted": "{document} is verwijderd voordat het definitief was.",
+    "gone_before_booking": "{document} verviel of werd verwijderd voor het geboekt was: een gat in de nummers, naar uw beleid.",
+    "before_book_from": "{document} is van {date}, en de administratie wordt hier vanaf {first} geboekt (book_from).",
+    "change_taken_back": "{document} is weer zoals het geboekt was, dus er is niets terug te boeken.",
+    "no_vat_to_reclaim": "{document}: die is er niet.",
+    "vat_reclaim_by_hand": "{document} wordt door iemand zelf teruggevraagd (vat_reclaim: by_hand), uiterlijk op {date}: {vat}.",
+    "write_off_undone": "{document} wordt niet teruggevraagd, want de afboeking is in Chargebee ongedaan gemaakt.",
+    "zero_total": "{document} heeft alleen regels van nul, dus er is niets te boeken.",
+    "offline_payment": "{document} is met de hand of door een ander programma vastgelegd; het bankafschrift boekt het.",
+    "own_payment": "{document} is in Chargebee vastgelegd door dit koppelprogramma, van een ontvangst die Exact al heeft.",
+    "payment_failed": "{document} bracht geen geld (status {status}).",
+    "no_exchange_difference": "{document}: dat is er niet.",
+    "exchange_difference_by_exact": "{document} boekt Exact zelf bij het afletteren, omdat Exacts eigen koersen gelden.",
+    "authorization": "{document} reserveert alleen geld; er is niets bewogen.",
+    "payments_not_booked": "{document} is een betaling, en de administratie boekt die elders (book_payments staat op false).",
+}
+
+# How names of documents begin, the longer ones first.
+_KINDS = (
+    ("exchange difference of payment ", "koersverschil van betaling "),
+    ("exchange difference of refund ", "koersverschil van terugbetaling "),
+    ("exchange difference ", "koersverschil van "),
+    ("VAT of write-off ", "btw van afboeking "),
+    ("vat reclaim ", "btw van afboeking "),
+    ("withheld tax ", "ingehouden belasting "),
+    ("tax withheld ", "ingehouden belasting "),
+    ("write-off ", "afboeking "),
+    ("credit note ", "creditnota "),
+    ("invoice ", "factuur "),
+    ("payment ", "betaling "),
+    ("refund ", "terugbetaling "),
+    ("payout ", "uitbetaling "),
+    ("customer ", "klant "),
+)
+NAMES = frozenset(("document", "missing", "customer"))
+_PHRASES = {
+    "date": "de datum",
+    "due date": "de vervaldatum",
+    "date, customer or currency": "de datum, de klant of de valuta",
+    "its country and service period": "het land en de periode van levering",
+    "(none)": "(geen)",
+    "unknown": "onbekend",
+    "without a type": "zonder soort",
+}
+PHRASED = frozenset(("field", "subject", "entity", "country", "discount"))
+
+
+def document_in_dutch(name: str) -> str:
+    """Return the name of a document or customer as Dutch has it: invoice INV-7 is factuur INV-7."""
+    for english, dutch in _KINDS:
+        if name.startswith(english):
+            return dutch + name.removeprefix(english).replace(" of invoice ", " van factuur ")
+    return name
+
+
+def value_in_dutch(name: str, value: object) -> object:
+    """Return what a template is filled in with, where it is a word of ours."""
+    if name in NAMES:
+        return document_in_dutch(str(value))
+    return _PHRASES.get(str(value), value) if name in PHRASED else value
