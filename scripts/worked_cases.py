@@ -56,6 +56,8 @@ def _heading(booking: dict[str, Any]) -> str:
     if "currency" in document:
         rate = document.get("rate")
         parts.append(f"{document['currency']} at {rate}" if rate else f"{document['currency']} without a rate")
+    for name, fields in document.get("subscriptions", {}).items():
+        parts.append(f"subscription {name} with {_flow(fields)}")
     if "reversed_on" in booking:
         parts.append(f"voided on {booking['reversed_on']}")
     if "period_policy" in booking:
@@ -85,6 +87,8 @@ def _particulars(booking: dict[str, Any]) -> list[str]:
     lines = []
     if "vat_codes" in booking:
         lines.append(f"VAT codes {', '.join(map(str, booking['vat_codes']))}")
+    if "dimensions" in booking:
+        lines.append(f"cost centres {', '.join(booking['dimensions'])}")
     if "deferred" in booking:
         lines += [f"revenue {each}" for each in booking["deferred"]]
     if "released" in booking:

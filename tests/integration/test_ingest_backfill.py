@@ -17,6 +17,7 @@ from backbone.clock import SystemClock
 from backbone.telemetry import Telemetry
 from ingest.backfill import Backfill, BackfillError, Count
 from ingest.events_api import ChargebeeEvents, EventsError
+from simulators.chargebee.catalogue import create_customer, create_subscription, delete_customer, update_subscription
 from simulators.chargebee.invoices import delete_invoice
 from simulators.chargebee.settings import ChargebeeSettings
 
@@ -33,6 +34,15 @@ def events_of(chargebee: RunningChargebee) -> ChargebeeEvents:
 
 def new(counts: list[Count]) -> dict[str, int]:
     return {count.kind: count.new for count in counts if count.new}
+
+
+def subscribe_and_leave(app: Any) -> None:
+    """One subscription is changed, and another goes with its customer."""
+    create_subscription(app.site, "cust-1", "sub-1", {"cf_cost_center": "North"})
+    update_subscription(app.site, "sub-1", {"cf_cost_center": "South"})
+    create_customer(app.site, "cust-2", {})
+    create_subscription(app.site, "cust-2", "sub-2", {"cf_cost_center": "North"})
+    delete_customer(app.site, "cust-2")
 
 
 @pytest.fixture
@@ -52,12 +62,13 @@ async def ingest(tmp_path: Path):
 async def test_an_ingest_that_knows_nothing_comes_to_what_the_webhooks_would_have_told(chargebee, tmp_path, dialect):
     live(chargebee.app, 120)
     delete_invoice(chargebee.app.site, bill(chargebee.app)["id"])
+    subscribe_and_leave(chargebee.app)
     async with ingest_stage(dialect, tmp_path / "lost") as lost, ingest_stage("sqlite", tmp_path / "whole") as whole:
         await whole.accept(*chargebee.app.site.events)
         backfill = fetching(lost, events_of(chargebee))
         plan = await backfill.run(SITE, *EVER, store=False)
         assert await lost.stored() == [], "a plan writes nothing"
-        assert new(plan)["invoice"] == 121
+        assert (new(plan)["invoice"], new(plan)["subscription"]) == (121, 3)
         done = await backfill.run(SITE, *EVER, store=True)
         assert new(done) == new(plan)
         assert told(await lost.facts()) == told(await whole.facts())

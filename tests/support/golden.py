@@ -142,7 +142,7 @@ def document_of(data: dict[str, Any]) -> Document:
         "currency": data.get("currency", "EUR"),
         "total_minor": minor(data["total"]),
         "tax_minor": minor(data["tax"]),
-        "lines": tuple(_line(line) for line in data["lines"]),
+        "lines": tuple(_line(line, data.get("subscriptions", {})) for line in data["lines"]),
         "round_off_minor": minor(data.get("round_off", "0")),
         "tax_inclusive": data.get("inclusive", False),
         "base_currency": "EUR",
@@ -205,7 +205,7 @@ def _debtor(data: dict[str, Any]) -> Debtor | None:
     return Debtor(**data["debtor"]) if "debtor" in data else None
 
 
-def _line(data: dict[str, Any]) -> DocumentLine:
+def _line(data: dict[str, Any], subscriptions: dict[str, dict[str, str]]) -> DocumentLine:
     credited = data.get("credited")
     return DocumentLine(
         description=data.get("product", "Charge"),
@@ -228,6 +228,8 @@ def _line(data: dict[str, Any]) -> DocumentLine:
         credited=CreditedLine(net_minor=minor(credited["net"]), service_from=credited["from"], service_to=credited["to"])
         if credited
         else None,
+        subscription_id=data.get("subscription"),
+        subscription_fields=subscriptions.get(data.get("subscription", "")),
     )
 
 

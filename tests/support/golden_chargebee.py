@@ -40,6 +40,9 @@ def surroundings(site: str, data: dict[str, Any]) -> list[facts.Observed]:
         item = {"id": product.item_id, "item_family_id": product.family_id}
         price = {"id": product.price_id, "item_id": product.item_id, "item_family_id": product.family_id}
         known += [observed(facts.ItemObserved, item, site=site), observed(facts.ItemPriceObserved, price, site=site)]
+    for identity, fields in data.get("subscriptions", {}).items():
+        subscription = {"id": identity, "customer_id": CUSTOMER, "custom_field_texts": fields}
+        known.append(observed(facts.SubscriptionObserved, subscription, site=site))
     known += [_settled(site, data, number, rate) for number, rate in data.get("booked_at", {}).items()]
     if data.get("credits"):
         known.append(observed(facts.InvoiceObserved, _credited_invoice(data), site=site))
@@ -115,6 +118,7 @@ def _line(line: dict[str, Any], number: int, day: date) -> dict[str, Any]:
         "description": line.get("product", "Charge"),
         "entity_type": line.get("type", "plan_item_price"),
         "entity_id": line.get("product"),
+        "subscription_id": line.get("subscription"),
         "tax_exempt_reason": line.get("reason"),
         "is_taxed": bool(line.get("taxes")),
         "tax_amount": sum(minor(tax["tax"]) for tax in line.get("taxes", ())),

@@ -5,13 +5,17 @@ from typing import Any
 import msgspec
 from support.chargebee_shop import bill
 
+from simulators.chargebee.catalogue import create_subscription, update_subscription
 from simulators.chargebee.invoices import void_invoice
 from simulators.chargebee.payments import Money, pay_invoice
 
 
 def live(app: Any, number: int) -> None:
-    """Let a site live for a while: invoices that are paid, voided or left open."""
+    """Let a site live for a while: invoices that are paid, voided or left open, and a subscription that changes at each tenth."""
+    create_subscription(app.site, "cust-1", "sub-0", {"cf_cost_center": "North"})
     for count in range(number):
+        if count % 10 == 0:
+            update_subscription(app.site, "sub-0", {"cf_cost_center": f"South {count}"})
         invoice = bill(app)
         app.site.clock.advance_to(app.site.clock.now() + 37)
         if count % 3 == 0:

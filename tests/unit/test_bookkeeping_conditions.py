@@ -11,7 +11,7 @@ import pytest
 
 from bookkeeping.conditions import Conditions, Group, Question, countries_of
 from bookkeeping.documents import Product
-from bookkeeping.rules import CodeRule, ProductNeeded, RevenueRule, Rules, country_troubles, troubles
+from bookkeeping.rules import CodeRule, ProductNeeded, RevenueRule, Rules, SubscriptionNeeded, country_troubles, troubles
 from bookkeeping.vat import AmbiguousRulesError
 
 KNOWN = Product(price_id="team-EUR", item_id="team", family_id="subscriptions", fields={"sku": "S-1", "cf_line": "saas"})
@@ -40,7 +40,7 @@ def question(
 
 def account(rules: list[RevenueRule], asked: Question, product: Product | None = KNOWN) -> str | None:
     found = Rules(rules, setup_fees_apart=True).find(asked, product)
-    assert not isinstance(found, ProductNeeded)
+    assert not isinstance(found, ProductNeeded | SubscriptionNeeded)
     return found.account if found else None
 
 
@@ -256,3 +256,42 @@ def test_vat_is_found_by_country_rate_and_reason():
     assert code("NL", "0", "reverse_charge") == "NLV"
     assert code("DE", "19") is None
     assert code(None, "0") == "N"
+
+
+OF_TEAM_A = (("cf_team", "A"),)
+
+
+def test_a_field_of_the_subscription_is_another_than_a_field_of_that_name_elsewhere():
+    rules = [rule("8000"), rule("8001", subscription_fields=OF_TEAM_A)]
+    assert account(rules, question(subscription_fields={"cf_team": "A"})) == "8001"
+    assert account(rules, question(subscription_fields={"cf_team": "B"})) == "8000"
+    assert account(rules, question(fields={"cf_team": "A"})) == "8000"
+    assert account([rule("8000"), rule("8001", fields=OF_TEAM_A)], question(subscription_fields={"cf_team": "A"})) == "8000"
+    assert str(when(subscription_fields=OF_TEAM_A)) == "subscription_field: {name: cf_team, value: A}"
+
+
+def test_a_line_waits_for_its_subscription_only_where_the_rule_that_could_win_asks_for_it():
+    rules = Rules([rule("8000"), rule("8001", subscription_fields=OF_TEAM_A, type="plan_item_price")])
+    assert isinstance(rules.find(question(subscription_fields=None), KNOWN), SubscriptionNeeded)
+    assert account(list(rules.rules), question(subscription_fields={})) == "8000", "known, and without the field"
+    assert account(list(rules.rules), question(kind="charge_item_price", subscription_fields=None)) == "8000"
+    wins = [*rules.rules, rule("8002", item="team")]
+    assert account(wins, question(subscription_fields=None)) == "8002", "a rule for the item beats what the subscription says"
+    assert account(wins, question(subscription_fields={"cf_team": "A"})) == "8002"
+
+
+def test_a_subscription_that_is_known_rules_out_what_an_unknown_product_could_have_fitted():
+    rules = Rules([rule("8000"), rule("8001", family="books", subscription_fields=OF_TEAM_A)])
+    assert isinstance(rules.find(question(subscription_fields={"cf_team": "A"}), None), ProductNeeded)
+    found = rules.find(question(subscription_fields={"cf_team": "B"}), None)
+    assert isinstance(found, RevenueRule)
+    assert found.account == "8000"
+
+
+def test_two_rules_for_one_field_of_the_subscription_tie_only_where_one_line_can_meet_both():
+    team_b = (("cf_team", "B"),)
+    assert troubles([rule("8000", subscription_fields=OF_TEAM_A), rule("8001", subscription_fields=team_b)]) == []
+    [tie] = troubles([rule("8000", subscription_fields=OF_TEAM_A), rule("8001", subscription_fields=(("cf_region", "N"),))])
+    assert "equally specific" in tie.sentence
+    [tie] = troubles([rule("8000", subscription_fields=OF_TEAM_A), rule("8001", fields=OF_TEAM_A)])
+    assert "equally specific" in tie.sentence

@@ -48,6 +48,7 @@ def particulars(booking: dict[str, Any], made: Entry) -> None:
         "deferred": golden.deferrals(made),
         "released": golden.releases(made, booking),
         "discount_lines": golden.discount_lines(made),
+        "dimensions": [line.cost_center or "none" for line in revenue],
         "notes": [line.notes for line in revenue],
         "payment_condition": made.payment_condition,
         "rate": str(made.exchange_rate or "none"),

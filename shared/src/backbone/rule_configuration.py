@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from backbone.configuration_types import Code, Country, Currency, LineType, Rate, Strict
 
 COUNTRY_SCHEMA = {"type": "string", "pattern": r"^([A-Z]{2}|non-EU)$"}
+SUBSCRIPTION_FIELD_NAME = r"^cf_.+$"
 FIELD_NAME = r"^(cf_.+|sku|accounting_code|accounting_category[1-4])$"
 
 
@@ -37,20 +38,33 @@ class FieldWhen(Strict):
     value: Annotated[Code, BeforeValidator(_as_words), Field(description="as Chargebee shows it; a box is yes or no")]
 
 
-FIELD_SCHEMA = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["name", "value"],
-    "properties": {
-        "name": {"type": "string", "pattern": FIELD_NAME},
-        "value": {"type": ["string", "number", "boolean"]},
-    },
-}
+class SubscriptionFieldWhen(FieldWhen):
+    """A custom field of the line's subscription, and the value it must have."""
+
+    name: Annotated[str, Field(pattern=SUBSCRIPTION_FIELD_NAME)]
+
+
+def _field_schema(pattern: str) -> dict[str, Any]:
+    one = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["name", "value"],
+        "properties": {"name": {"type": "string", "pattern": pattern}, "value": {"type": ["string", "number", "boolean"]}},
+    }
+    return {"anyOf": [one, {"type": "array", "items": one}]}
+
+
 Fields = Annotated[
     tuple[FieldWhen, ...],
     BeforeValidator(_as_list),
     Field(description="a custom field and its value, or a list of them that must all hold"),
-    WithJsonSchema({"anyOf": [FIELD_SCHEMA, {"type": "array", "items": FIELD_SCHEMA}]}),
+    WithJsonSchema(_field_schema(FIELD_NAME)),
+]
+SubscriptionFields = Annotated[
+    tuple[SubscriptionFieldWhen, ...],
+    BeforeValidator(_as_list),
+    Field(description="a custom field of the line's subscription and its value, or a list of them that must all hold"),
+    WithJsonSchema(_field_schema(SUBSCRIPTION_FIELD_NAME)),
 ]
 CustomerKind = Literal["business", "consumer"]
 
@@ -81,14 +95,16 @@ class LineWhen(Strict):
     country: Countries | None = None
     customer: CustomerKind | None = Field(None, description="a business has a usable VAT number, or is confirmed to be one")
     field: Fields = ()
+    subscription_field: SubscriptionFields = ()
 
     @model_validator(mode="after")
     def _fields_agree(self) -> LineWhen:
-        names = [each.name for each in self.field]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            message = f"the field {twice[0]} is asked for twice; one document has one value"
-            raise ValueError(message)
+        for fields in (self.field, self.subscription_field):
+            names = [each.name for each in fields]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                message = f"the field {twice[0]} is asked for twice; one document has one value"
+                raise ValueError(message)
         return self
 
 

@@ -84,8 +84,8 @@ WRITTEN = ("item_price", "item", "family", "group", "type", *OTHERS)
 class Conditions:
     """What must hold of a line for a rule to cover it; None stands for anything, and `reason` none for no reason.
 
-    `rate` is in percent. `fields` are custom fields with their values. `first` and `last` are the days from and until which
-    the rule is in force, both inclusive; they make a rule no more specific.
+    `rate` is in percent. `fields` are custom fields with their values, `subscription_fields` those of the subscription. `first`
+    and `last` are the days from and until which the rule is in force, both inclusive; they make a rule no more specific.
     """
 
     item_price: str | None = None
@@ -102,6 +102,7 @@ class Conditions:
     year: int | None = None
     business_entity: str | None = None
     fields: tuple[tuple[str, str], ...] = ()
+    subscription_fields: tuple[tuple[str, str], ...] = ()
     first: date | None = None
     last: date | None = None
 
@@ -110,6 +111,7 @@ class Conditions:
         values = ((name, getattr(self, name)) for name in WRITTEN)
         words = [f"{name}: {value:f}" if name == "rate" else f"{name}: {value}" for name, value in values if value is not None]
         words += [f"field: {{name: {name}, value: {value}}}" for name, value in self.fields]
+        words += [f"subscription_field: {{name: {name}, value: {value}}}" for name, value in self.subscription_fields]
         words += [f"{name}: {day.isoformat()}" for name, day in (("from", self.first), ("until", self.last)) if day is not None]
         return ", ".join(words) or "any line"
 
@@ -119,11 +121,13 @@ class Conditions:
 
     def count(self) -> int:
         """Return the number of conditions beside product and type."""
-        return sum(getattr(self, name) is not None for name in OTHERS) + len(self.fields)
+        single = sum(getattr(self, name) is not None for name in OTHERS)
+        return single + len(self.fields) + len(self.subscription_fields)
 
     def asked(self) -> frozenset[str]:
         """Return what the conditions beside product and type are about."""
-        return frozenset(name for name in OTHERS if getattr(self, name) is not None) | {name for name, _ in self.fields}
+        single = frozenset(name for name in OTHERS if getattr(self, name) is not None)
+        return single | {name for name, _ in self.fields} | {f"subscription's {name}" for name, _ in self.subscription_fields}
 
     def meets(self, other: Conditions) -> bool:
         """Tell whether a line can meet both, as far as their products do."""
@@ -135,10 +139,15 @@ class Conditions:
             return False
         if self.country is not None and other.country is not None and not self.country.meets(other.country):
             return False
-        theirs = dict(other.fields)
-        if any(theirs.get(name, value) != value for name, value in self.fields):
+        if _differ(self.fields, other.fields) or _differ(self.subscription_fields, other.subscription_fields):
             return False
         return (self.first or date.min) <= (other.last or date.max) and (other.first or date.min) <= (self.last or date.max)
+
+
+def _differ(one: tuple[tuple[str, str], ...], other: tuple[tuple[str, str], ...]) -> bool:
+    """Tell whether two rules ask one field for two values."""
+    theirs = dict(other)
+    return any(theirs.get(name, value) != value for name, value in one)
 
 
 def _taxed(conditions: Conditions) -> bool:
@@ -155,7 +164,8 @@ class Question:
     """What a line says of itself to the rules.
 
     `country` is where the customer is taxed, or whose tax it is; `rate` is in percent; `day` is the day that decides which
-    version of a rule is in force, and `year` that of the document. `fields` are the custom fields of customer and document.
+    version of a rule is in force, and `year` that of the document. `fields` are the custom fields of customer and document,
+    `subscription_fields` those of the line's subscription: None while that has not been seen.
     """
 
     entity_type: str
@@ -167,6 +177,7 @@ class Question:
     rate: Decimal = Decimal(0)
     customer: CustomerKind = "consumer"
     fields: Mapping[str, str] = field(default_factory=dict)
+    subscription_fields: Mapping[str, str] | None = field(default_factory=dict)
     business_entity: str | None = None
 
     def fits(self, conditions: Conditions) -> bool:

@@ -66,7 +66,8 @@ class DocumentLine:
     """One line of an invoice or credit note.
 
     `amount_minor` is before discounts, and includes tax only on a tax-inclusive document. The service period has
-    both its days served, and is absent where nothing is served over time.
+    both its days served, and is absent where nothing is served over time. `subscription_fields` are the custom fields of its
+    subscription, in words; None while that has not been seen, and where nobody asks for them.
     """
 
     description: str
@@ -80,11 +81,17 @@ class DocumentLine:
     service_to: date | None = None
     credited: CreditedLine | None = None
     subscription_id: str | None = None
+    subscription_fields: MappingOf[str, str] | None = None
 
     @property
     def discount_minor(self) -> int:
         """All discounts of the line; document-level ones are already spread over the lines."""
         return sum(discount.amount_minor for discount in self.discounts)
+
+    @property
+    def awaits_subscription(self) -> bool:
+        """Whether it belongs to a subscription whose fields are not known."""
+        return self.subscription_id is not None and self.subscription_fields is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

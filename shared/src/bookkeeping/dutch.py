@@ -20,6 +20,11 @@ DUTCH_REASONS: dict[str, tuple[str, str, str]] = {
         "Niets te doen: het wordt geboekt zodra het product uit Chargebee binnenkomt.",
         _FETCH.format(what="de producten") + "; kent Chargebee het niet meer, boek het document dan met de hand.",
     ),
+    "waiting_for_subscription": (
+        "Abonnement {subscription} van regel '{line}' is nog niet bekend en is nodig voor een regel of tekst van {document}.",
+        "Niets te doen: het wordt geboekt zodra het abonnement uit Chargebee binnenkomt.",
+        _FETCH.format(what="de abonnementen") + "; kent Chargebee het niet meer, boek het document dan met de hand.",
+    ),
     "waiting_for_invoice": (
         "Factuur {invoice}, die {document} crediteert, is nog niet bekend en bepaalt {subject}.",
         (

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from bookkeeping.conditions import Question
-from bookkeeping.documents import CreditNote, Invoice, Product
+from bookkeeping.documents import CreditNote, DocumentLine, Invoice, Product
 from bookkeeping.mapping import Mapping
 from bookkeeping.parts import Part, label
 from bookkeeping.rejections import Rejection, reject
-from bookkeeping.rules import SETUP_FEE, WITHOUT_PRODUCT, CodeRule, ProductNeeded, RevenueRule, Rules
+from bookkeeping.rules import SETUP_FEE, WITHOUT_PRODUCT, CodeRule, Found, ProductNeeded, RevenueRule, Rules, SubscriptionNeeded
 from bookkeeping.vat import NO_REASON, REVERSE_CHARGE
 
 EXPORT = "export"
@@ -59,6 +59,7 @@ def _question_of(part: Part, document: Invoice | CreditNote) -> Question:
         rate=part.rate,
         customer="business" if document.is_business else "consumer",
         fields=document.custom_fields,
+        subscription_fields=None if line.awaits_subscription else line.subscription_fields or {},
         day=document.document_date,
     )
 
@@ -71,8 +72,8 @@ def _revenue_rule(
     found = mapping.revenue.find(question, _product(question, products))
     if isinstance(found, RevenueRule):
         return found
-    if isinstance(found, ProductNeeded):
-        return _waiting_for_product(found, part, document)
+    if isinstance(found, ProductNeeded | SubscriptionNeeded):
+        return _waiting(found, part, document)
     named = line.product_id is not None and line.entity_type != WITHOUT_PRODUCT
     condition = f"item_price: {line.product_id}" if named else f"type: {line.entity_type}"
     if line.entity_type == SETUP_FEE:
@@ -106,8 +107,8 @@ def _with_dimensions(
         (revenue.cost_unit, mapping.cost_units, "cost unit"),
     ):
         found = rules.find(question, _product(question, products)) if rules is not None and own is None else None
-        if isinstance(found, ProductNeeded):
-            return _waiting_for_product(found, part, document)
+        if isinstance(found, ProductNeeded | SubscriptionNeeded):
+            return _waiting(found, part, document)
         codes.append(own if found is None else found.code)
         if found is not None:
             words += f"; {name} {found.code} by rule ({found.words})"
@@ -130,8 +131,8 @@ def _vat_rule(
     else:
         countries = [document.customer_country] if document.customer_country is not None else []
     found = _first(mapping.vat, question, countries, day_of_supply(part, document), _product(question, products))
-    if isinstance(found, ProductNeeded):
-        return _waiting_for_product(found, part, document)
+    if isinstance(found, ProductNeeded | SubscriptionNeeded):
+        return _waiting(found, part, document)
     if found is None and reason == EXPORT and not countries:
         return reject("country_unknown", line=part.line.description, document=label(document))
     if found is None:
@@ -172,7 +173,7 @@ def day_of_supply(part: Part, document: Invoice | CreditNote) -> date:
 
 def _first(
     rules: Rules[CodeRule], question: Question, countries: list[str | None], day: date, product: Product | None
-) -> CodeRule | ProductNeeded | None:
+) -> Found[CodeRule]:
     for country in countries or [None]:
         found = rules.find_at(question, product, country, day)
         if found is not None:
@@ -184,11 +185,24 @@ def _product(question: Question, products: MappingOf[str, Product]) -> Product |
     return products.get(question.product_id) if question.product_id is not None else None
 
 
-def _waiting_for_product(needed: ProductNeeded, part: Part, document: Invoice | CreditNote) -> Rejection:
+def _waiting(needed: ProductNeeded | SubscriptionNeeded, part: Part, document: Invoice | CreditNote) -> Rejection:
+    if isinstance(needed, SubscriptionNeeded):
+        return waiting_for_subscription(part.line, label(document))
     return reject(
         "waiting_for_product",
         waits_for=f"product:{needed.product_id}",
         product=needed.product_id,
         line=part.line.description,
         document=label(document),
+    )
+
+
+def waiting_for_subscription(line: DocumentLine, document: str) -> Rejection:
+    """Let a document wait for the subscription of one of its lines."""
+    return reject(
+        "waiting_for_subscription",
+        waits_for=f"subscription:{line.subscription_id}",
+        subscription=line.subscription_id,
+        line=line.description,
+        document=document,
     )

@@ -110,6 +110,12 @@ class Mapping:
     pdf_of_credit_notes: bool = True
     currency_journals: MappingOf[tuple[JournalKind, str], str] = field(default_factory=dict)
 
+    @property
+    def asks_subscriptions(self) -> bool:
+        """Whether a rule or a text asks for fields of subscriptions."""
+        rules = (self.revenue, self.cost_centers, self.cost_units)
+        return bool(self.texts.subscription_fields) or any(each is not None and each.asks_subscriptions for each in rules)
+
     def journal(self, kind: JournalKind, currency: str) -> str:
         """Return the journal of a kind of document, which may be another one for one currency."""
         own = {"invoices": self.invoice_journal, "credit_notes": self.credit_note_journal, "payments": self.payment_journal}

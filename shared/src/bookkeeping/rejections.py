@@ -36,7 +36,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """Why a document cannot be booked now; `waits_for` names the customer, product or invoice whose arrival may change that.
+    """Why a document cannot be booked now; `waits_for` names what may change that by arriving.
 
     `since` is the day from which one has waited that a person is asked about now.
     """
@@ -100,6 +100,15 @@ REASONS: dict[str, Reason] = {
         action="Nothing to do: it is booked as soon as the product arrives from Chargebee.",
         waiting=True,
         overdue="Fetch the products with `kruispost backfill --from DAY`; when Chargebee has none, book the document by hand.",
+    ),
+    "waiting_for_subscription": Reason(
+        sentence=(
+            "Subscription {subscription} of line '{line}' is not known yet, and a rule or a text asks for its fields, so"
+            " {document} waits for it."
+        ),
+        action="Nothing to do: it is booked as soon as the subscription arrives from Chargebee.",
+        waiting=True,
+        overdue="Fetch the subscriptions with `kruispost backfill --from DAY`; when Chargebee has none, book it by hand.",
     ),
     "waiting_for_invoice": Reason(
         sentence="Invoice {invoice}, which {document} credits, is not known yet and decides {subject}.",

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import combinations, pairwise
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from bookkeeping.conditions import Conditions, Group, Question
 from bookkeeping.documents import Product
@@ -71,6 +71,14 @@ class ProductNeeded:
     """A rule could fit, but what the product's own record says must be known first."""
 
     product_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionNeeded:
+    """A rule could fit, but the fields of the line's subscription must be known first."""
+
+
+Found: TypeAlias = AnyRule | ProductNeeded | SubscriptionNeeded | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +207,10 @@ class Rules(Generic[AnyRule]):
     but earns other revenue.
     """
 
-    __slots__ = ("_answers", "_asks", "_asks_more", "_cases", "_days", "_setup_fees_apart", "_values", "goods", "rules")
+    __slots__ = (
+        *("_answers", "_asks", "_asks_more", "_cases", "_days", "_of_subscriptions", "_setup_fees_apart", "_values"),
+        *("goods", "rules"),
+    )
 
     def __init__(
         self,
@@ -222,25 +233,27 @@ class Rules(Generic[AnyRule]):
             {day for each in conditions for day in (each.first, each.last + DAY if each.last else None) if day is not None}
             | ({date(each.year + step, 1, 1) for each in conditions if each.year is not None for step in (0, 1)})
         )
-        self._values: dict[str, set[str]] = defaultdict(set)
-        for name, value in (pair for each in conditions for pair in each.fields):
-            self._values[name].add(value)
+        self._values = _values(pair for each in conditions for pair in each.fields)
+        self._of_subscriptions = _values(pair for each in conditions for pair in each.subscription_fields)
         self._asks_more = bool(self._days or self._values or self._asks & {"customer", "business_entity"})
-        self._answers: dict[tuple[Any, ...], AnyRule | ProductNeeded | None] = {}
+        self._answers: dict[tuple[Any, ...], Found[AnyRule]] = {}
 
     def __bool__(self) -> bool:
         return bool(self.rules)
 
-    def find(self, question: Question, product: Product | None) -> AnyRule | ProductNeeded | None:
-        """Return the most specific rule for a line, or None; ProductNeeded where the answer hangs on an unknown product."""
+    @property
+    def asks_subscriptions(self) -> bool:
+        """Whether a rule asks for a field of a subscription."""
+        return bool(self._of_subscriptions)
+
+    def find(self, question: Question, product: Product | None) -> Found[AnyRule]:
+        """Return the most specific rule for a line, or None, or what must be known first because the answer hangs on it."""
         return self.find_at(question, product, question.country, question.day)
 
-    def find_at(
-        self, question: Question, product: Product | None, country: str | None, day: date
-    ) -> AnyRule | ProductNeeded | None:
+    def find_at(self, question: Question, product: Product | None, country: str | None, day: date) -> Found[AnyRule]:
         """Return what `find` does for a line of another country and day than the question's own."""
-        known = (product.item_id, product.family_id) if product is not None else None
-        key: tuple[Any, ...] = (question.entity_type, question.product_id, known, country, question.reason, question.currency)
+        record = (product.item_id, product.family_id) if product is not None else None
+        key: tuple[Any, ...] = (question.entity_type, question.product_id, record, country, question.reason, question.currency)
         if "rate" in self._asks:
             key = (*key, question.rate)
         if self._asks_more:
@@ -252,6 +265,10 @@ class Rules(Generic[AnyRule]):
                 bisect_right(self._days, day),
                 *(value if value in self._values[name] else None for name, value in values),
             )
+        if self._of_subscriptions:
+            known = question.subscription_fields
+            values = ((name, known.get(name) if known is not None else None) for name in self._of_subscriptions)
+            key = (*key, known is None, *(value if value in self._of_subscriptions[name] else None for name, value in values))
         try:
             return self._answers[key]
         except KeyError:
@@ -259,7 +276,7 @@ class Rules(Generic[AnyRule]):
             answer = self._answers[key] = self._find(replace(question, country=country, day=day), product)
             return answer
 
-    def _find(self, question: Question, product: Product | None) -> AnyRule | ProductNeeded | None:
+    def _find(self, question: Question, product: Product | None) -> Found[AnyRule]:
         identity = question.product_id
         in_catalogue = question.entity_type not in OLDER_CATALOGUE and question.entity_type != WITHOUT_PRODUCT
         is_unknown = product is None and identity is not None and in_catalogue
@@ -268,6 +285,8 @@ class Rules(Generic[AnyRule]):
             return None
         if is_unknown and identity is not None and self._hangs_on_record(found):
             return ProductNeeded(identity)
+        if question.subscription_fields is None and found.rule.when.subscription_fields:
+            return SubscriptionNeeded()
         return found.rule
 
     def _hangs_on_record(self, case: _Case[AnyRule]) -> bool:
@@ -282,6 +301,9 @@ class Rules(Generic[AnyRule]):
         apart = self._setup_fees_apart and question.entity_type == SETUP_FEE and when.type != SETUP_FEE
         if (apart and when.names_product()) or (case.item_prices is not None and question.product_id not in case.item_prices):
             return False
+        of_subscription = question.subscription_fields
+        if of_subscription is not None and any(of_subscription.get(name) != value for name, value in when.subscription_fields):
+            return False
         if is_unknown:
             return True
         item = product.item_id if product is not None else None
@@ -295,6 +317,14 @@ class Rules(Generic[AnyRule]):
 
     def _supply(self, price: str | None, item: str | None, family: str | None) -> str:
         return "goods" if self.goods is not None and self.goods.holds(price, item, family) else "service"
+
+
+def _values(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    """Return the values that rules ask each field for."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, value in pairs:
+        found[name].add(value)
+    return found
 
 
 def _narrowest_first(case: _Case[AnyRule]) -> tuple[int, ...]:

@@ -11,14 +11,14 @@ from bookkeeping.discounts import ShownDiscount, merged, with_discounts, without
 from bookkeeping.documents import CreditNote, Invoice, Product
 from bookkeeping.exchange import RateUsed
 from bookkeeping.journal import Entry, Line, Role
-from bookkeeping.line_rules import rules_of_line
+from bookkeeping.line_rules import rules_of_line, waiting_for_subscription
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import allocate, format_minor
 from bookkeeping.parts import Part, label, parts_of
 from bookkeeping.reasons import LineReason, Share
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.rules import RevenueRule
-from bookkeeping.wording import texts_of_line, words_of_document
+from bookkeeping.wording import empty_fields, texts_of_line, words_of_document
 
 
 def sales_entry(
@@ -91,7 +91,12 @@ def _rounding_line(document: Invoice | CreditNote, mapping: Mapping, sign: int) 
 
 
 def _awaited(document: Invoice | CreditNote, mapping: Mapping) -> Rejection | None:
-    """Let a credit note wait for its invoice, as long as that is not given up."""
+    """Let a document wait for the subscriptions in its texts, and a credit note for its invoice unless that is given up."""
+    unseen = (
+        next((line for line in document.lines if line.awaits_subscription), None) if mapping.texts.subscription_fields else None
+    )
+    if unseen is not None:
+        return waiting_for_subscription(unseen, label(document))
     if not isinstance(document, CreditNote) or document.reference_known or document.reference_given_up:
         return None
     waiting = reject(
@@ -122,8 +127,7 @@ def _about_heading(document: Invoice | CreditNote, rate: RateUsed, debtors: str,
     told = [] if rate.words is None else [rate.words]
     if debtors != mapping.receivable_account:
         told.append(f"Debtor account {debtors}, by a rule under debtors.")
-    # Chargebee leaves empty fields out, so a field that was renamed there looks like one that is empty: told either way.
-    empty = sorted(mapping.texts.custom_fields - document.custom_fields.keys())
+    empty = empty_fields(document, mapping.texts)
     if empty:
         told.append(f"Neither the document nor its customer has a value for {', '.join(empty)}: the texts leave it out.")
     return told

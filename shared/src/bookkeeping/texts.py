@@ -20,6 +20,7 @@ NOTES_LENGTH = 2000
 ELLIPSIS = "…"
 
 CUSTOM_FIELD = "cf_"
+SUBSCRIPTION_FIELD = "subscription.cf_"
 OF_ENTRIES = {
     "kind": "Factuur or Creditnota, Invoice or Credit note",
     "number": "the number of the document",
@@ -77,16 +78,22 @@ class Template:
 
     @classmethod
     def parse(cls, source: str, allowed: MappingOf[str, str]) -> Template:
-        """Read a template; `allowed` has the placeholders with their meaning, and custom fields (`{cf_x}`) always are."""
+        """Read a template; `allowed` has the placeholders with their meaning.
+
+        Custom fields (`{cf_x}`) and those of subscriptions (`{subscription.cf_x}`) always are.
+        """
         parts: list[tuple[tuple[bool, str], ...]] = []
         current: list[tuple[bool, str]] = []
         inside = False
         for found in _TOKEN.finditer(source):
             name, mark = found["name"], found["mark"]
             if name is not None:
-                if name not in allowed and not (name.startswith(CUSTOM_FIELD) and name != CUSTOM_FIELD):
+                if name not in allowed and not _is_field(name):
                     known = ", ".join(allowed)
-                    raise TemplateError(f"{{{name}}} is no placeholder; use one of {known}, or a custom field such as cf_project")
+                    raise TemplateError(
+                        f"{{{name}}} is no placeholder; use one of {known}, or a custom field such as cf_project, or"
+                        " subscription.cf_project"
+                    )
                 current.append((True, name))
             elif mark is None:
                 current.append((False, found["text"]))
@@ -119,6 +126,11 @@ class Template:
         return " ".join("".join(written).split())
 
 
+def _is_field(name: str) -> bool:
+    """Tell whether a placeholder is a custom field, of a subscription or of another resource."""
+    return any(name.startswith(prefix) and name != prefix for prefix in (CUSTOM_FIELD, SUBSCRIPTION_FIELD))
+
+
 def cut(text: str, length: int, *, ellipsis: bool = False) -> str:
     """Shorten a text to a length, at the end of a word where that leaves at least half of it."""
     if len(text) <= length:
@@ -136,7 +148,8 @@ class Texts:
     """The templates of a division; None for a line's own description, and for no notes.
 
     `asked` are the placeholders of all templates that a document fills in, `asked_of_lines` all of lines and notes, and
-    `custom_fields` those of both: nothing else need be worked out.
+    `custom_fields` those of both that are custom fields, `subscription_fields` those of subscriptions: nothing else need be
+    worked out.
     """
 
     language: Language = "en"
@@ -147,6 +160,7 @@ class Texts:
     asked: frozenset[str] = field(init=False)
     asked_of_lines: frozenset[str] = field(init=False)
     custom_fields: frozenset[str] = field(init=False)
+    subscription_fields: frozenset[str] = field(init=False)
     _default: Template = field(init=False)
 
     def __post_init__(self) -> None:
@@ -156,6 +170,8 @@ class Texts:
         object.__setattr__(self, "asked", asked & OF_ENTRIES.keys())
         object.__setattr__(self, "asked_of_lines", frozenset[str]().union(*of_lines))
         object.__setattr__(self, "custom_fields", frozenset(name for name in asked if name.startswith(CUSTOM_FIELD)))
+        of_subscriptions = frozenset(name for name in asked if name.startswith(SUBSCRIPTION_FIELD))
+        object.__setattr__(self, "subscription_fields", of_subscriptions)
 
     def word(self, name: str) -> str:
         """Return a word in the division's language."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from bookkeeping.documents import CreditNote, DocumentLine, Invoice
 from bookkeeping.texts import Texts
 
+OF_SUBSCRIPTION = "subscription."
+
 
 def _kind(document: Invoice | CreditNote, texts: Texts) -> str:
     return texts.word("credit_note" if isinstance(document, CreditNote) else "invoice")
@@ -45,7 +47,30 @@ _OF_LINES: dict[str, Callable[[DocumentLine, Texts], str]] = {
 def words_of_document(document: Invoice | CreditNote, texts: Texts) -> dict[str, str]:
     """Return the values of the placeholders that the division asks for; one that a document has no value for is empty."""
     words = {name: _OF_DOCUMENTS[name](document, texts) for name in texts.asked}
-    return {**words, **document.custom_fields} if texts.custom_fields else words
+    if texts.custom_fields:
+        words |= document.custom_fields
+    if texts.subscription_fields:
+        words |= {name: ", ".join(_of_subscriptions(document, name)) for name in texts.subscription_fields}
+    return words
+
+
+def _of_subscriptions(document: Invoice | CreditNote, name: str) -> list[str]:
+    """Return the values that the subscriptions of a document have for a placeholder, each once, in the order of the lines."""
+    found = (_of_subscription(line, name) for line in document.lines)
+    return list(dict.fromkeys(value for value in found if value))
+
+
+def _of_subscription(line: DocumentLine, name: str) -> str:
+    return (line.subscription_fields or {}).get(name.removeprefix(OF_SUBSCRIPTION), "")
+
+
+def empty_fields(document: Invoice | CreditNote, texts: Texts) -> list[str]:
+    """Return the custom fields that a division's texts ask for and a document has no value for.
+
+    Chargebee leaves empty fields out, so a field that was renamed there looks like one that is empty.
+    """
+    of_subscriptions = {name for name in texts.subscription_fields if not _of_subscriptions(document, name)}
+    return sorted((texts.custom_fields - document.custom_fields.keys()) | of_subscriptions)
 
 
 def texts_of_line(line: DocumentLine, document: dict[str, str], texts: Texts) -> tuple[str, str]:
@@ -53,5 +78,6 @@ def texts_of_line(line: DocumentLine, document: dict[str, str], texts: Texts) ->
     if texts.line is None and texts.notes is None:
         return texts.line_description({"line": line.description}), ""
     words = {**document, **{name: made(line, texts) for name, made in _OF_LINES.items() if name in texts.asked_of_lines}}
+    words |= {name: _of_subscription(line, name) for name in texts.subscription_fields}
     words["line"] = line.description
     return texts.line_description(words), texts.line_notes(words)

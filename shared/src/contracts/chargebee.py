@@ -132,6 +132,18 @@ class CatalogProduct(Wire, frozen=True, kw_only=True):
     deleted: bool = False
 
 
+class Subscription(Wire, frozen=True, kw_only=True):
+    """A subscription, of which only the custom fields matter: invoices carry what is billed.
+
+    They are gathered as those of a customer are.
+    """
+
+    id: str
+    customer_id: str | None = None
+    custom_field_texts: dict[str, str] = {}
+    deleted: bool = False
+
+
 class LineItem(Wire, frozen=True, kw_only=True):
     """One line; `amount` is before discounts and includes tax only when the document's price type is tax_inclusive.
 

@@ -91,6 +91,13 @@ class AddonObserved(Observed, frozen=True, kw_only=True):
     resource: chargebee.CatalogProduct
 
 
+class SubscriptionObserved(Observed, frozen=True, kw_only=True):
+    """A subscription was made, changed, renewed or deleted."""
+
+    TYPE: ClassVar[str] = "chargebee.subscription.observed"
+    resource: chargebee.Subscription
+
+
 class InvoiceObserved(Observed, frozen=True, kw_only=True):
     """An invoice was made, changed, voided or deleted."""
 

@@ -16,6 +16,7 @@ FACTS: tuple[type[Message], ...] = (
     facts.ItemPriceObserved,
     facts.PlanObserved,
     facts.AddonObserved,
+    facts.SubscriptionObserved,
     facts.InvoiceObserved,
     facts.CreditNoteObserved,
     facts.TransactionObserved,

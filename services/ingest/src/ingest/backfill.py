@@ -34,9 +34,9 @@ from ingest.tables import resource_versions
 
 EVENT_TYPE: Final = "backfilled"
 # What documents refer to goes first, and all of it: an old document may name a customer who was made much earlier or later.
-MASTER_DATA: Final = ("customer", "item", "item_price", "plan", "addon")
+MASTER_DATA: Final = ("customer", "item", "item_price", "plan", "addon", "subscription")
 DOCUMENTS: Final = ("invoice", "credit_note", "transaction")
-DELETABLE: Final = frozenset({"customer", *DOCUMENTS})
+DELETABLE: Final = frozenset({"customer", "subscription", *DOCUMENTS})
 TRIES: Final = 8
 PAUSE_SECONDS: Final = 5.0
 EXACT_CALLS_A_DAY: Final = 5_000

@@ -22,6 +22,7 @@ OBSERVED: dict[str, type[facts.Observed]] = {
     "item_price": facts.ItemPriceObserved,
     "plan": facts.PlanObserved,
     "addon": facts.AddonObserved,
+    "subscription": facts.SubscriptionObserved,
     "invoice": facts.InvoiceObserved,
     "credit_note": facts.CreditNoteObserved,
     "transaction": facts.TransactionObserved,

@@ -50,12 +50,8 @@ class Mapper:
         store, cause = Store(self._database, connection), Cause(envelope)
         await store.share(alone=isinstance(message, MANY_DOCUMENTS_HANG_ON))
         match message:
-            case facts.InvoiceObserved() | facts.CreditNoteObserved() | facts.TransactionObserved() | facts.PayoutImported():
-                await self._document(store, message, cause)
-            case facts.CustomerObserved():
-                await self._customer(store, message, cause)
-            case facts.ItemObserved() | facts.ItemPriceObserved() | facts.PlanObserved() | facts.AddonObserved():
-                await self._product(store, message, cause)
+            case facts.Observed():
+                await self._observed(store, message, cause)
             case facts.EntryPosted():
                 await self._posted(store, message, cause)
             case facts.EntryRefused():
@@ -68,6 +64,19 @@ class Mapper:
                 await self._period(store, message, cause)
             case facts.PaymentRecorded():
                 await self._own_payment(store, message)
+            case _:
+                pass
+
+    async def _observed(self, store: Store, fact: facts.Observed, cause: Cause) -> None:
+        match fact:
+            case facts.InvoiceObserved() | facts.CreditNoteObserved() | facts.TransactionObserved() | facts.PayoutImported():
+                await self._document(store, fact, cause)
+            case facts.CustomerObserved():
+                await self._customer(store, fact, cause)
+            case facts.ItemObserved() | facts.ItemPriceObserved() | facts.PlanObserved() | facts.AddonObserved():
+                await self._product(store, fact, cause)
+            case facts.SubscriptionObserved():
+                await self._subscription(store, fact, cause)
             case _:
                 pass
 
@@ -133,6 +142,18 @@ class Mapper:
             prices = await store.prices_of_item(fact.site, fact.resource.id)
         for price in prices:
             await self._plan_all(store, await store.waiting_for(fact.site, f"product:{price}"), cause)
+
+    async def _subscription(self, store: Store, fact: facts.SubscriptionObserved, cause: Cause) -> None:
+        subscription = fact.resource
+        if custom_fields := _custom_fields(cause):
+            subscription = msgspec.structs.replace(subscription, custom_field_texts=custom_fields)
+        is_news = await store.fold("subscription", fact, subscription.id, subscription)
+        if not is_news or not self._planner.asks_subscriptions:
+            return
+        waiting = await store.waiting_for(fact.site, f"subscription:{subscription.id}")
+        # A field that was missing may be why a document of the same customer found no rule.
+        held = await store.of_customer(fact.site, subscription.customer_id or "", "held")
+        await self._plan_all(store, list(dict.fromkeys((*waiting, *held))), cause)
 
     async def _plan_all(self, store: Store, keys: list[Key], cause: Cause) -> None:
         for key in keys:

@@ -23,7 +23,7 @@ from mapper.subjects import RESOURCE_OF
 
 PAGE_DOCUMENTS = 500
 CATALOGUE_RESOURCES = 20_000
-_CATALOGUE = frozenset(("item", "item_price", "plan", "addon"))
+_CATALOGUE = frozenset(("item", "item_price", "plan", "addon", "subscription"))
 
 
 class _Named(msgspec.Struct):

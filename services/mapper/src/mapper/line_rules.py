@@ -76,7 +76,7 @@ def route_rules(site: SiteConfiguration) -> list[RouteRule]:
 
 
 def _conditions(when: LineWhen | VatWhen, dated: Dated, configuration: DivisionConfiguration | None) -> Conditions:
-    given = when.model_dump(exclude={"country", "field", "group", "rate"})
+    given = when.model_dump(exclude={"country", "field", "subscription_field", "group", "rate"})
     name = getattr(when, "group", None)
     rate = getattr(when, "rate", None)
     return Conditions(
@@ -85,10 +85,15 @@ def _conditions(when: LineWhen | VatWhen, dated: Dated, configuration: DivisionC
         group=_group(name, configuration.groups[name]) if name is not None and configuration is not None else None,
         # 21, 21.0 and 21.00 are one rate; decimals with different trailing zeros are equal but print alike only so.
         rate=rate.normalize() if rate is not None else None,
-        fields=tuple(sorted((each.name, each.value) for each in getattr(when, "field", ()))),
+        fields=_pairs(when, "field"),
+        subscription_fields=_pairs(when, "subscription_field"),
         first=dated.first,
         last=dated.last,
     )
+
+
+def _pairs(when: LineWhen | VatWhen, kind: str) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((each.name, each.value) for each in getattr(when, kind, ())))
 
 
 def _group(name: str, products: Products) -> Group:

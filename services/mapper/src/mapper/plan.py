@@ -66,6 +66,7 @@ class Planner:
         self._subjects = subjects
         self._clock = clock
         self._telemetry = telemetry
+        self.asks_subscriptions = subjects.asks_subscriptions
 
     async def plan(self, store: Store, key: Key, cause: Cause, *, again: bool = False) -> None:
         """Take the next step of a document as it stands now: book it, take its booking back, book its changed state, or wait.

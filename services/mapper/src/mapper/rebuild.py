@@ -48,6 +48,7 @@ HEARD: Mapping[str, frozenset[str]] = {
             facts.ItemPriceObserved,
             facts.PlanObserved,
             facts.AddonObserved,
+            facts.SubscriptionObserved,
         )
     ),
     "exact-writer": frozenset(each.TYPE for each in (*RESULTS, facts.AccountRefused, facts.AccountSaved, facts.PeriodObserved)),

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 from backbone.configuration import Configuration
 from bookkeeping.conditions import Question
-from bookkeeping.documents import CreditNote, Document, Invoice, VatReclaim, WithheldTax
+from bookkeeping.documents import CreditNote, Document, DocumentLine, Invoice, VatReclaim, WithheldTax
+from bookkeeping.line_rules import waiting_for_subscription
 from bookkeeping.rejections import Rejection, reject
-from bookkeeping.rules import WITHOUT_PRODUCT, ProductNeeded, Rules
+from bookkeeping.rules import WITHOUT_PRODUCT, ProductNeeded, Rules, SubscriptionNeeded
 from mapper.line_rules import RouteRule, route_rules
 from mapper.store import Key, Store
 
 if TYPE_CHECKING:
     from mapper.subjects import Subject
 
+NO_LINE = DocumentLine(description="", entity_type=WITHOUT_PRODUCT, product_id=None, amount_minor=0)
 Load = Callable[[Store, Key], Awaitable["Subject | None"]]
 
 
@@ -33,8 +35,10 @@ class Routing:
             name: any(
                 rule.when.names_product() or rule.when.type or rule.when.fields or rule.when.customer for rule in rules.rules
             )
+            or rules.asks_subscriptions
             for name, rules in self._routes.items()
         }
+        self.asks_subscriptions = any(rules.asks_subscriptions for rules in self._routes.values())
 
     def known_entities(self, name: str) -> set[str]:
         """Return the business entities of a site that the configuration names."""
@@ -77,8 +81,8 @@ class Routing:
         if self._by_line[name]:
             return reject("route_undecided", document=label, site=name)
         country = document.debtor.country if document.debtor is not None else None
-        asked = _question(document, entity, WITHOUT_PRODUCT, None, country)
-        return _division(routes.find(asked, None))
+        answer = routes.find(_question(document, entity, NO_LINE, country), None)
+        return answer.division if isinstance(answer, RouteRule) else None
 
     async def _followed(self, store: Store, name: str, document: Document, label: str) -> int | Rejection | None:
         """Return the division of the documents that this one credits or settles, None where it is about no other."""
@@ -112,37 +116,35 @@ class Routing:
     ) -> int | Rejection | None:
         products = await store.products(name, {line.product_id for line in document.lines if line.product_id is not None})
         found: set[int | None] = set()
-        lines = [(line.entity_type, line.product_id) for line in document.lines] or [(WITHOUT_PRODUCT, None)]
-        for kind, product_id in lines:
-            asked = _question(document, entity, kind, product_id, document.customer_country)
-            answer = routes.find(asked, products.get(product_id or ""))
+        for line in document.lines or (NO_LINE,):
+            asked = _question(document, entity, line, document.customer_country)
+            answer = routes.find(asked, products.get(line.product_id or ""))
+            if isinstance(answer, SubscriptionNeeded):
+                return waiting_for_subscription(line, label)
             if isinstance(answer, ProductNeeded):
                 product = answer.product_id
                 return reject("waiting_for_product", waits_for=f"product:{product}", product=product, line="", document=label)
-            found.add(_division(answer))
+            found.add(answer.division if answer is not None else None)
         divisions = {self.by_entity(name, entity) if division is None else division for division in found}
         if len(divisions) > 1:
             return _disagree(divisions, label, name)
         return next(iter(divisions), None)
 
 
-def _question(document: Document, entity: str | None, kind: str, product_id: str | None, country: str | None) -> Question:
+def _question(document: Document, entity: str | None, line: DocumentLine, country: str | None) -> Question:
     of_sale = document if isinstance(document, Invoice | CreditNote) else None
     return Question(
-        entity_type=kind,
-        product_id=product_id,
+        entity_type=line.entity_type,
+        product_id=line.product_id,
         currency="" if isinstance(document, VatReclaim) else document.currency,
         country=country,
         reason=None,
         day=document.document_date,
         customer="business" if of_sale is not None and of_sale.is_business else "consumer",
         fields=of_sale.custom_fields if of_sale is not None else {},
+        subscription_fields=None if line.awaits_subscription else line.subscription_fields or {},
         business_entity=entity,
     )
-
-
-def _division(answer: RouteRule | ProductNeeded | None) -> int | None:
-    return answer.division if isinstance(answer, RouteRule) else None
 
 
 def _disagree(divisions: set[int | None] | set[int], label: str, name: str) -> Rejection:

@@ -195,6 +195,11 @@ class Store:
             found[identity] = product_of(price, item)
         return found
 
+    async def subscription_fields(self, site: str, identities: set[str]) -> dict[str, dict[str, str]]:
+        """Return the custom fields of the subscriptions that were seen."""
+        found = {each: await self.resource(site, "subscription", each, chargebee.Subscription) for each in sorted(identities)}
+        return {identity: seen.custom_field_texts for identity, seen in found.items() if seen is not None}
+
     async def _older_product(self, site: str, identity: str) -> chargebee.CatalogProduct | None:
         """Return a plan or an addon of the older catalogue."""
         plan = await self.resource(site, "plan", identity, chargebee.CatalogProduct)

@@ -25,6 +25,7 @@ from mapper.lives import newest_life, resource_id
 from mapper.parties import debtor_of, terms_of
 from mapper.routing import Routing
 from mapper.store import Key, Store
+from mapper.subscriptions import with_subscription_fields
 from mapper.translate import credit_note_of, invoice_of, vat_reclaim_of
 from mapper.translate_money import NO_MONEY, money_of, payout_of, withheld_of
 
@@ -81,6 +82,7 @@ class Subjects:
         self._configuration = configuration
         self._mappings = mappings
         self._routing = Routing(configuration, self.load)
+        self.asks_subscriptions = self._routing.asks_subscriptions or any(each.asks_subscriptions for each in mappings.values())
 
     def mapping(self, division: int) -> Mapping | None:
         """Return a division's mapping, None when it is no longer configured."""
@@ -102,6 +104,8 @@ class Subjects:
             translated = reject("unknown_site", document=_label(key), site=key.site)
         else:
             translated = _for_customer(await self._translate(store, key, resource, customer, zone), customer)
+            if self.asks_subscriptions:
+                translated = await with_subscription_fields(store, key.site, translated, resource)
             division = self._routing.by_entity(key.site, resource.business_entity_id)
             if not isinstance(translated, SetAside):
                 of = None if isinstance(translated, Rejection) else translated

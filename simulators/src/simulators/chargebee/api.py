@@ -8,7 +8,7 @@ from typing import Any
 from . import catalogue, credit_notes, invoices, payments
 from .downloads import Downloads
 from .errors import ApiError, missing, wrong_value
-from .listing import list_page
+from .listing import list_page, shown_with
 from .site import Resource, Site
 
 # fmt: off
@@ -101,7 +101,7 @@ def _retrieve(kind: str) -> Operation:
     def operation(call: Call) -> dict[str, Any]:
         if kind in _CATALOG_OF:
             catalogue.require_catalog(call.site, _CATALOG_OF[kind])
-        return {kind: call.site.get(kind, call.id)}
+        return shown_with(call.site, kind, call.site.get(kind, call.id))
 
     return operation
 

@@ -72,12 +72,17 @@ def update_customer(site: Site, customer_id: str, members: Mapping[str, Any]) ->
 
 
 def delete_customer(site: Site, customer_id: str) -> Resource:
-    """Delete a customer; returns the resource as it was before, as the API answers it."""
+    """Delete a customer and its subscriptions; returns the resource as it was before, as the API answers it."""
     customer = site.get("customer", customer_id)
     before = dict(customer)
-    customer["deleted"] = True
-    site.touch(customer)
-    site.emit("customer_deleted", {"customer": customer})
+    content: dict[str, Any] = {"customer": customer}
+    subscriptions = [each for each in site.all("subscription") if each["customer_id"] == customer_id and not each["deleted"]]
+    for gone in (*subscriptions, customer):
+        gone["deleted"] = True
+        site.touch(gone)
+    if subscriptions:
+        content["subscriptions"] = subscriptions
+    site.emit("customer_deleted", content)
     return before
 
 
@@ -234,8 +239,12 @@ def create_coupon(site: Site, coupon_id: str, members: Mapping[str, Any]) -> Res
 def create_subscription(
     site: Site, customer_id: str, subscription_id: str, members: Mapping[str, Any], *, announce: bool = True
 ) -> Resource:
-    """Create a subscription without its invoice; the caller announces it together with the invoice when asked to."""
+    """Create a subscription without its invoice; the caller announces it together with the invoice when asked to.
+
+    `members` may hold custom fields, which stand flat on the subscription (`cf_cost_center`).
+    """
     site.get("customer", customer_id)
+    _require_new(site, "subscription", subscription_id)
     now = site.clock.now()
     subscription: Resource = {
         "id": subscription_id,
@@ -258,4 +267,19 @@ def create_subscription(
     site.add("subscription", subscription)
     if announce:
         site.emit("subscription_created", {"subscription": subscription, "customer": site.get("customer", customer_id)})
+    return subscription
+
+
+def update_subscription(site: Site, subscription_id: str, members: Mapping[str, Any]) -> Resource:
+    """Change a subscription without billing anything; sends subscription_changed. A custom field of None is emptied."""
+    subscription = site.get("subscription", subscription_id)
+    if subscription["deleted"]:
+        raise invalid_state("The subscription is deleted.")
+    subscription.update(members)
+    for emptied in [name for name, value in subscription.items() if value is None]:
+        del subscription[emptied]
+    site.touch(subscription)
+    site.emit(
+        "subscription_changed", {"subscription": subscription, "customer": site.get("customer", subscription["customer_id"])}
+    )
     return subscription

@@ -13,6 +13,7 @@ SORTABLE = {
     "credit_note": ("date",),
     "transaction": ("date", "updated_at"),
     "customer": ("created_at", "updated_at"),
+    "subscription": ("created_at", "updated_at"),
     "item_price": ("name", "id", "updated_at"),
     "item": ("name", "id", "updated_at"),
     "item_family": ("name", "id", "updated_at"),
@@ -37,6 +38,10 @@ FILTERABLE = {
     "customer": (
         *("id", "first_name", "last_name", "email", "company", "phone", "auto_collection", "taxability"),
         *("created_at", "updated_at"),
+    ),
+    "subscription": (
+        *("id", "customer_id", "plan_id", "status", "created_at", "activated_at", "cancelled_at", "next_billing_at"),
+        *("has_scheduled_changes", "remaining_billing_cycles", "business_entity_id", "channel", "updated_at"),
     ),
     "item_price": (
         *("id", "name", "pricing_model", "item_id", "item_family_id", "item_type", "currency_code", "status"),
@@ -70,12 +75,19 @@ def list_page(site: Site, kind: str, resources: list[Resource], query: Mapping[s
         start = _parse_offset(query["offset"])
         wanted = [each for each in wanted if (key(each) > start if ascending else key(each) < start)]
     page = wanted[:limit]
-    answer: dict[str, Any] = {"list": [{kind: each} for each in page]}
+    answer: dict[str, Any] = {"list": [shown_with(site, kind, each) for each in page]}
     if len(wanted) > limit:
         value, internal_id = key(page[-1])
         shown = str(value * 1000) if isinstance(value, int) else value
         answer["next_offset"] = json.dumps([shown, str(internal_id)], separators=(",", ":"))
     return answer
+
+
+def shown_with(site: Site, kind: str, resource: Resource) -> dict[str, Any]:
+    """A resource as lists and retrievals answer it: a subscription comes with its customer (SDK 3, ListSubscriptionResponse)."""
+    if kind == "subscription":
+        return {kind: resource, "customer": site.get("customer", resource["customer_id"])}
+    return {kind: resource}
 
 
 def _limit(text: str) -> int:
