@@ -49,6 +49,7 @@ def _fields(message: type[Message]) -> list[str]:
             "contracts.commands.",
             "contracts.chargebee.",
             "contracts.settlements.",
+            "contracts.bank_lines.",
             "datetime.",
             "decimal.",
         ):

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from support.bank_lines import World
 
-from bookkeeping.evidence import Evidence, describe
+from bookkeeping.evidence import Evidence, describe, iban_in
 from bookkeeping.matching import BankLine, OpenInvoice, OpenInvoices
 
 DAY = date(2026, 10, 1)
@@ -74,6 +74,25 @@ def test_a_number_or_reference_is_read_in_every_way_it_is_written(text: str) -> 
     match = OpenInvoices([owed("INV-1042"), owed("INV-2000", 5_000)]).match(BankLine(text, 12_100, "EUR", "ACME bv"))
     assert match.certain
     assert [one.number for one in match.proposals[0].invoices] == ["INV-1042"]
+
+
+def test_a_payer_without_a_name_is_not_the_customer_without_one() -> None:
+    """Two things that nobody said are not the same."""
+    match = OpenInvoices([owed("INV-1042", name="")], [("NL01BANK1", "c1")]).match(BankLine("", 12_100, "EUR", "", "NL01BANK1"))
+    assert match.proposals[0].evidence == (Evidence.AMOUNT, Evidence.IBAN)
+
+
+def test_the_account_that_exact_has_the_line_on_tells_the_payer_and_another_customers_number_is_for_a_person() -> None:
+    """Number, amount and account are certain; a number of somebody else's invoice is not."""
+    invoices = OpenInvoices([owed("INV-1042"), owed("INV-2000", 5_000, "c2", "Other")])
+    assert invoices.match(BankLine("INV-1042", 12_100, "EUR", customer_id="c1")).certain
+    assert not invoices.match(BankLine("INV-2000", 5_000, "EUR", "Other", customer_id="c1")).certain
+
+
+def test_an_iban_is_read_from_a_text_only_with_right_check_digits() -> None:
+    """Banks put it into the description, with or without spaces."""
+    assert iban_in("SEPA NL91 ABNA 0417 1643 00 Acme INV-12") == iban_in("/NL91ABNA0417164300/") == "NL91ABNA0417164300"
+    assert iban_in("NL92 ABNA 0417 1643 00") == iban_in("INV-1042") == ""
 
 
 def test_a_sum_is_proposed_only_where_one_set_of_the_customers_invoices_makes_it() -> None:

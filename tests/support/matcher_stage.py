@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import sqlalchemy as sa
 from support.chargebee_shop import STARTED_AT, stock
 from support.chargebee_sim import RunningChargebee, running_chargebee
 from support.engines import broker_for, database_for
-from support.facts import SITE, envelope
+from support.facts import SITE, envelope, observed
 
 from backbone.broker import Broker
 from backbone.clock import ManualClock
@@ -23,18 +24,21 @@ from backbone.relay import Relay
 from backbone.tables import event_log
 from backbone.telemetry import Telemetry
 from contracts import facts
+from contracts.bank_lines import BankLineObserved
 from contracts.envelope import Message, decode
 from contracts.messages import unseal
 from contracts.topology import topology
 from payment_matcher.chargebee_api import ChargebeeApi
 from payment_matcher.intents import SETTLE
+from payment_matcher.lines import Line, load
+from payment_matcher.proposing import Proposer
 from payment_matcher.receipts import Receipts
 from payment_matcher.recording import Recorder
-from payment_matcher.tables import intents
+from payment_matcher.tables import intents, metadata
 from simulators.chargebee.settings import ChargebeeSettings
 
-CONFIGURATION = Configuration.model_validate({"version": 1, "sites": {SITE: {"time_zone": "Europe/Amsterdam"}}, "divisions": {}})
 DIVISION = 123456
+CONFIGURATION = Configuration.model_validate({"version": 1, "sites": {SITE: {"time_zone": "Europe/Amsterdam"}}, "divisions": {}})
 PAID_ON = date(2026, 9, 25)
 RECORD = "POST invoices/{id}/record_payment"
 # Behind the latest wait that the matcher chooses by itself for the outages in these tests.
@@ -65,6 +69,37 @@ def receivable(
     return facts.ReceivableObserved(**{**members, **more})
 
 
+def matching(**settings: Any) -> Configuration:
+    """Return a configuration whose division treats bank lines so."""
+    division = {
+        "name": "Voorbeeld",
+        "journals": {"invoices": "70", "credit_notes": "71", "payments": "90"},
+        "receivable_account": "1300",
+        "bank_matching": settings,
+    }
+    sites = {SITE: {"time_zone": "Europe/Amsterdam", "division": DIVISION}}
+    return Configuration.model_validate({"version": 1, "sites": sites, "divisions": {DIVISION: division}})
+
+
+def bank_line(amount_minor: int, text: str = "", **more: Any) -> BankLineObserved:
+    """Say that Exact shows a line of a bank statement on the debtor account, of the account that invoices stand with."""
+    members: dict[str, Any] = {
+        "division": DIVISION,
+        "line_id": "11111111-aaaa",
+        "part_id": f"part-of-{more.get('line_id', '11111111-aaaa')}",
+        "timestamp": 1,
+        "entry_id": "bank-entry-1",
+        "entry_number": 26200001,
+        "journal": "20",
+        "day": PAID_ON,
+        "amount_minor": amount_minor,
+        "gl_account": "1300",
+        "account_id": "account-1",
+        "description": text,
+    }
+    return BankLineObserved(**{**members, **more})
+
+
 async def outcomes(database: Database) -> list[Any]:
     """Return what the matcher said, oldest first."""
     async with database.reading() as connection:
@@ -75,12 +110,15 @@ async def outcomes(database: Database) -> list[Any]:
 class Stage:
     """A matcher's parts on one database; `recorder` works on `clock`."""
 
-    def __init__(self, database: Database, broker: Broker, chargebee: RunningChargebee) -> None:
-        self.database, self.chargebee = database, chargebee
+    def __init__(
+        self, database: Database, broker: Broker, chargebee: RunningChargebee, configuration: Configuration = CONFIGURATION
+    ) -> None:
+        self.database, self.chargebee, self.configuration = database, chargebee, configuration
         self._relay = Relay(database, broker, ManualClock())
         self.clock = ManualClock(datetime(2026, 10, 5, 10, tzinfo=UTC))
         self.recorder = self._recorder(self.clock)
-        self.receipts = Receipts(database, CONFIGURATION, self.clock)
+        self.receipts = Receipts(database, configuration, self.clock)
+        self.proposer = Proposer(database, configuration, self.clock, self._relay, Telemetry(), wake_recorder=self.recorder.wake)
 
     def another_recorder(
         self, *, ahead_seconds: float = 0, api: ChargebeeApi | None = None, configuration: Configuration = CONFIGURATION
@@ -90,11 +128,11 @@ class Stage:
         return self._recorder(clock, api, configuration), clock
 
     def _recorder(
-        self, clock: ManualClock, api: ChargebeeApi | None = None, configuration: Configuration = CONFIGURATION
+        self, clock: ManualClock, api: ChargebeeApi | None = None, configuration: Configuration | None = None
     ) -> Recorder:
         return Recorder(
             database=self.database,
-            configuration=configuration,
+            configuration=configuration or self.configuration,
             clock=clock,
             api=api or ChargebeeApi(api_key="test_key", base_url=self.chargebee.url),
             relay=self._relay,
@@ -115,6 +153,31 @@ class Stage:
                 self.clock.advance(0.5)
             assert self.clock.monotonic() - started < PATIENCE_SECONDS, "the matcher waits longer than it should"
         return self.clock.monotonic() - started
+
+    async def show_invoice(self, invoice: dict[str, Any], *, term: str | None = None) -> None:
+        """Let the matcher hear how an invoice stands in Chargebee, and that Exact has it open on the customer's account."""
+        copy = msgspec.json.decode(msgspec.json.encode(invoice))
+        await self.see(observed(facts.InvoiceObserved, copy, version=int(invoice["resource_version"])))
+        is_open: dict[str, Any] = {"is_fully_paid": False, "status": 20, "last_payment_date": None, "account_id": "account-1"}
+        name = term or f"term-{invoice['id']}"
+        await self.see(receivable(invoice["id"], invoice["total"], term=name, **is_open))
+
+    async def forget(self) -> None:
+        """Lose what the matcher keeps beside its log."""
+        async with self.database.transaction() as connection:
+            for table in metadata.sorted_tables:
+                await connection.execute(sa.delete(table))
+
+    async def lines(self, *conditions: Any) -> list[Line]:
+        """Return the bank lines as the matcher has them."""
+        async with self.database.reading() as connection:
+            return await load(connection, *conditions)
+
+    async def line(self) -> Line:
+        """Return the only bank line, judged."""
+        await self.proposer.step()
+        (found,) = await self.lines()
+        return found
 
     async def open_intents(self) -> int:
         """Count the payments still to be recorded."""
@@ -142,7 +205,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def matcher_stage(dialect: str, directory: Path, **settings: Any) -> AsyncIterator[Stage]:
+async def matcher_stage(
+    dialect: str, directory: Path, *, configuration: Configuration = CONFIGURATION, **settings: Any
+) -> AsyncIterator[Stage]:
     """Give a matcher on a fresh database of this dialect, and a Chargebee site with one customer."""
     async with (
         running_chargebee(ChargebeeSettings(**{"started_at": STARTED_AT, **settings})) as chargebee,
@@ -150,4 +215,4 @@ async def matcher_stage(dialect: str, directory: Path, **settings: Any) -> Async
         broker_for("embedded", directory, topology([])) as broker,
     ):
         stock(chargebee.app)
-        yield Stage(database, broker, chargebee)
+        yield Stage(database, broker, chargebee, configuration)

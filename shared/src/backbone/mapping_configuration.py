@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from backbone.configuration_types import Code, Currency, PlacedError, Strict
 from backbone.customer_configuration import CustomersConfiguration
+from backbone.matching_configuration import BankMatching
 from backbone.period_configuration import Deferral, Periods
 from backbone.posting_configuration import (
     DebtorRule,
@@ -160,6 +161,7 @@ class DivisionConfiguration(Strict):
     withheld_taxes: WithheldTaxes | None = None
     exchange_differences: ExchangeDifferences | None = None
     settlements: Settlements | None = None
+    bank_matching: BankMatching = BankMatching()
     language: Literal["en", "nl"] = Field("en", description="of the texts on entries")
     texts: Texts = Texts()
     discounts: Discounts = Discounts()

@@ -51,6 +51,7 @@ GaugeName = Literal[
     "exact_budget_minute_left",  # by division: calls Exact still allows in this minute
     "exact_budget_day_left",  # by division: calls Exact still allows today
     "commands_waiting",  # by division: commands not yet finished
+    "bank_lines_open",  # by division: bank lines that wait for a decision
     "documents_by_state",  # by kind and state
     "catch_up_behind_seconds",  # by site: how old the newest event may be that was not asked of Chargebee yet
     "holding_writer_lock",  # by division: 1 in the process that may act

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from enum import StrEnum
 
-from stdnum import iso11649
+from stdnum import iban, iso11649
 from stdnum.be import ogm_vcs
 
 from bookkeeping.texts import Language
@@ -25,6 +25,7 @@ class Evidence(StrEnum):
     AMOUNT = "amount"
     SUM = "sum"
     WITHIN_TOLERANCE = "within_tolerance"
+    ACCOUNT = "account"
     IBAN = "iban"
     NAME = "name"
     SIMILAR_NAME = "similar_name"
@@ -40,6 +41,7 @@ _WORDS: dict[Language, dict[Evidence, str]] = {
         Evidence.AMOUNT: "exactly the amount due",
         Evidence.SUM: "exactly the sum of these invoices, and of no others of this customer",
         Evidence.WITHIN_TOLERANCE: "the amount due but for the tolerance",
+        Evidence.ACCOUNT: "Exact has the line on the account of this customer",
         Evidence.IBAN: "this customer paid from this IBAN before",
         Evidence.NAME: "the name of the payer is that of the customer",
         Evidence.SIMILAR_NAME: "the name of the payer is like that of the customer",
@@ -53,6 +55,7 @@ _WORDS: dict[Language, dict[Evidence, str]] = {
         Evidence.AMOUNT: "precies het openstaande bedrag",
         Evidence.SUM: "precies de som van deze facturen, en van geen andere van deze klant",
         Evidence.WITHIN_TOLERANCE: "het openstaande bedrag op het toegestane verschil na",
+        Evidence.ACCOUNT: "Exact heeft de regel op de rekening van deze klant",
         Evidence.IBAN: "deze klant betaalde eerder vanaf dit IBAN",
         Evidence.NAME: "de naam van de betaler is die van de klant",
         Evidence.SIMILAR_NAME: "de naam van de betaler lijkt op die van de klant",
@@ -69,6 +72,7 @@ _NO_ALPHANUMERIC = re.compile(r"[^A-Z0-9]+")
 _LEGAL_FORMS = frozenset(
     ("BV", "NV", "VOF", "CV", "GMBH", "AG", "BVBA", "SRL", "SARL", "SAS", "LTD", "LLC", "INC", "HOLDING", "STICHTING")
 )
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{1,4}){3,8}")
 LIKE_PERCENT = 80
 
 
@@ -123,6 +127,18 @@ def structured_references(text: str) -> Iterator[str]:
         digits = digits_of(match.group())
         if ogm_vcs.is_valid(digits):
             yield digits[:10].lstrip("0")
+
+
+def iban_in(text: str) -> str:
+    """Return the first IBAN with right check digits that a text has, without spaces; empty where there is none."""
+    for match in _IBAN.finditer(text.upper()):
+        words = match.group().split(" ")
+        # What follows an IBAN may look like its last group, so its shorter forms are tried too.
+        for count in range(len(words), 0, -1):
+            found = "".join(words[:count])
+            if iban.is_valid(found):
+                return found
+    return ""
 
 
 def slips_of(digits: str) -> Iterator[str]:

@@ -42,12 +42,13 @@ _WEIGHTS = {
     Evidence.AMOUNT: 30,
     Evidence.SUM: 28,
     Evidence.WITHIN_TOLERANCE: 24,
+    Evidence.ACCOUNT: 26,
     Evidence.IBAN: 26,
     Evidence.NAME: 22,
     Evidence.SIMILAR_NAME: 16,
 }
 _NAMING = frozenset((Evidence.STRUCTURED_REFERENCE, Evidence.NUMBER))
-_PAYER = frozenset((Evidence.IBAN, Evidence.NAME))
+_PAYER = frozenset((Evidence.ACCOUNT, Evidence.IBAN, Evidence.NAME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,17 @@ class OpenInvoice:
 
 @dataclass(frozen=True, slots=True)
 class BankLine:
-    """A receipt as the bank tells it; `amount_minor` in minor units of `currency`, negative for money that left."""
+    """A receipt as the bank tells it; `amount_minor` in minor units of `currency`, negative for money that left.
+
+    `customer_id` is whose account the line was booked on already, empty where nobody said.
+    """
 
     text: str
     amount_minor: int
     currency: str
     payer_name: str = ""
     iban: str = ""
+    customer_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +156,14 @@ class OpenInvoices:
         return Match(tuple(proposals[:PROPOSALS]), bool(proposals) and self._certain(proposals[0], line, named))
 
     def _payers(self, line: BankLine) -> _Payers:
-        payers: _Payers = dict.fromkeys(self._by_iban.get(compact(line.iban), ()), (Evidence.IBAN,))
+        payers: _Payers = {line.customer_id: (Evidence.ACCOUNT,)} if line.customer_id else {}
+        for customer in sorted(self._by_iban.get(compact(line.iban), ())):
+            payers[customer] = (*payers.get(customer, ()), Evidence.IBAN)
         name = plain_name(line.payer_name)
         # The rarest word of the name finds the customers to compare with; a word that everybody has finds nobody.
         buckets = [found for word in name.split() if 0 < len(found := self._by_word.get(word, ())) <= LARGEST_BUCKET]
         customers = {*min(buckets, key=len, default=()), *payers}
-        same = {customer for customer in customers if self._names.get(customer) == name}
+        same = {customer for customer in customers if name and self._names.get(customer) == name}
         like = set() if same else {customer for customer in customers if alike(self._names.get(customer, ""), name)}
         for customer in sorted(same | like):
             payers[customer] = (*payers.get(customer, ()), Evidence.NAME if same else Evidence.SIMILAR_NAME)
@@ -226,6 +233,8 @@ class OpenInvoices:
             return False
         known_payers = self._by_iban.get(compact(line.iban), ())
         if known_payers and best.invoices[0].customer_id not in known_payers:
+            return False
+        if line.customer_id not in ("", best.invoices[0].customer_id):
             return False
         if {_key(invoice) for invoice, how in named.values() if how in _NAMING} != {_key(one) for one in best.invoices}:
             return False

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from contracts import commands, facts, parcels
+from contracts import bank_lines, commands, facts, parcels
 from contracts.envelope import Envelope, Message
 from contracts.upcasts import UPCASTS
 
@@ -36,6 +36,11 @@ FACTS: tuple[type[Message], ...] = (
     facts.PdfNotAttached,
     facts.PaymentRecorded,
     facts.PaymentNotRecorded,
+    bank_lines.BankLineObserved,
+    bank_lines.BankLineDecided,
+    bank_lines.ExcessRecorded,
+    bank_lines.ExcessNotRecorded,
+    bank_lines.ShortageWrittenOff,
 )
 COMMANDS: tuple[type[Message], ...] = (commands.SaveAccount, commands.PostEntry)
 PARCELS: tuple[type[Message], ...] = (parcels.PdfFetched,)

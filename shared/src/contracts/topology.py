@@ -140,11 +140,14 @@ def topology(divisions: Iterable[int]) -> Topology:
         name=MATCHER_QUEUE,
         single_active=True,
         bindings=facts(
+            "chargebee.customer.observed.*",
             "chargebee.invoice.observed.*",
             "chargebee.credit_note.observed.*",
             "chargebee.transaction.observed.*",
             "exact.entry.posted.*",
             "exact.receivable.observed.*",
+            "exact.account.saved.*",
+            "exact.bank_line.observed.*",
         ),
     )
     everything = tuple(Binding(exchange=exchange, pattern="#") for exchange in (FACTS_EXCHANGE, COMMANDS_EXCHANGE))

@@ -11,6 +11,7 @@ from backbone.process import Application, Context
 from backbone.relay import Relay, default_route
 from contracts.topology import MATCHER_QUEUE, topology
 from payment_matcher.chargebee_api import ChargebeeApi
+from payment_matcher.proposing import Proposer
 from payment_matcher.receipts import Receipts
 from payment_matcher.recording import SOURCE, Recorder
 
@@ -29,8 +30,15 @@ async def build(context: Context) -> Application:
         relay=relay,
         telemetry=context.telemetry,
     )
+    proposer = Proposer(
+        context.database, context.configuration, context.clock, relay, context.telemetry, wake_recorder=recorder.wake
+    )
     receipts = Receipts(context.database, context.configuration, context.clock)
     queue = topology(context.configuration.divisions).queue(MATCHER_QUEUE)
+
+    def after_commit() -> None:
+        recorder.wake()
+        proposer.touch()
 
     async def consume(stop: asyncio.Event) -> None:
         consumer = await consume_envelopes(
@@ -40,13 +48,13 @@ async def build(context: Context) -> Application:
             SOURCE,
             receipts.handle,
             relay,
-            after_commit=recorder.wake,
+            after_commit=after_commit,
             telemetry=context.telemetry,
         )
         await stop.wait()
         await consumer.close()
 
-    return Application(name=SOURCE, workers=(relay.run, consume, recorder.run), ready=(relay.ready, recorder.ready))
+    return Application(name=SOURCE, workers=(relay.run, consume, recorder.run, proposer.run), ready=(relay.ready, recorder.ready))
 
 
 if __name__ == "__main__":

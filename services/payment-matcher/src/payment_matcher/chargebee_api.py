@@ -77,7 +77,7 @@ class RefusedError(ChargebeeError):
 
 
 class PaymentApi(Protocol):
-    """The three calls that recording a receipt needs."""
+    """The calls that recording receipts needs."""
 
     async def invoice(self, site: str, number: str) -> InvoiceState:
         """Read an invoice; raises MissingError when there is none."""
@@ -89,6 +89,14 @@ class PaymentApi(Protocol):
         self, site: str, number: str, *, amount_minor: int, paid_at: int, reference: str, comment: str
     ) -> Recorded:
         """Record a bank transfer on an invoice."""
+
+    async def record_excess_payment(
+        self, site: str, customer_id: str, *, amount_minor: int, currency: str, paid_at: int, reference: str, comment: str
+    ) -> Recorded:
+        """Record a bank transfer that belongs to no invoice yet; raises MissingError when there is no such customer."""
+
+    async def write_off(self, site: str, number: str, *, reference: str, comment: str) -> None:
+        """Write off what is due on an invoice."""
 
 
 class ChargebeeApi:
@@ -136,6 +144,35 @@ class ChargebeeApi:
             return Recorded(transaction_id=str(row["id"]), amount_minor=int(row["amount"]))
 
         return await self._counted("record_payment", site, record)
+
+    async def record_excess_payment(
+        self, site: str, customer_id: str, *, amount_minor: int, currency: str, paid_at: int, reference: str, comment: str
+    ) -> Recorded:
+        """Record a bank transfer that belongs to no invoice yet; Chargebee applies it to the customer's later invoices."""
+        params = {
+            "comment": comment,
+            "transaction": {
+                "amount": amount_minor,
+                "currency_code": currency,
+                "date": paid_at,
+                "payment_method": "bank_transfer",
+                "reference_number": reference,
+            },
+        }
+        headers = {"chargebee-idempotency-key": f"{reference}-{amount_minor}"}
+
+        def record(client: Any) -> Recorded:
+            answer = client.Customer.record_excess_payment(escaped(customer_id), params, headers)
+            row = answer.transaction.raw_data
+            return Recorded(transaction_id=str(row["id"]), amount_minor=int(row["amount"]))
+
+        return await self._counted("record_excess_payment", site, record)
+
+    async def write_off(self, site: str, number: str, *, reference: str, comment: str) -> None:
+        """Write off what is due on an invoice: Chargebee makes an adjustment credit note with the reason write_off."""
+        headers = {"chargebee-idempotency-key": reference}
+        params = {"comment": comment}
+        await self._counted("write_off", site, lambda client: client.Invoice.write_off(escaped(number), params, headers))
 
     async def _counted(self, operation: str, site: str, call: Callable[[Any], Answer]) -> Answer:
         try:

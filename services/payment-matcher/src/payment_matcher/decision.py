@@ -76,14 +76,9 @@ def decide(receipt: Receipt, invoice: InvoiceState, *, zone: ZoneInfo, now: date
     Chargebee does with more than is due differs between its own texts.
     """
     number = receipt.number
-    if invoice.status == "voided":
-        return Refuse("voided", refusals.sentence("voided", number=number))
-    if invoice.deleted:
-        return Refuse("not_found", refusals.sentence("not_found", number=number))
-    if invoice.status == "paid" or (invoice.amount_due_minor <= 0 and invoice.status in PAYABLE_STATUSES):
-        return Refuse("already_paid", refusals.sentence("already_paid", number=number, status=invoice.status))
-    if invoice.status not in PAYABLE_STATUSES:
-        return Refuse("not_payable", refusals.sentence("not_payable", number=number, status=invoice.status))
+    refusal = _not_payable(number, invoice)
+    if refusal is not None:
+        return refusal
     received_minor = _in_chargebee_unit(receipt, receipt.amount_hundredths)
     open_minor = _in_chargebee_unit(receipt, receipt.open_hundredths)
     if isinstance(received_minor, Refuse):
@@ -98,8 +93,33 @@ def decide(receipt: Receipt, invoice: InvoiceState, *, zone: ZoneInfo, now: date
         return Refuse("already_counted", refusals.sentence("already_counted", number=number))
     return Record(
         amount_minor=min(missing_minor, received_minor),
-        paid_at=_payment_instant(receipt.paid_on, invoice.invoiced_at, zone, now),
+        paid_at=payment_instant(receipt.paid_on, invoice.invoiced_at, zone, now),
     )
+
+
+def decide_bank_payment(
+    amount_minor: int, invoice: InvoiceState, *, paid_on: date, zone: ZoneInfo, now: datetime
+) -> Record | Refuse:
+    """Decide how much of a decided payment is recorded: never more than is due now; the rest goes back to the inbox."""
+    refusal = _not_payable(invoice.number, invoice)
+    if refusal is not None:
+        return refusal
+    return Record(
+        amount_minor=min(amount_minor, invoice.amount_due_minor),
+        paid_at=payment_instant(paid_on, invoice.invoiced_at, zone, now),
+    )
+
+
+def _not_payable(number: str, invoice: InvoiceState) -> Refuse | None:
+    if invoice.status == "voided":
+        return Refuse("voided", refusals.sentence("voided", number=number))
+    if invoice.deleted:
+        return Refuse("not_found", refusals.sentence("not_found", number=number))
+    if invoice.status == "paid" or (invoice.amount_due_minor <= 0 and invoice.status in PAYABLE_STATUSES):
+        return Refuse("already_paid", refusals.sentence("already_paid", number=number, status=invoice.status))
+    if invoice.status not in PAYABLE_STATUSES:
+        return Refuse("not_payable", refusals.sentence("not_payable", number=number, status=invoice.status))
+    return None
 
 
 def _in_chargebee_unit(receipt: Receipt, hundredths: int) -> int | Refuse:
@@ -120,7 +140,7 @@ def _in_chargebee_unit(receipt: Receipt, hundredths: int) -> int | Refuse:
     return whole
 
 
-def _payment_instant(paid_on: date, invoiced_at: int | None, zone: ZoneInfo, now: datetime) -> int:
+def payment_instant(paid_on: date, invoiced_at: int | None, zone: ZoneInfo, now: datetime) -> int:
     """Return the first instant of the payment's day on the site's clock, not before the invoice and not in the future."""
     start_of_day = int(datetime.combine(paid_on, time.min, tzinfo=zone).timestamp())
     earliest = start_of_day if invoiced_at is None else max(start_of_day, invoiced_at)

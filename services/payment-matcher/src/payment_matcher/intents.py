@@ -13,14 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.database import Database
 from contracts import envelope as envelopes
+from contracts.bank_lines import BankLineDecided
 from contracts.envelope import Envelope
 from contracts.facts import DocumentRef, ReceivableObserved
+from payment_matcher.lines import MONEY_OF, SHORTAGE_OF
 from payment_matcher.tables import booked_back, intents, invoices
 
 REFERENCE_PREFIX = "KP-"
 REFERENCE_CHARACTERS = 20
 MILLISECONDS = 1000
 NO_MONEY = "already_counted"
+WRITTEN_OFF = "write_off"  # in the place of a transaction: a write-off makes none
 # What Exact matched with each other is shown in one reading, and told one by one.
 SETTLE = timedelta(seconds=3)
 
@@ -29,10 +32,14 @@ SETTLE = timedelta(seconds=3)
 class Intent:
     """One payment to record; `attempts` counts the present one.
 
-    Once it was prepared a call may have been made, and `paid_at` (unix seconds) stays as it is.
+    Once it was prepared a call may have been made, and `paid_at` (unix seconds) stays as it is. `term_id` says what of, `number`
+    is the invoice's, empty for an excess payment.
     """
 
     reference: str
+    term_id: str
+    site: str
+    number: str
     cause: Envelope
     attempts: int
     was_prepared: bool
@@ -57,7 +64,11 @@ class Due:
 
 def reference_of(division: int, term_id: str) -> str:
     """Return the reference of the payment that a receivable of Exact leads to: the same receivable, the same reference."""
-    digest = uuid.UUID(envelopes.derived_id("payment", str(division), term_id)).bytes
+    return _reference("payment", str(division), term_id)
+
+
+def _reference(*parts: str) -> str:
+    digest = uuid.UUID(envelopes.derived_id(*parts)).bytes
     return REFERENCE_PREFIX + base64.b32encode(digest).decode()[:REFERENCE_CHARACTERS]
 
 
@@ -127,6 +138,36 @@ async def plan(
     )
 
 
+async def plan_bank_payment(
+    database: Database,
+    connection: AsyncConnection,
+    cause: Envelope,
+    decided: BankLineDecided,
+    site: str,
+    number: str,
+    now: datetime,
+    *,
+    is_shortage: bool = False,
+) -> None:
+    """Write the intent to record what was decided of a bank line on an invoice, or as an excess payment without one.
+
+    The reference derives from the line, the invoice and the round, so that a decision after a lost database finds its payment.
+    """
+    term_id = (SHORTAGE_OF if is_shortage else MONEY_OF) + decided.line_id
+    row = {
+        "reference": _reference("bank", str(decided.division), term_id, site, number, str(decided.round)),
+        "division": decided.division,
+        "term_id": term_id,
+        "site": site,
+        "number": number,
+        "cause": envelopes.encode(cause),
+        "state": "planned",
+        "attempts": 0,
+        "due_at_ms": _milliseconds(now),
+    }
+    await connection.execute(database.insert(intents).values(**row).on_conflict_do_nothing())
+
+
 async def open_again(connection: AsyncConnection, term_ids: sa.Select[tuple[str]], now: datetime) -> None:
     """Look again at what was no money then: a credit note was used in Chargebee since."""
     await connection.execute(
@@ -157,6 +198,9 @@ async def next_due(connection: AsyncConnection, now: datetime, paused_sites: fro
         return None
     intent = Intent(
         reference=row["reference"],
+        term_id=row["term_id"],
+        site=row["site"],
+        number=row["number"],
         cause=envelopes.decode(bytes(row["cause"])),
         attempts=row["attempts"] + 1,
         was_prepared=row["state"] == "prepared",

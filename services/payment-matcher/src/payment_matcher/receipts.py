@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import event_log
@@ -11,9 +14,21 @@ from backbone.database import Database
 from backbone.errors import Permanent
 from bookkeeping.bookings import booking_of
 from bookkeeping.money import format_minor
+from contracts.bank_lines import BankLineObserved
+from contracts.chargebee import Customer
 from contracts.envelope import Envelope, Message, seal
-from contracts.facts import CreditNoteObserved, DocumentRef, EntryPosted, InvoiceObserved, PaymentNotRecorded, ReceivableObserved
-from payment_matcher import intents, refusals, terms
+from contracts.facts import (
+    AccountSaved,
+    CreditNoteObserved,
+    CustomerObserved,
+    DocumentRef,
+    EntryPosted,
+    InvoiceObserved,
+    PaymentNotRecorded,
+    ReceivableObserved,
+    TransactionObserved,
+)
+from payment_matcher import intents, lines, refusals, terms
 from payment_matcher.decision import is_settled
 from payment_matcher.recording import SOURCE
 
@@ -27,7 +42,7 @@ class Receipts:
         self._clock = clock
 
     async def handle(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
-        """Fold one fact; other facts than invoices, reversals and receivables change nothing here."""
+        """Fold one fact; those that are about no receipt and no invoice change nothing here."""
         match message:
             case InvoiceObserved():
                 await self._fold_invoice(connection, message)
@@ -43,8 +58,22 @@ class Receipts:
                 if booking.is_reversal:
                     taken_back = booking.preceding().suffix
                     await intents.note_booked_back(self._database, connection, document.site, document.number, taken_back)
+            case CustomerObserved(site=site, resource=customer):
+                version, name = message.resource_version, _name(customer)
+                await lines.note_name(self._database, connection, site, customer.id, version=version, name=name)
+            case BankLineObserved():
+                await lines.fold(self._database, connection, message)
+            case AccountSaved(division=division, account_id=account):
+                await self._note_account(connection, division, account, *message.customer_ref.split("/", 1))
+            case TransactionObserved(resource=money) if message.deleted or money.deleted:
+                await lines.forget_payment(connection, message.site, money.id)
             case _:
                 pass
+
+    async def _note_account(
+        self, connection: AsyncConnection, division: int, account_id: str, site: str, customer_id: str
+    ) -> None:
+        await lines.note_account(self._database, connection, division, account_id, site, customer_id)
 
     async def _fold_invoice(self, connection: AsyncConnection, fact: InvoiceObserved) -> None:
         invoice = fact.resource
@@ -57,13 +86,24 @@ class Receipts:
                 "status": invoice.status or "",
                 "amount_due_minor": invoice.amount_due,
                 "deleted": fact.deleted or invoice.deleted,
+                "customer_id": invoice.customer_id or "",
+                "currency": invoice.currency_code or "",
+                "total_minor": invoice.total,
+                "due_on": self._day(fact.site, invoice.due_date),
             },
         )
+
+    def _day(self, site: str, instant: int | None) -> date | None:
+        if instant is None:
+            return None
+        known = self._configuration.sites.get(site)
+        return datetime.fromtimestamp(instant, tz=UTC if known is None else ZoneInfo(known.time_zone)).date()
 
     async def _plan(self, connection: AsyncConnection, envelope: Envelope, fact: ReceivableObserved) -> None:
         document = fact.document
         if document is None:
             return
+        await self._note_account(connection, fact.division, fact.account_id, document.site, document.customer_id)
         if await terms.fold(self._database, connection, document, fact):
             await self._taken_back(connection, envelope, fact, document)
         if document.kind != "invoice":
@@ -108,3 +148,10 @@ class Receipts:
             distinguisher=str(version),
         )
         await event_log.append(connection, stream, version, [sealed])
+
+
+def _name(customer: Customer) -> str:
+    """Return the name that a payer may have: the company, or the person."""
+    address = customer.billing_address
+    company = customer.company or (address.company if address is not None else None)
+    return company or " ".join(part for part in (customer.first_name, customer.last_name) if part)

@@ -48,6 +48,15 @@ REFUSALS: dict[str, Refusal] = {
         " without cents, so the receipt is not recorded.",
         "Correct the amount in Exact and record the payment in Chargebee by hand.",
     ),
+    "customer_missing": Refusal(
+        "Customer {customer} does not exist in Chargebee (any more), so the excess payment is not recorded.",
+        "Name the right customer with --customer, or book the money elsewhere in Exact and dismiss the line.",
+    ),
+    "shortage_changed": Refusal(
+        "Invoice {number} has {due} due in Chargebee by now (in its smallest unit) instead of the {short} that the receipt fell"
+        " short, so nothing is written off.",
+        "Look at the invoice in Chargebee, and write the rest off there by hand if it should be.",
+    ),
     "refused": Refusal(
         "Chargebee refused the payment of invoice {number}: {message}",
         "Mend what Chargebee names and record the payment there by hand.",

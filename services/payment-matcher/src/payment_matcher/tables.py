@@ -15,7 +15,13 @@ invoices = sa.Table(
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("amount_due_minor", sa.BigInteger, nullable=False),
     sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("customer_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("currency", sa.Text, nullable=False, server_default=""),
+    sa.Column("total_minor", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("due_on", sa.Date),
 )
+_due = invoices.c.amount_due_minor > 0
+sa.Index("invoices_due", invoices.c.site, invoices.c.number, sqlite_where=_due, postgresql_where=_due)
 
 # Bookings of invoices that were taken back by a reversal; what settles those is no money.
 booked_back = sa.Table(
@@ -77,3 +83,72 @@ intents = sa.Table(
 )
 _still_open = intents.c.outcome.is_(None)
 sa.Index("intents_due", intents.c.due_at_ms, sqlite_where=_still_open, postgresql_where=_still_open)
+sa.Index("intents_term", intents.c.division, intents.c.term_id)
+
+# The names that payers may have.
+customers = sa.Table(
+    "customers",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("resource_version", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+)
+
+# Whose accounts Exact's are (GUIDs), and from which IBANs customers paid before.
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("division", sa.Integer, primary_key=True),
+    sa.Column("account_id", sa.Text, primary_key=True),
+    sa.Column("site", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.Text, nullable=False),
+)
+known_ibans = sa.Table(
+    "known_ibans",
+    metadata,
+    sa.Column("division", sa.Integer, primary_key=True),
+    sa.Column("iban", sa.Text, primary_key=True),
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, primary_key=True),
+)
+
+# Bank lines that Exact has on a debtor or a suspense account. open: a person has to decide. accepted: payments are under way.
+# recorded, dismissed, settled (by Exact's own matching), gone: the ends. `base_hundredths` is what Exact had matched before the
+# first decision, `round` counts decisions. `proposals` are the answers of the ladder, the best first.
+bank_lines = sa.Table(
+    "bank_lines",
+    metadata,
+    sa.Column("division", sa.Integer, primary_key=True),
+    sa.Column("line_id", sa.Text, primary_key=True),
+    sa.Column("entry_id", sa.Text, nullable=False),
+    sa.Column("entry_number", sa.BigInteger, nullable=False),
+    sa.Column("journal", sa.Text, nullable=False),
+    sa.Column("day", sa.Date),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("gl_account", sa.Text, nullable=False),
+    sa.Column("account_id", sa.Text, nullable=False),
+    sa.Column("account_name", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("iban", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("base_hundredths", sa.BigInteger, nullable=False),
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("proposals", sa.LargeBinary, nullable=False),
+    sa.Column("is_certain", sa.Boolean, nullable=False),
+)
+sa.Index("bank_lines_state", bank_lines.c.state, bank_lines.c.division)
+bank_line_parts = sa.Table(
+    "bank_line_parts",
+    metadata,
+    sa.Column("division", sa.Integer, primary_key=True),
+    sa.Column("part_id", sa.Text, primary_key=True),
+    sa.Column("line_id", sa.Text, nullable=False),
+    sa.Column("timestamp", sa.BigInteger, nullable=False),
+    sa.Column("amount_hundredths", sa.BigInteger, nullable=False),
+    sa.Column("is_matched", sa.Boolean, nullable=False),
+    sa.Column("is_gone", sa.Boolean, nullable=False),
+)
+sa.Index("bank_line_parts_of", bank_line_parts.c.division, bank_line_parts.c.line_id)

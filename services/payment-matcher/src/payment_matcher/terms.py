@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.database import Database
 from contracts.facts import DocumentRef, ReceivableObserved
+from payment_matcher import lines
 from payment_matcher.decision import HUNDREDTHS
 from payment_matcher.tables import credit_notes, intents, terms
 
@@ -55,8 +56,8 @@ async def matched_hundredths(connection: AsyncConnection, document: DocumentRef)
 async def money_hundredths(connection: AsyncConnection, fact: ReceivableObserved, decimals: int) -> int | None:
     """How much of what Exact matched of an account's invoices may be money that is not in Chargebee yet.
 
-    What a credit note settled in Exact while Chargebee still has it to give is no money; what was recorded is there already. None
-    where Exact did not say the account.
+    What a credit note settled in Exact while Chargebee still has it to give is no money; what was recorded is there already, also
+    by a decision about a bank line that Exact matched later. None where Exact did not say the account.
     """
     if not fact.account_id:
         return None
@@ -77,7 +78,8 @@ async def money_hundredths(connection: AsyncConnection, fact: ReceivableObserved
         if row.matched is not None and row.matched < 0
     )
     matched = int(await connection.scalar(invoices) or 0)
-    return matched - unused - int(await connection.scalar(recorded) or 0) * to_hundredths
+    decided = await lines.money_in_both(connection, fact.division, fact.account_id, fact.currency)
+    return matched - unused - decided - int(await connection.scalar(recorded) or 0) * to_hundredths
 
 
 async def fold_credit_note(

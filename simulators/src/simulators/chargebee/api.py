@@ -172,6 +172,12 @@ def _close_invoice(call: Call) -> dict[str, Any]:
     return {"invoice": invoices.close_pending(call.site, call.id)}
 
 
+def _write_off(call: Call) -> dict[str, Any]:
+    call.text("comment", longest=300)
+    note = credit_notes.write_off_invoice(call.site, call.id)
+    return {"invoice": call.site.get("invoice", call.id), "credit_note": note}
+
+
 def _pdf(kind: str) -> Operation:
     def operation(call: Call) -> dict[str, Any]:
         document = call.site.get(kind, call.id)
@@ -199,6 +205,7 @@ _ACTIONS: dict[tuple[str, str], Operation] = {
     ("invoices", "remove_payment"): _remove_payment,
     ("invoices", "void"): _void_invoice,
     ("invoices", "close"): _close_invoice,
+    ("invoices", "write_off"): _write_off,
     ("invoices", "pdf"): _pdf("invoice"),
     ("invoices", "delete"): lambda call: {"invoice": invoices.delete_invoice(call.site, call.id)},
     ("credit_notes", "pdf"): _pdf("credit_note"),

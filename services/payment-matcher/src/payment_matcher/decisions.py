@@ -1,0 +1,128 @@
+"""What is decided about a bank line, by a person or where nothing is left to judge: written down, told, and made payments of.
+
+The state of the line is checked in the statement that changes it, so that two who decide at once do not both win.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone import event_log
+from backbone.database import Database
+from contracts.bank_lines import BankLineDecided, DecidedPart
+from contracts.envelope import Envelope, seal
+from payment_matcher import intents, lines
+from payment_matcher.lines import MONEY_OF, Line
+from payment_matcher.tables import bank_lines
+from payment_matcher.tables import intents as intents_table
+
+SOURCE = "payment-matcher"
+BY_ITSELF = "kruispost"
+
+
+class DecidedAlreadyError(Exception):
+    """Somebody else decided about the line meanwhile, or Exact changed it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """What to record of a line: payments on invoices, and an excess payment of the customer; amounts in Chargebee's unit."""
+
+    parts: tuple[DecidedPart, ...]
+    excess_minor: int = 0
+    site: str = ""
+    customer_id: str = ""
+
+
+async def record(
+    database: Database, connection: AsyncConnection, line: Line, recording: Recording, *, by: str, now: datetime
+) -> BankLineDecided:
+    """Decide that a line is recorded so in Chargebee; raises DecidedAlreadyError."""
+    base = max(line.base_hundredths, line.matched_hundredths - line.recorded_hundredths)
+    await _change(connection, line, "accepted", base_hundredths=base, why="")
+    site, customer_id = recording.site, recording.customer_id
+    if recording.parts and not customer_id:
+        first = recording.parts[0].document
+        site, customer_id = first.site, first.customer_id
+    fact = BankLineDecided(
+        division=line.division,
+        line_id=line.line_id,
+        entry_id=line.entry_id,
+        decision="record",
+        by=by,
+        round=line.round + 1,
+        currency=line.currency,
+        paid_on=line.day,
+        parts=recording.parts,
+        excess_minor=recording.excess_minor,
+        site=site,
+        customer_id=customer_id,
+    )
+    cause = await _tell(connection, fact, now)
+    # In this order: an excess payment that came first might be applied to the invoice that a payment is meant for.
+    paid = [(part.document.site, part.document.number) for part in recording.parts]
+    for place, (paid_site, number) in enumerate([*paid, (site, "")] if recording.excess_minor else paid):
+        due_at = now + timedelta(milliseconds=place)
+        await intents.plan_bank_payment(database, connection, cause, fact, paid_site, number, due_at)
+    await lines.learn_iban(database, connection, line.division, line.iban, site, customer_id)
+    return fact
+
+
+async def dismiss(connection: AsyncConnection, line: Line, *, why: str, by: str, now: datetime) -> None:
+    """Decide that a line is no receipt of ours, or is dealt with elsewhere; raises DecidedAlreadyError."""
+    await _change(connection, line, "dismissed", why=why)
+    await _tell(connection, _without_parts(line, "dismiss", by, why), now)
+
+
+async def undo(connection: AsyncConnection, line: Line, *, by: str, now: datetime) -> None:
+    """Take back a decision of which nothing was recorded; raises DecidedAlreadyError, also when a call may be under way."""
+    await _change(connection, line, "open", why="", reason=lines.NOT_JUDGED)
+    mine = (intents_table.c.division == line.division, intents_table.c.term_id == MONEY_OF + line.line_id)
+    is_open = intents_table.c.outcome.is_(None)
+    untouched = sa.update(intents_table).where(*mine, is_open, intents_table.c.state == "planned")
+    await connection.execute(untouched.values(state="not_recorded", outcome="undone"))
+    if await connection.scalar(sa.select(sa.func.count()).select_from(intents_table).where(*mine, is_open)):
+        raise DecidedAlreadyError
+    await _tell(connection, _without_parts(line, "undo", by, ""), now)
+    await lines.refresh(connection, line.division, line.line_id)
+
+
+def _without_parts(line: Line, decision: str, by: str, why: str) -> BankLineDecided:
+    return BankLineDecided(
+        division=line.division,
+        line_id=line.line_id,
+        entry_id=line.entry_id,
+        decision="dismiss" if decision == "dismiss" else "undo",
+        by=by,
+        round=line.round + 1,
+        currency=line.currency,
+        paid_on=line.day,
+        site=line.site,
+        customer_id=line.customer_id,
+        why=why,
+    )
+
+
+async def _change(connection: AsyncConnection, line: Line, state: lines.State, **more: object) -> None:
+    same = (
+        bank_lines.c.division == line.division,
+        bank_lines.c.line_id == line.line_id,
+        bank_lines.c.state == line.state,
+        bank_lines.c.round == line.round,
+    )
+    values = {"state": state, "round": line.round + 1, "is_certain": False, **more}
+    changed = await connection.execute(sa.update(bank_lines).where(*same).values(**values))
+    if changed.rowcount != 1:
+        raise DecidedAlreadyError
+
+
+async def _tell(connection: AsyncConnection, fact: BankLineDecided, now: datetime) -> Envelope:
+    subject = f"{fact.division}/bank_line/{fact.line_id}"
+    key = f"{fact.site}/{fact.customer_id}" if fact.customer_id else str(fact.division)
+    envelope = seal(fact, source=SOURCE, subject=subject, key=key, time=now, distinguisher=f"{fact.round} {now.isoformat()}")
+    await event_log.append(connection, subject, await event_log.stream_version(connection, subject), [envelope])
+    return envelope

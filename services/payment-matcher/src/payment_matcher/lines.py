@@ -1,0 +1,300 @@
+"""Bank lines as Exact has them and as they were decided about: what is left of each, and in which state it is.
+
+Exact tells a line in parts once some of it is matched. What our decisions recorded and what Exact matched later are the same
+money, so of the two the larger counts; only what Exact had matched before the first decision comes on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone.database import Database
+from bookkeeping.evidence import compact, iban_in
+from bookkeeping.money import decimals_of
+from contracts.bank_lines import BankLineObserved
+from payment_matcher.decision import HUNDREDTHS
+from payment_matcher.tables import accounts, bank_line_parts, bank_lines, customers, intents, known_ibans
+
+State = Literal["open", "accepted", "recorded", "dismissed", "settled", "gone"]
+MONEY_OF = "line/"  # what an intent's term is called when it records money of a bank line
+NOT_JUDGED = ""  # the reason of an open line that the ladder has not seen since it was opened
+SHORTAGE_OF = "short/"  # and when it writes off what a line fell short
+
+
+class StoredProposal(msgspec.Struct, frozen=True, kw_only=True):
+    """Invoices of one site that a line may pay, with the evidence by name; the difference in minor units of the currency."""
+
+    site: str
+    customer_id: str
+    numbers: tuple[str, ...]
+    dues_minor: tuple[int, ...]
+    evidence: tuple[str, ...]
+    difference_minor: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One bank line; amounts in hundredths. `site` and `customer_id` are empty while nobody said whose account it is on."""
+
+    division: int
+    line_id: str
+    entry_id: str
+    entry_number: int
+    journal: str
+    day: date | None
+    currency: str
+    gl_account: str
+    account_id: str
+    account_name: str
+    text: str
+    iban: str
+    state: State
+    round: int
+    reason: str
+    why: str
+    is_certain: bool
+    base_hundredths: int
+    total_hundredths: int
+    matched_hundredths: int
+    recorded_hundredths: int
+    pending: int
+    parts: int
+    site: str = ""
+    customer_id: str = ""
+    proposals: tuple[StoredProposal, ...] = field(default=())
+
+    @property
+    def left_hundredths(self) -> int:
+        """What of it is neither matched in Exact nor recorded in Chargebee."""
+        if self.total_hundredths <= 0:
+            return self.total_hundredths - self.matched_hundredths
+        return self.total_hundredths - max(self.matched_hundredths, self.base_hundredths + self.recorded_hundredths)
+
+    @property
+    def left_minor(self) -> int | None:
+        """The same in Chargebee's unit; None where that is no whole amount."""
+        if decimals_of(self.currency) != 0:
+            return self.left_hundredths
+        whole, rest = divmod(self.left_hundredths, HUNDREDTHS)
+        return None if rest else whole
+
+    @property
+    def is_to_match(self) -> bool:
+        """Whether it is recorded in Chargebee, and a person still has to match it in Exact."""
+        return self.recorded_hundredths > 0 and self.state != "gone" and self.matched_hundredths < self.total_hundredths
+
+    def next_state(self) -> State:
+        """Return the state that follows from the amounts, a person's decision to dismiss it standing as long as money is left."""
+        if not self.parts:
+            return "gone"
+        if self.pending:
+            return "accepted"
+        if self.left_hundredths == 0 and self.total_hundredths != 0:
+            return "recorded" if self.recorded_hundredths else "settled"
+        return "dismissed" if self.state == "dismissed" else "open"
+
+
+async def fold(database: Database, connection: AsyncConnection, fact: BankLineObserved) -> None:
+    """Keep the newest state of a part, and what its line says; an older message changes nothing."""
+    if fact.is_gone and not fact.part_id:
+        await _forget_parts(connection, fact)
+        return
+    of_part = (bank_line_parts.c.division == fact.division, bank_line_parts.c.part_id == fact.part_id)
+    before = (await connection.execute(sa.select(bank_line_parts.c.timestamp).where(*of_part))).one_or_none()
+    if (before is None and fact.is_gone) or (before is not None and before.timestamp > fact.timestamp):
+        return
+    if fact.is_gone:
+        values = {"is_gone": True, "timestamp": fact.timestamp}
+        await connection.execute(sa.update(bank_line_parts).where(*of_part).values(**values))
+    else:
+        part = {
+            "line_id": fact.line_id,
+            "timestamp": fact.timestamp,
+            "amount_hundredths": fact.amount_minor,
+            "is_matched": fact.is_matched,
+            "is_gone": False,
+        }
+        insert = database.insert(bank_line_parts).values(division=fact.division, part_id=fact.part_id, **part)
+        await connection.execute(insert.on_conflict_do_update(index_elements=["division", "part_id"], set_=part))
+        await _keep_line(database, connection, fact)
+    await refresh(connection, fact.division, fact.line_id)
+
+
+async def _forget_parts(connection: AsyncConnection, fact: BankLineObserved) -> None:
+    of_line = (bank_line_parts.c.division == fact.division, bank_line_parts.c.line_id == fact.line_id)
+    older = bank_line_parts.c.timestamp <= fact.timestamp
+    await connection.execute(sa.update(bank_line_parts).where(*of_line, older).values(is_gone=True))
+    await refresh(connection, fact.division, fact.line_id)
+
+
+async def _keep_line(database: Database, connection: AsyncConnection, fact: BankLineObserved) -> None:
+    text = " ".join(dict.fromkeys(word for word in (fact.description, fact.payment_reference, fact.your_ref) if word))
+    told = {
+        "entry_id": fact.entry_id,
+        "entry_number": fact.entry_number,
+        "journal": fact.journal,
+        "day": fact.day,
+        "currency": fact.currency,
+        "gl_account": fact.gl_account,
+        "account_id": fact.account_id,
+        "account_name": fact.account_name,
+        "text": text,
+        # Exact mostly has the payer's IBAN in the description only.
+        "iban": compact(fact.iban) or iban_in(text),
+    }
+    fresh = {
+        "state": "open",
+        "base_hundredths": 0,
+        "round": 0,
+        "reason": NOT_JUDGED,
+        "why": "",
+        "proposals": b"[]",
+        "is_certain": False,
+    }
+    insert = database.insert(bank_lines).values(division=fact.division, line_id=fact.line_id, **told, **fresh)
+    await connection.execute(insert.on_conflict_do_update(index_elements=["division", "line_id"], set_=told))
+    owner = await owner_of(connection, fact.division, fact.account_id)
+    if fact.is_matched and owner is not None:
+        await learn_iban(database, connection, fact.division, str(told["iban"]), *owner)
+
+
+async def note_account(
+    database: Database, connection: AsyncConnection, division: int, account_id: str, site: str, customer_id: str
+) -> None:
+    """Remember whose account in Exact one is."""
+    if account_id:
+        row = {"site": site, "customer_id": customer_id}
+        insert = database.insert(accounts).values(division=division, account_id=account_id, **row)
+        await connection.execute(insert.on_conflict_do_update(index_elements=["division", "account_id"], set_=row))
+
+
+async def note_name(
+    database: Database, connection: AsyncConnection, site: str, customer_id: str, *, version: int, name: str
+) -> None:
+    """Remember what a customer is called; an older version changes nothing."""
+    row = {"resource_version": version, "name": name}
+    insert = database.insert(customers).values(site=site, customer_id=customer_id, **row)
+    newer = customers.c.resource_version < version
+    await connection.execute(insert.on_conflict_do_update(index_elements=["site", "customer_id"], set_=row, where=newer))
+
+
+async def owner_of(connection: AsyncConnection, division: int, account_id: str) -> tuple[str, str] | None:
+    """Return site and id of the customer whose account it is, None for an account that is not ours."""
+    query = sa.select(accounts.c.site, accounts.c.customer_id)
+    row = (
+        await connection.execute(query.where(accounts.c.division == division, accounts.c.account_id == account_id))
+    ).one_or_none()
+    return (row.site, row.customer_id) if row is not None else None
+
+
+async def learn_iban(
+    database: Database, connection: AsyncConnection, division: int, iban: str, site: str, customer_id: str
+) -> None:
+    """Remember that a customer paid from this IBAN."""
+    if iban:
+        insert = database.insert(known_ibans).values(division=division, iban=iban, site=site, customer_id=customer_id)
+        await connection.execute(insert.on_conflict_do_nothing())
+
+
+async def load(connection: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> list[Line]:
+    """Read lines with their amounts, in the order of their day."""
+    of_line = (
+        bank_line_parts.c.division == bank_lines.c.division,
+        bank_line_parts.c.line_id == bank_lines.c.line_id,
+        bank_line_parts.c.is_gone.is_(sa.false()),
+    )
+    of_money = (
+        intents.c.division == bank_lines.c.division,
+        intents.c.term_id == sa.literal(MONEY_OF) + bank_lines.c.line_id,
+    )
+    # A subquery a sum, so that reading one line looks at the rows of that line only.
+    amount = sa.func.sum(bank_line_parts.c.amount_hundredths)
+    total = sa.select(amount).where(*of_line)
+    matched = sa.select(amount).where(*of_line, bank_line_parts.c.is_matched)
+    parts = sa.select(sa.func.count()).select_from(bank_line_parts).where(*of_line)
+    recorded = sa.select(sa.func.sum(intents.c.amount_minor)).where(*of_money, intents.c.transaction_id.is_not(None))
+    pending = sa.select(sa.func.count()).select_from(intents).where(*of_money, intents.c.outcome.is_(None))
+    of_account = (accounts.c.division == bank_lines.c.division) & (accounts.c.account_id == bank_lines.c.account_id)
+    query = (
+        sa.select(
+            bank_lines,
+            total.scalar_subquery().label("total"),
+            matched.scalar_subquery().label("matched"),
+            parts.scalar_subquery().label("parts"),
+            recorded.scalar_subquery().label("recorded"),
+            pending.scalar_subquery().label("pending"),
+            accounts.c.site,
+            accounts.c.customer_id,
+        )
+        .select_from(bank_lines.outerjoin(accounts, of_account))
+        .where(*conditions)
+        .order_by(bank_lines.c.day, bank_lines.c.entry_number, bank_lines.c.line_id)
+    )
+    return [_line(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def one(connection: AsyncConnection, division: int, line_id: str) -> Line | None:
+    """Read one line."""
+    found = await load(connection, bank_lines.c.division == division, bank_lines.c.line_id == line_id)
+    return found[0] if found else None
+
+
+async def refresh(connection: AsyncConnection, division: int, line_id: str, why: str | None = None) -> None:
+    """Bring a line's state in step with its parts and payments; `why` is what a payment was refused for."""
+    line = await one(connection, division, line_id)
+    if line is None:
+        return
+    state = line.next_state()
+    values: dict[str, object] = {"state": state}
+    if why is not None:
+        values["why"] = why
+    if state != "open":
+        values["is_certain"] = False
+    elif line.state != "open":
+        values["reason"] = NOT_JUDGED
+    await connection.execute(
+        sa.update(bank_lines).where(bank_lines.c.division == division, bank_lines.c.line_id == line_id).values(**values)
+    )
+
+
+async def money_in_both(connection: AsyncConnection, division: int, account_id: str, currency: str) -> int:
+    """Return, in hundredths, how much of what Exact matched of an account's bank lines decisions had recorded already."""
+    same = (bank_lines.c.division == division, bank_lines.c.account_id == account_id, bank_lines.c.currency == currency)
+    found = await load(connection, *same, bank_lines.c.round > 0)
+    return sum(max(0, min(line.recorded_hundredths, line.matched_hundredths - line.base_hundredths)) for line in found)
+
+
+async def forget_payment(connection: AsyncConnection, site: str, transaction_id: str) -> None:
+    """Take a payment off its line: somebody deleted it in Chargebee, so the money has to be decided about again."""
+    mine = (intents.c.site == site, intents.c.transaction_id == transaction_id, intents.c.term_id.startswith(MONEY_OF))
+    rows = (await connection.execute(sa.select(intents.c.reference, intents.c.division, intents.c.term_id).where(*mine))).all()
+    for row in rows:
+        gone = {"transaction_id": None, "amount_minor": None, "state": "not_recorded", "outcome": "deleted"}
+        await connection.execute(sa.update(intents).where(intents.c.reference == row.reference).values(**gone))
+        await refresh(connection, row.division, row.term_id.removeprefix(MONEY_OF))
+
+
+def _line(row: sa.RowMapping) -> Line:
+    to_hundredths = HUNDREDTHS if decimals_of(row["currency"]) == 0 else 1
+    kept: Sequence[str] = (
+        *("division", "line_id", "entry_id", "entry_number", "journal", "day", "currency", "gl_account", "account_id"),
+        *("account_name", "text", "iban", "state", "round", "reason", "why", "is_certain", "base_hundredths"),
+    )
+    return Line(
+        **{name: row[name] for name in kept},
+        parts=int(row["parts"] or 0),
+        total_hundredths=int(row["total"] or 0),
+        matched_hundredths=int(row["matched"] or 0),
+        recorded_hundredths=int(row["recorded"] or 0) * to_hundredths,
+        pending=int(row["pending"] or 0),
+        site=row["site"] or "",
+        customer_id=row["customer_id"] or "",
+        proposals=msgspec.json.decode(bytes(row["proposals"]), type=tuple[StoredProposal, ...]),
+    )

@@ -1,0 +1,156 @@
+"""How each kind of work is done in Chargebee: look, fix the amount, note that the call may be made, call.
+
+Raises what the calls raise; what an earlier attempt did is found by the look, so nothing is recorded twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from backbone.clock import Clock
+from backbone.crash_points import crash_point
+from backbone.database import Database
+from payment_matcher import intents, refusals, terms
+from payment_matcher.chargebee_api import PaymentApi
+from payment_matcher.decision import (
+    HUNDREDTHS,
+    InvoiceState,
+    Receipt,
+    Record,
+    Refuse,
+    decide,
+    decide_bank_payment,
+    payment_instant,
+)
+from payment_matcher.intents import Recorded
+from payment_matcher.work import BankPayment, Excess, MatchedReceipt, Shortage, Work
+
+# Longer than the longest call, so that an intent is not taken twice while its call runs.
+LEASE = timedelta(seconds=40)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What stands in Chargebee now; `found` when an earlier attempt had put it there."""
+
+    payment: Recorded
+    paid_on: date
+    found: bool
+
+
+class Payments:
+    """Does one piece of work at a time; None says that another process has it meanwhile."""
+
+    def __init__(self, database: Database, clock: Clock, api: PaymentApi) -> None:
+        self._database = database
+        self._clock = clock
+        self._api = api
+
+    async def do(self, work: Work, zone: ZoneInfo) -> Done | Refuse | None:
+        """Record what the work is about, once; raises ChargebeeError."""
+        match work:
+            case Shortage():
+                return await self._write_off(work, zone)
+            case MatchedReceipt() | BankPayment():
+                return await self._pay(work, zone)
+            case Excess():
+                return await self._keep_excess(work, zone)
+
+    async def _pay(self, work: MatchedReceipt | BankPayment, zone: ZoneInfo) -> Done | Refuse | None:
+        intent, number = work.intent, work.document.number
+        invoice = await self._api.invoice(work.site, number)
+        # An earlier attempt may have succeeded without its answer reaching us. Without a call made and without a payment on the
+        # invoice there is nothing to find, and the look is saved: Chargebee allows few calls a minute.
+        if intent.was_prepared or invoice.has_payments:
+            found = await self._api.find_payment(work.site, work.customer_id, intent.reference)
+            if found is not None:
+                return Done(found, work.paid_on(zone), found=True)
+        verdict = await self._verdict(work, invoice, zone)
+        if isinstance(verdict, Refuse):
+            return verdict
+        paid_at = await self._prepare(work, verdict.paid_at)
+        if paid_at is None:
+            return None
+        payment = await self._api.record_payment(
+            work.site,
+            number,
+            amount_minor=verdict.amount_minor,
+            paid_at=paid_at,
+            reference=intent.reference,
+            comment=work.comment,
+        )
+        crash_point("payment-matcher.called")
+        return Done(payment, work.paid_on(zone), found=False)
+
+    async def _verdict(self, work: MatchedReceipt | BankPayment, invoice: InvoiceState, zone: ZoneInfo) -> Record | Refuse:
+        now = self._clock.now()
+        if isinstance(work, BankPayment):
+            return decide_bank_payment(work.part.amount_minor, invoice, paid_on=work.paid_on(zone), zone=zone, now=now)
+        receivable, document = work.receivable, work.document
+        async with self._database.reading() as connection:
+            matched = await terms.matched_hundredths(connection, document)
+            money = await terms.money_hundredths(connection, receivable, document.decimals)
+        total = document.total_minor * (HUNDREDTHS if document.decimals == 0 else 1)
+        receipt = Receipt(
+            number=document.number,
+            currency=document.currency,
+            decimals=document.decimals,
+            receivable_currency=receivable.currency,
+            amount_hundredths=receivable.amount_minor,
+            paid_on=work.paid_on(zone),
+            open_hundredths=0 if receivable.is_fully_paid else total - matched,
+            money_hundredths=money,
+        )
+        return decide(receipt, invoice, zone=zone, now=now)
+
+    async def _keep_excess(self, work: Excess, zone: ZoneInfo) -> Done | None:
+        intent = work.intent
+        # Unlike an invoice, a customer does not show what was recorded, so the look is always made.
+        found = await self._api.find_payment(work.site, work.customer_id, intent.reference)
+        if found is not None:
+            return Done(found, work.paid_on(zone), found=True)
+        paid_at = await self._prepare(work, payment_instant(work.paid_on(zone), None, zone, self._clock.now()))
+        if paid_at is None:
+            return None
+        payment = await self._api.record_excess_payment(
+            work.site,
+            work.customer_id,
+            amount_minor=work.decided.excess_minor,
+            currency=work.decided.currency,
+            paid_at=paid_at,
+            reference=intent.reference,
+            comment=work.comment,
+        )
+        crash_point("payment-matcher.excess_called")
+        return Done(payment, work.paid_on(zone), found=False)
+
+    async def _write_off(self, work: Shortage, zone: ZoneInfo) -> Done | Refuse | None:
+        number, short_minor = work.document.number, work.part.short_minor
+        invoice = await self._api.invoice(work.site, number)
+        if invoice.amount_due_minor == 0 and work.intent.was_prepared:
+            # A write-off has no reference of ours; that nothing is due any more is what an earlier call made of it.
+            return Done(Recorded(intents.WRITTEN_OFF, short_minor), work.paid_on(zone), found=True)
+        if invoice.amount_due_minor != short_minor:
+            details = {"number": number, "due": invoice.amount_due_minor, "short": short_minor}
+            return Refuse("shortage_changed", refusals.sentence("shortage_changed", **details))
+        if await self._prepare(work, payment_instant(work.paid_on(zone), None, zone, self._clock.now())) is None:
+            return None
+        await self._api.write_off(work.site, number, reference=work.intent.reference, comment=work.comment)
+        crash_point("payment-matcher.written_off")
+        return Done(Recorded(intents.WRITTEN_OFF, short_minor), work.paid_on(zone), found=False)
+
+    async def _prepare(self, work: Work, paid_at: int) -> int | None:
+        """Note before the call that it may be made; return its date, None when another process has the intent.
+
+        A date that was fixed for an earlier call stays: the same idempotency key must come with the same body.
+        """
+        intent = work.intent
+        fixed = paid_at if intent.paid_at is None else intent.paid_at
+        async with self._database.transaction() as connection:
+            is_ours = await intents.prepare(connection, intent, paid_at=fixed, due_at=self._clock.now() + LEASE)
+        if not is_ours:
+            return None
+        crash_point("payment-matcher.prepared")
+        return fixed

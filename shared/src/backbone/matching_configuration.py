@@ -1,0 +1,25 @@
+"""What becomes of bank lines that Exact did not match with an invoice."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from backbone.configuration_types import Code, Currency, Strict
+
+
+class BankMatching(Strict):
+    """Which lines are looked at beside those on debtor accounts, and what may be done without a person."""
+
+    record_certain: bool = Field(
+        default=False,
+        description="record in Chargebee, without asking, what leaves no doubt: number, exact amount and payer agree",
+    )
+    suspense_accounts: tuple[Code, ...] = Field(
+        (), description="ledger accounts on which receipts stand until somebody knows whose they are"
+    )
+    tolerances: dict[Currency, Annotated[int, Field(ge=1, le=500)]] = Field(
+        default_factory=dict,
+        description="how much of an invoice may be missing, by currency and in its smallest unit; the rest is written off",
+    )
