@@ -6,7 +6,7 @@ transaction that is still running could precede, so that a late commit is never 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ class Position:
         return cls(int(transaction_id), int(sequence))
 
 
+STREAMS_A_STATEMENT = 500
 START = Position(0, 0)  # before everything: sequences begin at 1
 
 
@@ -135,6 +136,16 @@ async def stream_version(connection: AsyncConnection, stream: str) -> int:
     """Return the version of the last message of a stream; 0 when there is none."""
     found = await connection.scalar(sa.select(sa.func.max(event_log.c.version)).where(event_log.c.stream == stream))
     return int(found or 0)
+
+
+async def known_streams(connection: AsyncConnection, streams: Iterable[str]) -> set[str]:
+    """Say which of these streams have a message."""
+    wanted, found = sorted(streams), set[str]()
+    for start in range(0, len(wanted), STREAMS_A_STATEMENT):
+        some = wanted[start : start + STREAMS_A_STATEMENT]
+        first = sa.select(event_log.c.stream).where(event_log.c.stream.in_(some), event_log.c.version == 1)
+        found |= {row.stream for row in await connection.execute(first)}
+    return found
 
 
 async def read_stream(connection: AsyncConnection, stream: str) -> list[Recorded]:

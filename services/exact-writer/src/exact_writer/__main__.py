@@ -25,6 +25,7 @@ from exact_writer.accounts import Accounts
 from exact_writer.announce import SOURCE
 from exact_writer.attach import PdfPoster
 from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
+from exact_writer.bank_lines import SuspenseLines
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import CallError, ExactClient
 from exact_writer.ledger_reader import LedgerReader
@@ -149,6 +150,7 @@ def writer_of(
             calls=calls,
             telemetry=telemetry,
             every_seconds=context.settings.ledger_seconds,
+            suspense=SuspenseLines(division, configuration.bank_matching.suspense_accounts, mirror),
         ),
         telemetry=telemetry,
         timing=timing,

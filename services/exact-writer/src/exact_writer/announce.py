@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import event_log
+from contracts.bank_lines import BankLineObserved
 from contracts.envelope import Envelope, seal
 from contracts.facts import (
     AccountRefused,
@@ -86,8 +87,17 @@ async def receivables(connection: AsyncConnection, facts: list[ReceivableObserve
     await event_log.append_new(connection, rows)
 
 
+async def bank_line(connection: AsyncConnection, fact: BankLineObserved, stream: str, now: datetime) -> None:
+    """Tell how a bank line stands."""
+    await _append_next(connection, fact, stream, fact.division, now)
+
+
 async def _append_next(
-    connection: AsyncConnection, fact: ConnectionChanged | PeriodObserved, subject: str, division: int, now: datetime
+    connection: AsyncConnection,
+    fact: ConnectionChanged | PeriodObserved | BankLineObserved,
+    subject: str,
+    division: int,
+    now: datetime,
 ) -> None:
     version = await event_log.stream_version(connection, subject)
     envelope = seal(fact, source=SOURCE, subject=subject, key=str(division), time=now, distinguisher=str(version))

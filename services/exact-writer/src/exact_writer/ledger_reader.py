@@ -15,6 +15,7 @@ from backbone.database import Database
 from backbone.telemetry import Telemetry, log
 from contracts.ledger import LedgerLine
 from exact_writer import attachments, ledger_lines, odata
+from exact_writer.bank_lines import SuspenseLines
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import ForbiddenError, NotFoundError, RefusedError, Request
 from exact_writer.ledger_lines import DELETED, ENDPOINT, Reading
@@ -36,6 +37,7 @@ class LedgerReader:
         calls: DivisionCalls,
         telemetry: Telemetry,
         every_seconds: float,
+        suspense: SuspenseLines,
     ) -> None:
         self._division = division
         self._database = database
@@ -43,6 +45,7 @@ class LedgerReader:
         self._calls = calls
         self._telemetry = telemetry
         self._every_seconds = every_seconds
+        self._suspense = suspense
         self._since = clock.now().timestamp()
         self._paused_until = self._no_deletions_until = 0.0
 
@@ -73,7 +76,7 @@ class LedgerReader:
 
     async def _read(self, epoch: int | None, found: Reading, now: float) -> None:
         if found.in_deletions and self._no_deletions_until > now:
-            await self._keep(epoch, [], [], found.ended(sees_deletions=False))
+            await self._keep(epoch, [], {}, found.ended(sees_deletions=False))
             return
         try:
             answer = await self._calls.read(Request(method="GET", endpoint=found.endpoint, path=found.page))
@@ -82,7 +85,7 @@ class LedgerReader:
             return
         rows = odata.rows(answer.body)
         lines = [] if found.in_deletions else [ledger_lines.line_of(row) for row in rows]
-        gone = [str(row["EntityKey"]) for row in rows] if found.in_deletions else []
+        gone = {str(row["EntityKey"]): int(row["Timestamp"]) for row in rows} if found.in_deletions else {}
         highest = max((int(row["Timestamp"]) for row in rows), default=0)
         await self._keep(epoch, lines, gone, found.after(highest, odata.next_page(answer.body), now))
         self._telemetry.count("ledger_lines_read", len(lines), division=str(self._division))
@@ -95,18 +98,20 @@ class LedgerReader:
         log.error("Exact does not show its ledger", division=self._division, status=error.status, reason=error.message)
         if found.next_page is not None:
             # Where Exact does not know its own link any more, the next reading begins where the last one ended.
-            await self._keep(epoch, [], [], msgspec.structs.replace(found, next_page=None))
+            await self._keep(epoch, [], {}, msgspec.structs.replace(found, next_page=None))
         if found.in_deletions:
             self._no_deletions_until = now + PAUSE_SECONDS
         else:
             self._paused_until = now + PAUSE_SECONDS
 
-    async def _keep(self, epoch: int | None, lines: list[LedgerLine], gone: list[str], found: Reading) -> None:
+    async def _keep(self, epoch: int | None, lines: list[LedgerLine], gone: dict[str, int], found: Reading) -> None:
         async with self._database.transaction() as connection:
             if epoch is not None:
                 await attachments.check_lease(connection, self._division, epoch)
             await ledger_lines.forget(connection, self._division, gone)
             await ledger_lines.keep(self._database, connection, self._division, lines, found)
+            await self._suspense.tell(connection, lines, self._clock.now())
+            await self._suspense.tell_deleted(connection, gone, self._clock.now())
 
     async def _start_anew(self, epoch: int | None) -> None:
         async with self._database.transaction() as connection:

@@ -19,7 +19,7 @@ from backbone.clock import Clock
 from backbone.database import Database
 from contracts.commands import PostEntry
 from contracts.facts import ReceivableObserved
-from exact_writer import announce, journal, odata, payloads
+from exact_writer import announce, bank_lines, journal, odata, payloads
 from exact_writer.mirror import FIRST_TIMESTAMP, Mirror
 from exact_writer.tables import mirror_state, receivables
 
@@ -39,13 +39,15 @@ _SELECT: Final = (
     "AmountFC",
     "Description",
     "Account",
+    *bank_lines.TERM_SELECT,
 )
 
 
 async def poll(division: int, database: Database, clock: Clock, mirror: Mirror) -> int:
     """Read what changed since the last time and tell it; returns how many receivables were told.
 
-    The first reading of a division tells only those of our own entries: its past may be long. Raises what calls raise.
+    The first reading of a division tells only those of our own entries, and the bank lines that are not matched: its past may be
+    long. Raises what calls raise.
     """
     async with database.reading() as connection:
         kept = await connection.scalar(
@@ -62,6 +64,9 @@ async def poll(division: int, database: Database, clock: Clock, mirror: Mirror) 
         await _keep(database, connection, observed)
         told = [fact for fact in facts if fact.document is not None or kept is not None]
         await announce.receivables(connection, told, clock.now())
+        shown = [bank_lines.of_term(division, row, mirror) for row in rows if int(row["LineType"] or 0) == RECEIPT]
+        lines = [line for line in shown if line is not None and line.entry_id not in ours]
+        await bank_lines.tell(connection, [line for line in lines if kept is not None or not line.is_matched], clock.now())
         values = {"timestamp": highest, "read_at": clock.now().timestamp()}
         insert = database.insert(mirror_state).values(division=division, kind=POSITION, **values)
         await connection.execute(insert.on_conflict_do_update(index_elements=["division", "kind"], set_=values))

@@ -9,6 +9,8 @@ POST /_simulator/periods {"division", "journal" (null: all), "year", "period", "
 POST /_simulator/bank-receipts {"division", "your_ref", "amount_minor", "date", "journal", "match"}
     A receipt on the account of that open receivable; 404 when there is none. Without "match" only an exactly equal amount is
     settled, as Exact does; "match": true is a person who settles it by hand, in part too.
+POST /_simulator/bank-lines {"division", "amount_minor", "description", "gl_account" (code), "account" (name, or left out),
+    "date", "journal"}      a line of a bank statement as a person books it -> {"entry_id", "entry_number", "line_id", "matched"}
 POST /_simulator/matches {"division", "your_ref", "entry_number"}   a person settles a document with an open term of an entry
 POST /_simulator/unmatches {"division", "entry_number"}             a person opens the terms of an entry again
 POST /_simulator/rows {"division", "endpoint", "code" or "key", "changes"}   a person changes master data, e.g. IsBlocked
@@ -53,6 +55,7 @@ def routes(simulator: "Simulator") -> APIRouter:
         ("/faults", _add_fault),
         ("/periods", _set_period),
         ("/bank-receipts", _receive),
+        ("/bank-lines", _book_line),
         ("/matches", _match),
         ("/unmatches", _unmatch),
         ("/rows", _change_row),
@@ -168,6 +171,33 @@ def _receive(simulator: "Simulator", body: dict[str, Any]) -> dict[str, Any]:
         "entry_number": entry["EntryNumber"],
         "matched": receivables.is_matched(division, entry["EntryID"]),
         "open_minor": ledger_view.minor(rest),
+    }
+
+
+def _book_line(simulator: "Simulator", body: dict[str, Any]) -> dict[str, Any]:
+    division = _division(simulator, body)
+    gl_account = division.by_code("financial/GLAccounts", body["gl_account"])
+    if gl_account is None:
+        raise ApiError(404, f"There is no ledger account {body['gl_account']}.")
+    line: Row = {
+        "GLAccount": gl_account["ID"],
+        "AmountFC": Decimal(body["amount_minor"]) / 100,
+        "Description": body["description"],
+    }
+    if body.get("account"):
+        named = [row for row in division.table("crm/Accounts") if row["Name"] == body["account"]]
+        if not named:
+            raise ApiError(404, f"There is no account {body['account']}.")
+        line["Account"] = named[0]["ID"]
+    if body.get("date"):
+        line["Date"] = datetime.fromisoformat(body["date"])
+    entry = bank_entries.create(division, {"JournalCode": body.get("journal", "20"), "BankEntryLines": [line]})
+    (booked,) = division.table(bank_entries.LINES).where("EntryID", entry["EntryID"])
+    return {
+        "entry_id": str(entry["EntryID"]),
+        "entry_number": entry["EntryNumber"],
+        "line_id": str(booked["ID"]),
+        "matched": receivables.is_matched(division, entry["EntryID"]),
     }
 
 
