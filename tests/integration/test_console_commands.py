@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.command_line import kruispost
-from support.console_stage import DOCUMENT, PLANNED, POSTED, Stage
+from support.console_stage import DOCUMENT, HELD, PLANNED, POSTED, Stage
 from support.engines import DATABASES, settings_for
 from support.facts import customer, invoice
 
 from backbone.database import Database
 from backbone.migrations import migrate
+from bookkeeping.rejections import reject
 from console.moves import Span, moves
 from contracts import facts
 
@@ -61,11 +62,15 @@ async def test_bad_debts_lists_when_the_vat_of_a_write_off_comes_back(installati
         DOCUMENT, kind="vat_reclaim", number="CN-1", total_minor=2_100, document_date=date(2090, 10, 5)
     )
     said = "VAT of write-off CN-1 is reclaimed on 2090-10-05: 21.00 EUR under code 2."
-    await stage.hear(facts.DocumentHeld(document=reclaim, code="vat_not_due", sentence=said, action="Nothing.", waiting=True))
+    held = facts.DocumentHeld(document=reclaim, code="vat_not_due", sentence=said, action="Nothing.", waiting=True)
+    await stage.hear(msgspec.structs.replace(held, sentence_nl="21,00 komt terug op 2090-10-05."))
     shown = await run(place, "bad-debts")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "2090-10-05" in shown.stdout
     assert "21.00 EUR under code 2" in shown.stdout
+    dutch = (await run((place[0], {**place[1], "COLUMNS": "200"}), "bad-debts", "--lang", "nl")).stdout
+    assert "Btw van afgeboekte vorderingen" in dutch
+    assert "21,00 komt terug op 2090-10-05." in dutch
     [listed] = json.loads((await run(place, "bad-debts", "--json")).stdout)["bad_debts"]
     assert (listed["number"], listed["state"], listed["reclaim_on"], listed["vat_minor"]) == ("CN-1", "open", "2090-10-05", 2_100)
 
@@ -109,6 +114,7 @@ async def test_moves_lists_what_is_reported_elsewhere_and_the_vat_that_missed_it
     await stage.hear(msgspec.structs.replace(ODD, document=msgspec.structs.replace(DOCUMENT, number="INV-2")))
     assert await listed(100001, "2026-04", "2026-04") == ["INV-1"], "an entry that is held is reported nowhere"
     assert "VAT after filing: EUR 21.00" in (await run(place, "moves")).stdout
+    assert "Btw na aangifte: EUR 21.00 van 1 documenten" in (await run(place, "moves", "--lang", "nl")).stdout
 
 
 async def test_status_is_well_only_when_nothing_waits_for_a_person(installation):
@@ -119,6 +125,45 @@ async def test_status_is_well_only_when_nothing_waits_for_a_person(installation)
     shown = await run(place, "status")
     assert shown.returncode == 1
     assert "division 100001: consent_needed (the token ended)" in shown.stdout
+
+
+async def test_holds_and_what_to_do_are_read_in_dutch(installation):
+    stage, place = installation
+    held = reject(
+        "no_revenue_account", document="invoice INV-1", line="Team", entity_type="plan", condition="item: team", division=1
+    )
+    english_only = facts.DocumentHeld(document=DOCUMENT, code=held.code, sentence=held.sentence, action=held.action)
+    told = msgspec.structs.replace(english_only, sentence_nl=held.sentence_nl, action_nl=held.action_nl)
+    await stage.hear(
+        invoice(),
+        told,
+        facts.PaymentNotRecorded(document=DOCUMENT, code="voided", sentence="Voided there.", sentence_nl="Daar vervallen."),
+        facts.ConnectionChanged(division=100001, state="blocked", reason="Exact says no"),
+    )
+    wide = (place[0], {**place[1], "COLUMNS": "400"})
+    english, dutch, life = await asyncio.gather(
+        run(wide, "status"), run(wide, "status", "--lang", "nl"), run(wide, "trace", "INV-1", "--lang", "nl")
+    )
+    assert "No revenue rule fits line 'Team'" in english.stdout
+    assert "Geen omzetregel" not in english.stdout
+    assert "Geen omzetregel past op regel 'Team'" in dutch.stdout
+    assert "Daar vervallen." in dutch.stdout
+    assert 'Zet onder divisions.1.revenue: {when: {item: team}, account: "..."}' in dutch.stdout
+    for word in ("Vastgehouden, en wat te doen", "factuur INV-1", "administratie 100001: geblokkeerd", "ontvangsten: 1 x"):
+        assert word in dutch.stdout
+    for word in ("Held", "waiting", "what to do", "reversals"):
+        assert word not in dutch.stdout
+    assert "Vastgehouden: Geen omzetregel past op regel 'Team'" in life.stdout
+    assert "factuur INV-1: EUR 121.00, klant CUST1, vastgehouden" in life.stdout
+    assert "De ontvangst is niet in Chargebee vastgelegd: Daar vervallen." in life.stdout
+
+
+async def test_what_was_told_before_there_was_dutch_is_told_in_english(installation):
+    stage, place = installation
+    await stage.hear(invoice(), HELD)
+    wide = (place[0], {**place[1], "COLUMNS": "400"})
+    assert "No rule." in (await run(wide, "status", "--lang", "nl")).stdout
+    assert "Vastgehouden: No rule. Wat te doen: Add one." in (await run(wide, "trace", "INV-1", "--lang", "nl")).stdout
 
 
 async def test_trace_tells_a_life_in_both_languages(installation):

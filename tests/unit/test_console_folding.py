@@ -134,8 +134,9 @@ def test_a_receipt_once_recorded_stays_recorded():
     recorded = facts.PaymentRecorded(
         document=DOCUMENT, transaction_id="txn", amount_minor=12_100, payment_date=date(2026, 10, 9), reference="KP-1"
     )
-    refused = facts.PaymentNotRecorded(document=DOCUMENT, code="voided", sentence="Voided there.")
+    refused = facts.PaymentNotRecorded(document=DOCUMENT, code="voided", sentence="Voided there.", sentence_nl="Vervallen.")
     assert (in_turn(POSTED, refused).receipt, in_turn(POSTED, refused).receipt_sentence) == ("voided", "Voided there.")
+    assert in_turn(POSTED, refused).receipt_sentence_nl == "Vervallen."
     for order in permutations([(1, POSTED), (2, refused), (3, recorded)]):
         row = told(*order)
         assert (row.state, row.receipt, row.receipt_sentence) == ("booked", "recorded", "")

@@ -8,6 +8,7 @@ import pytest
 from bookkeeping.dutch import DUTCH_REASONS, DUTCH_SET_ASIDES, document_in_dutch
 from bookkeeping.rejections import REASONS, SET_ASIDES, InTwo, reject, set_aside
 from contracts.facts import DocumentKind
+from payment_matcher.refusals import REFUSALS
 
 
 def values_of(template: str) -> set[str]:
@@ -37,6 +38,15 @@ def test_the_dutch_of_what_is_set_aside_tells_as_much_as_the_english(code):
 @pytest.mark.parametrize("kind", get_args(DocumentKind))
 def test_no_kind_of_document_lacks_a_dutch_name(kind):
     assert document_in_dutch(f"{kind.replace('_', ' ')} X-1") != f"{kind.replace('_', ' ')} X-1"
+
+
+@pytest.mark.parametrize("code", sorted(REFUSALS))
+def test_no_receipt_is_left_unrecorded_without_a_dutch_reason(code):
+    reason = REFUSALS[code]
+    for english, dutch in ((reason.sentence, reason.sentence_nl), (reason.action, reason.action_nl)):
+        assert values_of(english) == values_of(dutch)
+        assert bool(english) == bool(dutch)
+        assert not english or english != dutch
 
 
 def test_a_hold_is_told_in_both_languages():

@@ -28,6 +28,7 @@ def calendar(rows: Iterable[dict[str, Any]], today: date) -> list[dict[str, Any]
             "vat_minor": row["total_minor"],
             "state": "booked back" if (row["site"], row["number"]) in taken_back else _standing(row, today),
             "sentence": row["sentence"],
+            "sentence_nl": row.get("sentence_nl", ""),
         }
         for row in rows
         if not row["suffix"]

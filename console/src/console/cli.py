@@ -29,6 +29,7 @@ from console.live import NotLookedAtError, master_data_of, proposal_for
 from console.login import LoginError, log_in
 from console.sentences import Language
 from console.service_commands import ServiceCommands
+from console.words import say
 from contracts.facts import DocumentKind
 from contracts.topology import topology as declared_topology
 
@@ -51,6 +52,7 @@ ConsoleUrl = Annotated[
     typer.Option("--console-url", envvar="KRUISPOST_CONSOLE_URL", help="ask the console there instead of reading the database"),
 ]
 WriterUrl = Annotated[str | None, typer.Option(help="where exact-writer listens (default: this machine)")]
+Lang = Annotated[Language, typer.Option("--lang", help="en or nl")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
 
 
@@ -111,6 +113,7 @@ def status(
     code: Annotated[str | None, typer.Option(help="a reason, such as no_revenue_account")] = None,
     receipt: Annotated[str | None, typer.Option(help="what became of the receipt: recorded, or a code such as voided")] = None,
     limit: Annotated[int, typer.Option(min=1, help="list at most so many documents")] = 25,
+    lang: Lang = "en",
     console_url: ConsoleUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -124,8 +127,8 @@ def status(
     if as_json:
         _print_json({**counts, "documents": listed})
     else:
-        show.summary(out, counts)
-        show.documents(out, listed, held=not filtered)
+        show.summary(out, counts, lang)
+        show.documents(out, listed, lang, held=not filtered)
     held = counts["states"].get("held", 0) + counts["reversals"].get("held", 0)
     unconnected = any(connection["state"] != "connected" for connection in counts["connections"])
     raise typer.Exit(WRONG if held or unconnected else 0)
@@ -134,7 +137,7 @@ def status(
 @app.command()
 def trace(
     number: Annotated[str, typer.Argument(help="an invoice number, a credit note's or a transaction's id")],
-    lang: Annotated[Language, typer.Option(help="en or nl")] = "en",
+    lang: Lang = "en",
     console_url: ConsoleUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -143,14 +146,15 @@ def trace(
     if as_json:
         _print_json({"documents": found})
     elif not found:
-        typer.echo(f"No document has the number {number}; it has not come in, or its number is written differently.", err=True)
+        words = "No document has the number {number}; it has not come in, or its number is written differently."
+        typer.echo(say(words, lang, number=number), err=True)
     else:
         show.life(out, found, lang)
     raise typer.Exit(0 if found else WRONG)
 
 
 @app.command("bad-debts")
-def show_bad_debts(console_url: ConsoleUrl = None, as_json: AsJson = False) -> None:
+def show_bad_debts(lang: Lang = "en", console_url: ConsoleUrl = None, as_json: AsJson = False) -> None:
     """List the VAT of written-off debts: how much, when it may be reclaimed, and whether it was.
 
     Exit code 1 while one is held for a person.
@@ -160,7 +164,7 @@ def show_bad_debts(console_url: ConsoleUrl = None, as_json: AsJson = False) -> N
     if as_json:
         _print_json({"bad_debts": listed})
     else:
-        show.bad_debts(out, listed)
+        show.bad_debts(out, listed, lang)
     raise typer.Exit(WRONG if any(row["state"] == "held" for row in listed) else 0)
 
 
@@ -169,6 +173,7 @@ def show_moves(
     first: Annotated[str | None, typer.Option("--from", help="moved into this period or a later one, such as 2026-03")] = None,
     to: Annotated[str | None, typer.Option("--to", help="moved into this period or an earlier one")] = None,
     division: Annotated[int | None, typer.Option(help="only this division")] = None,
+    lang: Lang = "en",
     console_url: ConsoleUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -181,7 +186,7 @@ def show_moves(
     if as_json:
         _print_json({"moves": listed, "vat_after_filing": missed})
     else:
-        show.moves(out, listed, missed)
+        show.moves(out, listed, missed, lang)
     raise typer.Exit(WRONG if missed else 0)
 
 

@@ -63,6 +63,9 @@ class DocumentRow:
     pdf_sentence: str = ""
     pdf_stated_at_us: int = 0
     updated_at_us: int = 0
+    sentence_nl: str = ""
+    action_nl: str = ""
+    receipt_sentence_nl: str = ""
 
     @property
     def subject(self) -> str:
@@ -151,9 +154,10 @@ def fold(row: DocumentRow, envelope: Envelope, message: Message, document: Docum
         case facts.PdfWanted() | facts.PdfAttached() | facts.PdfNotAttached():
             return _with_pdf(row, message, now_us)
         case facts.PaymentRecorded():
-            return replace(row, receipt="recorded", receipt_sentence="")
+            return replace(row, receipt="recorded", receipt_sentence="", receipt_sentence_nl="")
         case facts.PaymentNotRecorded(code=code) if row.receipt != "recorded" or code == TAKEN_BACK:
-            return replace(row, receipt=message.code, receipt_sentence=message.sentence)
+            row = replace(row, receipt=message.code)
+            return replace(row, receipt_sentence=message.sentence, receipt_sentence_nl=message.sentence_nl)
         case facts.DocumentPlanned() | facts.DocumentHeld() | facts.DocumentSetAside() | facts.EntryRefused():
             if now_us < row.stated_at_us:
                 return row
@@ -210,12 +214,14 @@ def _restated(row: DocumentRow, statement: Statement, now_us: int) -> DocumentRo
 def _stated(row: DocumentRow, statement: Statement, now_us: int) -> DocumentRow:
     match statement:
         case facts.DocumentHeld():
-            row = replace(row, state="waiting" if statement.waiting else "held", stated_at_us=now_us)
-            return replace(row, code=statement.code, sentence=statement.sentence, action=statement.action)
+            row = replace(row, state="waiting" if statement.waiting else "held", stated_at_us=now_us, code=statement.code)
+            row = replace(row, sentence=statement.sentence, sentence_nl=statement.sentence_nl)
+            return replace(row, action=statement.action, action_nl=statement.action_nl)
         case facts.DocumentPlanned():
             return replace(_cleared(row, "planned", now_us), division=statement.division)
         case facts.DocumentSetAside():
-            return replace(_cleared(row, "set_aside", now_us), code=statement.code, sentence=statement.sentence)
+            row = replace(_cleared(row, "set_aside", now_us), code=statement.code)
+            return replace(row, sentence=statement.sentence, sentence_nl=statement.sentence_nl)
         case facts.EntryRefused():
             # The mapper answers a refusal with a new plan or with a hold; until then it is under way.
             row = replace(_cleared(row, "waiting", now_us), division=statement.division)
@@ -223,7 +229,8 @@ def _stated(row: DocumentRow, statement: Statement, now_us: int) -> DocumentRow:
 
 
 def _cleared(row: DocumentRow, state: State, stated_at_us: int) -> DocumentRow:
-    return replace(row, state=state, stated_at_us=stated_at_us, code="", sentence="", action="")
+    row = replace(row, state=state, stated_at_us=stated_at_us, code="", sentence="", action="")
+    return replace(row, sentence_nl="", action_nl="")
 
 
 def _observed(

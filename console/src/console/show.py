@@ -10,6 +10,7 @@ from rich.table import Table
 
 from console.folding import KINDS, STATES
 from console.sentences import Language, describe
+from console.words import named, say, told
 from contracts.topology import Topology
 
 if TYPE_CHECKING:
@@ -23,93 +24,104 @@ def money(amount_minor: int, decimals: int, currency: str) -> str:
     return f"{currency} {'-' if amount_minor < 0 else ''}{whole:,}{fraction}"
 
 
-def summary(out: Console, counts: dict[str, Any]) -> None:
+def summary(out: Console, counts: dict[str, Any], lang: Language) -> None:
     """Show how many documents stand how, and how Exact is connected."""
-    table = Table(title="Documents", title_justify="left")
-    table.add_column("kind")
+    table = Table(title=say("Documents", lang), title_justify="left")
+    table.add_column(say("kind", lang))
     for state in STATES:
-        table.add_column(state.replace("_", " "), justify="right")
+        table.add_column(named(state, lang), justify="right")
     for kind in KINDS:
         row = counts["kinds"].get(kind, {})
-        table.add_row(kind.replace("_", " "), *(str(row.get(state, 0)) for state in STATES))
+        table.add_row(named(kind, lang), *(str(row.get(state, 0)) for state in STATES))
     out.print(table)
     if counts["reversals"]:
-        words = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts["reversals"].items())
-        out.print(f"  reversals: {words}", soft_wrap=True)
+        words = ", ".join(f"{count} {named(state, lang)}" for state, count in counts["reversals"].items())
+        out.print(f"  {say('reversals', lang)}: {words}", soft_wrap=True)
     for reason in counts["reasons"]:
-        out.print(f"  {reason['state'].replace('_', ' ')}: {reason['count']} x {reason['code']}", soft_wrap=True)
-    for outcome, count in counts["receipts"].items():
-        words = "recorded in Chargebee" if outcome == "recorded" else f"not recorded in Chargebee: {outcome}"
-        out.print(f"  receipts: {count} x {words}", soft_wrap=True)
-    for outcome, count in counts["pdfs"].items():
-        words = outcome if outcome in ("attached", "wanted") else f"not attached: {outcome}"
-        out.print(f"  PDFs: {count} x {words}", soft_wrap=True)
+        out.print(f"  {named(reason['state'], lang)}: {reason['count']} x {reason['code']}", soft_wrap=True)
+    for code, count in counts["receipts"].items():
+        is_recorded = code == "recorded"
+        words = say("recorded in Chargebee", lang) if is_recorded else say("not recorded in Chargebee: {code}", lang, code=code)
+        out.print(f"  {say('receipts', lang)}: {count} x {words}", soft_wrap=True)
+    for code, count in counts["pdfs"].items():
+        words = named(code, lang) if code in ("attached", "wanted") else say("not attached: {code}", lang, code=code)
+        out.print(f"  {say('PDFs', lang)}: {count} x {words}", soft_wrap=True)
     for connection in counts["connections"]:
-        out.print(f"  division {connection['division']}: {connection['state']} ({connection['reason']})", soft_wrap=True)
+        division = say("division {division}", lang, division=connection["division"])
+        how = connection["state"] if lang == "en" else named(connection["state"], lang)
+        out.print(f"  {division}: {how} ({connection['reason']})", soft_wrap=True)
 
 
-def documents(out: Console, rows: Sequence[dict[str, Any]], *, held: bool) -> None:
+def documents(out: Console, rows: Sequence[dict[str, Any]], lang: Language, *, held: bool) -> None:
     """List documents with their reasons."""
     if not rows:
-        out.print("nothing is held" if held else "no document fits")
+        out.print(say("nothing is held" if held else "no document fits", lang))
         return
-    table = Table(title="Held, and what to do" if held else "Documents", title_justify="left")
+    table = Table(title=say("Held, and what to do" if held else "Documents", lang), title_justify="left")
     for column in ("document", "date", "amount", "state", "why", "what to do"):
-        table.add_column(column, overflow="fold")
+        table.add_column(say(column, lang), overflow="fold")
     for row in rows:
-        name = f"{row['kind'].replace('_', ' ')} {row['number']}" + (f" ({row['suffix']})" if row["suffix"] else "")
         amount = money(row["total_minor"], row["decimals"], row["currency"])
-        why = row["sentence"] or (f"entry {row['entry_number']}, journal {row['journal']}" if row["entry_number"] else "")
-        why = " ".join(filter(None, (why, row["receipt_sentence"])))
-        table.add_row(name, row["document_date"] or "", amount, row["state"].replace("_", " "), why, row["action"])
+        why = told(row, "sentence", lang)
+        if not why and row["entry_number"]:
+            why = say("entry {number}, journal {journal}", lang, number=row["entry_number"], journal=row["journal"])
+        why = " ".join(filter(None, (why, told(row, "receipt_sentence", lang))))
+        state, action = named(row["state"], lang), told(row, "action", lang)
+        table.add_row(_name(row, lang), row["document_date"] or "", amount, state, why, action)
     out.print(table)
 
 
-def bad_debts(out: Console, rows: Sequence[dict[str, Any]]) -> None:
+def _name(row: dict[str, Any], lang: Language) -> str:
+    return f"{named(row['kind'], lang)} {row['number']}" + (f" ({row['suffix']})" if row["suffix"] else "")
+
+
+def bad_debts(out: Console, rows: Sequence[dict[str, Any]], lang: Language) -> None:
     """List the VAT of written-off debts by the day on which it comes back."""
     if not rows:
-        out.print("no debt was written off")
+        out.print(say("no debt was written off", lang))
         return
-    table = Table(title="VAT of written-off debts", title_justify="left")
+    table = Table(title=say("VAT of written-off debts", lang), title_justify="left")
     for column in ("write-off", "customer", "reclaim on", "VAT", "state", "what is known"):
-        table.add_column(column, overflow="fold")
+        table.add_column(say(column, lang), overflow="fold")
     for row in rows:
         amount = money(row["vat_minor"], row["decimals"], row["currency"])
-        table.add_row(row["number"], row["customer_id"], row["reclaim_on"] or "", amount, row["state"], row["sentence"])
+        state, why = named(row["state"], lang), told(row, "sentence", lang)
+        table.add_row(row["number"], row["customer_id"], row["reclaim_on"] or "", amount, state, why)
     out.print(table)
 
 
-def moves(out: Console, rows: Sequence[dict[str, Any]], missed: Sequence[dict[str, Any]]) -> None:
+def moves(out: Console, rows: Sequence[dict[str, Any]], missed: Sequence[dict[str, Any]], lang: Language) -> None:
     """List what was moved, and the VAT that missed a filed return."""
     if not rows:
-        out.print("everything is reported in the period of its date")
+        out.print(say("everything is reported in the period of its date", lang))
         return
-    table = Table(title="Reported in another period than their date says", title_justify="left")
+    table = Table(title=say("Reported in another period than their date says", lang), title_justify="left")
     for column in ("document", "date", "from", "to", "what", "amount", "VAT", "filed return"):
-        table.add_column(column, overflow="fold", justify="right" if column in ("amount", "VAT") else "left")
+        table.add_column(say(column, lang), overflow="fold", justify="right" if column in ("amount", "VAT") else "left")
     for row in rows:
-        name = f"{row['kind'].replace('_', ' ')} {row['number']}" + (f" ({row['suffix']})" if row["suffix"] else "")
         amount, vat = (money(row[each], row["decimals"], row["currency"]) for each in ("amount_minor", "vat_minor"))
-        periods = (row["from_period"], row["to_period"], row["what"])
-        table.add_row(name, row["document_date"] or "", *periods, amount, vat if row["vat"] else "", row["filed_return"] or "")
+        moved = (row["document_date"] or "", row["from_period"], row["to_period"], named(row["what"], lang))
+        table.add_row(_name(row, lang), *moved, amount, vat if row["vat"] else "", row["filed_return"] or "")
     out.print(table)
     for total in missed:
-        amount = money(total["vat_minor"], total["decimals"], total["currency"])
-        out.print(
-            f"  VAT after filing: {amount} of {total['documents']} documents belongs to return {total['filed_return']}, which"
-            f" division {total['division']} filed without it.",
-            soft_wrap=True,
+        words = say(
+            "VAT after filing: {amount} of {documents} documents is of return {filed}, which {division} filed without it.",
+            lang,
+            amount=money(total["vat_minor"], total["decimals"], total["currency"]),
+            documents=total["documents"],
+            filed=total["filed_return"],
+            division=say("division {division}", lang, division=total["division"]),
         )
+        out.print(f"  {words}", soft_wrap=True)
 
 
 def life(out: Console, found: Sequence[dict[str, Any]], language: Language) -> None:
     """Tell what happened to a document, step by step."""
     for row in found:
-        name = f"{row['kind'].replace('_', ' ')} {row['number']}" + (f" / {row['suffix']}" if row["suffix"] else "")
-        amount = money(row["total_minor"], row["decimals"], row["currency"])
-        out.print(
-            f"{name}: {amount}, customer {row['customer_id']}, {row['state'].replace('_', ' ')}", style="bold", soft_wrap=True
-        )
+        name = f"{named(row['kind'], language)} {row['number']}" + (f" / {row['suffix']}" if row["suffix"] else "")
+        amount, state = money(row["total_minor"], row["decimals"], row["currency"]), named(row["state"], language)
+        values = {"name": name, "amount": amount, "customer": row["customer_id"], "state": state}
+        out.print(say("{name}: {amount}, customer {customer}, {state}", language, **values), style="bold", soft_wrap=True)
         for step in row["timeline"]:
             sentence = describe(step["type"], step["details"], language)
             out.print(f"  {step['time'][:19].replace('T', ' ')} UTC  {sentence}", soft_wrap=True)

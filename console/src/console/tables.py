@@ -34,6 +34,9 @@ documents = sa.Table(
     sa.Column("pdf_sentence", sa.Text, nullable=False, server_default=""),
     sa.Column("pdf_stated_at_us", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("updated_at_us", sa.BigInteger, nullable=False),
+    sa.Column("sentence_nl", sa.Text, nullable=False, server_default=""),
+    sa.Column("action_nl", sa.Text, nullable=False, server_default=""),
+    sa.Column("receipt_sentence_nl", sa.Text, nullable=False, server_default=""),
 )
 sa.Index("documents_by_number", documents.c.number)
 sa.Index("documents_by_state", documents.c.state, documents.c.kind)

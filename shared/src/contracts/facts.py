@@ -386,3 +386,4 @@ class PaymentNotRecorded(Message, frozen=True, kw_only=True):
     document: DocumentRef
     code: str
     sentence: str
+    sentence_nl: str = ""

@@ -61,6 +61,12 @@ class Refuse:
 
     code: str
     sentence: str
+    sentence_nl: str
+
+
+def refuse(code: str, **details: object) -> Refuse:
+    """Fill in the sentences of a code; raises KeyError for an unknown code or a missing detail."""
+    return Refuse(code, refusals.sentence(code, **details), refusals.sentence_nl(code, **details))
 
 
 def is_settled(status: str, amount_due_minor: int, *, deleted: bool) -> bool:
@@ -90,7 +96,7 @@ def decide(receipt: Receipt, invoice: InvoiceState, *, zone: ZoneInfo, now: date
         money_minor = receipt.money_hundredths // (HUNDREDTHS if receipt.decimals == 0 else 1)
         received_minor = min(received_minor, money_minor)
     if missing_minor <= 0 or received_minor <= 0:
-        return Refuse("already_counted", refusals.sentence("already_counted", number=number))
+        return refuse("already_counted", number=number)
     return Record(
         amount_minor=min(missing_minor, received_minor),
         paid_at=payment_instant(receipt.paid_on, invoice.invoiced_at, zone, now),
@@ -112,31 +118,25 @@ def decide_bank_payment(
 
 def _not_payable(number: str, invoice: InvoiceState) -> Refuse | None:
     if invoice.status == "voided":
-        return Refuse("voided", refusals.sentence("voided", number=number))
+        return refuse("voided", number=number)
     if invoice.deleted:
-        return Refuse("not_found", refusals.sentence("not_found", number=number))
+        return refuse("not_found", number=number)
     if invoice.status == "paid" or (invoice.amount_due_minor <= 0 and invoice.status in PAYABLE_STATUSES):
-        return Refuse("already_paid", refusals.sentence("already_paid", number=number, status=invoice.status))
+        return refuse("already_paid", number=number, status=invoice.status)
     if invoice.status not in PAYABLE_STATUSES:
-        return Refuse("not_payable", refusals.sentence("not_payable", number=number, status=invoice.status))
+        return refuse("not_payable", number=number, status=invoice.status)
     return None
 
 
 def _in_chargebee_unit(receipt: Receipt, hundredths: int) -> int | Refuse:
     if receipt.receivable_currency != receipt.currency:
-        sentence = refusals.sentence(
-            "currency_differs",
-            number=receipt.number,
-            receivable_currency=receipt.receivable_currency,
-            currency=receipt.currency,
-        )
-        return Refuse("currency_differs", sentence)
+        currencies = {"receivable_currency": receipt.receivable_currency, "currency": receipt.currency}
+        return refuse("currency_differs", number=receipt.number, **currencies)
     if receipt.decimals != 0:
         return hundredths
     whole, rest = divmod(hundredths, HUNDREDTHS)
     if rest:
-        sentence = refusals.sentence("amount_not_whole", number=receipt.number, amount=hundredths, currency=receipt.currency)
-        return Refuse("amount_not_whole", sentence)
+        return refuse("amount_not_whole", number=receipt.number, amount=hundredths, currency=receipt.currency)
     return whole
 
 

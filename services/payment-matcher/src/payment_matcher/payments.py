@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
 from backbone.database import Database
-from payment_matcher import intents, refusals, terms
+from payment_matcher import intents, terms
 from payment_matcher.chargebee_api import PaymentApi
 from payment_matcher.decision import (
     HUNDREDTHS,
@@ -23,6 +23,7 @@ from payment_matcher.decision import (
     decide,
     decide_bank_payment,
     payment_instant,
+    refuse,
 )
 from payment_matcher.intents import Recorded
 from payment_matcher.work import BankPayment, Excess, MatchedReceipt, Shortage, Work
@@ -134,7 +135,7 @@ class Payments:
             return Done(Recorded(intents.WRITTEN_OFF, short_minor), work.paid_on(zone), found=True)
         if invoice.amount_due_minor != short_minor:
             details = {"number": number, "due": invoice.amount_due_minor, "short": short_minor}
-            return Refuse("shortage_changed", refusals.sentence("shortage_changed", **details))
+            return refuse("shortage_changed", **details)
         if await self._prepare(work, payment_instant(work.paid_on(zone), None, zone, self._clock.now())) is None:
             return None
         await self._api.write_off(work.site, number, reference=work.intent.reference, comment=work.comment)

@@ -135,7 +135,8 @@ class Receipts:
         amount = f"{document.currency} {format_minor(payment.amount_minor, document.currency)}"
         details = {"number": document.number, "amount": amount, "transaction": payment.transaction_id}
         sentence = f"{refusals.sentence('taken_back', **details)} {refusals.action('taken_back')}"
-        told = PaymentNotRecorded(document=document, code="taken_back", sentence=sentence)
+        dutch = f"{refusals.sentence_nl('taken_back', **details)} {refusals.action_nl('taken_back')}"
+        told = PaymentNotRecorded(document=document, code="taken_back", sentence=sentence, sentence_nl=dutch)
         stream = f"payment/{reference}"
         version = await event_log.stream_version(connection, stream)
         sealed = seal(

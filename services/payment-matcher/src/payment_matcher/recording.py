@@ -18,7 +18,7 @@ from backbone.relay import Relay
 from backbone.telemetry import Telemetry, log
 from contracts.bank_lines import BankLineDecided
 from contracts.envelope import Message, seal
-from payment_matcher import intents, lines, refusals
+from payment_matcher import intents, lines
 from payment_matcher.chargebee_api import (
     AccessDeniedError,
     BusyOrStaleError,
@@ -28,7 +28,7 @@ from payment_matcher.chargebee_api import (
     RefusedError,
     UnavailableError,
 )
-from payment_matcher.decision import Refuse
+from payment_matcher.decision import Refuse, refuse
 from payment_matcher.intents import Intent, Recorded
 from payment_matcher.payments import LEASE, Done, Payments
 from payment_matcher.work import BankPayment, Excess, MatchedReceipt, Shortage, Work, label, subject, work_of
@@ -244,10 +244,10 @@ def _delay_seconds(attempts: int) -> float:
 
 
 def _refused(work: Work, error: ChargebeeError) -> Refuse:
-    return Refuse("refused", refusals.sentence("refused", number=label(work), message=error.message))
+    return refuse("refused", number=label(work), message=error.message)
 
 
 def _missing(work: Work) -> Refuse:
     if isinstance(work, Excess):
-        return Refuse("customer_missing", refusals.sentence("customer_missing", customer=work.customer_id))
-    return Refuse("not_found", refusals.sentence("not_found", number=work.document.number))
+        return refuse("customer_missing", customer=work.customer_id)
+    return refuse("not_found", number=work.document.number)

@@ -11,55 +11,85 @@ class Refusal:
 
     sentence: str
     action: str
+    sentence_nl: str
+    action_nl: str
 
 
 REFUSALS: dict[str, Refusal] = {
     "already_paid": Refusal(
         "Invoice {number} has nothing due in Chargebee any more (status {status}), so the receipt seen in Exact is not recorded.",
         "",
+        "Op factuur {number} staat in Chargebee niets meer open (status {status}), dus de ontvangst uit Exact wordt"
+        " niet vastgelegd.",
+        "",
     ),
     "already_counted": Refusal(
         "What Exact matched with invoice {number} is in Chargebee already, or is a credit note that Chargebee still has to give.",
         "Allocate that credit note in Chargebee as Exact did; where there is none, nothing is to be done.",
+        "Wat Exact met factuur {number} heeft afgeletterd staat al in Chargebee, of is een creditnota die Chargebee"
+        " nog moet verrekenen.",
+        "Verreken die creditnota in Chargebee zoals Exact deed; is er geen, dan is er niets te doen.",
     ),
     "taken_back": Refusal(
         "Exact does not show the receipt of {amount} on invoice {number} any more, which Chargebee has as {transaction}.",
         "Match it again in Exact, or remove that payment from the invoice in Chargebee when the money was not for it.",
+        "Exact toont de ontvangst van {amount} op factuur {number} niet meer, die in Chargebee staat als {transaction}.",
+        "Letter haar in Exact opnieuw af, of haal die betaling in Chargebee van de factuur als het geld er niet voor was.",
     ),
     "voided": Refusal(
         "Invoice {number} is voided in Chargebee, so the receipt seen in Exact cannot be recorded.",
         "Check in Exact whether the customer paid an invoice that no longer exists, and refund it or book it elsewhere.",
+        "Factuur {number} is in Chargebee vervallen, dus de ontvangst uit Exact kan niet worden vastgelegd.",
+        "Kijk in Exact of de klant een vervallen factuur betaalde, en stort terug of boek het ergens anders.",
     ),
     "not_payable": Refusal(
         "Invoice {number} has the status {status} in Chargebee, which takes no payments, so the receipt is not recorded.",
         "Close or correct the invoice in Chargebee and record the payment there by hand.",
+        "Factuur {number} heeft in Chargebee de status {status}, die geen betaling toelaat, dus de ontvangst wordt"
+        " niet vastgelegd.",
+        "Sluit of verbeter de factuur in Chargebee en leg de betaling daar met de hand vast.",
     ),
     "not_found": Refusal(
         "Invoice {number} does not exist in Chargebee (any more), so the receipt seen in Exact cannot be recorded.",
         "Look up in Exact which entry has this reference, and correct it there when the invoice was deleted.",
+        "Factuur {number} staat niet (meer) in Chargebee, dus de ontvangst uit Exact kan niet worden vastgelegd.",
+        "Zoek in Exact welke boeking dit kenmerk heeft, en verbeter het daar als de factuur verwijderd is.",
     ),
     "currency_differs": Refusal(
         "The receivable of invoice {number} is in {receivable_currency} in Exact but the invoice is in {currency},"
         " so the receipt is not recorded.",
         "Record the payment in Chargebee by hand with the amount in {currency}.",
+        "De vordering van factuur {number} is in Exact in {receivable_currency} maar de factuur in {currency}, dus de"
+        " ontvangst wordt niet vastgelegd.",
+        "Leg de betaling in Chargebee met de hand vast, in {currency}.",
     ),
     "amount_not_whole": Refusal(
         "The receivable of invoice {number} in Exact ({amount} hundredths of {currency}) is not a whole amount in a currency"
         " without cents, so the receipt is not recorded.",
         "Correct the amount in Exact and record the payment in Chargebee by hand.",
+        "De vordering van factuur {number} in Exact ({amount} honderdsten {currency}) is geen heel bedrag in een"
+        " valuta zonder centen, dus de ontvangst wordt niet vastgelegd.",
+        "Verbeter het bedrag in Exact en leg de betaling in Chargebee met de hand vast.",
     ),
     "customer_missing": Refusal(
         "Customer {customer} does not exist in Chargebee (any more), so the excess payment is not recorded.",
         "Name the right customer with --customer, or book the money elsewhere in Exact and dismiss the line.",
+        "Klant {customer} staat niet (meer) in Chargebee, dus het te veel betaalde wordt niet vastgelegd.",
+        "Noem de juiste klant met --customer, of boek het geld in Exact ergens anders en leg de regel terzijde.",
     ),
     "shortage_changed": Refusal(
         "Invoice {number} has {due} due in Chargebee by now (in its smallest unit) instead of the {short} that the receipt fell"
         " short, so nothing is written off.",
         "Look at the invoice in Chargebee, and write the rest off there by hand if it should be.",
+        "Op factuur {number} staat in Chargebee nu {due} open (in de kleinste eenheid) in plaats van de {short} die de ontvangst"
+        " tekortkwam, dus er wordt niets afgeboekt.",
+        "Bekijk de factuur in Chargebee, en boek de rest daar met de hand af als dat moet.",
     ),
     "refused": Refusal(
         "Chargebee refused the payment of invoice {number}: {message}",
         "Mend what Chargebee names and record the payment there by hand.",
+        "Chargebee weigerde de betaling van factuur {number}: {message}",
+        "Verhelp wat Chargebee noemt en leg de betaling daar met de hand vast.",
     ),
 }
 
@@ -72,3 +102,13 @@ def sentence(code: str, **details: object) -> str:
 def action(code: str, **details: object) -> str:
     """Return what a person can do about a code; raises KeyError for an unknown code or a missing detail."""
     return REFUSALS[code].action.format_map(details)
+
+
+def sentence_nl(code: str, **details: object) -> str:
+    """Return the sentence of a code in Dutch, filled in."""
+    return REFUSALS[code].sentence_nl.format_map(details)
+
+
+def action_nl(code: str, **details: object) -> str:
+    """Return in Dutch what a person can do about a code."""
+    return REFUSALS[code].action_nl.format_map(details)

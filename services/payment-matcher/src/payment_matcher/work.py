@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from contracts.bank_lines import BankLineDecided, DecidedPart, ExcessNotRecorded, ExcessRecorded, ShortageWrittenOff
 from contracts.envelope import Message
 from contracts.facts import DocumentRef, PaymentNotRecorded, PaymentRecorded, ReceivableObserved
@@ -45,7 +47,8 @@ class OfInvoice:
 
     def refused(self, refusal: Refuse) -> Message:
         """Return the fact that it does not, and why."""
-        return PaymentNotRecorded(document=self.document, code=refusal.code, sentence=refusal.sentence)
+        told = PaymentNotRecorded(document=self.document, code=refusal.code, sentence=refusal.sentence)
+        return msgspec.structs.replace(told, sentence_nl=refusal.sentence_nl)
 
 
 @dataclass(frozen=True)
