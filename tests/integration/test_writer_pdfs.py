@@ -10,6 +10,7 @@ from support.exact_server import DIVISION, exact_server
 from support.writer_stage import configuration, payment, sale, save_account, writer_stage
 
 from backbone.broker import Outgoing
+from backbone.clock import SystemClock
 from contracts import facts
 from contracts.envelope import encode, seal
 from contracts.parcels import PdfFetched
@@ -156,13 +157,24 @@ async def test_only_a_few_pdfs_are_under_way_at_once(tmp_path):
 
 async def test_pdfs_wait_while_the_rest_of_the_day_belongs_to_bookings(tmp_path):
     async with exact_server(day_limit=40) as server, writer_stage(server, tmp_path) as stage:
+        today = SystemClock().now().date()
         numbers = [f"INV-{number}" for number in range(40)]
-        await stage.tell(save_account(), *(sale(number, pdf=True) for number in numbers))
+        await stage.tell(save_account(), *(sale(number, pdf=True, entry_date=today) for number in numbers))
         await server.until_called("division_calls", 40)
         calls = (await server.calls())["by_endpoint"]
         assert [name for name in calls if "documents/" in name] == []
         assert (await server.calls())["rate_limited"] == 0
         assert await stage.said(facts.PdfWanted) == [], "nothing is fetched that cannot be attached today"
+
+
+async def test_pdfs_get_their_share_of_a_backlog_of_history(tmp_path):
+    async with exact_server(minute_limit=20, minute_seconds=1.0) as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(save_account(), sale("INV-0", pdf=True))
+        await stage.until(facts.PdfWanted)
+        await answer(stage, "INV-0")
+        await stage.tell(*(sale(f"INV-{number}") for number in range(1, 200)))
+        await stage.until(facts.PdfAttached)
+        assert len(await stage.said(facts.EntryPosted)) < 150, "the PDF did not wait for the whole backlog"
 
 
 async def test_a_parcel_that_nobody_waits_for_is_dropped(tmp_path):

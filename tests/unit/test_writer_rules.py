@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from contracts.commands import EntryLine
 from exact_writer import error_limit, lookup, odata, payloads, refusals, schedule
 from exact_writer.client import Answer, ForbiddenError, RateLimitedError, RefusedError, UnknownError, interpret
 from exact_writer.schedule import Candidate, Kind, Polling, State
+from exact_writer.work_classes import HISTORY, ORDER, RESERVES, Turns, WorkClass
 
 
 def candidate(
@@ -26,6 +28,8 @@ def candidate(
     not_before: float = 0.0,
     *,
     known: bool = True,
+    work_class: WorkClass = "today",
+    site: str = "acme",
 ) -> Candidate:
     return Candidate(
         sequence=sequence,
@@ -35,33 +39,82 @@ def candidate(
         state=state,
         not_before=not_before,
         has_account=known,
+        work_class=work_class,
+        site=site,
     )
+
+
+def chosen_of(waiting: list[Candidate], turns: Turns | None = None, **more: Any) -> Candidate | None:
+    choice = schedule.choose(waiting, 10.0, turns or Turns(), **more)
+    return choice.candidate if choice else None
 
 
 class TestWhatComesNext:
     def test_an_account_comes_before_the_entries_that_wait_for_it(self) -> None:
         waiting = [candidate(1, known=False), candidate(2, "account")]
-        chosen = schedule.choose(waiting, 10.0)
+        chosen = chosen_of(waiting)
         assert chosen is not None
         assert chosen.sequence == 2
 
     def test_the_commands_of_one_customer_keep_their_order_and_others_go_on(self) -> None:
         waiting = [candidate(1, state="unknown", not_before=99.0), candidate(2), candidate(3, customer="C2")]
-        chosen = schedule.choose(waiting, 10.0)
+        chosen = chosen_of(waiting)
         assert chosen is not None
         assert chosen.sequence == 3
 
     def test_an_unknown_outcome_is_resolved_before_anything_new(self) -> None:
         waiting = [candidate(1, customer="C2"), candidate(2, state="unknown")]
-        chosen = schedule.choose(waiting, 10.0)
+        chosen = chosen_of(waiting)
         assert chosen is not None
         assert chosen.sequence == 2
 
     def test_a_closed_endpoint_stops_only_its_own_kind(self) -> None:
         waiting = [candidate(1), candidate(2, "general", "C2")]
-        chosen = schedule.choose(waiting, 10.0, schedule.kinds_of(["salesentry/SalesEntries"]))
+        chosen = chosen_of(waiting, blocked=schedule.kinds_of(["salesentry/SalesEntries"]))
         assert chosen is not None
         assert chosen.kind == "general"
+
+    def test_todays_invoice_does_not_wait_for_the_history_of_its_customer(self) -> None:
+        chosen = chosen_of([candidate(1, work_class="backfill"), candidate(2, work_class="today")])
+        assert chosen is not None
+        assert chosen.sequence == 2
+
+    def test_history_waits_for_what_its_customer_had_before(self) -> None:
+        held_up = [candidate(1, state="sent", work_class="money"), candidate(2, work_class="backfill")]
+        assert chosen_of(held_up) is None
+
+    def test_sites_of_one_division_take_turns(self) -> None:
+        waiting = [candidate(number, customer=f"C{number}", site="big") for number in range(1, 9)]
+        waiting += [candidate(number, customer=f"C{number}", site="small") for number in range(9, 11)]
+        turns, served = Turns(), []
+        for _ in range(4):
+            choice = schedule.choose(waiting, 10.0, turns)
+            assert choice is not None
+            served.append(choice.candidate.site)
+            turns = turns.taken("today", choice.candidate.site, choice.waiting)
+            waiting.remove(choice.candidate)
+        assert sorted(served) == ["big", "big", "small", "small"]
+
+    def test_resting_classes_get_no_calls_but_to_resolve_an_outcome(self) -> None:
+        waiting = [candidate(1, work_class="backfill"), candidate(2, customer="C2", work_class="credit")]
+        chosen = chosen_of(waiting, resting=HISTORY)
+        assert chosen is not None
+        assert chosen.work_class == "credit"
+        lost = candidate(3, customer="C3", state="unknown", work_class="backfill")
+        assert chosen_of([*waiting, lost], resting=HISTORY) == lost
+
+    @given(st.sets(st.sampled_from(ORDER), min_size=1))
+    def test_whoever_waits_gets_its_reserve_and_nobody_starves(self, waiting: set[WorkClass]) -> None:
+        turns, got = Turns(), dict.fromkeys(ORDER, 0)
+        for _ in range(400):
+            chosen = turns.next_class(waiting)
+            assert chosen is not None
+            got[chosen] += 1
+            turns = turns.taken(chosen, "acme", waiting)
+        assert all(got[each] >= int(400 * RESERVES[each]) - 1 for each in waiting)
+        first = next(each for each in ORDER if each in waiting)
+        others = sum(RESERVES[each] for each in waiting if each != first)
+        assert got[first] >= int(400 * (1 - others)) - 1, "what nobody is owed goes in the order"
 
     def test_a_backlog_is_interrupted_once_in_two_hundred_writes(self) -> None:
         polling = Polling(last_at=100.0, writes_since=199)

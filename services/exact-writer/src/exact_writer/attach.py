@@ -1,4 +1,4 @@
-"""Hangs PDFs and the lists of mode ledger on entries, one step at a time and only when there is nothing to book.
+"""Hangs PDFs and the lists of mode ledger on entries, one step at a time: when there is nothing to book, or when it is owed.
 
 A PDF is asked for by a fact once the budget has room for it; ingest sends it as a parcel. Then come the two calls: the document,
 linked to the entry by FinancialTransactionEntryID, and its attachment. A lost answer is looked up by entry and subject, or by
@@ -59,10 +59,11 @@ class PdfPoster:
         self._timing = timing
         self._paused_until = 0.0
 
-    async def turn(self, epoch: int) -> float | None:
+    async def turn(self, epoch: int, *, is_owed: bool = False) -> float | None:
         """Do one thing for a PDF: None when something was done, else the instant from which there may be something to do.
 
-        Raises CallError only for what stands in the way of every call, such as a limit or a refused token.
+        One that `is_owed` a call goes even when the minute has few left. Raises CallError only for what stands in the way of
+        every call, such as a limit or a refused token.
         """
         now = self._now()
         closed = [until for endpoint, until in self._calls.blocked_endpoints().items() if endpoint in ENDPOINTS]
@@ -74,7 +75,7 @@ class PdfPoster:
             asking = None if ready else await attachments.next_to_ask(connection, self._division, now, MOST_UNDER_WAY)
             if ready is None and asking is None:
                 return await attachments.next_instant(connection, self._division) or NEVER
-        room_at = self._calls.room_for_extras_at()
+        room_at = self._calls.room_for_pdfs_at(is_owed=is_owed)
         if room_at is not None:
             return room_at
         if ready is None:

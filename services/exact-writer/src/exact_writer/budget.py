@@ -21,6 +21,7 @@ UNTOLD_SPACING_SECONDS = 1.0  # no header ever came: Exact documents sixty calls
 UNTOLD_REFUSAL_SECONDS = 60.0  # a 429 without any header: wait out the longest minute
 DAY_SECONDS = 86_400.0
 KEPT_FOR_BOOKINGS = 0.1
+ROOM_CHECK_SECONDS = 60.0  # as the day goes by, less of it is kept
 MARGIN_SHARE = 1 / 30  # two seconds of a minute: the other 58 still take a full minute's calls
 # The Date header is cut to whole seconds, and many servers make it once a second, so it may be a second older still. The two
 # seconds are what the margin of a minute covers.
@@ -142,20 +143,30 @@ def restored(budget: Budget, until: float) -> Budget:
     return budget
 
 
-def room_for_extras_at(budget: Budget, now: float) -> float | None:
-    """The instant from which a call may be spent on what is not booking; None when it may be now.
+def room_today_at(budget: Budget, now: float, expected_calls: float = 0.0, certain_calls: int = 0) -> float | None:
+    """The instant from which the day has calls for what can wait; None when it has them now.
 
-    A tenth of what the day still has before it, and a tenth of the minute, are kept for documents that come in meanwhile.
+    Kept for documents that come in meanwhile is a tenth of what is left of the day, or what they are expected to need where
+    that is more; but never so much that what can wait gets less than a tenth of the day. `certain_calls` are kept in any case.
     """
-    for window in (budget.day, budget.minute):
-        if window is None or window.is_over(now):
-            continue
-        share = 1.0
-        if window is budget.day:
-            share = min(1.0, max(0.0, (window.ends_at - now) / DAY_SECONDS))
-        if window.remaining - window.sent_since - _lost_before(budget, now) <= window.limit * KEPT_FOR_BOOKINGS * share:
-            return window.ends_at + window.margin_seconds
-    return None
+    day = budget.day
+    if day is None or day.is_over(now):
+        return None
+    share = min(1.0, max(0.0, (day.ends_at - now) / DAY_SECONDS))
+    kept = max(day.limit * KEPT_FOR_BOOKINGS * share, min(expected_calls, day.limit * (1.0 - KEPT_FOR_BOOKINGS) * share))
+    if day.remaining - day.sent_since - _lost_before(budget, now) > kept + certain_calls:
+        return None
+    return min(day.ends_at + day.margin_seconds, now + ROOM_CHECK_SECONDS)
+
+
+def room_in_minute_at(budget: Budget, now: float) -> float | None:
+    """The instant from which the minute has calls for what can wait; None when it has: a tenth is kept for what comes in."""
+    minute = budget.minute
+    if minute is None or minute.is_over(now):
+        return None
+    if minute.remaining - minute.sent_since - _lost_before(budget, now) > minute.limit * KEPT_FOR_BOOKINGS:
+        return None
+    return minute.ends_at + minute.margin_seconds
 
 
 def remaining_today(budget: Budget, now: float) -> int | None:

@@ -70,6 +70,8 @@ class DivisionCalls:
         self._errors: dict[str, list[float]] = {}
         self._rejected: str | None = None
         self._unsaved_errors: list[str] = []
+        self.expected_today = 0.0  # how many calls the documents that are still to come today are likely to need
+        self.waiting_today = 0  # and how many those need that are here
         self.forbidden: set[str] = set()  # endpoints whose last answer was that this app may not use them
 
     async def load(self, epoch: int | None = None) -> None:
@@ -106,9 +108,19 @@ class DivisionCalls:
         decision = rules.decide(self._budget, self._now())
         return decision if isinstance(decision, WaitUntil) else None
 
-    def room_for_extras_at(self) -> float | None:
-        """The instant from which a call may be spent on what is not booking; None when it may be now."""
-        return rules.room_for_extras_at(self._budget, self._now())
+    def room_for_history_at(self) -> float | None:
+        """The instant from which the day has calls for history; None when it has them now."""
+        return rules.room_today_at(self._budget, self._now(), self.expected_today + self.waiting_today)
+
+    def room_for_pdfs_at(self, *, is_owed: bool) -> float | None:
+        """The instant from which there are calls for PDFs: after today's bookings, where the day is short; None for now."""
+        in_day = rules.room_today_at(self._budget, self._now(), self.expected_today, self.waiting_today)
+        return in_day or (None if is_owed else rules.room_in_minute_at(self._budget, self._now()))
+
+    def day_seconds_left(self) -> float:
+        """How long Exact's day of calls still lasts; a whole day before it said."""
+        day, now = self._budget.day, self._now()
+        return rules.DAY_SECONDS if day is None or day.is_over(now) else day.ends_at - now
 
     def blocked_endpoints(self) -> dict[str, float]:
         """The endpoints that the error limit closes, each until an instant."""

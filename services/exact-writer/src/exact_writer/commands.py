@@ -1,11 +1,12 @@
-"""What the writer adds to `kruispost`: `pdf`. It writes into the writer's own journal; a running writer takes it up from there.
+"""What the writer adds to `kruispost`: `pdf` and `hurry`. They write into its journal, and a running writer takes it up.
 
 Light on purpose: `kruispost --help` imports this module for the first line of each command.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -18,20 +19,38 @@ def pdf(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
 ) -> None:
     """Ask for Chargebee's PDF of a booked document to be attached in Exact. Exit code 1 when nothing is booked so."""
+    from exact_writer.asking import ask_for_pdf
+
+    _tell(ask_for_pdf, number, division, f"No invoice or credit note is booked under {number}.", as_json=as_json)
+
+
+def hurry(
+    number: Annotated[str, typer.Argument(help="the number of a document that waits to be booked")],
+    division: Annotated[int | None, typer.Option(help="only in this division")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
+) -> None:
+    """Let a document that waits go to Exact before all others. Exit code 1 when nothing of that number is there."""
+    from exact_writer.asking import ask_to_hurry
+
+    _tell(ask_to_hurry, number, division, f"No command for {number} has reached the writer.", as_json=as_json)
+
+
+def _tell(
+    ask: Callable[[str, int | None], list[dict[str, Any]]], number: str, division: int | None, nothing: str, *, as_json: bool
+) -> None:
     import json
 
     from backbone.errors import KruispostError
-    from exact_writer.asking import ask_for_pdf
 
     try:
-        found = ask_for_pdf(number, division)
+        found = ask(number, division)
     except KruispostError as error:
         typer.echo(error.sentence, err=True)
         raise typer.Exit(IMPOSSIBLE) from error
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
     elif not found:
-        typer.echo(f"No invoice or credit note is booked under {number}.")
+        typer.echo(nothing)
     for each in found if not as_json else ():
         typer.echo(f"{number} in division {each['division']}: {each['sentence']}")
     raise typer.Exit(0 if found else WRONG)

@@ -8,6 +8,7 @@ division changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import msgspec
@@ -20,10 +21,10 @@ from contracts.commands import PostEntry, SaveAccount
 from contracts.envelope import Envelope
 from contracts.messages import unseal
 from exact_writer import batches
-from exact_writer.schedule import OPEN, Candidate, Kind, State
+from exact_writer.schedule import OPEN, Kind, State
 from exact_writer.tables import accounts, attachments, commands, divisions
+from exact_writer.work_classes import ORDER, WorkClass, class_of, is_before, waits_for
 
-CANDIDATES = 200
 NOBODY = ""  # whose account an entry without a debtor waits for
 
 
@@ -56,6 +57,11 @@ def kind_of(command: PostEntry | SaveAccount) -> Kind:
 async def plan(database: Database, connection: AsyncConnection, envelope: Envelope, command: Any, now: float) -> None:
     """Take a command into the journal; one that is there already changes nothing."""
     entry = command if isinstance(command, PostEntry) else None
+    work_class = class_of(command, datetime.fromtimestamp(now, UTC).date())
+    if entry is None:
+        work_class = await _class_of_waiting(connection, command, work_class)
+    else:
+        await raise_earlier(connection, entry, work_class)
     values = {
         "command_id": entry.command_id if entry else envelope.id,
         "division": command.division,
@@ -67,9 +73,47 @@ async def plan(database: Database, connection: AsyncConnection, envelope: Envelo
         "planned_at": now,
         "not_before": now + batches.GATHER_SECONDS if kind_of(command) == "ledger" else 0.0,
         "batch_key": batches.key_of(entry) if entry and kind_of(command) == "ledger" else None,
+        "work_class": work_class,
+        "site": entry.document.site if entry else command.customer_ref.partition("/")[0],
         "envelope": wire.encode(envelope),
     }
     await connection.execute(database.insert(commands).values(values).on_conflict_do_nothing(index_elements=["command_id"]))
+
+
+async def _class_of_waiting(connection: AsyncConnection, command: SaveAccount, own: WorkClass) -> WorkClass:
+    """An account goes with the most urgent entry that waits for it."""
+    statement = (
+        sa.select(commands.c.work_class)
+        .distinct()
+        .where(commands.c.division == command.division, commands.c.customer_ref == command.customer_ref, commands.c.is_open)
+    )
+    found = [cast("WorkClass", row.work_class) for row in await connection.execute(statement)]
+    return min((own, *found), key=ORDER.index)
+
+
+async def raise_earlier(connection: AsyncConnection, entry: PostEntry, work_class: WorkClass) -> None:
+    """Let what an entry has to wait for go as soon as the entry itself: its customer, and what was there before it.
+
+    Only an invoice may go before its customer's history: a payment or a credit note follows what it settles.
+    """
+    if entry.customer_ref == NOBODY or work_class == "backfill":
+        return
+    with_history = entry.document.kind != "invoice"
+    later = [
+        each
+        for each in ORDER
+        if is_before(work_class, each) and (waits_for(work_class, each) or (with_history and each == "backfill"))
+    ]
+    await connection.execute(
+        sa.update(commands)
+        .where(
+            commands.c.division == entry.division,
+            commands.c.customer_ref == entry.customer_ref,
+            commands.c.is_open,
+            commands.c.work_class.in_(later),
+        )
+        .values(work_class=work_class)
+    )
 
 
 async def take_over(database: Database, connection: AsyncConnection, division: int, first_look_seconds: float, now: float) -> int:
@@ -93,40 +137,6 @@ async def take_over(database: Database, connection: AsyncConnection, division: i
     under_way = (attachments.c.division == division, attachments.c.is_open, attachments.c.state.in_(("creating", "attaching")))
     await connection.execute(sa.update(attachments).where(*under_way).values(sent_at=now, not_before=now + first_look_seconds))
     return int(epoch)
-
-
-async def candidates(connection: AsyncConnection, division: int) -> list[Candidate]:
-    """The oldest open commands; entries whose account is not known cannot be posted and are left out."""
-    statement = (
-        sa.select(
-            commands.c.sequence,
-            commands.c.command_id,
-            commands.c.kind,
-            commands.c.customer_ref,
-            commands.c.state,
-            commands.c.not_before,
-        )
-        .outerjoin(accounts, (accounts.c.division == commands.c.division) & (accounts.c.customer_ref == commands.c.customer_ref))
-        .where(
-            commands.c.division == division,
-            commands.c.is_open,
-            (commands.c.kind == "account") | accounts.c.account_id.is_not(None) | (commands.c.customer_ref == NOBODY),
-        )
-        .order_by(commands.c.sequence)
-        .limit(CANDIDATES)
-    )
-    return [
-        Candidate(
-            sequence=row.sequence,
-            command_id=row.command_id,
-            kind=cast("Kind", row.kind),
-            customer_ref=row.customer_ref,
-            state=cast("State", row.state),
-            not_before=row.not_before,
-            has_account=True,
-        )
-        for row in await connection.execute(statement)
-    ]
 
 
 async def load(connection: AsyncConnection, command_id: str) -> Work | None:
@@ -159,13 +169,14 @@ async def batch(connection: AsyncConnection, division: int, batch_id: str, state
 
 
 async def gather(connection: AsyncConnection, division: int, batch_key: str, most: int) -> list[Work]:
-    """The oldest commands that fit into one entry of Exact's, and that nothing earlier of their customer holds up."""
+    """The commands that fit into one entry of Exact's, and that nothing earlier of their customer holds up: history last."""
     earlier = commands.alias("earlier")
     held_up = sa.exists().where(
         earlier.c.division == commands.c.division,
         earlier.c.customer_ref == commands.c.customer_ref,
         earlier.c.is_open,
         earlier.c.sequence < commands.c.sequence,
+        (earlier.c.work_class != "backfill") | (commands.c.work_class == "backfill"),
         (sa.func.coalesce(earlier.c.batch_key, "") != batch_key) | earlier.c.batch_id.is_not(None),
     )
     statement = (
@@ -180,7 +191,7 @@ async def gather(connection: AsyncConnection, division: int, batch_key: str, mos
             accounts.c.account_id.is_not(None),
             ~held_up,
         )
-        .order_by(commands.c.sequence)
+        .order_by(commands.c.work_class == "backfill", commands.c.sequence)
         .limit(most)
     )
     return [work_of(row) for row in await connection.execute(statement)]
@@ -222,9 +233,3 @@ async def owners(connection: AsyncConnection, division: int, exact_ids: list[str
             if isinstance(command, PostEntry):
                 found.setdefault(row.exact_id, []).append(command)
     return found
-
-
-async def waiting(connection: AsyncConnection, division: int) -> int:
-    """How many commands have not ended."""
-    statement = sa.select(sa.func.count()).select_from(commands).where(commands.c.division == division, commands.c.is_open)
-    return int((await connection.execute(statement)).scalar_one())

@@ -1,15 +1,18 @@
 """What the writer does next in a division: pure.
 
-Outcomes that are unknown come first, since they hold up their customer. Otherwise the order is that of arrival, an account comes
-before the entries that wait for it, and the commands of one customer keep their order.
+Outcomes that are unknown come first, since they hold up their customer. Otherwise the class decides whose turn it is, within a
+class the sites take turns, and within a site the order is that of arrival. An account comes before the entries that wait for
+it, and the commands of one customer keep their order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 import msgspec
+
+from exact_writer.work_classes import Turns, WorkClass, waits_for
 
 Kind = Literal["account", "sales", "document", "general", "ledger"]
 State = Literal["planned", "prepared", "sent", "unknown", "posted", "refused"]
@@ -32,34 +35,70 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     not_before: float
     has_account: bool
+    work_class: WorkClass = "today"
+    site: str = ""
 
 
-def choose(candidates: Iterable[Candidate], now: float, blocked: frozenset[Kind] = frozenset()) -> Candidate | None:
-    """The next command to work on, or None. `blocked` kinds have an endpoint that the error limit closes for now.
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """The command whose turn it is, and the classes that had one to give."""
 
-    An entry waits for the open commands of its customer that came before it; an account only for earlier versions of itself,
-    since entries may be waiting for a newer version of a customer that Exact refused; and for outcomes of its customer that are
-    unknown, which are looked up by the account that they were sent with.
+    candidate: Candidate
+    waiting: frozenset[WorkClass]
+
+
+def choose(
+    candidates: Iterable[Candidate],
+    now: float,
+    turns: Turns,
+    *,
+    blocked: frozenset[Kind] = frozenset(),
+    resting: frozenset[WorkClass] = frozenset(),
+) -> Choice | None:
+    """The next command to work on, or None.
+
+    `blocked` kinds have an endpoint that the error limit closes for now, `resting` classes get no calls for now.
+    Outcomes that are unknown come first, whatever their class, since they hold up their customer; they never rest.
     """
-    best: tuple[tuple[int, int], Candidate] | None = None
+    free = [
+        each
+        for each in _free(candidates)
+        if each.state != "sent"
+        and each.not_before <= now
+        and each.kind not in blocked
+        and (each.state == "unknown" or each.work_class not in resting)
+    ]
+    waiting = frozenset(each.work_class for each in free)
+    unknown = [each for each in free if each.state == "unknown"]
+    whose_turn = turns.next_class(waiting)
+    ranked = unknown or [each for each in free if each.work_class == whose_turn]
+    if not ranked:
+        return None
+    best = min(ranked, key=lambda each: (turns.last_turn(each.work_class, each.site), each.sequence))
+    return Choice(candidate=best, waiting=waiting)
+
+
+def _free(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    """The candidates that nothing earlier of their customer holds up.
+
+    An entry waits for the open commands of its customer that came before it, today's not for history; an account only for
+    earlier versions of itself, since entries may be waiting for a newer version of a customer that Exact refused; and for
+    outcomes of its customer that are unknown, which are looked up by the account that they were sent with.
+    """
     accounts_under_way: set[str] = set()
-    customers_under_way: set[str] = set()
+    under_way: dict[str, set[WorkClass]] = {}
     in_order = sorted(candidates, key=lambda each: each.sequence)
     unknown = {each.customer_ref for each in in_order if each.state == "unknown" and each.kind != "account"}
     for candidate in in_order:
-        earlier = accounts_under_way if candidate.kind == "account" else customers_under_way
-        free = candidate.customer_ref not in earlier and not (candidate.kind == "account" and candidate.customer_ref in unknown)
-        customers_under_way.add(candidate.customer_ref)
+        customer = candidate.customer_ref
+        earlier = under_way.setdefault(customer, set())
         if candidate.kind == "account":
-            accounts_under_way.add(candidate.customer_ref)
-        if not free or candidate.state == "sent" or candidate.not_before > now or candidate.kind in blocked:
-            continue
-        if candidate.kind != "account" and not candidate.has_account:
-            continue
-        rank = (0 if candidate.state == "unknown" else 1, candidate.sequence)
-        if best is None or rank < best[0]:
-            best = (rank, candidate)
-    return best[1] if best else None
+            free = customer not in accounts_under_way and customer not in unknown
+            accounts_under_way.add(customer)
+        else:
+            free = candidate.has_account and not any(waits_for(candidate.work_class, each) for each in earlier)
+        earlier.add(candidate.work_class)
+        if free:
+            yield candidate
 
 
 class Polling(msgspec.Struct, frozen=True, kw_only=True):

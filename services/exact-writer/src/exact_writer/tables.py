@@ -11,6 +11,7 @@ _seconds = sa.Float(53)
 
 # The command journal. `envelope` is the command as it came; `is_open` is false once it is posted or refused. Commands of mode
 # ledger with one `batch_key` fit into one entry of Exact's; `batch_id` names the call they were sent with: its first command.
+# `work_class` and `site` say whose turn it is, and are not part of what is booked.
 commands = sa.Table(
     "commands",
     metadata,
@@ -34,10 +35,13 @@ commands = sa.Table(
     sa.Column("envelope", sa.LargeBinary(), nullable=False),
     sa.Column("batch_key", sa.Text(), nullable=True),
     sa.Column("batch_id", sa.Text(), nullable=True),
+    sa.Column("work_class", sa.Text(), nullable=False, server_default="today"),
+    sa.Column("site", sa.Text(), nullable=False, server_default=""),
     sa.Index("commands_batch_key", "division", "is_open", "batch_key", "sequence"),
     sa.Index("commands_batch_id", "division", "batch_id"),
-    sa.Index("commands_open", "division", "is_open", "sequence"),
-    sa.Index("commands_customer", "division", "customer_ref", "is_open", "sequence"),
+    sa.Index("commands_work_class", "division", "is_open", "work_class", "site", "sequence"),
+    sa.Index("commands_customer", "division", "customer_ref", "is_open", "work_class", "sequence"),
+    sa.Index("commands_planned", "division", "planned_at"),
     sa.Index("commands_exact_id", "division", "exact_id"),
     sa.Index("commands_your_ref", "division", "your_ref"),
 )

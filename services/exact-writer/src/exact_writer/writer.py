@@ -14,7 +14,7 @@ from backbone.database import Database, is_away
 from backbone.locks import FileLock, SessionLock
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
-from exact_writer import attach, batches, journal, receivables, schedule
+from exact_writer import attach, journal, receivables, schedule
 from exact_writer.attach import PdfPoster
 from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
@@ -27,8 +27,9 @@ from exact_writer.looking import Desk
 from exact_writer.mirror import Mirror
 from exact_writer.odata import UnreadableAnswerError
 from exact_writer.post import Poster
-from exact_writer.schedule import Candidate, Polling
+from exact_writer.schedule import Choice, Polling
 from exact_writer.timing import LOCK_CHECK_SECONDS, Timing
+from exact_writer.work_queue import REREAD_SECONDS, WorkQueue
 
 STAND_BY_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
@@ -74,9 +75,8 @@ class DivisionWriter:
         self._woken = asyncio.Event()
         self._epoch = 0
         self._polling = Polling()
-        self._queue: list[Candidate] = []
+        self._queue = WorkQueue(division, database=database, clock=clock, calls=calls, telemetry=telemetry)
         self._failures = 0
-        self._batched_at = 0.0
         self._lock_checked_at = 0.0
         self._stands_by = False
 
@@ -127,8 +127,8 @@ class DivisionWriter:
         await self._calls.load(self._epoch)
         await self._mirror.load()
         await self.connection.load()
-        self._queue = []
-        self._lock_checked_at = self._batched_at = self._now()
+        self._queue.begin()
+        self._lock_checked_at = self._now()
         self._telemetry.gauge("holding_writer_lock", 1, division=str(self.division))
         log.info("acts in the division", division=self.division, epoch=self._epoch)
 
@@ -195,8 +195,8 @@ class DivisionWriter:
             await self._answered()
             return None
         closed = {name: at for name, at in self._calls.blocked_endpoints().items() if name not in attach.ENDPOINTS}
-        next_command = await self._next(schedule.kinds_of(list(closed)))
-        due = schedule.poll_due_at(self._polling, self._poll_seconds, self._calls.day_limit, backlog=next_command is not None)
+        choice = await self._queue.next(schedule.kinds_of(list(closed)), self._poster.batches_wait_until)
+        due = schedule.poll_due_at(self._polling, self._poll_seconds, self._calls.day_limit, backlog=choice is not None)
         if due is not None and due <= self._now() and receivables.ENDPOINT not in closed:
             await receivables.poll(self.division, self._database, self._clock, self._mirror)
             self._polling = schedule.polled(self._polling, self._calls.day_limit, self._now())
@@ -204,9 +204,14 @@ class DivisionWriter:
             return None
         if closed:
             await self._report_closed(closed)
-        if next_command is None:
+        if choice is None:
             return await self._spend_spare_moment(due, closed)
-        await self._work(next_command)
+        if choice.candidate.state != "unknown" and self._queue.owes_pdf:
+            self._queue.took_pdf()
+            if await self.pdfs.turn(self._epoch, is_owed=True) is None:
+                await self._answered()
+                return None
+        await self._work(choice)
         await self._answered()
         return None
 
@@ -230,47 +235,29 @@ class DivisionWriter:
         await self._answered()
         return None
 
-    async def _work(self, candidate: Candidate) -> None:
-        self._queue = [each for each in self._queue if each.command_id != candidate.command_id]
+    async def _work(self, choice: Choice) -> None:
+        candidate = choice.candidate
+        self._queue.remove(candidate)
         try:
             if await self._poster.work(candidate.command_id, self._epoch):
                 self._polling = schedule.wrote(self._polling)
+                self._queue.took(choice)
         except (CallError, NotAllowedNowError, NoTokenNowError, ConsentNeededError, UnreadableAnswerError):
-            self._queue = []
+            self._queue.forget()
             raise
         if candidate.kind == "ledger" and self._now() >= self._poster.batches_wait_until:
-            self._batched_at = self._now()
+            self._queue.batched()
         if candidate.kind in {"account", "ledger"} or candidate.state == "unknown":
-            self._queue = []  # others may be free now, or gone with it
+            self._queue.forget()  # others may be free now, or gone with it
         self._wake_relay()
-
-    async def _next(self, blocked: frozenset[schedule.Kind]) -> Candidate | None:
-        """The next command, out of what was fetched before as long as that lasts."""
-        found = self._choose(blocked)
-        if found is not None:
-            return found
-        async with self._database.reading() as connection:
-            self._queue = await journal.candidates(connection, self.division)
-            waiting = await journal.waiting(connection, self.division)
-        self._telemetry.gauge("commands_waiting", waiting, division=str(self.division))
-        return self._choose(blocked)
-
-    def _choose(self, blocked: frozenset[schedule.Kind]) -> Candidate | None:
-        """Other work goes before batches for a while, so that the documents of new customers come together."""
-        now = self._now()
-        if now < self._poster.batches_wait_until:
-            return schedule.choose(self._queue, now, blocked | {"ledger"})
-        if now < self._batched_at + batches.EVERY_SECONDS:
-            other = schedule.choose(self._queue, now, blocked | {"ledger"})
-            if other is not None:
-                return other
-        return schedule.choose(self._queue, now, blocked)
 
     def _idle_until(self, due: float | None, closed: dict[str, float]) -> float:
         """The next instant at which there may be something to do: a poll, a look-up that is due, an endpoint that opens again."""
         now = self._now()
-        instants = [due, self._poster.batches_wait_until, *closed.values(), *(each.not_before for each in self._queue)]
-        return min((at for at in instants if at is not None and at > now), default=now + self._poll_seconds)
+        instants = [due, self._poster.batches_wait_until, *closed.values(), self._queue.next_instant()]
+        soonest = min((at for at in instants if at is not None and at > now), default=now + self._poll_seconds)
+        # Another replica may have taken a command into the journal, and cannot wake this one.
+        return min(soonest, now + REREAD_SECONDS)
 
     async def _answered(self) -> None:
         """Exact works with us; while one endpoint does not, that others do is no news."""

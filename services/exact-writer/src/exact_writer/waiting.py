@@ -1,0 +1,108 @@
+"""What waits in the journal, by class and site: the oldest of each are what the writer chooses from."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from exact_writer.journal import NOBODY
+from exact_writer.schedule import Candidate, Kind, State
+from exact_writer.tables import accounts, commands
+from exact_writer.work_classes import OF_COMMANDS, WorkClass, waits_for
+
+MOST_OF_EACH: Final = 200
+DAY_SECONDS: Final = 86_400.0
+DAYS_LOOKED_BACK: Final = 7
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """How many open commands of a class a site has."""
+
+    work_class: WorkClass
+    site: str
+    commands: int
+
+
+async def counts(connection: AsyncConnection, division: int) -> list[Waiting]:
+    """How many commands have not ended, by class and site."""
+    statement = (
+        sa.select(commands.c.work_class, commands.c.site, sa.func.count().label("commands"))
+        .where(commands.c.division == division, commands.c.is_open)
+        .group_by(commands.c.work_class, commands.c.site)
+    )
+    return [
+        Waiting(work_class=cast("WorkClass", row.work_class), site=row.site, commands=row.commands)
+        for row in await connection.execute(statement)
+    ]
+
+
+async def candidates(connection: AsyncConnection, division: int, found: list[Waiting]) -> list[Candidate]:
+    """The oldest open commands of each class and site, so that a backlog of one hides nothing of another.
+
+    Left out are entries whose account is not known, and commands that an earlier one of another class holds up, which may be
+    further back in its own class than is read here.
+    """
+    rows = [row for each in found for row in await connection.execute(_oldest(division, each))]
+    return [
+        Candidate(
+            sequence=row.sequence,
+            command_id=row.command_id,
+            kind=cast("Kind", row.kind),
+            customer_ref=row.customer_ref,
+            state=cast("State", row.state),
+            not_before=row.not_before,
+            has_account=True,
+            work_class=cast("WorkClass", row.work_class),
+            site=row.site,
+        )
+        for row in rows
+    ]
+
+
+async def usual_arrivals(connection: AsyncConnection, division: int, now: float, seconds: float) -> float:
+    """How many entries other than history came in during the coming `seconds` of the clock, on an average of the last days.
+
+    Entries of mode ledger are not counted, since hundreds of them share a call. 0 before there was a whole day.
+    """
+    first = await connection.scalar(sa.select(sa.func.min(commands.c.planned_at)).where(commands.c.division == division))
+    days = [day for day in range(1, DAYS_LOOKED_BACK + 1) if first is not None and now - day * DAY_SECONDS >= first]
+    if not days:
+        return 0.0
+    with_a_call_each = commands.c.kind.not_in(("ledger", "account"))
+    of_current_work = (commands.c.division == division, commands.c.work_class != "backfill", with_a_call_each)
+    spans = [commands.c.planned_at.between(now - day * DAY_SECONDS, now - day * DAY_SECONDS + seconds) for day in days]
+    statement = sa.select(sa.func.count()).select_from(commands).where(*of_current_work, sa.or_(*spans))
+    return float((await connection.execute(statement)).scalar_one()) / len(days)
+
+
+def _oldest(division: int, of: Waiting) -> Any:
+    known_account = (accounts.c.division == commands.c.division) & (accounts.c.customer_ref == commands.c.customer_ref)
+    oldest = (
+        sa.select(commands)
+        .outerjoin(accounts, known_account)
+        .where(
+            commands.c.division == division,
+            commands.c.is_open,
+            commands.c.work_class == of.work_class,
+            commands.c.site == of.site,
+            (commands.c.kind == "account") | accounts.c.account_id.is_not(None) | (commands.c.customer_ref == NOBODY),
+        )
+        .order_by(commands.c.sequence)
+        .limit(MOST_OF_EACH)
+        .subquery()
+    )
+    other = commands.alias("other")
+    others = [each for each in OF_COMMANDS if each != of.work_class and waits_for(of.work_class, each)]
+    holds_up_account = (other.c.kind == "account") | ((other.c.state == "unknown") & (other.c.kind != "account"))
+    held_up = sa.exists().where(
+        other.c.division == division,
+        other.c.customer_ref == oldest.c.customer_ref,
+        other.c.is_open,
+        other.c.work_class.in_(others),
+        other.c.sequence < oldest.c.sequence,
+        (oldest.c.kind != "account") | holds_up_account,
+    )
+    return sa.select(oldest).where(~held_up)

@@ -1,0 +1,139 @@
+"""Whose turn it is: today's work is not hidden by history, and history moves on behind it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from support.exact_server import DIVISION, exact_server
+from support.writer_stage import (
+    WriterStage,
+    configuration,
+    document,
+    ledger_sale,
+    outgoing,
+    payment,
+    running,
+    sale,
+    save_account,
+    writer_stage,
+)
+
+from backbone.clock import SystemClock
+from backbone.database import Database
+from contracts import facts
+from contracts.commands import PostEntry
+from contracts.envelope import decode
+from exact_writer import asking, journal, waiting
+
+TODAY = SystemClock().now().date()
+SLOW = {"minute_limit": 20, "minute_seconds": 1.0}  # calls last longer than it takes to send commands
+
+
+def history(count: int, customer: str = "CUST1", start: int = 0) -> list[PostEntry]:
+    return [sale(f"OLD-{start + number}", customer) for number in range(count)]
+
+
+async def hurried(stage: WriterStage, number: str) -> list[str]:
+    async with stage.database.transaction() as connection:
+        told = await asking.hurry(stage.database, connection, configuration(), number, None)
+    return [each["sentence"] for each in told]
+
+
+async def order_of(stage: WriterStage) -> list[str]:
+    return [each.document.number for each in await stage.said(facts.EntryPosted)]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+async def test_todays_invoice_goes_before_hundreds_of_its_customers_history(tmp_path: Path, dialect: str) -> None:
+    async with exact_server(**SLOW) as server, writer_stage(server, tmp_path, dialect) as stage:
+        await stage.tell(save_account(), *history(300))
+        await stage.until(facts.EntryPosted, 3)
+        await stage.tell(sale("NEW-1", entry_date=TODAY))
+        await stage.until(facts.EntryPosted, document=document("NEW-1"))
+        assert len(await order_of(stage)) < 200, "it did not wait for the three hundred"
+        async with stage.database.reading() as connection:
+            counts = await waiting.counts(connection, DIVISION)
+        assert {each.work_class for each in counts} == {"backfill"}
+
+
+async def test_a_payment_of_today_takes_along_what_it_settles(tmp_path: Path) -> None:
+    async with exact_server(**SLOW) as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(save_account(), save_account("CUST2"), *history(200, "CUST2"), sale("OLD-OWN"))
+        await stage.until(facts.EntryPosted, 3)
+        await stage.tell(dated(payment("TX-1")))
+        await stage.until(facts.EntryPosted, document=document("TX-1", kind="payment"))
+        order = await order_of(stage)
+        assert order.index("OLD-OWN") < order.index("TX-1")
+        assert len(order) < 150, "it did not wait for all of another customer's history"
+
+
+async def test_history_moves_on_behind_a_stream_of_todays_documents(tmp_path: Path) -> None:
+    async with exact_server(**SLOW) as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(save_account(), save_account("CUST2"))
+        await stage.until(facts.AccountSaved, 2)
+        await stage.tell(*(sale(f"NEW-{number}", entry_date=TODAY) for number in range(120)), *history(20, "CUST2"))
+        await stage.until(facts.EntryPosted, 110)
+        order = (await order_of(stage))[:110]
+    old = [number for number in order if number.startswith("OLD")]
+    assert 3 <= len(old) <= 8, "one call in twenty"
+
+
+async def test_a_ledger_entry_takes_todays_documents_before_history(tmp_path: Path) -> None:
+    month_ago = TODAY - timedelta(days=30)
+    old = [ledger_sale(f"OLD-{number}", entry_date=month_ago) for number in range(260)]
+    # What decides is the age; of one period they are because both name it.
+    period = {"reporting_year": month_ago.year, "reporting_period": month_ago.month}
+    waits: list[Any] = [msgspec.structs.replace(each, **period) for each in (*old, ledger_sale("NEW-1", entry_date=TODAY))]
+
+    async def plan(database: Database, _: object) -> None:
+        async with database.transaction() as connection:
+            for each in (save_account(), *waits):
+                envelope = decode(outgoing(each).body)
+                await journal.plan(database, connection, envelope, each, SystemClock().now().timestamp())
+
+    async with exact_server() as server, writer_stage(server, tmp_path, before=plan) as stage:
+        posted = await stage.until(facts.EntryPosted, 261, seconds=60)
+    first = [each.document.number for each in posted if each.entry_id == posted[0].entry_id]
+    assert (len(first), "NEW-1" in first) == (200, True)
+
+
+async def test_a_person_lets_a_waiting_document_go_first(tmp_path: Path) -> None:
+    async with exact_server(**SLOW) as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(save_account(), *history(200))
+        told = await hurried(stage, "OLD-199")
+        while not told:
+            told = await hurried(stage, "OLD-199")
+        assert told == [asking.GOES_FIRST]
+        before = len(await order_of(stage))
+        await stage.until(facts.EntryPosted, document=document("OLD-199"))
+        assert len(await order_of(stage)) < before + 120
+        assert await hurried(stage, "OLD-199") == [asking.ENDED["posted"]]
+
+
+async def test_history_leaves_the_rest_of_the_day_to_what_is_still_to_come(tmp_path: Path) -> None:
+    async with exact_server(day_limit=60) as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(save_account(), *history(80))
+        await stage.until(facts.EntryPosted, 20)
+        async with stage.database.reading() as connection:
+            left = await waiting.counts(connection, DIVISION)
+        assert left, "not all of it goes on the first day"
+        await stage.tell(sale("NEW-1", entry_date=TODAY))
+        await stage.until(facts.EntryPosted, document=document("NEW-1"))
+        assert (await server.calls())["rate_limited"] == 0
+
+
+async def test_a_command_that_another_replica_took_in_is_seen_soon(tmp_path: Path) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path, poll_seconds=60.0) as stage:
+        await stage.tell(save_account(), sale("INV-1"))
+        await stage.until(facts.EntryPosted)
+        async with running(stage.settings, stage.database, stage._broker) as second:  # stands by, and consumes too
+            await second.tell(*(sale(f"INV-{number}") for number in range(2, 12)))
+            await stage.until(facts.EntryPosted, 11, seconds=15)
+
+
+def dated(command: PostEntry) -> PostEntry:
+    return msgspec.structs.replace(command, entry_date=TODAY)
