@@ -75,7 +75,7 @@ class PdfPoster:
             asking = None if ready else await attachments.next_to_ask(connection, self._division, now, MOST_UNDER_WAY)
             if ready is None and asking is None:
                 return await attachments.next_instant(connection, self._division) or NEVER
-        room_at = self._calls.room_for_pdfs_at(is_owed=is_owed)
+        room_at = self._calls.room_for_extras_at(is_owed=is_owed)
         if room_at is not None:
             return room_at
         if ready is None:

@@ -152,11 +152,16 @@ def room_today_at(budget: Budget, now: float, expected_calls: float = 0.0, certa
     day = budget.day
     if day is None or day.is_over(now):
         return None
-    share = min(1.0, max(0.0, (day.ends_at - now) / DAY_SECONDS))
-    kept = max(day.limit * KEPT_FOR_BOOKINGS * share, min(expected_calls, day.limit * (1.0 - KEPT_FOR_BOOKINGS) * share))
+    kept = kept_for_the_day(day.limit, day.ends_at - now, expected_calls)
     if day.remaining - day.sent_since - _lost_before(budget, now) > kept + certain_calls:
         return None
     return min(day.ends_at + day.margin_seconds, now + ROOM_CHECK_SECONDS)
+
+
+def kept_for_the_day(day_limit: int, seconds_left: float, expected_calls: float) -> float:
+    """How many calls of the day are kept for documents that come in meanwhile; see `room_today_at`."""
+    share = min(1.0, max(0.0, seconds_left / DAY_SECONDS))
+    return max(day_limit * KEPT_FOR_BOOKINGS * share, min(expected_calls, day_limit * (1.0 - KEPT_FOR_BOOKINGS) * share))
 
 
 def room_in_minute_at(budget: Budget, now: float) -> float | None:

@@ -112,8 +112,11 @@ class DivisionCalls:
         """The instant from which the day has calls for history; None when it has them now."""
         return rules.room_today_at(self._budget, self._now(), self.expected_today + self.waiting_today)
 
-    def room_for_pdfs_at(self, *, is_owed: bool) -> float | None:
-        """The instant from which there are calls for PDFs: after today's bookings, where the day is short; None for now."""
+    def room_for_extras_at(self, *, is_owed: bool = False) -> float | None:
+        """The instant from which there are calls for PDFs and for reading the ledger; None for now.
+
+        Where the day is short that is after today's bookings.
+        """
         in_day = rules.room_today_at(self._budget, self._now(), self.expected_today, self.waiting_today)
         return in_day or (None if is_owed else rules.room_in_minute_at(self._budget, self._now()))
 

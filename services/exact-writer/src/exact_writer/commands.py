@@ -1,4 +1,4 @@
-"""What the writer adds to `kruispost`: `pdf` and `hurry`. They write into its journal, and a running writer takes it up.
+"""What the writer adds to `kruispost`: `pdf`, `hurry` and `forecast`. The first two write into its journal.
 
 Light on purpose: `kruispost --help` imports this module for the first line of each command.
 """
@@ -33,6 +33,29 @@ def hurry(
     from exact_writer.asking import ask_to_hurry
 
     _tell(ask_to_hurry, number, division, f"No command for {number} has reached the writer.", as_json=as_json)
+
+
+def forecast(
+    division: Annotated[int | None, typer.Option(help="only this division")] = None,
+    per_day: Annotated[
+        int | None, typer.Option(min=0, help="documents that come in a day, in place of what the last days showed")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="en or nl")] = "en",
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
+) -> None:
+    """Say how many calls to Exact the queue needs, when it is empty, and what each choice would change.
+
+    Exit code 1 when a division is not done within a year.
+    """
+    from backbone.errors import KruispostError
+    from exact_writer.forecast_command import tell_forecast
+
+    try:
+        ends = tell_forecast(division, per_day, lang, as_json=as_json)
+    except KruispostError as error:
+        typer.echo(error.sentence, err=True)
+        raise typer.Exit(IMPOSSIBLE) from error
+    raise typer.Exit(0 if ends else WRONG)
 
 
 def _tell(

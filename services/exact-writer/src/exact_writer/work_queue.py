@@ -32,7 +32,7 @@ class WorkQueue:
         self._estimated_at = 0.0
         self._batched_at = 0.0
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Start anew after taking over."""
         self.forget()
         self._batched_at = self._now()

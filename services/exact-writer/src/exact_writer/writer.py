@@ -127,7 +127,7 @@ class DivisionWriter:
         await self._calls.load(self._epoch)
         await self._mirror.load()
         await self.connection.load()
-        self._queue.begin()
+        self._queue.start()
         self._lock_checked_at = self._now()
         self._telemetry.gauge("holding_writer_lock", 1, division=str(self.division))
         log.info("acts in the division", division=self.division, epoch=self._epoch)

@@ -1,0 +1,150 @@
+"""What the journal of a division says about the calls that lie ahead: reads, and changes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from exact_writer import batches
+from exact_writer.budget import DAY_SECONDS, Budget, remaining_today
+from exact_writer.forecast import CALLS_PER_PDF, Limits, Outlook
+from exact_writer.tables import attachments, commands, divisions
+from exact_writer.waiting import DAYS_LOOKED_BACK
+from exact_writer.work_classes import CURRENT, WorkClass
+
+# Exact's documented limits, until its first answer says more.
+UNTOLD: Final = Limits(minute=60, day=5_000, left_today=5_000.0, day_seconds_left=DAY_SECONDS)
+HOUR_SECONDS: Final = 3_600.0
+
+
+async def limits_of(connection: AsyncConnection, division: int, now: float) -> Limits:
+    """What Exact allows, as its last answer showed it."""
+    kept = await connection.scalar(sa.select(divisions.c.budget).where(divisions.c.division == division))
+    budget = msgspec.json.decode(bytes(kept), type=Budget) if kept else Budget()
+    left = remaining_today(budget, now)
+    if budget.day is None or budget.minute is None or left is None:
+        return UNTOLD
+    over = budget.day.is_over(now)
+    seconds_left = DAY_SECONDS if over else budget.day.ends_at - now
+    return Limits(minute=budget.minute.limit, day=budget.day.limit, left_today=float(left), day_seconds_left=seconds_left)
+
+
+async def outlook_of(
+    connection: AsyncConnection, division: int, now: float, *, poll_seconds: float, lists: bool, with_pdfs: bool
+) -> Outlook:
+    """The calls that wait and those to expect, by what came in on the last seven days.
+
+    `lists` says whether a list of its documents hangs on each entry of mode ledger, `with_pdfs` whether PDFs are attached at all.
+    """
+    waiting = await _waiting(connection, division, lists=lists)
+    waiting["pdf"] = await _pdf_calls(connection, division) + waiting.get("pdf", 0.0)
+    return Outlook(
+        waiting=waiting,
+        hourly=await _hourly(connection, division, now),
+        pdfs_per_entry=await _pdfs_per_entry(connection, division) if with_pdfs else 0.0,
+        idle_polls_a_minute=60.0 / poll_seconds,
+    )
+
+
+async def _waiting(connection: AsyncConnection, division: int, *, lists: bool) -> dict[WorkClass, float]:
+    statement = (
+        sa.select(commands.c.work_class, commands.c.kind, commands.c.batch_key, sa.func.count().label("commands"))
+        .where(commands.c.division == division, commands.c.is_open)
+        .group_by(commands.c.work_class, commands.c.kind, commands.c.batch_key)
+    )
+    found: dict[WorkClass, float] = {}
+    for row in await connection.execute(statement):
+        work_class = cast("WorkClass", row.work_class)
+        calls = calls_of(row.kind, row.commands)
+        found[work_class] = found.get(work_class, 0.0) + calls
+        if row.kind == "ledger" and lists:
+            found["pdf"] = found.get("pdf", 0.0) + CALLS_PER_PDF * calls
+    return found
+
+
+def calls_of(kind: str, number: int) -> float:
+    """How many calls so many commands take; in mode ledger those of one journal, currency, rate and period share one."""
+    return float(math.ceil(number / batches.MOST_DOCUMENTS)) if kind == "ledger" else float(number)
+
+
+async def _pdf_calls(connection: AsyncConnection, division: int) -> float:
+    """Two calls for each PDF that waits, one for each whose document is in Exact already."""
+    statement = (
+        sa.select(sa.func.count().label("pdfs"), sa.func.count(attachments.c.document_id).label("half_done"))
+        .select_from(attachments)
+        .where(attachments.c.division == division, attachments.c.is_open)
+    )
+    row = (await connection.execute(statement)).one()
+    return CALLS_PER_PDF * int(row.pdfs) - int(row.half_done)
+
+
+async def _pdfs_per_entry(connection: AsyncConnection, division: int) -> float:
+    """How many of the entries that were booked got a PDF, those of mode ledger included."""
+    posted = (commands.c.division == division, commands.c.state == "posted", commands.c.kind != "account")
+    entries = (await connection.execute(sa.select(sa.func.count()).select_from(commands).where(*posted))).scalar_one()
+    pdfs = sa.select(sa.func.count()).select_from(attachments)
+    pdfs = pdfs.where(attachments.c.division == division, attachments.c.of_command.is_(None))
+    return float((await connection.execute(pdfs)).scalar_one()) / entries if entries else 0.0
+
+
+async def _hourly(connection: AsyncConnection, division: int, now: float) -> Mapping[WorkClass, tuple[float, ...]]:
+    """What came in on the last days in each hour from now on, by class; history is not expected to come in."""
+    first = await connection.scalar(sa.select(sa.func.min(commands.c.planned_at)).where(commands.c.division == division))
+    if first is None or now - first < HOUR_SECONDS:
+        return {}
+    days = min(DAYS_LOOKED_BACK, max(1, int((now - first) // DAY_SECONDS)))
+    since = now - days * DAY_SECONDS
+    hour = sa.cast(commands.c.planned_at - since, sa.Integer()) // int(HOUR_SECONDS) % 24
+    expected = (*CURRENT, "master")
+    statement = (
+        sa.select(commands.c.work_class, commands.c.kind, hour.label("hour"), sa.func.count().label("commands"))
+        .where(commands.c.division == division, commands.c.planned_at >= since, commands.c.work_class.in_(expected))
+        .group_by(commands.c.work_class, commands.c.kind, hour)
+    )
+    found: dict[WorkClass, list[float]] = {}
+    for row in await connection.execute(statement):
+        rates = found.setdefault(cast("WorkClass", row.work_class), [0.0] * 24)
+        rates[min(23, row.hour)] += _share_of_call(row.kind, row.commands) / days
+    return {work_class: tuple(rates) for work_class, rates in found.items()}
+
+
+def _share_of_call(kind: str, number: int) -> float:
+    return number / batches.MOST_DOCUMENTS if kind == "ledger" else float(number)
+
+
+def variants(outlook: Outlook, limits: Limits, history: Mapping[str, Any]) -> dict[str, tuple[Outlook, Limits]]:
+    """What could be chosen otherwise; `history` has the documents and calls of history that are not in mode ledger."""
+    without = msgspec.structs.replace(outlook, pdfs_per_entry=0.0, waiting={**outlook.waiting, "pdf": 0.0})
+    found = {"no_pdfs": (without, limits)} if outlook.pdfs_per_entry or outlook.waiting.get("pdf") else {}
+    documents = int(history["documents"])
+    if documents:
+        together = outlook.waiting.get("backfill", 0.0) - documents + history["ledger_calls"]
+        in_ledger = msgspec.structs.replace(outlook, waiting={**outlook.waiting, "backfill": together})
+        found["history_in_ledger"] = (in_ledger, limits)
+    more = msgspec.structs.replace(limits, day=2 * limits.day, left_today=limits.left_today + limits.day)
+    return {**found, "double_daily_calls": (outlook, more)}
+
+
+async def history_of(connection: AsyncConnection, division: int) -> dict[str, Any]:
+    """History that waits outside mode ledger, and the calls it would take there.
+
+    Which journal, currency and period each has is not known without reading it; a call for each 200 is the least, and one for
+    each month and currency more is little beside it.
+    """
+    statement = (
+        sa.select(sa.func.count())
+        .select_from(commands)
+        .where(
+            commands.c.division == division,
+            commands.c.is_open,
+            commands.c.work_class == "backfill",
+            commands.c.kind.in_(("sales", "document", "general")),
+        )
+    )
+    documents = int((await connection.execute(statement)).scalar_one())
+    return {"documents": documents, "ledger_calls": calls_of("ledger", documents)}
