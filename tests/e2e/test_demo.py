@@ -18,3 +18,22 @@ def test_a_business_month_ends_with_equal_books(engine, tmp_path):
     # The month holds exactly one product without a mapping; everything else is booked, or set aside by rule.
     assert report["held_reasons"] == {"no_revenue_account": 1}
     assert report["receipts_recorded"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(560)
+@pytest.mark.parametrize(
+    ("mode", "options", "fewest", "most"),
+    [("document", ("--engine", "embedded"), 1.5, 2.3), ("ledger", ("--engine", "rabbitmq", "--pdfs"), 0.1, 0.9)],
+    ids=["document", "ledger with pdfs"],
+)
+@pytest.mark.broker
+@pytest.mark.postgres
+def test_the_other_ways_to_book_end_with_equal_books_too(mode, options, fewest, most, tmp_path):
+    report = play(tmp_path / "demo", "--mode", mode, "--patience-seconds", "400", *options, documents=DOCUMENTS, seconds=500)
+    assert report["mode"] == mode
+    assert report["held_reasons"] == {"no_revenue_account": 1}
+    assert report["receipts_recorded"] > 0
+    assert fewest <= report["write_calls_per_invoice"] <= most
+    assert (report["shared_entries"] > 0) == (mode == "ledger")
+    assert report["pdfs_attached"] > 0 or mode != "ledger"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 from support.exact_server import DIVISION, exact_server
-from support.writer_stage import configuration, payment, sale, save_account, writer_stage
+from support.writer_stage import configuration, ledger_sale, payment, sale, save_account, writer_stage
 
 from backbone.broker import Outgoing
 from backbone.clock import SystemClock
@@ -70,6 +70,29 @@ async def test_a_pdf_becomes_a_document_of_the_entry_with_the_file_on_it(tmp_pat
     assert (file["Document"], file["FileName"], file["FileSize"]) == (document["ID"], "INV-1.pdf", len(PDF))
     about_pdfs = {name: count for name, count in calls.items() if "documents/" in name}
     assert about_pdfs == {f"POST {DOCUMENTS}": 1, f"POST {ATTACHMENTS}": 1}
+
+
+@pytest.mark.parametrize("fault", [None, "lose_answer"])
+async def test_documents_that_share_an_entry_have_a_pdf_each_beside_the_list_of_them(tmp_path, fault):
+    async with exact_server() as server, writer_stage(server, tmp_path, exact_timeout_seconds=QUICK) as stage:
+        await stage.tell(save_account(), save_account("CUST2"))
+        await stage.until(facts.AccountSaved, 2)
+        if fault is not None:
+            await server.fault(fault, method="POST", path_contains=DOCUMENTS)
+        await stage.tell(ledger_sale("INV-1", pdf=True), ledger_sale("INV-2", "CUST2", pdf=True), ledger_sale("INV-3"))
+        (entry_id,) = {posted.entry_id for posted in await stage.until(facts.EntryPosted, 3)}
+        for number in ("INV-1", "INV-2"):
+            await answer(stage, number, PDF + number.encode())
+        await stage.until(facts.PdfAttached, 2)
+        async with asyncio.timeout(30):
+            while len(hung(server)[1]) < 3:  # noqa: ASYNC110 - the stand-in does not notify
+                await asyncio.sleep(0.02)
+        documents, files = hung(server)
+        accounts = {str(document["Account"]) for document in documents if document["Subject"] in ("INV-1", "INV-2")}
+    assert len(documents) == 3
+    assert {str(document["FinancialTransactionEntryID"]) for document in documents} == {entry_id}
+    assert {"INV-1.pdf", "INV-2.pdf"} < {file["FileName"] for file in files}
+    assert len(accounts) == 2, "each at its own customer"
 
 
 @pytest.mark.parametrize("endpoint", [DOCUMENTS, ATTACHMENTS])

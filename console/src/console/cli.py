@@ -83,6 +83,9 @@ def demo(
     directory: Annotated[Path, typer.Option(help="where logs and the report go; it is emptied first")] = Path("var/demo"),
     kill: Annotated[str | None, typer.Option(help="kill -9 this service half-way (embedded: the one process)")] = None,
     crash_at: Annotated[str | None, typer.Option(help="let a service die at a named point: service=point:n")] = None,
+    mode: Annotated[
+        Literal["entry", "document", "ledger"], typer.Option(help="sales entries, sales invoices, or many in one general entry")
+    ] = "entry",
     pdfs: Annotated[bool, typer.Option("--pdfs", help="attach Chargebee's PDF to every invoice and credit note, too")] = False,
     play_seconds: Annotated[float, typer.Option(min=0, help="how long the month takes")] = 10.0,
     patience_seconds: Annotated[float, typer.Option(help="give up after this long")] = 240.0,
@@ -99,6 +102,7 @@ def demo(
         directory=directory,
         kill=kill,
         crash_at=crash_at,
+        mode=mode,
         pdfs=pdfs,
         play_seconds=play_seconds,
         patience_seconds=patience_seconds,

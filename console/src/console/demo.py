@@ -26,6 +26,7 @@ from console.demo_engine import Engine, prepare_engine
 from console.demo_processes import ProcessFailedError, Program, Supervisor, free_port, python_module
 
 DIVISION = 100001
+LEDGER_JOURNAL = "91"  # a general journal of the demo's division that allows VAT
 WEBHOOK_USERNAME = "chargebee"
 START_SECONDS = 90.0
 POLL_SECONDS = 0.5
@@ -50,6 +51,7 @@ class DemoOptions:
     kill: str | None = None
     crash_at: str | None = None
     pdfs: bool = False
+    mode: str = "entry"
     minute_seconds: float = 1.0
     play_seconds: float = 10.0
     patience_seconds: float = 180.0
@@ -99,6 +101,7 @@ class _Month:
         return demo_report.build(
             evidence,
             engine=self._options.engine,
+            mode=self._options.mode,
             seed=self._options.seed,
             seconds=time.monotonic() - started,
             restarts=self._connector.restarts,
@@ -146,8 +149,7 @@ class _Month:
     def _environment(self, place: _Place, password: str) -> dict[str, str]:
         directory = self._options.directory
         configuration = directory / "kruispost.yaml"
-        text = resources.files("console").joinpath("demo_configuration.yaml").read_text()
-        configuration.write_text(text + "    pdf: { policy: always }\n" * self._options.pdfs)  # the file ends within the division
+        configuration.write_text(configuration_text(self._options))
         return {
             **self._engine.environment,
             "KRUISPOST_CONFIG": str(configuration),
@@ -253,6 +255,17 @@ class _Month:
             time.sleep(0.1)
 
 
+def configuration_text(options: DemoOptions) -> str:
+    """Return the demo's configuration, with what these options ask for otherwise."""
+    text = resources.files("console").joinpath("demo_configuration.yaml").read_text()
+    text += "    pdf: { policy: always }\n" * options.pdfs  # the file ends within the division
+    if options.mode != "entry":
+        text += f"    mode: {options.mode}\n"
+    if options.mode == "ledger":
+        text = text.replace("    journals: {", f'    journals: {{ ledger: "{LEDGER_JOURNAL}",', 1)
+    return text
+
+
 def _port_of(name: str) -> str:
     return "ingest" if name == "kruispost" else name
 
@@ -266,7 +279,8 @@ def demo(options: DemoOptions, *, as_json: bool = False) -> int:
     screen = Console(stderr=as_json)
     shutil.rmtree(options.directory, ignore_errors=True)
     options.directory.mkdir(parents=True)
-    screen.print(f"Kruispost demo: {options.documents} documents or more, seed {options.seed}, {options.engine} engine")
+    played = f"{options.documents} documents or more, seed {options.seed}, mode {options.mode}"
+    screen.print(f"Kruispost demo: {played}, {options.engine} engine")
     try:
         with prepare_engine(options.engine) as engine:
             report = _Month(options, engine, screen).play()

@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-SALES_ENTRIES = "POST salesentry/SalesEntries"
+# What writes invoices and credit notes; an entry that holds many documents is counted by Exact's ledger.
+SALES_CALLS = ("POST salesentry/SalesEntries", "POST salesinvoice/SalesInvoices", "POST salesinvoice/PrintedSalesInvoices")
 VISIBLE_STATES = ("held", "set_aside", "waiting")
 
 
@@ -31,6 +32,7 @@ class Report:
     """The figures of a rehearsal; `passed` only when nothing was lost, doubled, unexplained or refused for its rate."""
 
     engine: str
+    mode: str
     seed: int
     documents: int
     booked: int
@@ -44,6 +46,7 @@ class Report:
     pdf_calls: int
     pdfs_attached: int
     write_calls_per_invoice: float
+    shared_entries: int
     calls_per_document: float
     rate_limited: int
     error_blocks: int
@@ -106,7 +109,7 @@ def _budget_used_percent(calls: Mapping[str, Any]) -> float | None:
     return round(100 * sum(window["used"] for window in inner) / allowed, 1) if allowed else None
 
 
-def build(evidence: Evidence, *, engine: str, seed: int, seconds: float, restarts: dict[str, int]) -> Report:
+def build(evidence: Evidence, *, engine: str, mode: str, seed: int, seconds: float, restarts: dict[str, int]) -> Report:
     """Count what happened."""
     verdicts = classify(evidence)
     counts = Counter(verdicts.values())
@@ -117,8 +120,10 @@ def build(evidence: Evidence, *, engine: str, seed: int, seconds: float, restart
     sales = sum(by_kind.get(kind, {}).get("booked", 0) for kind in ("invoice", "credit_note"))
     calls = evidence.calls
     comparison = evidence.comparison
+    write_calls = sum(calls["by_endpoint"].get(endpoint, 0) for endpoint in SALES_CALLS) + comparison["shared_entries"]
     return Report(
         engine=engine,
+        mode=mode,
         seed=seed,
         documents=len(evidence.documents),
         booked=counts["booked"],
@@ -131,7 +136,8 @@ def build(evidence: Evidence, *, engine: str, seed: int, seconds: float, restart
         exact_calls=calls["total"],
         pdf_calls=_pdf_calls(calls),
         pdfs_attached=sum(row["pdf"] == "attached" for row in evidence.projection),
-        write_calls_per_invoice=round(calls["by_endpoint"].get(SALES_ENTRIES, 0) / sales, 4) if sales else 0.0,
+        write_calls_per_invoice=round(write_calls / sales, 4) if sales else 0.0,
+        shared_entries=comparison["shared_entries"],
         calls_per_document=round((calls["total"] - _pdf_calls(calls)) / counts["booked"], 4) if counts["booked"] else 0.0,
         rate_limited=calls["rate_limited"],
         error_blocks=calls["error_blocks"],

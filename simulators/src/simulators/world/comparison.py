@@ -12,6 +12,7 @@ DEBTORS = "1300"
 VAT_ACCOUNTS = ("1500", "1501", "1510", "1511")
 ROUNDING = "4900"
 SALES_JOURNALS = ("70", "71")
+SHARED_JOURNAL = "91"  # a general journal, whose entries may hold the lines of many documents
 _SALES_KINDS = ("invoice", "credit_note")
 Line = dict[str, Any]
 
@@ -19,8 +20,9 @@ Line = dict[str, Any]
 def compare(documents: Sequence[Document], site: Site, ledger: dict[str, Any]) -> dict[str, Any]:
     """Look for every document in the ledger, once and to the cent, and for entries that belong to no document.
 
-    Amounts are compared in the document's own currency. Sales entries are found by YourRef; payments and refunds by
-    the transaction id in the description of a line on the debtors' account. `unexplained_cents` adds up all
+    Amounts are compared in the document's own currency. Sales entries are found by YourRef, and the lines of a document in an
+    entry of many by the word that their description begins with; payments and refunds by the transaction id in the
+    description of a line on the debtors' account. `unexplained_cents` adds up all
     differences and everything that was booked but should not have been.
     """
     sales = _sales_by_reference(ledger)
@@ -58,6 +60,7 @@ def compare(documents: Sequence[Document], site: Site, ledger: dict[str, Any]) -
         "unexpected": unexpected,
         "differences": differences,
         "totals": _totals(documents, sales, receivable_lines),
+        "shared_entries": sum(entry["journal"].strip() == SHARED_JOURNAL for entry in ledger["entries"]),
         "unexplained_cents": sum(abs(each["chargebee_minor"] - each["exact_minor"]) for each in differences)
         + sum(abs(each["amount_minor"]) for each in unexpected),
         **receipts,
@@ -69,14 +72,24 @@ def _sales_by_reference(ledger: dict[str, Any]) -> dict[str, list[list[Line]]]:
     for entry in ledger["entries"]:
         if entry["journal"].strip() in SALES_JOURNALS:
             entries[entry["your_ref"] or ""].append(entry["lines"])
+        elif entry["journal"].strip() == SHARED_JOURNAL:
+            shares: dict[str, list[Line]] = defaultdict(list)
+            for line in entry["lines"]:
+                shares[_first_word(line)].append(line)
+            for reference, lines in shares.items():
+                entries[reference].append(lines)
     return dict(entries)
+
+
+def _first_word(row: dict[str, Any]) -> str:
+    return next(iter((row["description"] or "").split()), "")
 
 
 def _debtor_lines(ledger: dict[str, Any]) -> dict[str, list[list[Line]]]:
     """Lines on the debtors' account outside the sales journals, by each word of their description."""
     lines: dict[str, list[list[Line]]] = defaultdict(list)
     for entry in ledger["entries"]:
-        if entry["journal"].strip() in SALES_JOURNALS:
+        if entry["journal"].strip() in (*SALES_JOURNALS, SHARED_JOURNAL):
             continue
         for line in entry["lines"]:
             if line["gl_account"] == DEBTORS:
@@ -145,7 +158,7 @@ def _totals(
 
 def _receipts(site: Site, ledger: dict[str, Any]) -> dict[str, Any]:
     """Bank payments: what Exact matched against what Chargebee shows as paid."""
-    matched = {row["your_ref"]: row["matched"] for row in ledger["receivables"] if _is_invoice(row)}
+    matched = {row["your_ref"] or _first_word(row): row["matched"] for row in ledger["receivables"] if _is_invoice(row)}
     recorded = unsettled = 0
     waiting: list[str] = []
     doubled: list[dict[str, Any]] = []
@@ -177,4 +190,4 @@ def _receipts(site: Site, ledger: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_invoice(receivable: dict[str, Any]) -> bool:
-    return bool(receivable["journal"].strip() in SALES_JOURNALS and receivable["amount_minor"] > 0)
+    return bool(receivable["journal"].strip() in (*SALES_JOURNALS, SHARED_JOURNAL) and receivable["amount_minor"] > 0)

@@ -20,6 +20,7 @@ from .plan import Plan
 DIVISION = 100_001
 RECEIVER_SECONDS = 60.0
 RECEIPT_PAUSE_SECONDS = 0.25
+LOSE_ANSWERS = ("SalesEntries", "SalesInvoices", "GeneralJournalEntries")  # whichever of them a division books with
 
 
 @dataclass
@@ -65,8 +66,9 @@ class Player:
         loses_an_answer = len(steps) * 2 // 5
         for number, step in enumerate(steps):
             if number == loses_an_answer:
-                fault = {"fault": "lose_answer", "method": "POST", "path_contains": "SalesEntries", "times": 1}
-                (await exact.post("/_simulator/faults", json=fault)).raise_for_status()
+                for endpoint in LOSE_ANSWERS:
+                    fault = {"fault": "lose_answer", "method": "POST", "path_contains": endpoint, "times": 1}
+                    (await exact.post("/_simulator/faults", json=fault)).raise_for_status()
             site.clock.advance_to(step.at)
             run_scheduled_jobs(site)
             perform(site, step.action, self.ledger)
