@@ -240,3 +240,18 @@ async def test_a_payment_and_the_invoice_of_another_customer_see_each_other_when
         await meanwhile
         assert [entry.customer_ref for entry in await stage.entries()] == ["acme-test/CHILD"] * 2
         assert await stage.reasons() == []
+
+
+async def test_custom_fields_are_shown_in_the_fields_that_the_mapping_names_and_one_that_is_too_long_is_told(quick_stage):
+    shown = {"remarks": "cf_note", "trade_name": "cf_trade", "code_at_supplier": "cf_code"}
+    kept = Stage(quick_stage.database, configured(account_fields=shown))
+    await kept.hear_with(customer(), cf_note="Key account", cf_code="X" * 31, cf_other="never sent")
+    await kept.hear(invoice())
+    [account] = await kept.said(commands.SaveAccount)
+    assert account.account_fields == {"remarks": "Key account", "trade_name": None, "code_at_supplier": None}
+    [planned] = await kept.said(facts.DocumentPlanned)
+    assert "cf_code of customer CUST1 is too long for its field in Exact and is not sent." in planned.explanation
+    await kept.hear_with(customer(version=2), cf_note="Gold")
+    assert (await kept.said(commands.SaveAccount))[-1].account_fields["remarks"] == "Gold"
+    await kept.hear_with(customer(version=3), cf_note="Gold", cf_other="changed")
+    assert len(await kept.said(commands.SaveAccount)) == 2, "what is not shown costs nothing"

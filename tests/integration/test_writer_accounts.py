@@ -292,3 +292,33 @@ async def test_a_subsidiary_names_its_parent_in_exact(tmp_path: Path) -> None:
         await stage.tell(save_account("EARLY", "2", phone="030 1234567", **above))
         await stage.until(facts.AccountSaved, 4)
         assert str(account_in(server, saved["acme-test/EARLY"])["Parent"]) == head
+
+
+async def test_free_fields_travel_in_the_calls_that_an_account_takes_anyway(tmp_path: Path) -> None:
+    fields = {"remarks": "Key account", "trade_name": "De Molen", "website": None}
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(save_account(account_fields=fields), sale("INV-1"))
+        (saved,) = await stage.until(facts.AccountSaved)
+        await stage.until(facts.EntryPosted)
+        row = account_in(server, saved.account_id)
+        assert (row["Remarks"], row["TradeName"], row.get("Website")) == ("Key account", "De Molen", None)
+        changed = {"remarks": None, "trade_name": "De Molen", "website": "https://molen.example"}
+        await stage.tell(save_account(fingerprint="2", account_fields=changed))
+        await stage.until(facts.AccountSaved, 2)
+        calls = (await server.calls())["by_endpoint"]
+        row = account_in(server, saved.account_id)
+    assert (row.get("Remarks"), row["TradeName"], row["Website"]) == (None, "De Molen", "https://molen.example")
+    assert (calls[POST], calls[PUT]) == (1, 1)
+    assert not any("customfield" in endpoint for endpoint in calls)
+
+
+async def test_free_fields_of_an_account_that_was_there_are_left_to_people(tmp_path: Path) -> None:
+    async with exact_server() as server:
+        existing = add_account(server, Email=EMAIL, Remarks="Belt altijd op vrijdag")
+        async with writer_stage(server, tmp_path) as stage:
+            await stage.tell(save_account(email=EMAIL, account_fields={"remarks": "Key account", "trade_name": "De Molen"}))
+            await stage.until(facts.AccountSaved)
+            await stage.tell(save_account(fingerprint="2", email=EMAIL, account_fields={"remarks": "Gold", "trade_name": "X"}))
+            await stage.until(facts.AccountSaved, 2)
+        row = account_in(server, str(existing["ID"]))
+    assert (row["Remarks"], row.get("TradeName")) == ("Belt altijd op vrijdag", None)

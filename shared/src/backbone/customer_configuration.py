@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from backbone.configuration_types import Strict
 
 AccountCode = Annotated[str, Field(pattern=r"^(\d{1,18}|new)$", description="code of an account in Exact, or new")]
 CustomField = Annotated[str, Field(pattern=r"^cf_\w+$", description="name of a custom field in Chargebee, such as cf_kvk")]
+AccountField = Literal["remarks", "trade_name", "website", "code_at_supplier"]
 Mark = Literal["vat_number", "email"]
 
 
@@ -31,9 +32,20 @@ class CustomersConfiguration(Strict):
         description='which account a customer is, where several fit: customer id (or site/id) to account code, or "new"',
     )
     chamber_of_commerce: CustomField | None = Field(None, description="the custom field with the Dutch KvK number")
+    account_fields: dict[AccountField, CustomField] = Field(
+        default_factory=dict,
+        description="fields of the accounts made for customers, each with the custom field of the customer that it shows",
+    )
     languages: dict[str, str] = Field(
         default_factory=dict, description="Chargebee's locale to Exact's language code, such as nl: NL; others are not sent"
     )
     hierarchy: Literal["none", "parent", "invoice_account"] = Field(
         "none", description="what of Chargebee's account hierarchy is shown in Exact: nothing, the parent, also who is invoiced"
     )
+
+    @model_validator(mode="after")
+    def _one_thing_in_a_field(self) -> CustomersConfiguration:
+        if self.chargebee_id == "code_at_supplier" and "code_at_supplier" in self.account_fields:
+            message = "code_at_supplier holds Chargebee's customer id (chargebee_id); give account_fields another field"
+            raise ValueError(message)
+        return self

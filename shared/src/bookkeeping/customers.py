@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 NEW_ACCOUNT: Final = "new"
+# How much the free fields of an account take at most, as far as is safe: Exact tells no lengths, and refuses what is too long.
+ACCOUNT_FIELD_LENGTHS: Final[Mapping[str, int]] = {"remarks": 250, "trade_name": 50, "website": 100, "code_at_supplier": 30}
 _CHAMBER_OF_COMMERCE = re.compile(r"\d{8}")
 _SEPARATORS = re.compile(r"[\s.\-]")
 
@@ -17,17 +19,29 @@ class CustomerRules:
     """How a division keeps its customers.
 
     `links` is a person's answer to which account a customer is: Chargebee's customer id, alone or as `site/id`, to the code of
-    the account, or `new` for one of its own. `languages` is Chargebee's locale to Exact's language code.
+    the account, or `new` for one of its own. `languages` is Chargebee's locale to Exact's language code. `account_fields` are
+    free fields of an account, each with the custom field that it shows.
     """
 
     links: Mapping[str, str] = field(default_factory=dict)
     chamber_of_commerce: str | None = None
     languages: Mapping[str, str] = field(default_factory=dict)
     hierarchy: Literal["none", "parent", "invoice_account"] = "none"
+    account_fields: Mapping[str, str] = field(default_factory=dict)
 
     def link(self, site: str, customer_id: str) -> str | None:
         """Return the code of the account that a person named for a customer, `new`, or None."""
         return self.links.get(f"{site}/{customer_id}") or self.links.get(customer_id)
+
+    def shown_fields(self, custom_fields: Mapping[str, str]) -> dict[str, str | None]:
+        """Return the free fields of an account with their values; one that is empty or does not fit in is None."""
+        found = {name: custom_fields.get(source) for name, source in self.account_fields.items()}
+        return {name: value if value and len(value) <= ACCOUNT_FIELD_LENGTHS[name] else None for name, value in found.items()}
+
+    def too_long(self, custom_fields: Mapping[str, str]) -> list[str]:
+        """Return the custom fields whose values do not fit in the field that is to show them."""
+        shown = self.shown_fields(custom_fields)
+        return [source for name, source in self.account_fields.items() if custom_fields.get(source) and shown[name] is None]
 
     def language(self, locale: str | None) -> str | None:
         """Return Exact's language code of a locale such as nl or nl-BE, the exact one before its language, or None."""

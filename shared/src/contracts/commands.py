@@ -19,6 +19,7 @@ class SaveAccount(Message, frozen=True, kw_only=True):
     `country` is ISO 3166 alpha-2; `vat_number` already passed the check digit, or is None. `receivable_account` is the ledger of
     the customer's debts, `payment_condition` a code of Exact; None of these two leaves in Exact what is there. `account_code` is
     the account that a person named for the customer, or `new` for one of its own; without it the writer looks for one that fits.
+    `account_fields` are free fields (remarks, trade_name, website, code_at_supplier) of an account made for the customer.
     `parent_ref` and `invoice_account_ref` are other customers, whose accounts are named when they are known by then.
     """
 
@@ -44,6 +45,7 @@ class SaveAccount(Message, frozen=True, kw_only=True):
     account_code: str | None = None
     parent_ref: str | None = None
     invoice_account_ref: str | None = None
+    account_fields: dict[str, str | None] = msgspec.field(default_factory=dict)
 
 
 class EntryLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -139,8 +139,10 @@ def _names_another(command: SaveAccount, known: Known) -> bool:
 
 
 def _own(changes: dict[str, Any], known: Known) -> dict[str, Any]:
-    """Changes without our search code where the account is not ours: what a person typed there stays."""
-    return {name: value for name, value in changes.items() if name != "SearchCode" or known.origin == "created"}
+    """Changes without our search code and the free fields where the account is not ours: what a person typed there stays."""
+    if known.origin == "created":
+        return changes
+    return {name: value for name, value in changes.items() if name != "SearchCode" and name not in payloads.FREE_FIELDS.values()}
 
 
 def _put(account_id: str, changes: dict[str, Any]) -> Request:

@@ -46,6 +46,15 @@ def search_code(customer_ref: str) -> str:
     return SEARCH_CODE_PREFIX + hashlib.blake2b(customer_ref.encode(), digest_size=8).hexdigest().upper()
 
 
+# Fields that nothing but people read, so they are filled only where we made the account: elsewhere they are a person's.
+FREE_FIELDS: Final[Mapping[str, str]] = {
+    "remarks": "Remarks",
+    "trade_name": "TradeName",
+    "website": "Website",
+    "code_at_supplier": "CodeAtSupplier",
+}
+
+
 def account(command: SaveAccount, receivable_ledger_id: str | None = None) -> dict[str, Any]:
     """A crm/Accounts body; status C, since a sales entry for another status is refused. Fields that are None empty the field.
 
@@ -53,8 +62,14 @@ def account(command: SaveAccount, receivable_ledger_id: str | None = None) -> di
     else what stands in Exact stays.
     """
     named = _given({"GLAR": receivable_ledger_id, "PaymentConditionSales": command.payment_condition})
+    free = {
+        property_name: command.account_fields[name]
+        for name, property_name in FREE_FIELDS.items()
+        if name in command.account_fields
+    }
     return {
         **named,
+        **free,
         "Name": command.name[:NAME_LENGTH],
         "Status": CUSTOMER,
         "SearchCode": search_code(command.customer_ref),

@@ -263,6 +263,8 @@ def remarks_on(customer: chargebee.Customer | None, mapping: Mapping) -> tuple[s
     number = customer.custom_field_texts.get(field or "")
     if number and chamber_of_commerce_of(number) is None:
         remarks.append(f"{field} {number} of customer {customer.id} is no chamber of commerce number and is not sent to Exact.")
+    too_long = mapping.customers.too_long(customer.custom_field_texts)
+    remarks += [f"{each} of customer {customer.id} is too long for its field in Exact and is not sent." for each in too_long]
     return tuple(remarks)
 
 
@@ -303,6 +305,7 @@ def save_account(customer: chargebee.Customer, site: str, mapping: Mapping) -> S
         payment_condition=terms.code if terms is not None else None,
         chamber_of_commerce=chamber_of_commerce_of(customer.custom_field_texts.get(rules.chamber_of_commerce or "")),
         language=rules.language(customer.locale),
+        account_fields=rules.shown_fields(customer.custom_field_texts),
         account_code=rules.link(site, customer.id),
         **relatives_of(customer, site, mapping),
     )

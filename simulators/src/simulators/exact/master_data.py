@@ -123,6 +123,10 @@ def delete_account(division: Division, account: Row) -> None:
     division.notify("Accounts", account["ID"], "Delete")
 
 
+# Exact's lengths are not documented; the strictest guess.
+_LONGEST = {"Remarks": 250, "TradeName": 50, "Website": 100, "CodeAtSupplier": 30}
+
+
 def _check_account(division: Division, findings: Findings, row: Row, stored: Row | None) -> None:
     if stored is None and not (row.get("Name") or "").strip():
         findings.add("mandatory", "name")
@@ -135,6 +139,9 @@ def _check_account(division: Division, findings: Findings, row: Row, stored: Row
         if country.strip().upper() not in _COUNTRIES:
             findings.add("reference", "country")
     _check_state(findings, row, stored)
+    for name, longest in _LONGEST.items():
+        if len(row.get(name) or "") > longest:
+            findings.add("too_long", name)
     if row.get("VATNumber") and not vat_numbers.is_valid(row["VATNumber"]):
         findings.add("invalid", "vat_number")
     if row.get("Email") and not references.is_email(row["Email"]):
