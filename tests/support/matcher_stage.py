@@ -13,13 +13,14 @@ import msgspec
 import sqlalchemy as sa
 from support.chargebee_shop import STARTED_AT, stock
 from support.chargebee_sim import RunningChargebee, running_chargebee
-from support.engines import broker_for, database_for
+from support.engines import broker_for, settings_for
 from support.facts import SITE, envelope, observed
 
 from backbone.broker import Broker
 from backbone.clock import ManualClock
 from backbone.configuration import Configuration
 from backbone.database import Database
+from backbone.migrations import migrate
 from backbone.relay import Relay
 from backbone.tables import event_log
 from backbone.telemetry import Telemetry
@@ -108,7 +109,9 @@ async def outcomes(database: Database) -> list[Any]:
 
 
 class Stage:
-    """A matcher's parts on one database; `recorder` works on `clock`."""
+    """A matcher's parts on one database; `recorder` works on `clock`. `url` is that of PostgreSQL, None on SQLite."""
+
+    url: str | None = None
 
     def __init__(
         self, database: Database, broker: Broker, chargebee: RunningChargebee, configuration: Configuration = CONFIGURATION
@@ -211,8 +214,15 @@ async def matcher_stage(
     """Give a matcher on a fresh database of this dialect, and a Chargebee site with one customer."""
     async with (
         running_chargebee(ChargebeeSettings(**{"started_at": STARTED_AT, **settings})) as chargebee,
-        database_for(dialect, directory, "payment-matcher") as database,
+        settings_for(dialect, directory) as settings_,
         broker_for("embedded", directory, topology([])) as broker,
     ):
         stock(chargebee.app)
-        yield Stage(database, broker, chargebee, configuration)
+        database = Database.open(settings_, "payment-matcher")
+        try:
+            await migrate(database, "payment-matcher")
+            stage = Stage(database, broker, chargebee, configuration)
+            stage.url = settings_.database_url
+            yield stage
+        finally:
+            await database.close()

@@ -1,8 +1,8 @@
 """The commands that live with a service: `plan`, `explain` and the like come from the distribution that knows how to answer.
 
 A service names them under the entry points `kruispost.commands`: the name of the command, and a function with Typer's
-annotations that raises `typer.Exit` for its exit code. The module of the function must be light, for `kruispost --help` reads
-its first line: what it needs to answer is imported within the function.
+annotations that raises `typer.Exit` for its exit code, or a Typer with commands of its own. Its module must be light, for
+`kruispost --help` reads its first line: what it needs to answer is imported within the function.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ class ServiceCommands(TyperGroup):
         own = super().get_command(ctx, cmd_name)
         if own is not None or cmd_name not in _points():
             return own
+        loaded = _points()[cmd_name].load()
+        if isinstance(loaded, typer.Typer):
+            return get_command(loaded)
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        single.command(cmd_name)(_points()[cmd_name].load())
+        single.command(cmd_name)(loaded)
         return get_command(single)

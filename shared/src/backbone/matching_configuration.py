@@ -23,3 +23,8 @@ class BankMatching(Strict):
         default_factory=dict,
         description="how much of an invoice may be missing, by currency and in its smallest unit; the rest is written off",
     )
+    entry_link: Annotated[str, Field(max_length=500)] | None = Field(
+        None,
+        description="the address of an entry in Exact as your browser shows it, with {division}, {entry_id} or {entry_number} in"
+        " the place of the ids; lines to match are listed with it",
+    )

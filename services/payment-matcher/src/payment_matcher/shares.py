@@ -20,10 +20,10 @@ class Due:
 class CannotShareError(Exception):
     """The money cannot be shared out so; `code` is one of the mistakes that `kruispost matches` knows words for."""
 
-    def __init__(self, code: str, **details: object) -> None:
+    def __init__(self, code: str, **details: int | str) -> None:
         super().__init__(code)
         self.code = code
-        self.details = details
+        self.details: dict[str, int | str] = details
 
 
 def share_out(left_minor: int, dues: Sequence[Due], tolerance_minor: int) -> tuple[tuple[DecidedPart, ...], int]:

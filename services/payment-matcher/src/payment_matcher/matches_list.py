@@ -1,0 +1,208 @@
+"""`kruispost matches`: the lines with what they may pay, the evidence in words, and what to type next."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+import typer
+
+from backbone.configuration import Configuration, load_configuration
+from backbone.database import Database
+from backbone.settings import Settings
+from bookkeeping.evidence import Evidence, describe
+from bookkeeping.money import format_minor
+from payment_matcher import lines
+from payment_matcher.amounts import hundredths_in, shown_hundredths
+from payment_matcher.lines import Line, StoredProposal
+from payment_matcher.matches_words import Language, reason, say, state
+from payment_matcher.reading import MatchesError, with_database
+from payment_matcher.tables import bank_lines
+
+ID_CHARACTERS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """Which lines are asked for; None means any."""
+
+    state: str
+    customer: str | None
+    amount: str | None
+    text: str | None
+    reason: str | None
+    division: int | None
+    limit: int
+
+
+def show_matches(wish: Wish, lang: Language, *, as_json: bool) -> bool:
+    """Print the lines that fit; return whether one of them waits for a decision. Raises KruispostError."""
+    settings = Settings()
+    configuration = load_configuration(settings.config)
+
+    async def read(database: Database) -> list[Line]:
+        async with database.reading() as connection:
+            return await lines.load(connection, *_conditions(wish))
+
+    found = [line for line in with_database(settings, read) if _fits(line, wish)]
+    shown = found[: wish.limit]
+    counts = {"open": sum(line.state == "open" for line in found), "to_match": sum(line.is_to_match for line in found)}
+    if as_json:
+        listed = [as_dict(line, configuration, lang) for line in shown]
+        typer.echo(json.dumps({"found": len(found), **counts, "lines": listed}, indent=2, ensure_ascii=False, default=str))
+    else:
+        for line in shown:
+            typer.echo("\n".join(in_words(line, configuration, lang)) + "\n")
+        typer.echo(say("totals", lang, **counts) if found else say("none", lang))
+    return bool(counts["open"])
+
+
+def _conditions(wish: Wish) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if wish.state == "to_match":
+        conditions.append(bank_lines.c.round > 0)
+    elif wish.state != "all":
+        conditions.append(bank_lines.c.state == wish.state)
+    if wish.division is not None:
+        conditions.append(bank_lines.c.division == wish.division)
+    if wish.reason is not None:
+        conditions.append(bank_lines.c.reason == wish.reason)
+    return conditions
+
+
+def _fits(line: Line, wish: Wish) -> bool:
+    if wish.state == "to_match" and not line.is_to_match:
+        return False
+    if wish.text is not None and wish.text.casefold() not in line.text.casefold():
+        return False
+    if wish.customer is not None and not _is_of(line, wish.customer):
+        return False
+    if wish.amount is None:
+        return True
+    amount = hundredths_in(wish.amount)
+    if amount is None:
+        raise MatchesError("amount_unreadable", f"{wish.amount} is no amount; write it as 121.00.")
+    return amount in (line.total_hundredths, line.left_hundredths)
+
+
+def _is_of(line: Line, customer: str) -> bool:
+    proposed = {proposal.customer_id for proposal in line.proposals}
+    return customer in {line.customer_id, *proposed} or customer.casefold() in line.account_name.casefold()
+
+
+def short_id(line: Line) -> str:
+    """Return the beginning of a line's id, which mostly is enough to name it."""
+    return line.line_id[:ID_CHARACTERS]
+
+
+def entry_of(line: Line, configuration: Configuration, lang: Language) -> str:
+    """Name the entry in Exact, with its address where the division says how one is made."""
+    words = say("entry", lang, number=line.entry_number, journal=line.journal)
+    link = link_of(line, configuration)
+    return f"{words}  {link}" if link else words
+
+
+def link_of(line: Line, configuration: Configuration) -> str | None:
+    """Return the address of the entry in Exact, None where the division does not say how one is made."""
+    division = configuration.divisions.get(line.division)
+    pattern = division.bank_matching.entry_link if division is not None else None
+    if pattern is None:
+        return None
+    details = {"division": str(line.division), "entry_id": line.entry_id, "entry_number": str(line.entry_number)}
+    for name, value in details.items():
+        pattern = pattern.replace(f"{{{name}}}", value)
+    return pattern
+
+
+def as_dict(line: Line, configuration: Configuration, lang: Language) -> dict[str, Any]:
+    """Return a line for machines: amounts in hundredths, the evidence by name and in words."""
+    return {
+        "id": short_id(line),
+        "line_id": line.line_id,
+        "division": line.division,
+        "state": line.state,
+        "reason": line.reason if line.state == "open" else "",
+        "sentence": reason(line.reason, lang) if line.state == "open" else state(line.state, lang),
+        "why": line.why,
+        "day": line.day,
+        "currency": line.currency,
+        "total_hundredths": line.total_hundredths,
+        "left_hundredths": line.left_hundredths,
+        "matched_in_exact_hundredths": line.matched_hundredths,
+        "recorded_hundredths": line.recorded_hundredths,
+        "to_match": line.is_to_match,
+        "is_certain": line.is_certain,
+        "site": line.site,
+        "customer_id": line.customer_id,
+        "account_name": line.account_name,
+        "text": line.text,
+        "iban": line.iban,
+        "proposals": [
+            {
+                "site": each.site,
+                "customer_id": each.customer_id,
+                "invoices": [
+                    {"number": number, "due_minor": due} for number, due in zip(each.numbers, each.dues_minor, strict=True)
+                ],
+                "difference_minor": each.difference_minor,
+                "evidence": each.evidence,
+                "in_words": _evidence(each, lang),
+            }
+            for each in _open_proposals(line)
+        ],
+        "entry": {
+            "id": line.entry_id,
+            "number": line.entry_number,
+            "journal": line.journal,
+            "gl_account": line.gl_account,
+            "link": link_of(line, configuration),
+        },
+    }
+
+
+def in_words(line: Line, configuration: Configuration, lang: Language) -> list[str]:
+    """Return a line for people."""
+    total, left = shown_hundredths(line.total_hundredths), shown_hundredths(line.left_hundredths)
+    amount = total if line.state != "open" or total == left else say("of_total", lang, left=left, total=total)
+    whose = line.account_name or line.customer_id or "?"
+    waits = reason(line.reason, lang) if line.state == "open" else state(line.state, lang)
+    told = [f"{short_id(line)}  {line.day}  {line.currency} {amount}  {whose}: {waits}"]
+    if line.text:
+        told.append(say("text", lang, text=line.text))
+    if line.why:
+        told.append(say("dismissed_for" if line.state == "dismissed" else "why", lang, why=line.why))
+    for place, proposal in enumerate(_open_proposals(line), 1):
+        told += _proposal_in_words(line, proposal, place, lang)
+    if line.state == "open" and line.reason == "nothing_open":
+        told.append(say("keep", lang, id=short_id(line)))
+    if line.is_to_match:
+        told.append(say("to_match", lang, entry=entry_of(line, configuration, lang)))
+    else:
+        told.append(f"  {entry_of(line, configuration, lang)}")
+    return told
+
+
+def _open_proposals(line: Line) -> tuple[StoredProposal, ...]:
+    return line.proposals if line.state == "open" else ()
+
+
+def _proposal_in_words(line: Line, proposal: StoredProposal, place: int, lang: Language) -> list[str]:
+    def money(amount_minor: int) -> str:
+        return format_minor(amount_minor, line.currency)
+
+    dues = zip(proposal.numbers, proposal.dues_minor, strict=True)
+    invoices = " + ".join(say("due", lang, number=number, amount=money(due)) for number, due in dues)
+    difference = ""
+    if proposal.difference_minor:
+        direction = "over" if proposal.difference_minor > 0 else "under"
+        difference = say(direction, lang, amount=money(abs(proposal.difference_minor)))
+    evidence = "; ".join(_evidence(proposal, lang)) or say("nothing_speaks", lang)
+    words = say("proposal", lang, place=place, invoices=invoices, difference=difference, evidence=evidence)
+    return [words, say("command", lang, id=short_id(line), numbers=" ".join(proposal.numbers))]
+
+
+def _evidence(proposal: StoredProposal, lang: Language) -> list[str]:
+    known = {str(each): each for each in Evidence}
+    return [describe(known[name], lang) if name in known else name for name in proposal.evidence]

@@ -1,0 +1,173 @@
+"""The words of `kruispost matches` in English and Dutch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Language = Literal["en", "nl"]
+
+# Why an open line waits for a person: the reasons of judging.py, and the empty one of a line that was not judged yet.
+REASONS: dict[str, tuple[str, str]] = {
+    "": ("not looked at yet", "nog niet bekeken"),
+    "no_money": ("the line has no amount", "de regel heeft geen bedrag"),
+    "money_left": (
+        "money left for the customer; a refund is recorded in Chargebee by hand",
+        "er ging geld naar de klant; een terugbetaling wordt met de hand in Chargebee vastgelegd",
+    ),
+    "amount_not_whole": (
+        "a currency without cents has a part of a unit here; correct the amount in Exact",
+        "een valuta zonder centen heeft hier een deel van een eenheid; corrigeer het bedrag in Exact",
+    ),
+    "unknown_customer": (
+        "nothing tells which customer of Chargebee paid",
+        "niets zegt welke klant van Chargebee betaalde",
+    ),
+    "other_currency": (
+        "the customer owes something, but not in this currency",
+        "de klant is iets verschuldigd, maar niet in deze valuta",
+    ),
+    "nothing_open": (
+        "the customer has no open invoice; a payment in advance is kept as an excess payment",
+        "de klant heeft geen openstaande factuur; een vooruitbetaling wordt als te veel betaald bewaard",
+    ),
+    "equally_likely": (
+        "several invoices fit equally well; nothing is guessed",
+        "meer facturen passen even goed; er wordt niets gegokt",
+    ),
+    "to_judge": ("a person has to judge", "een mens moet oordelen"),
+    "certain": (
+        "number, amount and payer agree; recording it without asking is not switched on",
+        "nummer, bedrag en betaler kloppen; vastleggen zonder te vragen staat niet aan",
+    ),
+}
+STATES: dict[str, tuple[str, str]] = {
+    "open": ("open", "open"),
+    "accepted": ("being recorded in Chargebee", "wordt in Chargebee vastgelegd"),
+    "recorded": ("recorded in Chargebee", "vastgelegd in Chargebee"),
+    "dismissed": ("dismissed", "terzijde gelegd"),
+    "settled": ("matched in Exact", "in Exact afgeletterd"),
+    "gone": ("no longer in Exact", "niet meer in Exact"),
+}
+_WORDS: dict[str, tuple[str, str]] = {
+    "none": ("No bank line fits.", "Geen bankregel past."),
+    "totals": ("{open} open, {to_match} to be matched in Exact", "{open} open, {to_match} in Exact af te letteren"),
+    "of_total": ("{left} left of {total}", "nog {left} van {total}"),
+    "text": ("  text: {text}", "  omschrijving: {text}"),
+    "why": ("  last time: {why}", "  vorige keer: {why}"),
+    "dismissed_for": ("  dismissed: {why}", "  terzijde gelegd: {why}"),
+    "proposal": ("  {place}. {invoices}{difference}: {evidence}", "  {place}. {invoices}{difference}: {evidence}"),
+    "nothing_speaks": ("nothing but what is due", "niets dan wat openstaat"),
+    "due": ("{number} ({amount} due)", "{number} ({amount} open)"),
+    "over": (", {amount} more received", ", {amount} meer ontvangen"),
+    "under": (", {amount} less received", ", {amount} minder ontvangen"),
+    "command": ("     kruispost matches accept {id} {numbers}", "     kruispost matches accept {id} {numbers}"),
+    "keep": (
+        "     kruispost matches accept {id} --excess    (kept for the customer)",
+        "     kruispost matches accept {id} --excess    (bewaard voor de klant)",
+    ),
+    "to_match": ("  to be matched in Exact: {entry}", "  in Exact nog af te letteren: {entry}"),
+    "entry": ("entry {number} in journal {journal}", "boekstuk {number} in dagboek {journal}"),
+    "will_pay": ("{number}: {amount} is recorded in Chargebee", "{number}: {amount} wordt in Chargebee vastgelegd"),
+    "will_write_off": (
+        "{number}: {amount} is missing and is written off within the tolerance",
+        "{number}: {amount} ontbreekt en wordt binnen de tolerantie afgeboekt",
+    ),
+    "will_keep": (
+        "{amount} is kept in Chargebee as an excess payment of customer {customer}",
+        "{amount} wordt in Chargebee bewaard als te veel betaald door klant {customer}",
+    ),
+    "stays": ("{amount} stays in the inbox", "{amount} blijft in de inbox"),
+    "match_it": ("In Exact, match {entry} with the same invoices.", "Letter in Exact {entry} af met dezelfde facturen."),
+    "was_dismissed": ("Dismissed.", "Terzijde gelegd."),
+    "was_undone": ("Taken back; the line is open again.", "Teruggedraaid; de regel staat weer open."),
+    "not_open": ("Line {id} is not open: {state}.", "Regel {id} staat niet open: {state}."),
+    "decided_meanwhile": (
+        "Line {id} was decided about or changed just now; look at it again.",
+        "Over regel {id} is zojuist besloten, of hij is veranderd; kijk opnieuw.",
+    ),
+    "no_amount": ("Line {id} brought no money: {reason}.", "Regel {id} bracht geen geld: {reason}."),
+    "name_invoices": (
+        "Several invoices fit line {id}, or none: name those that it pays, or --excess.",
+        "Meer facturen passen bij regel {id}, of geen: noem die hij betaalt, of --excess.",
+    ),
+    "unknown_invoice": (
+        "Chargebee showed no invoice {number}, or it was deleted.",
+        "Chargebee liet geen factuur {number} zien, of hij is verwijderd.",
+    ),
+    "several_sites": (
+        "Several sites have an invoice {number}; say which with --site.",
+        "Meer sites hebben een factuur {number}; zeg welke met --site.",
+    ),
+    "wrong_currency": (
+        "Invoice {number} is in {invoice_currency}, line {id} in {currency}.",
+        "Factuur {number} is in {invoice_currency}, regel {id} in {currency}.",
+    ),
+    "nothing_due": (
+        "Nothing is due on invoice {number} in Chargebee.",
+        "Op factuur {number} staat in Chargebee niets open.",
+    ),
+    "nothing_left": (
+        "Line {id} has nothing left for invoice {number}; leave it out.",
+        "Regel {id} heeft niets over voor factuur {number}; laat hem weg.",
+    ),
+    "more_than_due": ("Only {due} is due on invoice {number}.", "Op factuur {number} staat maar {due} open."),
+    "more_than_left": (
+        "Line {id} has {left} left, and each amount must be more than nothing.",
+        "Regel {id} heeft nog {left}, en elk bedrag moet meer dan niets zijn.",
+    ),
+    "whose": (
+        "Nothing tells whose the rest of line {id} is; say so with --customer SITE/CUSTOMER.",
+        "Niets zegt van wie de rest van regel {id} is; zeg het met --customer SITE/KLANT.",
+    ),
+    "nothing_to_undo": (
+        "There is no decision about line {id} to take back.",
+        "Over regel {id} is geen besluit terug te draaien.",
+    ),
+    "under_way": (
+        "A call to Chargebee for line {id} may be under way; try again in a minute.",
+        "Voor regel {id} loopt misschien een aanroep naar Chargebee; probeer het over een minuut opnieuw.",
+    ),
+    "undo_payment": (
+        "In Chargebee, remove payment {transaction} ({amount}) from invoice {number}, then delete that transaction.",
+        "Haal in Chargebee betaling {transaction} ({amount}) van factuur {number} af en verwijder daarna die transactie.",
+    ),
+    "undo_excess": (
+        "In Chargebee, delete the excess payment {transaction} ({amount}) of customer {customer}.",
+        "Verwijder in Chargebee de te veel betaalde {amount} ({transaction}) van klant {customer}.",
+    ),
+    "undo_write_off": (
+        "In Chargebee, void the credit note that wrote {amount} off on invoice {number}.",
+        "Annuleer in Chargebee de creditnota die {amount} op factuur {number} afboekte.",
+    ),
+    "then_open": (
+        "Once Chargebee shows that, line {id} is open again by itself.",
+        "Zodra Chargebee dat laat zien, staat regel {id} vanzelf weer open.",
+    ),
+    "unknown_line": (
+        "No bank line begins with {id}; `kruispost matches --state all` lists them.",
+        "Geen bankregel begint met {id}; `kruispost matches --state all` toont ze.",
+    ),
+    "several_lines": (
+        "Several bank lines begin with {id}; give more of it.",
+        "Meer bankregels beginnen met {id}; geef er meer van.",
+    ),
+    "no_amount_in": (
+        "{text} is not INVOICE=AMOUNT, such as INV-1=50.00; excess=AMOUNT is kept for the customer.",
+        "{text} is geen FACTUUR=BEDRAG, zoals INV-1=50.00; excess=BEDRAG wordt voor de klant bewaard.",
+    ),
+}
+
+
+def say(key: str, lang: Language, **details: object) -> str:
+    """Return a sentence, filled in; raises KeyError for an unknown key or a missing detail."""
+    return _WORDS[key][lang == "nl"].format_map(details)
+
+
+def reason(code: str, lang: Language) -> str:
+    """Return why an open line waits; the code itself for one that a newer release wrote."""
+    return REASONS.get(code, (code, code))[lang == "nl"]
+
+
+def state(code: str, lang: Language) -> str:
+    """Return a state in words."""
+    return STATES.get(code, (code, code))[lang == "nl"]

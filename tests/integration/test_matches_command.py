@@ -1,0 +1,200 @@
+"""`kruispost matches`: what a controller reads of bank lines that nobody matched, and what becomes of a decision."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.chargebee_shop import bill
+from support.command_line import environment
+from support.engines import DATABASES
+from support.facts import customer
+from support.matcher_stage import Stage, bank_line, matcher_stage, matching
+from typer.testing import CliRunner
+
+from backbone.clock import SystemClock
+from console.cli import app, main
+from payment_matcher import judging, matches_words
+
+LINK = "https://exact.example/entry?d={division}&id={entry_id}"
+ENTRY = LINK.format(division=123456, entry_id="bank-entry-1")
+REASONS = ("its number stands in the text;", "Exact has the line on the account of this customer")
+SETTINGS: dict[str, Any] = {"tolerances": {"EUR": 2}, "entry_link": LINK}
+
+
+class Desk:
+    """A matcher, and the command line beside it."""
+
+    def __init__(self, stage: Stage, directory: Path) -> None:
+        self.stage = stage
+        url = {} if stage.url is None else {"KRUISPOST_DATABASE_URL": stage.url}
+        self.environment = environment(directory, {"KRUISPOST_DATA_DIR": str(directory), **url})
+        configuration = matching(**SETTINGS).model_dump(mode="json", exclude_none=True, exclude_unset=True)
+        (directory / "kruispost.yaml").write_text(yaml.safe_dump(configuration))
+
+    async def run(self, *arguments: str) -> tuple[int, str]:
+        """Return the exit code and what was printed."""
+        done = await asyncio.to_thread(CliRunner().invoke, app, ["matches", *arguments], env=self.environment)
+        assert done.stderr == "", done.stderr
+        return done.exit_code, done.stdout
+
+    async def work(self) -> None:
+        """Let the matcher carry out what was decided; the command line goes by the clock on the wall."""
+        ahead = (SystemClock().now() - self.stage.clock.now()).total_seconds()
+        self.stage.clock.advance(max(0.0, ahead) + 1)
+        await self.stage.work()
+
+    async def json(self, *arguments: str) -> tuple[int, Any]:
+        code, printed = await self.run(*arguments, "--json")
+        return code, json.loads(printed)
+
+
+@pytest.fixture(params=DATABASES)
+async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
+    async with matcher_stage(request.param, tmp_path, configuration=matching(**SETTINGS)) as stage:
+        await stage.see(customer("cust-1", company="Voorbeeld B.V."))
+        yield Desk(stage, tmp_path)
+
+
+async def test_a_line_is_listed_with_invoices_evidence_and_what_to_type(desk: Desk) -> None:
+    invoice = bill(desk.stage.chargebee.app)
+    await desk.stage.show_invoice(invoice)
+    await desk.stage.see(bank_line(13_000, f"factuur {invoice['id']}", account_name="Voorbeeld B.V."))
+    await desk.stage.line()
+    code, text = await desk.run()
+    assert code == 1
+    assert text.splitlines() == [
+        "11111111  2026-09-25  EUR 130.00  Voorbeeld B.V.: a person has to judge",
+        f"  text: factuur {invoice['id']}",
+        f"  1. {invoice['id']} (121.00 due), 9.00 more received: {' '.join(REASONS)}",
+        f"     kruispost matches accept 11111111 {invoice['id']}",
+        "  entry 26200001 in journal 20  https://exact.example/entry?d=123456&id=bank-entry-1",
+        "",
+        "1 open, 0 to be matched in Exact",
+    ]
+    code, text = await desk.run("--lang", "nl", "--customer", "voorbeeld", "--amount", "130,00", "--text", "FACTUUR")
+    assert "het nummer staat in de omschrijving; Exact heeft de regel op de rekening van deze klant" in text
+    assert "9.00 meer ontvangen" in text
+    for nothing in (
+        ("--amount", "121"),
+        ("--text", "other"),
+        ("--customer", "nobody"),
+        ("--state", "dismissed"),
+        ("--reason", "x"),
+    ):
+        assert (await desk.run(*nothing))[0] == 0
+
+
+async def test_accepting_records_the_invoice_and_keeps_the_rest_and_says_what_to_match_in_exact(desk: Desk) -> None:
+    invoice = bill(desk.stage.chargebee.app)
+    await desk.stage.show_invoice(invoice)
+    await desk.stage.see(bank_line(13_000, "zonder nummer"))
+    await desk.stage.line()
+    code, text = await desk.run("accept", "1111")
+    assert code == 0
+    assert text.splitlines() == [
+        f"{invoice['id']}: EUR 121.00 is recorded in Chargebee",
+        "EUR 9.00 is kept in Chargebee as an excess payment of customer cust-1",
+        f"In Exact, match entry 26200001 in journal 20  {ENTRY} with the same invoices.",
+    ]
+    await desk.work()
+    assert [payment["amount"] for payment in desk.stage.transactions()] == [12_100, 900]
+    assert (await desk.run())[0] == 0
+    code, found = await desk.json("--state", "to_match")
+    assert (code, found["to_match"]) == (0, 1)
+    assert found["lines"][0]["entry"]["link"] == "https://exact.example/entry?d=123456&id=bank-entry-1"
+    code, text = await desk.run("undo", "1111")
+    first, second = (payment["id"] for payment in desk.stage.transactions())
+    assert code == 1
+    assert text.splitlines() == [
+        f"In Chargebee, remove payment {first} (EUR 121.00) from invoice {invoice['id']}, then delete that transaction.",
+        f"In Chargebee, delete the excess payment {second} (EUR 9.00) of customer cust-1.",
+        "Once Chargebee shows that, line 11111111 is open again by itself.",
+    ]
+
+
+async def test_several_likely_invoices_have_to_be_named(desk: Desk) -> None:
+    one, other = bill(desk.stage.chargebee.app), bill(desk.stage.chargebee.app)
+    for invoice in (one, other):
+        await desk.stage.show_invoice(invoice)
+    await desk.stage.see(bank_line(12_100))
+    await desk.stage.line()
+    code, told = await desk.json("accept", "11111111")
+    assert (code, told["code"], told["done"]) == (1, "name_invoices", False)
+    code, told = await desk.json("accept", "11111111", other["id"])
+    assert (code, told["code"], told["done"]) == (0, "accepted", True)
+    code, told = await desk.json("accept", "11111111", one["id"])
+    assert (code, told["code"]) == (1, "not_open")
+    await desk.work()
+    assert (one["status"], other["status"]) == ("posted", "paid")
+
+
+async def test_a_split_records_what_was_named_and_leaves_the_rest(desk: Desk) -> None:
+    one, other = bill(desk.stage.chargebee.app), bill(desk.stage.chargebee.app)
+    for invoice in (one, other):
+        await desk.stage.show_invoice(invoice)
+    await desk.stage.see(bank_line(12_100))
+    await desk.stage.line()
+    wrong = [
+        ("nothing",),
+        (f"{one['id']}=1.234",),
+        (f"{one['id']}=0",),
+        (f"{one['id']}=121.01",),
+        (f"{one['id']}=100", f"{other['id']}=21.01"),
+        ("INV-0=1",),
+    ]
+    codes = [(await desk.json("split", "1111", *amounts))[1]["code"] for amounts in wrong]
+    assert codes == ["no_amount_in", "no_amount_in", "more_than_left", "more_than_due", "more_than_left", "unknown_invoice"]
+    code, text = await desk.run("split", "1111", f"{one['id']}=100.00", f"{other['id']}=11", "excess=3,50")
+    assert (code, "EUR 6.60 stays in the inbox" not in text, "EUR 6.50 stays in the inbox" in text) == (0, True, True)
+    await desk.work()
+    assert [payment["amount"] for payment in desk.stage.transactions()] == [10_000, 1_100, 350]
+    assert (await desk.stage.line()).left_minor == 650
+
+
+async def test_a_dismissed_line_keeps_its_reason_and_can_be_opened_again(desk: Desk) -> None:
+    await desk.stage.see(bank_line(12_100, "huur"))
+    await desk.stage.line()
+    assert (await desk.run("dismiss", "1111", "--why", "rent of the garage"))[0] == 0
+    code, text = await desk.run("--state", "dismissed")
+    assert (code, "  dismissed: rent of the garage" in text) == (0, True)
+    assert (await desk.run("undo", "1111"))[0] == 0
+    assert (await desk.stage.line()).state == "open"
+    assert (await desk.json("undo", "1111"))[1]["code"] == "nothing_to_undo"
+
+
+async def test_a_payment_in_advance_is_kept_for_its_customer(desk: Desk) -> None:
+    await desk.stage.see(bank_line(12_100, "aanbetaling", account_id="", gl_account="2090"))
+    await desk.stage.line()
+    assert (await desk.json("accept", "1111", "--excess"))[1]["code"] == "whose"
+    code, _ = await desk.run("accept", "1111", "--excess", "--customer", "acme-test/cust-1")
+    await desk.work()
+    assert (code, [payment["amount_unused"] for payment in desk.stage.transactions()]) == (0, [12_100])
+
+
+async def test_what_cannot_be_done_is_said_with_exit_code_2(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await desk.stage.see(bank_line(12_100))
+    for name, value in desk.environment.items():
+        monkeypatch.setenv(name, value)
+    for arguments, sentence in (
+        (["accept", "9999"], "No bank line begins with 9999"),
+        (["--amount", "much"], "much is no amount"),
+    ):
+        monkeypatch.setattr("sys.argv", ["kruispost", "matches", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            await asyncio.to_thread(main)
+        assert ended.value.code == 2
+        assert sentence in capsys.readouterr().err
+
+
+def test_every_reason_and_piece_of_evidence_is_told_in_both_languages() -> None:
+    assert {*judging.Reason.__args__} | {""} == {*matches_words.REASONS}  # type: ignore[attr-defined]  # a Literal's values
+    for told in (matches_words.REASONS, matches_words.STATES):
+        assert all(english and dutch for english, dutch in told.values())
