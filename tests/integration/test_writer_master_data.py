@@ -66,6 +66,18 @@ async def test_a_part_that_the_app_has_no_right_to_is_told_and_stops_nothing(tmp
         await stage.until(facts.EntryPosted, 2)
 
 
+async def test_the_package_is_told_and_what_the_app_may_not_use(tmp_path: Path):
+    async with exact_server(missing_scopes=("Logistics items", "Organization documents")) as server:
+        data = await read_in_its_place(server, tmp_path)
+        calls = (await server.calls())["by_endpoint"]
+    assert data.package == "EOL-PREMIUM"
+    assert {each.part: each.endpoint for each in data.unreadable} == {
+        "items": "logistics/Items",
+        "documents": "documents/Documents",
+    }
+    assert all(endpoint.startswith("GET ") for endpoint in calls if not endpoint.endswith("token")), "it only reads"
+
+
 async def read_in_its_place(server: ExactServer, directory: Path, *, logged_in: bool = True) -> MasterData:
     async with settings_for("sqlite", directory / "data", **writer_environment(server.url)) as settings:
         database = Database.open(settings, "exact-writer")

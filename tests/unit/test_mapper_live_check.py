@@ -135,6 +135,28 @@ def test_what_exact_does_not_show_is_told_once_and_not_judged():
     assert found(msgspec.structs.replace(DATA, ledgers=(), unreadable=(hidden,))) == [("part_unreadable", ())]
 
 
+@pytest.mark.parametrize(
+    ("part", "changes", "place"),
+    [
+        ("cost_centers", {"revenue": [{"account": "8000"}]}, None),
+        ("cost_centers", {"revenue": [{"account": "8000", "cost_center": "NL"}]}, ("revenue", 0, "cost_center")),
+        ("cost_units", {"cost_units": [{"when": {"country": "NL"}, "code": "SAAS"}]}, ("cost_units",)),
+        ("payment_conditions", {"payment_conditions": {"rules": [{"code": "14"}]}}, ("payment_conditions",)),
+        ("contacts", {}, ()),
+        ("contacts", {"customers": {"match": ["vat_number"]}}, None),
+        ("items", {}, None),
+        ("items", {"mode": "document"}, ("mode",)),
+        ("documents", {"pdf": {"policy": "always"}}, ("pdf", "policy")),
+        ("documents", {}, None),
+        ("sales_entries", {}, ()),
+    ],
+)
+def test_what_the_licence_or_the_app_lacks_is_told_only_of_the_setting_that_needs_it(part, changes, place):
+    hidden = Unreadable(part=part, endpoint="some/Endpoint", reason="Forbidden")
+    lacking = msgspec.structs.replace(DATA, package="EOL-SMALL", unreadable=(hidden,))
+    assert found(lacking, **changes) == ([] if place is None else [("part_unreadable", place)])
+
+
 def test_the_advice_names_what_would_fit():
     configuration = Configuration.model_validate(
         {"version": 1, "sites": {}, "divisions": {100001: {**DIVISION, **vat("4", country="NL", rate=21)}}}
@@ -159,6 +181,7 @@ def test_both_languages_ask_for_the_same_values():
         "rate",
         "country",
         "year",
+        "package",
     )
     for code in COMPLAINTS:
         for lang in ("en", "nl"):

@@ -101,6 +101,7 @@ async def _divisions(settings: Settings, configuration: Configuration, look: Loo
         ]
         if not found:
             sizes = f"{len(data.ledgers)} ledger accounts, {len(data.vat_codes)} VAT codes, {len(data.journals)} journals"
+            sizes += f"; the licence is package {data.package}" if data.package else ""
             findings.append(Finding(name, is_well=True, sentence=f"the mapping fits what stands there ({sizes})"))
     return findings
 

@@ -77,13 +77,29 @@ class PeriodRange(msgspec.Struct, frozen=True, kw_only=True):
     ends: date
 
 
+# What is read, and then what is only tried with one row, to see whether the app may work with it.
 Part = Literal[
-    "division", "ledgers", "vat_codes", "journals", "cost_centers", "cost_units", "currencies", "payment_conditions", "periods"
+    "division",
+    "ledgers",
+    "vat_codes",
+    "journals",
+    "cost_centers",
+    "cost_units",
+    "currencies",
+    "payment_conditions",
+    "periods",
+    "accounts",
+    "contacts",
+    "sales_entries",
+    "general_entries",
+    "sales_invoices",
+    "items",
+    "documents",
 ]
 
 
 class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
-    """A part that Exact did not give, its endpoint, and Exact's words: mostly a scope that the app lacks."""
+    """A part that Exact did not give, its endpoint, and Exact's words: a scope is missing, or the licence has it not."""
 
     part: Part
     endpoint: str
@@ -91,13 +107,17 @@ class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MasterData(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it, as it was a moment ago; a part that is in `unreadable` is empty here."""
+    """All of it, as it was a moment ago; a part that is in `unreadable` is empty here.
+
+    `package` is the code of the licence's package as Exact gives it to the user that the app works for.
+    """
 
     division: int
     name: str = ""
     currency: str | None = None
     country: str | None = None
     is_blocked: bool = False
+    package: str = ""
     ledgers: tuple[Ledger, ...] = ()
     vat_codes: tuple[VatCode, ...] = ()
     journals: tuple[Journal, ...] = ()

@@ -118,7 +118,18 @@ _SOURCES: Final[dict[Part, _Source]] = {
         endpoint="financial/FinancialPeriods", select=("FinYear", "FinPeriod", "StartDate", "EndDate"), make=_period
     ),
 }
+# What the writer works with, each with its key: one row shows whether the app may. That it may also write, Exact tells only then.
+_TRIED: Final[dict[Part, tuple[str, str]]] = {
+    "accounts": ("crm/Accounts", "ID"),
+    "contacts": ("crm/Contacts", "ID"),
+    "sales_entries": ("salesentry/SalesEntries", "EntryID"),
+    "general_entries": ("generaljournalentry/GeneralJournalEntries", "EntryID"),
+    "sales_invoices": ("salesinvoice/SalesInvoices", "InvoiceID"),
+    "items": ("logistics/Items", "ID"),
+    "documents": ("documents/Documents", "ID"),
+}
 _DIVISIONS: Final = "system/Divisions"
+_ME: Final = "current/Me"
 
 
 async def read_master_data(division: int, read_all: ReadAll) -> MasterData:
@@ -131,6 +142,11 @@ async def read_master_data(division: int, read_all: ReadAll) -> MasterData:
         # A sync endpoint may give a row again that changed between two pages; the later one counts.
         made = [each for each in map(source.make, rows) if each is not None]
         found[part] = tuple({getattr(each, "code", each): each for each in made}.values())
+    for part, (endpoint, key) in _TRIED.items():
+        await _part(part, endpoint, odata.query(endpoint, select=(key,), top=1), read_all, unreadable)
+    # It is of the user and not of a division, so its address has none.
+    for row in await _part("division", _ME, odata.query(f"/api/v1/{_ME}", select=("PackageCode",)), read_all, []):
+        found["package"] = odata.code(row.get("PackageCode"))
     select = ("Code", "Description", "Currency", "Country", "BlockingStatus")
     path = odata.query(_DIVISIONS, select=select, filter_by=f"Code eq {division}")
     for row in await _part("division", _DIVISIONS, path, read_all, unreadable):

@@ -8,6 +8,7 @@ from datetime import date
 from backbone.mapping_configuration import DivisionConfiguration
 from backbone.rule_configuration import RevenueRule
 from contracts.master_data import Journal, Ledger, MasterData
+from mapper.live_rights import rights_complaints
 from mapper.live_vat import vat_complaints
 from mapper.live_words import Complaint, Step, named_things
 
@@ -20,12 +21,9 @@ _NOT_FOR_CONTROL = frozenset((20, 21, 22, 24))
 
 
 def complaints(number: int, configuration: DivisionConfiguration, data: MasterData, today: date) -> list[Complaint]:
-    """Compare a division's section with its master data, in the order of the file; a part that is unreadable is one complaint."""
+    """Compare a division's section with its master data, in the order of the file; so is a needed part that is unreadable."""
     section = _Section(number, configuration, data)
-    found = [
-        Complaint(path=section.path(), code="part_unreadable", values={"endpoint": each.endpoint, "reason": each.reason})
-        for each in data.unreadable
-    ]
+    found = list(rights_complaints(section.path(), configuration, data))
     found += section.division(today)
     found += section.journals()
     found += section.accounts()

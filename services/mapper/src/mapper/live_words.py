@@ -14,10 +14,10 @@ CANDIDATES = 6
 # code: (English sentence, English advice, Dutch sentence, Dutch advice)
 COMPLAINTS: dict[str, tuple[str, str, str, str]] = {
     "part_unreadable": (
-        "Exact does not let this app read {endpoint}: {reason}.",
-        "give the app the scope in Exact's App Center and run `kruispost login` again",
-        "Exact laat deze app {endpoint} niet lezen: {reason}.",
-        "geef de app de scope in het App Center van Exact en doe `kruispost login` opnieuw",
+        "Exact does not let this app read {endpoint}, which this needs: {reason}.",
+        "give the app the scope in Exact's App Center and log in again; or do without, if the licence{package} lacks it",
+        "Exact laat deze app {endpoint} niet lezen, en dat is hiervoor nodig: {reason}.",
+        "geef de app de scope in Exact en log opnieuw in; of doe het zonder, als de licentie{package} dit niet heeft",
     ),
     "division_blocked": (
         "division {division} is blocked in Exact, so nothing can be booked.",
