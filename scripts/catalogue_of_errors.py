@@ -51,6 +51,7 @@ CONSENT: tuple[Row, ...] = (
     ("stands_by", "409: another process acts in the division.", "Name that one with `--writer-url`."),
     ("consent_needed", "Exact's tokens are missing or refused; entries wait.", "Run `kruispost login`."),
     ("blocked", "Exact takes no calls for a division; entries wait.", "Mend what `kruispost status` says about it."),
+    ("ledger_not_read", "Exact's ledger could not be read up to now.", "Try again later, or use `reconcile --wait 0`."),
 )
 BACKBONE: tuple[Row, ...] = (
     ("temporarily_unavailable", "A system that is needed does not answer.", "Nothing: the message is tried again by itself."),

@@ -125,6 +125,10 @@ class WriterStage:
         """Send commands, as the mapper's relay would."""
         await self._broker.publish(COMMANDS_EXCHANGE, [outgoing(message) for message in messages])
 
+    async def publish(self, exchange: str, messages: list[Outgoing]) -> None:
+        """Send messages that are sealed already."""
+        await self._broker.publish(exchange, messages)
+
     async def said(self, *kinds: type[Message]) -> list[Any]:
         """What was said, of these types only if given."""
         return await said(self.database, *kinds)

@@ -169,6 +169,22 @@ async def read_after(
     return [_recorded(row) for row in rows]
 
 
+async def read_newest(connection: AsyncConnection, position: Position, limit: int, types: frozenset[str]) -> list[Recorded]:
+    """Return at most `limit` messages after a position that are the last of their streams, of these types, in the log's order.
+
+    For a look at how things stand, not for following the log: what commits late may be stepped over.
+    """
+    statement = sa.select(*_columns).where(_after(position), event_log.c.type.in_(sorted(types)), ~_is_followed())
+    rows = await connection.execute(statement.order_by(event_log.c.transaction_id, event_log.c.sequence).limit(limit))
+    return [_recorded(row) for row in rows]
+
+
+async def read_last_of(connection: AsyncConnection, streams: Sequence[str]) -> list[Recorded]:
+    """Return the last message of each of these streams that has one."""
+    statement = sa.select(*_columns).where(event_log.c.stream.in_(list(streams)), ~_is_followed())
+    return [_recorded(row) for row in await connection.execute(statement)]
+
+
 async def end_position(connection: AsyncConnection) -> Position:
     """Return the position of the last message that can be read now; START when there is none."""
     statement = sa.select(event_log.c.transaction_id, event_log.c.sequence).where(*_settled(connection))
@@ -180,6 +196,11 @@ async def end_position(connection: AsyncConnection) -> Position:
 def _after(position: Position) -> sa.ColumnElement[bool]:
     here = sa.tuple_(event_log.c.transaction_id, event_log.c.sequence)
     return here > sa.tuple_(sa.literal(position.transaction_id, sa.BigInteger()), sa.literal(position.sequence, sa.BigInteger()))
+
+
+def _is_followed() -> sa.Exists:
+    newer = event_log.alias("newer")
+    return sa.exists().where(newer.c.stream == event_log.c.stream, newer.c.version == event_log.c.version + 1)
 
 
 def _settled(connection: AsyncConnection) -> list[sa.ColumnElement[bool]]:

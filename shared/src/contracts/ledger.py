@@ -54,3 +54,19 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
     def is_deferral(self) -> bool:
         """Whether it moves revenue between periods."""
         return self.type == DEFERRED_REVENUE
+
+
+class LedgerOwner(msgspec.Struct, frozen=True, kw_only=True):
+    """A command of ours that an entry of Exact's comes of; `entry_number` is 0 where Exact's answer did not tell it."""
+
+    command_id: str
+    your_ref: str
+    entry_id: str
+    entry_number: int
+
+
+class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
+    """When the last complete reading of the ledger began (unix seconds), and whether Exact lets us see what was deleted."""
+
+    read_at: float | None
+    sees_deletions: bool

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import process
 from backbone.clock import Clock, SystemClock
+from backbone.configuration import load_configuration
 from backbone.consumer import consume_envelopes
 from backbone.database import Database, schema_of
-from backbone.errors import ConfigurationError
+from backbone.errors import ConfigurationError, KruispostError
 from backbone.process import Application, Context, Worker
 from backbone.relay import Relay
 from backbone.settings import Settings
@@ -29,6 +31,7 @@ from exact_writer.bank_lines import SuspenseLines
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import CallError, ExactClient
 from exact_writer.ledger_reader import LedgerReader
+from exact_writer.ledger_shelf import LedgerShelf, NotFreshError
 from exact_writer.looking import LookError, read_master_data
 from exact_writer.mirror import Mirror
 from exact_writer.odata import UnreadableAnswerError
@@ -89,6 +92,57 @@ async def look(settings: Settings, division: int) -> MasterData:
             await lock.release()
         await client.close()
         await database.close()
+
+
+@asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[LedgerShelf]:
+    """Open the ledger that the writer keeps; raises KruispostError where there is none."""
+    if settings.database_url is None and not (settings.data_dir / f"{schema_of(SOURCE)}.sqlite").exists():
+        raise KruispostError("database_unavailable", "No writer has ever run here; start one with `kruispost run`.")
+    database = Database.open(settings, SOURCE)
+
+    async def read_in_its_place(division: int, wish: int, patience_seconds: float) -> bool:
+        lock = await database.try_lock(str(division))
+        if lock is None:
+            return False
+        try:
+            await _read_ledger(settings, database, division, wish, patience_seconds)
+        finally:
+            await lock.release()
+        return True
+
+    try:
+        yield LedgerShelf(database, read_in_its_place)
+    finally:
+        await database.close()
+
+
+async def _read_ledger(settings: Settings, database: Database, division: int, wish: int, patience_seconds: float) -> None:
+    clock, telemetry, timing = SystemClock(), Telemetry(SOURCE), Timing.of(settings)
+    client = ExactClient(settings.exact_url, timing)
+    try:
+        login = login_of(settings, database, clock, telemetry, client)
+        calls = DivisionCalls(
+            division, database=database, clock=clock, client=client, login=login, telemetry=telemetry, timing=timing
+        )
+        await calls.load()
+        section = load_configuration(settings.config).divisions[division]
+        mirror = Mirror(division, section, database=database, clock=clock, calls=calls)
+        await mirror.load()
+        reader = LedgerReader(
+            division,
+            database=database,
+            clock=clock,
+            calls=calls,
+            telemetry=telemetry,
+            every_seconds=0,
+            suspense=SuspenseLines(division, section.bank_matching.suspense_accounts, mirror),
+        )
+        await reader.read_until(wish, clock.now().timestamp() + patience_seconds)
+    except (ConsentNeededError, NoTokenNowError, NotAllowedNowError, CallError, UnreadableAnswerError) as error:
+        raise NotFreshError(division, str(error) or type(error).__name__) from error
+    finally:
+        await client.close()
 
 
 def login_of(settings: Settings, database: Database, clock: Clock, telemetry: Telemetry, client: ExactClient) -> ExactLogin:

@@ -36,10 +36,15 @@ def key_of(document: DocumentRef) -> str:
     return f"{document.site}/{document.customer_id}"
 
 
+def entry_stream(command_id: str) -> str:
+    """Where it is told how a command ended."""
+    return f"entry/{command_id}"
+
+
 async def entry(connection: AsyncConnection, fact: EntryPosted | EntryRefused, cause: Envelope, now: datetime) -> None:
     """Tell how a command ended; a command ends once, so its stream has one message."""
     envelope = seal(fact, source=SOURCE, subject=subject_of(fact.document), key=key_of(fact.document), time=now, cause=cause)
-    await event_log.append(connection, f"entry/{fact.command_id}", 0, [envelope])
+    await event_log.append(connection, entry_stream(fact.command_id), 0, [envelope])
 
 
 async def pdf(

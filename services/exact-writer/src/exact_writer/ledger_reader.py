@@ -16,7 +16,7 @@ from backbone.telemetry import Telemetry, log
 from contracts.ledger import LedgerLine
 from exact_writer import attachments, ledger_lines, odata
 from exact_writer.bank_lines import SuspenseLines
-from exact_writer.calls import DivisionCalls
+from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import ForbiddenError, NotFoundError, RefusedError, Request
 from exact_writer.ledger_lines import DELETED, ENDPOINT, Reading
 
@@ -73,6 +73,19 @@ class LedgerReader:
             return None
         await self._read(epoch, found, now)
         return None if self._paused_until <= now else self._paused_until
+
+    async def read_until(self, wish: int, until: float) -> None:
+        """Read until a wish is answered, without a writer beside; raises NotAllowedNowError for one that takes too long."""
+        while True:
+            async with self._database.reading() as connection:
+                if (await ledger_lines.reading(connection, self._division)).answered >= wish:
+                    return
+            at = await self.turn(None)
+            if at is None:
+                continue
+            if at > until:
+                raise NotAllowedNowError(at, "Exact's limits, or the right to read the ledger, stand in the way")
+            await self._clock.sleep(max(0.0, at - self._clock.now().timestamp()))
 
     async def _read(self, epoch: int | None, found: Reading, now: float) -> None:
         if found.in_deletions and self._no_deletions_until > now:

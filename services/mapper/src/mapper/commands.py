@@ -155,6 +155,35 @@ def control_accounts(
     raise typer.Exit(0 if show_control_accounts(wish, lang, as_json=as_json) else WRONG)
 
 
+def reconcile(
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="from this day on")],
+    to: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="up to and with this day")],
+    division: Division = None,
+    by: Annotated[Literal["day", "customer", "vat", "account"], typer.Option(help="what the columns are summed by")] = "day",
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="write every document of these days to this file")] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="seconds to wait for a fresh reading of Exact's ledger; 0: take what was read")
+    ] = 300.0,
+    everything: Annotated[bool, typer.Option("--all", help="list what is explained as well")] = False,
+    lang: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Compare Chargebee, our bookings and Exact to the cent. Exit code 1 while a difference is not explained, 2 if not done."""
+    from mapper.reconcile_command import Options
+    from mapper.reconcile_command import reconcile as run
+
+    options = Options(
+        division=division,
+        first=first.date(),
+        last=to.date(),
+        by=by,
+        patience_seconds=wait,
+        everything=everything,
+        csv_file=csv_file,
+    )
+    raise typer.Exit(0 if run(options, lang, as_json=as_json) else WRONG)
+
+
 def replay(
     service: Annotated[Literal["mapper"], typer.Argument(help="whose state is made anew from the logs")],
     until: Annotated[

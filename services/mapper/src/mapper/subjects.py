@@ -113,7 +113,7 @@ class Subjects:
                 division = None if isinstance(routed, Rejection) else routed
                 translated = routed if isinstance(routed, Rejection) and of is not None else translated
         is_deleted = resource.deleted
-        is_gone = is_deleted or _is_void(resource)
+        is_gone = is_deleted or is_void(resource)
         return Subject(
             key=key,
             ref=_ref(key, resource, translated, zone),
@@ -196,7 +196,8 @@ def product_ids(document: Document) -> set[str]:
     return {line.product_id for line in document.lines if line.product_id is not None}
 
 
-def _is_void(resource: Resource) -> bool:
+def is_void(resource: Resource) -> bool:
+    """Tell whether a document was taken back in Chargebee and no credit note does it; a movement, whether it moved no money."""
     if isinstance(resource, chargebee.TaxWithheld | settlements.Payout):
         return False
     if isinstance(resource, chargebee.Transaction):

@@ -1,0 +1,208 @@
+"""One document's three sides: what Chargebee shows, what was booked of it, and what Exact's ledger has; and why they differ."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from bookkeeping.journal import Entry
+from bookkeeping.money import decimals_of
+from bookkeeping.reconciliation import Difference, Found, Kind, compare
+from contracts import chargebee
+from contracts.commands import PostEntry
+from contracts.facts import DocumentRef, EntryPosted
+from contracts.ledger import LedgerLine, LedgerState
+from mapper.reconcile_scratch import Finding
+from mapper.store import ISSUED, Row
+from mapper.subjects import LOWERS_DEBT, Money, Resource, is_void
+from mapper.translate_money import MONEY_UNDER_WAY
+
+HUNDREDTHS = 100
+_STATES: dict[str, Kind] = {"held": "held", "refused": "held", "waiting": "waiting", "set_aside": "set_aside"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """A booking that was issued, and what Exact's ledger has of it. `at` is when it was booked, in unix seconds."""
+
+    row: Row
+    command: PostEntry
+    entry: Entry
+    posted: EntryPosted | None = None
+    at: float = 0.0
+    lines: tuple[LedgerLine, ...] = ()
+
+    @property
+    def debtor_accounts(self) -> set[str]:
+        """The accounts of its debts."""
+        return {line.account for line in self.entry.lines if line.is_receivable}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A document of Chargebee with all its bookings. `owed_minor` is what it adds to the customer's debt now.
+
+    `is_handled` is false while the mapper has not heard of it.
+    """
+
+    kind: str
+    number: str
+    day: date | None
+    customer_id: str
+    currency: str
+    owed_minor: int
+    is_gone: bool
+    is_handled: bool
+    rows: tuple[Row, ...]
+    bookings: tuple[Booking, ...]
+
+    @property
+    def booked_minor(self) -> int:
+        """What the bookings add to the customer's debt."""
+        return sum(each.entry.receivable_minor for each in self.bookings if each.row.key.kind == self.kind)
+
+    @property
+    def pending(self) -> Row | None:
+        """The booking that would come next and was not issued."""
+        return next((row for row in reversed(self.rows) if row.key.kind == self.kind and row.state not in ISSUED), None)
+
+
+def owed_minor(kind: str, resource: Resource) -> int:
+    """Return what a document adds to the customer's debt as it stands: nothing when it is void, gone or moved no money."""
+    if resource.deleted or is_void(resource):
+        return 0
+    if isinstance(resource, chargebee.Transaction) and (resource.status in MONEY_UNDER_WAY or resource.type == "authorization"):
+        return 0
+    amount = resource.amount if isinstance(resource, Money) else resource.total
+    return -amount if kind in LOWERS_DEBT else amount
+
+
+def of_document(case: Case) -> Iterator[Finding]:
+    """Give why a document is not booked as Chargebee has it, and what else of it waits for somebody."""
+    pending, missing = case.pending, case.booked_minor - case.owed_minor
+    shared: dict[str, Any] = {"document": case.kind, "number": case.number, "currency": case.currency, "amount_minor": missing}
+    told = next((row for row in case.rows if row.state in ISSUED and row.told is not None), None)
+    if not missing:
+        pass
+    elif pending is not None:
+        kind = _STATES[pending.state]
+        yield Finding(kind=kind, name=f"document_{kind}", code=pending.code or "", **shared)
+    elif told is not None:
+        yield Finding(kind="held", name="document_held", code=told.code or "", **shared)
+    elif not case.rows and not case.is_handled:
+        yield Finding(kind="waiting", name="document_unhandled", **shared)
+    elif not case.rows:
+        yield Finding(kind="missing", name="document_missing", **shared)
+    else:
+        amounts = {"owed_minor": case.owed_minor, "booked_minor": case.booked_minor}
+        yield Finding(kind="differs", name="document_differs", details=amounts, **shared)
+    for row in case.rows:
+        if row.key.kind != case.kind and row.state in ("held", "refused"):
+            yield Finding(kind="held", name="document_held", document=row.key.kind, number=case.number, code=row.code or "")
+
+
+def of_booking(booking: Booking, state: LedgerState, *, currency: str, customers: dict[str, list[str]]) -> Iterator[Finding]:
+    """Give what Exact's ledger shows otherwise than it was booked. `currency` is the division's."""
+    command, posted = booking.command, booking.posted
+    shared = _about(command.document, command.your_ref, command.currency)
+    if posted is None:
+        yield Finding(kind="waiting", name="entry_waiting", amount_minor=-booking.entry.receivable_minor, **shared)
+        return
+    details: dict[str, Any] = {"entry": posted.entry_number, "journal": posted.journal, "reference": command.your_ref}
+    if not booking.lines:
+        is_read = state.read_at is not None and state.read_at > booking.at
+        kind, name = ("missing", "entry_missing") if is_read else ("waiting", "entry_unread")
+        amount = -booking.entry.receivable_minor
+        yield Finding(
+            kind="missing" if kind == "missing" else "waiting", name=name, amount_minor=amount, details=details, **shared
+        )
+        return
+    details |= _hand(booking)
+    for each in (*_differences(booking, currency), *_texts(booking, customers)):
+        more = {"what": each.what, "place": each.place, "booked": each.booked, "found": each.found, "base": currency}
+        yield Finding(
+            kind=each.kind,
+            name=f"entry_{each.kind}" if each.kind != "edited" else f"entry_edited_{each.what}",
+            amount_minor=each.amount_minor,
+            details={**details, **more},
+            **shared,
+        )
+
+
+def _texts(booking: Booking, customers: dict[str, list[str]]) -> Iterator[Difference]:
+    """Give what differs of an entry's reference and of whose debt it is."""
+    command = booking.command
+    if command.kind == "sales":
+        shown = {line.your_ref or "" for line in booking.lines if not line.is_deferral}
+        if shown != {command.your_ref}:
+            other = min(shown - {command.your_ref}, default="")
+            yield Difference(kind="edited", what="reference", booked=command.your_ref, found=other)
+    expected = {line.customer_ref or command.customer_ref for line in command.lines if line.is_receivable} or {
+        command.customer_ref
+    }
+    for line in booking.lines:
+        known = customers.get(line.relation_id or "", [])
+        if line.account in booking.debtor_accounts and known and not expected.intersection(known):
+            yield Difference(kind="edited", what="customer", booked=min(expected), found=known[0])
+            return
+
+
+def _differences(booking: Booking, currency: str) -> list[Difference]:
+    posted, entry = booking.posted, booking.entry
+    if posted is None:
+        return []
+    if entry.exchange_rate is None and entry.currency != currency:
+        entry = replace(entry, exchange_rate=posted.exchange_rate)  # Exact took its own
+    year, period = posted.reporting_year, posted.reporting_period
+    found = [found_of(line) for line in booking.lines if not line.is_deferral]
+    reported = (year, period) if year is not None and period is not None else None
+    computes_vat = posted.booked_as == "document"
+    return compare(entry, found, currency=currency, period=reported, computes_vat=computes_vat)
+
+
+def found_of(line: LedgerLine) -> Found:
+    """Return a line of the ledger as bookkeeping compares it."""
+    return Found(
+        account=line.account,
+        amount_minor=minor(line.fc_hundredths, line.currency),
+        base_minor=line.dc_hundredths,
+        day=line.day,
+        year=line.year,
+        period=line.period,
+        vat_code=line.vat_code,
+        is_vat=line.is_vat,
+        cost_center=line.cost_center,
+        cost_unit=line.cost_unit,
+    )
+
+
+def minor(hundredths: int, currency: str) -> int:
+    """Return an amount of Exact's, which has hundredths of every currency, in minor units."""
+    return hundredths if decimals_of(currency) else hundredths // HUNDREDTHS
+
+
+def lines_of(command: PostEntry, posted: EntryPosted, lines: Iterable[LedgerLine]) -> tuple[LedgerLine, ...]:
+    """Return the lines of an entry that are of one command: those that name it, where the entry holds several documents."""
+    if posted.booked_as != "ledger":
+        return tuple(lines)
+    names = re.compile(rf"(?<![\w-]){re.escape(command.your_ref)}(?![\w-])")
+    return tuple(line for line in lines if names.search(line.description or ""))
+
+
+def in_range(case: Case, first: date, last: date) -> bool:
+    """Tell whether a document or one of its bookings is of these days."""
+    days = [case.day, *(each.entry.entry_date for each in case.bookings)]
+    return any(day is not None and first <= day <= last for day in days)
+
+
+def _about(document: DocumentRef, reference: str, currency: str) -> dict[str, Any]:
+    return {"document": document.kind, "number": reference or document.number, "currency": currency}
+
+
+def _hand(booking: Booking) -> dict[str, Any]:
+    """Tell who changed an entry last, and when by Exact's clock."""
+    newest = max(booking.lines, key=lambda line: line.modified_at or 0.0)
+    return {"modified_at": newest.modified_at, "modifier": newest.modifier} if newest.modified_at is not None else {}

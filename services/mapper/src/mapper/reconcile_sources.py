@@ -1,0 +1,151 @@
+"""What a reconciliation reads: ingest's log, the mapper's tables, Exact's ledger and what was said of the commands."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from backbone import event_log
+from backbone.database import Database, schema_of
+from backbone.event_log import START
+from backbone.settings import Settings
+from backbone.tables import inbox
+from contracts import facts
+from contracts.facts import EntryPosted
+from contracts.ledger import LedgerLine, LedgerOwner, LedgerState
+from contracts.messages import unseal
+from mapper import tables
+from mapper.reading import SERVICE, UnreadableError, check_installed
+from mapper.store import Row, row_of
+
+LEDGERS = "kruispost.ledger"  # entry points: an async context of settings that gives a Ledger
+PAGE = 500
+OBSERVED = frozenset(each.TYPE for each in (facts.InvoiceObserved, facts.CreditNoteObserved, facts.TransactionObserved))
+
+
+class Ledger(Protocol):
+    """Exact's ledger, as the service keeps it that reads it. Amounts are hundredths, days those of the lines."""
+
+    async def refresh(self, division: int, patience_seconds: float) -> LedgerState:
+        """Have it read up to now; raises an exception whose message says why not."""
+
+    async def state(self, division: int) -> LedgerState:
+        """Tell how far it was read."""
+
+    async def posted(self, command_ids: Sequence[str]) -> list[tuple[EntryPosted, float]]:
+        """Return what was said of commands that were booked, and when (unix seconds, by the clock of `LedgerState.read_at`)."""
+
+    async def of_entries(self, division: int, entry_ids: Sequence[str]) -> list[LedgerLine]:
+        """Return the lines of entries."""
+
+    def strangers(self, division: int, journals: Sequence[str], first: date, last: date) -> AsyncIterator[LedgerLine]:
+        """Give the lines of entries that no command of ours made, an entry's of one day together."""
+
+    def owners(self, division: int, first: date, last: date) -> AsyncIterator[LedgerOwner]:
+        """Give the commands that made the entries of these days."""
+
+    async def booked_under(self, division: int, references: Sequence[str]) -> dict[str, LedgerOwner]:
+        """Return what was booked by commands under references."""
+
+    async def customers(self, division: int, relation_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Return the customers (`site/id`) of Exact's accounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A document as Chargebee last showed it, the id of the message that said so, and when that was recorded."""
+
+    fact: facts.Observed
+    message_id: str
+    at: datetime
+
+
+class Sources:
+    """The mapper's tables, ingest's log, and the ledger; for reading only."""
+
+    def __init__(self, mapper: Database, ingest: Database | None, ledger: Ledger) -> None:
+        self.mapper = mapper
+        self._ingest = ingest
+        self.ledger = ledger
+
+    async def shown(self) -> AsyncIterator[list[Shown]]:
+        """Give every document of Chargebee at its newest version, a page after another."""
+        position = START
+        while self._ingest is not None:
+            async with self._ingest.reading() as connection:
+                page = await event_log.read_newest(connection, position, PAGE, OBSERVED)
+            found = [(recorded.envelope, unseal(recorded.envelope)) for recorded in page]
+            yield [Shown(fact, envelope.id, envelope.time) for envelope, fact in found if isinstance(fact, facts.Observed)]
+            if len(page) < PAGE:
+                return
+            position = page[-1].position
+
+    async def rows(self, site: str, kinds: Iterable[str], numbers: Sequence[str]) -> list[Row]:
+        """Return the bookings of documents."""
+        column = tables.documents.c
+        where = (column.site == site, column.kind.in_(sorted(kinds)), column.number.in_(numbers))
+        async with self.mapper.reading() as connection:
+            return [row_of(row) for row in await connection.execute(sa.select(*column).where(*where))]
+
+    async def rows_of_kinds(self, division: int, kinds: Sequence[str]) -> AsyncIterator[list[Row]]:
+        """Give the bookings of whole kinds of documents, a page after another."""
+        column = tables.documents.c
+        order = (column.site, column.kind, column.number, column.suffix)
+        after: tuple[str, ...] | None = None
+        while True:
+            statement = sa.select(*column).where(column.division == division, column.kind.in_(kinds)).order_by(*order).limit(PAGE)
+            if after is not None:
+                statement = statement.where(sa.tuple_(*order) > sa.tuple_(*(sa.literal(value) for value in after)))
+            async with self.mapper.reading() as connection:
+                page = [row_of(row) for row in await connection.execute(statement)]
+            yield page
+            if len(page) < PAGE:
+                return
+            key = page[-1].key
+            after = (key.site, key.kind, key.number, key.suffix)
+
+    async def known_commands(self, command_ids: Sequence[str]) -> set[str]:
+        """Return those of these commands that a booking of the mapper names."""
+        column = tables.documents.c
+        async with self.mapper.reading() as connection:
+            rows = await connection.execute(sa.select(column.command_id).where(column.command_id.in_(command_ids)))
+            return {row.command_id for row in rows}
+
+    async def handled(self, message_ids: Sequence[str]) -> set[str]:
+        """Return those of these messages that the mapper has handled."""
+        where = (inbox.c.consumer == SERVICE, inbox.c.message_id.in_(message_ids))
+        async with self.mapper.reading() as connection:
+            return {row.message_id for row in await connection.execute(sa.select(inbox.c.message_id).where(*where))}
+
+
+async def customers_of(sources: Sources, division: int, entries: Iterable[Sequence[LedgerLine]]) -> dict[str, list[str]]:
+    """Return the customers (`site/id`) of the accounts that stand in entries, by account."""
+    relations = sorted({line.relation_id for lines in entries for line in lines if line.relation_id is not None})
+    return await sources.ledger.customers(division, relations) if relations else {}
+
+
+@asynccontextmanager
+async def open_sources(settings: Settings) -> AsyncIterator[Sources]:
+    """Open what there is to read; raises UnreadableError where there is no installation, or no service that reads Exact."""
+    check_installed(settings)
+    async with AsyncExitStack() as stack:
+
+        def opened(service: str) -> Database | None:
+            if settings.database_url is None and not (settings.data_dir / f"{schema_of(service)}.sqlite").exists():
+                return None
+            database = Database.open(settings, service)
+            stack.push_async_callback(database.close)
+            return database
+
+        mapper = opened(SERVICE)
+        points: Any = importlib.metadata.entry_points(group=LEDGERS)
+        if mapper is None or not points:
+            raise UnreadableError("No service is installed here that reads Exact's ledger; install the exact-writer beside it.")
+        ledger = await stack.enter_async_context(next(iter(points)).load()(settings))
+        yield Sources(mapper, opened("ingest"), ledger)

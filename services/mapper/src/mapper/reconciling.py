@@ -1,0 +1,257 @@
+"""The reconciliation of a division: three passes over what three services keep, a page at a time.
+
+Everything that Chargebee showed is looked up in the mapper and in the ledger; then the bookings of which Chargebee shows no
+document; then the entries of Exact's that are not ours. What is gathered goes to the scratch file, so that memory stays flat.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, tzinfo
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from backbone.configuration import Configuration
+from bookkeeping.bookings import booking_of
+from bookkeeping.deferral import UnreadableInstantError, local_date
+from bookkeeping.mapping import Mapping
+from contracts import chargebee, facts
+from contracts.commands import PostEntry
+from contracts.ledger import LedgerLine, LedgerState
+from mapper.issue import booked_entry
+from mapper.reconcile_columns import Columns, Wish
+from mapper.reconcile_judging import Booking, Case, in_range, lines_of, of_booking, of_document, owed_minor
+from mapper.reconcile_scratch import Finding, Scratch
+from mapper.reconcile_sources import Shown, Sources, customers_of
+from mapper.reconcile_strangers import Strangers
+from mapper.store import ISSUED, Row
+from mapper.subjects import Resource, kind_of
+
+_KINDS: dict[str, tuple[str, ...]] = {
+    "invoice": ("invoice",),
+    "credit_note": ("credit_note", "vat_reclaim"),
+    "payment": ("payment", "exchange_difference"),
+    "refund": ("refund", "exchange_difference"),
+}
+_OF_THEIR_OWN = ("payout", "tax_withheld")  # Chargebee shows none of these as a document
+_SERIES = ("invoice", "credit_note")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A document as the list of documents has it; amounts in minor units, what each side adds to the customer's debt."""
+
+    kind: str
+    number: str
+    day: date | None
+    customer: str
+    currency: str
+    chargebee_minor: int
+    logs_minor: int
+    exact_minor: int
+    entries: tuple[int, ...]
+    findings: tuple[Finding, ...]
+
+
+class Reconciler:
+    """Gathers into the scratch; `tell` gets every document of the range once."""
+
+    def __init__(
+        self,
+        wish: Wish,
+        configuration: Configuration,
+        mapping: Mapping,
+        sources: Sources,
+        scratch: Scratch,
+        tell: Callable[[Told], None],
+    ) -> None:
+        self._wish = wish
+        self._configuration = configuration
+        self._mapping = mapping
+        self._sources = sources
+        self._scratch = scratch
+        self._tell = tell
+        self._zones = {name: ZoneInfo(site.time_zone) for name, site in configuration.sites.items()}
+        self._columns = Columns(wish, scratch, mapping.receivable_account)
+        self._customers: dict[str, list[str]] = {}
+        self._state = LedgerState(read_at=None, sees_deletions=False)
+
+    async def run(self) -> LedgerState:
+        """Make all passes; returns how far the ledger was read."""
+        self._state = await self._sources.ledger.state(self._wish.division)
+        async for page in self._sources.shown():
+            await self._documents(page)
+        async for rows in self._sources.rows_of_kinds(self._wish.division, _OF_THEIR_OWN):
+            await self._take([(None, [row]) for row in rows])
+        journals = sorted(self._configuration.divisions[self._wish.division].journals.codes())
+        await Strangers(self._wish, journals, self._sources, self._scratch, self._columns).run()
+        return self._state
+
+    async def _documents(self, page: Sequence[Shown]) -> None:
+        numbers: defaultdict[tuple[str, str], list[Shown]] = defaultdict(list)
+        for shown in page:
+            if shown.fact.site in self._zones:
+                numbers[shown.fact.site, _kind(shown.fact)].append(shown)
+        found: list[tuple[Shown | None, list[Row]]] = []
+        for (site, kind), members in numbers.items():
+            rows: defaultdict[str, list[Row]] = defaultdict(list)
+            for row in await self._sources.rows(site, _KINDS[kind], [_number(each.fact) for each in members]):
+                rows[row.key.number].append(row)
+            found += [(each, _ordered(rows[_number(each.fact)])) for each in members]
+        await self._take(found)
+
+    async def _take(self, found: Sequence[tuple[Shown | None, list[Row]]]) -> None:
+        """Judge documents: what Chargebee shows of each, if it shows it, and its bookings."""
+        bookings = await self._bookings([row for _, rows in found for row in rows])
+        unknown = [shown.message_id for shown, rows in found if shown is not None and not rows]
+        handled = await self._sources.handled(unknown) if unknown else set()
+        chosen = []
+        for shown, rows in found:
+            mine = tuple(bookings[each.key] for each in rows if each.key in bookings)
+            case = self._case(shown, rows, mine, handled)
+            if case is None:
+                continue
+            is_in_range = in_range(case, self._wish.first, self._wish.last)
+            self._number(shown, case, in_range=is_in_range)
+            if is_in_range and self._is_ours(shown, rows):
+                chosen.append(case)
+        for case in await self._with_lines(chosen):
+            self._judge(case)
+
+    async def _bookings(self, rows: Sequence[Row]) -> dict[Any, Booking]:
+        found = {}
+        for row in rows:
+            if row.state in ISSUED and row.command is not None:
+                command = msgspec.json.decode(row.command, type=PostEntry)
+                entry = booked_entry(command, command.your_ref, self._mapping.receivable_account)
+                found[row.key] = Booking(row=row, command=command, entry=entry)
+        return found
+
+    def _case(self, shown: Shown | None, rows: Sequence[Row], bookings: tuple[Booking, ...], handled: set[str]) -> Case | None:
+        if shown is None:
+            booked = sum(each.entry.receivable_minor for each in bookings)
+            key, document = rows[0].key, bookings[0].command.document if bookings else None
+            return Case(
+                kind=key.kind,
+                number=key.number,
+                day=document.document_date if document else None,
+                customer_id=rows[0].customer_id,
+                currency=document.currency if document else "",
+                owed_minor=booked,
+                is_gone=False,
+                is_handled=True,
+                rows=tuple(rows),
+                bookings=bookings,
+            )
+        resource, kind = _resource(shown.fact), _kind(shown.fact)
+        is_gone = resource.deleted or shown.fact.deleted
+        owed = 0 if is_gone else owed_minor(kind, resource)
+        if is_gone and any(booking_of(row.key.suffix).life > 1 for row in rows):
+            return None  # another document has the number now, and is judged with all bookings of it
+        return Case(
+            kind=kind,
+            number=_number(shown.fact),
+            day=_day(resource.date, self._zones[shown.fact.site]),
+            customer_id=resource.customer_id or "",
+            currency=resource.currency_code or "",
+            owed_minor=owed,
+            is_gone=is_gone,
+            is_handled=shown.message_id in handled or bool(rows),
+            rows=tuple(rows),
+            bookings=bookings,
+        )
+
+    def _number(self, shown: Shown | None, case: Case, *, in_range: bool) -> None:
+        if shown is None or case.kind not in _SERIES:
+            return
+        booked = any(each.row.key.kind == case.kind for each in case.bookings)
+        reason = "" if booked else (case.pending.code if case.pending else None) or ("gone" if case.is_gone else "waiting")
+        self._scratch.number(shown.fact.site, case.kind, case.number, in_range=in_range, reason=reason)
+
+    def _is_ours(self, shown: Shown | None, rows: Sequence[Row]) -> bool:
+        """Tell whether a document is of the division; one whose division nobody knows yet is of its site's."""
+        known = {row.division for row in rows if row.division is not None}
+        if known or shown is None:
+            return self._wish.division in known
+        site = self._configuration.sites[shown.fact.site]
+        return self._wish.division in (site.division, *site.business_entities.values())
+
+    async def _with_lines(self, cases: Sequence[Case]) -> list[Case]:
+        """Add to each booking what was said of it and what Exact's ledger has of it."""
+        commands = [each.command.command_id for case in cases for each in case.bookings]
+        posted = {fact.command_id: (fact, at) for fact, at in await self._sources.ledger.posted(commands)}
+        by_entry: defaultdict[str, list[LedgerLine]] = defaultdict(list)
+        entries = sorted({fact.entry_id for fact, _ in posted.values()})
+        for line in await self._sources.ledger.of_entries(self._wish.division, entries):
+            by_entry[line.entry_id].append(line)
+        self._customers = await customers_of(self._sources, self._wish.division, by_entry.values())
+
+        def complete(booking: Booking) -> Booking:
+            said = posted.get(booking.command.command_id)
+            if said is None:
+                return booking
+            lines = lines_of(booking.command, said[0], by_entry[said[0].entry_id])
+            return replace(booking, posted=said[0], at=said[1], lines=lines)
+
+        return [replace(case, bookings=tuple(complete(each) for each in case.bookings)) for case in cases]
+
+    def _judge(self, case: Case) -> None:
+        findings = list(of_document(case))
+        for booking in case.bookings:
+            currency, customers = self._mapping.currency, self._customers
+            findings += of_booking(booking, self._state, currency=currency, customers=customers)
+        for finding in findings:
+            self._scratch.note(finding)
+        customer = case.bookings[0].command.document.customer_id if case.bookings else case.customer_id
+        exact = self._columns.document(case, customer, self._customers)
+        self._tell(
+            Told(
+                kind=case.kind,
+                number=case.number,
+                day=case.day,
+                customer=customer,
+                currency=case.currency,
+                chargebee_minor=case.owed_minor,
+                logs_minor=case.booked_minor,
+                exact_minor=exact,
+                entries=tuple(each.posted.entry_number for each in case.bookings if each.posted is not None),
+                findings=tuple(findings),
+            )
+        )
+
+
+def _ordered(rows: Iterable[Row]) -> list[Row]:
+    def place(row: Row) -> tuple[int, int]:
+        booking = booking_of(row.key.suffix)
+        return booking.life, booking.step
+
+    return sorted(rows, key=place)
+
+
+def _resource(fact: facts.Observed) -> Resource:
+    return cast("Resource", getattr(fact, "resource"))  # noqa: B009 - each kind of fact has one of its own type
+
+
+def _number(fact: facts.Observed) -> str:
+    resource = _resource(fact)
+    return resource.number if isinstance(resource, chargebee.CreditNote) else resource.id
+
+
+def _kind(fact: facts.Observed) -> str:
+    resource = _resource(fact)
+    if isinstance(resource, chargebee.Transaction):
+        return kind_of(resource)
+    return "credit_note" if isinstance(resource, chargebee.CreditNote) else "invoice"
+
+
+def _day(instant: int | None, zone: tzinfo) -> date | None:
+    if instant is None:
+        return None
+    try:
+        return local_date(instant, zone)
+    except UnreadableInstantError:
+        return None

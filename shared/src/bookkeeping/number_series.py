@@ -1,0 +1,55 @@
+"""Series of document numbers: which numbers between the first and the last one are not there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+_NUMBERED = re.compile(r"^(?P<prefix>.*?)(?P<digits>\d{1,18})$", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A number of a series: `INV-0042` is 42 of `INV-`, four digits wide."""
+
+    prefix: str
+    value: int
+    width: int
+
+    @property
+    def text(self) -> str:
+        """The number as documents carry it."""
+        return f"{self.prefix}{self.value:0{self.width}d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Numbers that are not there, from the first to the last."""
+
+    first: int
+    last: int
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return self.last - self.first + 1
+
+
+def numbered(number: str) -> Numbered | None:
+    """Read a document number; None for one that does not end with digits, which no series has."""
+    found = _NUMBERED.match(number)
+    if found is None:
+        return None
+    digits = found["digits"]
+    # Only leading zeros tell a width: 99 and 100 are of one series.
+    return Numbered(found["prefix"], int(digits), len(digits) if digits.startswith("0") else 1)
+
+
+def gaps(values: Iterable[int]) -> Iterator[Gap]:
+    """Give the gaps between numbers that come in growing order; one that comes twice makes no gap."""
+    before: int | None = None
+    for value in values:
+        if before is not None and value > before + 1:
+            yield Gap(before + 1, value - 1)
+        before = value
