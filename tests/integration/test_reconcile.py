@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from datetime import datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ async def test_an_undamaged_month_is_equal_in_all_three_columns(tmp_path: Path, 
         assert sum(entry["documents"] for entry in told["explained"]) == len(different)
         division = month.server.simulator.world.divisions[DIVISION]
         ledger = division.table("financialtransaction/TransactionLines")
-        debts = [line for line in ledger if line["GLAccountCode"].strip() == "1300" and line["Date"] < datetime(2026, 11, 1)]  # noqa: DTZ001
+        debts = [line for line in ledger if line["GLAccountCode"].strip() == "1300" and line["Date"].date() < date(2026, 11, 1)]
         assert sum(Decimal(row["exact"]) for row in documents) == sum(line["AmountFC"] for line in debts)
 
 
