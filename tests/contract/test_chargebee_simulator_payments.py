@@ -29,6 +29,21 @@ async def test_a_partial_payment_keeps_the_status_and_the_last_one_pays():
     assert first["transaction"]["resource_version"] < first["invoice"]["resource_version"]
 
 
+@pytest.mark.parametrize("paid", [0, 12_099])
+async def test_a_write_off_is_an_adjustment_of_what_is_due_and_the_invoice_is_paid(paid: int):
+    app = shop()
+    invoice = bill(app)
+    async with calling(app) as client:
+        if paid:
+            await _record(client, invoice["id"], **{"transaction[amount]": str(paid)})
+        answer = (await client.post(f"/invoices/{invoice['id']}/write_off", data={"comment": "a cent"})).json()
+        again = await client.post(f"/invoices/{invoice['id']}/write_off")
+    assert (answer["invoice"]["status"], answer["invoice"]["write_off_amount"]) == ("paid", 12_100 - paid)
+    note = answer["credit_note"]
+    assert (note["total"], note["type"], note["create_reason_code"]) == (12_100 - paid, "adjustment", "write_off")
+    assert (again.status_code, again.json()["api_error_code"]) == (409, "invalid_state_for_request")
+
+
 @pytest.mark.parametrize("state", ["paid", "voided", "pending"])
 async def test_an_invoice_that_takes_no_payment_is_a_conflict(state):
     app = shop()

@@ -390,6 +390,21 @@ async def test_a_line_deleted_in_exact_is_gone_and_one_booked_elsewhere_too(stag
     assert (await stage.line()).state == "open"
 
 
+async def test_a_line_deleted_after_it_was_recorded_asks_for_a_person_until_its_payment_is_taken_back(stage: Stage) -> None:
+    invoice = bill(stage.chargebee.app)
+    await stage.show_invoice(invoice)
+    await stage.see(bank_line(12_100))
+    await accept(stage, await stage.line(), invoice)
+    await stage.work()
+    await stage.see(bank_line(0, part_id="", is_gone=True, timestamp=5))
+    line = await stage.line()
+    assert (line.state, line.reason, line.left_hundredths) == ("open", "over_recorded", -12_100)
+    (payment,) = stage.transactions()
+    gone = delete_offline_transaction(stage.chargebee.app.site, payment["id"])
+    await stage.see(observed(facts.TransactionObserved, {"id": gone["id"], "type": "payment"}, version=9, deleted=True))
+    assert (await stage.line()).state == "gone"
+
+
 def test_parts_name_what_falls_short_only_within_the_tolerance() -> None:
     document = facts.DocumentRef(site=SITE, kind="invoice", number="INV-1", customer_id="c", currency="EUR", total_minor=100)
     due = Due(document, 100)

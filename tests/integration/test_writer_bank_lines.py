@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,29 @@ async def test_a_deleted_line_of_a_debtor_account_is_gone(tmp_path: Path) -> Non
         await _delete(server, line["entry_id"])
         (_, gone) = await lines_of(stage, 2)
         assert (gone.line_id, gone.part_id, gone.is_gone) == (line["line_id"], "", True)
+
+
+async def test_a_line_that_a_person_moves_to_another_account_leaves_where_it_was(tmp_path: Path) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path, ledger_seconds=0.5, configuration=WATCHING) as stage:
+        await stage.tell(save_account())
+        await stage.until(facts.AccountSaved)
+        line = await booked(server, 12_100)
+        await lines_of(stage, 1)
+        for account, count in ((SUSPENSE, 3), ("4900", 5)):
+            _move(server, line["line_id"], account)
+            told = await lines_of(stage, count)
+        assert [(each.part_id == line["line_id"], each.is_gone) for each in told] == [
+            (False, False),  # the debtor's part
+            (False, True),  # that is gone
+            (True, False),  # the part on the suspense account
+            *((False, True), (True, True)),  # both are gone
+        ]
+
+
+def _move(server: ExactServer, line_id: str, account: str) -> None:
+    """A person books a line on another account."""
+    division = server.simulator.world.divisions[DIVISION]
+    division.update("financialtransaction/TransactionLines", uuid.UUID(line_id), {"GLAccountCode": account})
 
 
 async def _delete(server: ExactServer, entry_id: str) -> None:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from contracts import commands, facts
+from contracts import bank_lines, commands, facts
 from contracts.chargebee import Document, Transaction
 from contracts.envelope import Envelope, Message
 from contracts.facts import DocumentKind, DocumentRef
@@ -122,6 +122,7 @@ def document_of(message: Message, zone_of: dict[str, ZoneInfo]) -> DocumentRef |
             | facts.PdfNotAttached()
             | facts.PaymentRecorded()
             | facts.PaymentNotRecorded()
+            | bank_lines.ShortageWrittenOff()
             | facts.ReceivableObserved()
             | commands.PostEntry()
         ):

@@ -28,6 +28,7 @@ _TEMPLATES: dict[Language, dict[str, str]] = {
         "exact.receivable.paid": "Exact shows it fully paid, last on {last_payment_date}.",
         "exact.receivable.open": "Exact shows it as open.",
         "matcher.payment.recorded": "The receipt was recorded in Chargebee as {transaction_id} under {reference}.",
+        "matcher.shortage.written_off": "What the receipt fell short within the tolerance was written off in Chargebee.",
         "matcher.payment.not_recorded": "The receipt was not recorded in Chargebee: {sentence}",
     },
     "nl": {
@@ -51,6 +52,7 @@ _TEMPLATES: dict[Language, dict[str, str]] = {
         "exact.receivable.paid": "Volgens Exact volledig betaald, laatst op {last_payment_date}.",
         "exact.receivable.open": "Exact toont het als openstaand.",
         "matcher.payment.recorded": "De ontvangst is in Chargebee vastgelegd als {transaction_id} onder {reference}.",
+        "matcher.shortage.written_off": "Wat er binnen de tolerantie ontbrak, is in Chargebee afgeboekt.",
         "matcher.payment.not_recorded": "De ontvangst is niet in Chargebee vastgelegd: {sentence}",
     },
 }

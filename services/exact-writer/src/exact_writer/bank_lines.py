@@ -25,6 +25,7 @@ TERM_SELECT: Final = (
 )
 # Types of financial/Journals that money comes in by: cash, bank, payment service.
 MONEY_JOURNALS: Final = frozenset((10, 12, 16))
+DEBTORS: Final = 20  # Type of financial/GLAccounts
 MATCHED: Final = 50  # Status of sync/Cashflow/PaymentTerms
 # Exact does not say what became of a line on a suspense account, so those of the past are taken to be dealt with.
 SUSPENSE_DAYS: Final = 62
@@ -64,7 +65,7 @@ async def tell(connection: AsyncConnection, found: Sequence[BankLineObserved], n
 
 
 class SuspenseLines:
-    """Tells of a division's ledger what came by bank onto its suspense accounts, and which bank lines are no more."""
+    """Tells of a division's ledger what came by bank onto its suspense accounts, and which lines are on neither any more."""
 
     def __init__(self, division: int, accounts: Collection[str], mirror: Mirror) -> None:
         """Watch these accounts, by their codes."""
@@ -73,26 +74,24 @@ class SuspenseLines:
         self._mirror = mirror
 
     async def tell(self, connection: AsyncConnection, lines: Sequence[LedgerLine], now: datetime) -> None:
-        """Tell the lines of a page that stand on a suspense account, and those that were told and do not any more."""
-        if not self._accounts:
-            return
+        """Tell the lines of a page that stand on a suspense account, and which that were told stand elsewhere now."""
         first_day = (now - timedelta(days=SUSPENSE_DAYS)).date()
         money = [line for line in lines if line.line_number and _is_money(self._mirror, line.journal)]
-        elsewhere = {_suspense_stream(self._division, line.line_id): line for line in money if line.account not in self._accounts}
-        known = await event_log.known_streams(connection, elsewhere)
+        left: dict[str, tuple[LedgerLine, str]] = {}
         for line in money:
-            stream = _suspense_stream(self._division, line.line_id)
+            if not self._is_debtor(line.account):
+                left[_stream(self._division, line.line_id)] = (line, "")
+            if line.account not in self._accounts:
+                left[_suspense_stream(self._division, line.line_id)] = (line, line.line_id)
+        for stream in sorted(await event_log.known_streams(connection, left)):
+            line, part_id = left[stream]
+            gone = BankLineObserved(
+                division=self._division, line_id=line.line_id, part_id=part_id, timestamp=line.timestamp, is_gone=True
+            )
+            await announce.bank_line(connection, gone, stream, now)
+        for line in money:
             if line.account in self._accounts and line.day >= first_day:
-                await announce.bank_line(connection, self._observed(line), stream, now)
-            elif stream in known:
-                gone = BankLineObserved(
-                    division=self._division,
-                    line_id=line.line_id,
-                    part_id=line.line_id,
-                    timestamp=line.timestamp,
-                    is_gone=True,
-                )
-                await announce.bank_line(connection, gone, stream, now)
+                await announce.bank_line(connection, self._observed(line), _suspense_stream(self._division, line.line_id), now)
 
     async def tell_deleted(self, connection: AsyncConnection, deleted: Mapping[str, int], now: datetime) -> None:
         """Tell which of the lines that were told are deleted; the row version of the deletion by the line's id."""
@@ -104,6 +103,10 @@ class SuspenseLines:
                 division=self._division, line_id=line_id, part_id="", timestamp=deleted[line_id], is_gone=True
             )
             await announce.bank_line(connection, gone, stream, now)
+
+    def _is_debtor(self, account: str) -> bool:
+        known = self._mirror.find("ledger", account)
+        return known is None or known.type == DEBTORS
 
     def _observed(self, line: LedgerLine) -> BankLineObserved:
         return BankLineObserved(

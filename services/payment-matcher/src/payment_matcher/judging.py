@@ -11,6 +11,7 @@ from payment_matcher.lines import Line, StoredProposal
 from payment_matcher.open_invoices import customer_key, of_key
 
 Reason = Literal[
+    "over_recorded",
     "no_money",
     "money_left",
     "amount_not_whole",
@@ -52,6 +53,8 @@ class Judge:
 
     def judge(self, line: Line) -> Judgement:
         """Judge one line; of two certain ones for one invoice only the first stays certain."""
+        if line.recorded_hundredths and line.left_hundredths < 0:
+            return Judgement((), "over_recorded", is_certain=False)
         if line.total_hundredths <= 0:
             return Judgement((), "no_money" if line.total_hundredths == 0 else "money_left", is_certain=False)
         left_minor = line.left_minor

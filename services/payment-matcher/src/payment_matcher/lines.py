@@ -73,7 +73,7 @@ class Line:
     @property
     def left_hundredths(self) -> int:
         """What of it is neither matched in Exact nor recorded in Chargebee."""
-        if self.total_hundredths <= 0:
+        if self.total_hundredths <= 0 and not self.recorded_hundredths:
             return self.total_hundredths - self.matched_hundredths
         return self.total_hundredths - max(self.matched_hundredths, self.base_hundredths + self.recorded_hundredths)
 
@@ -92,10 +92,11 @@ class Line:
 
     def next_state(self) -> State:
         """Return the state that follows from the amounts, a person's decision to dismiss it standing as long as money is left."""
-        if not self.parts:
-            return "gone"
         if self.pending:
             return "accepted"
+        if not self.parts:
+            # What is recorded of a line that Exact has no more needs a person.
+            return "open" if self.recorded_hundredths else "gone"
         if self.left_hundredths == 0 and self.total_hundredths != 0:
             return "recorded" if self.recorded_hundredths else "settled"
         return "dismissed" if self.state == "dismissed" else "open"

@@ -9,6 +9,10 @@ Language = Literal["en", "nl"]
 # Why an open line waits for a person: the reasons of judging.py, and the empty one of a line that was not judged yet.
 REASONS: dict[str, tuple[str, str]] = {
     "": ("not looked at yet", "nog niet bekeken"),
+    "over_recorded": (
+        "Exact has less of it than is recorded in Chargebee, or nothing; `kruispost matches undo` says what to do",
+        "Exact heeft er minder van dan in Chargebee is vastgelegd, of niets meer; `kruispost matches undo` zegt wat te doen",
+    ),
     "no_money": ("the line has no amount", "de regel heeft geen bedrag"),
     "money_left": (
         "money left for the customer; a refund is recorded in Chargebee by hand",
