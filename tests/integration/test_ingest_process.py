@@ -163,11 +163,12 @@ async def test_dying_loses_nothing_and_doubles_nothing(tmp_path: Path, dialect, 
             assert code == -signal.SIGKILL
         async with running(settings) as revived:
             assert await revived.deliver("payment_refunded") == "duplicate"
-            await until_facts_are_there(settings, 4)
+            await until_facts_are_there(settings, 5)
         assert await facts_of(settings) == [
             f"{SITE}/credit_note/KP-CN-0008",
             f"{SITE}/customer/klant-0117",
             f"{SITE}/invoice/KP-2026-0041",
+            f"{SITE}/subscription/KpSub0117",
             f"{SITE}/transaction/txn_KpTerug01",
         ]
 

@@ -9,13 +9,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from support.chargebee_shop import bill, shop
 from support.engines import DATABASES, database_for
 from support.facts import SITE, customer, envelope, invoice, line, observed
+from support.ingest_stage import SITE as INGEST_SITE
+from support.ingest_stage import ingest_stage
 from support.mapper_stage import CONFIGURATION, Stage
 
 from backbone.configuration import Configuration
 from contracts import facts
 from contracts.envelope import Envelope
+from simulators.chargebee.catalogue import create_subscription, update_subscription
 
 SECOND = 200002
 CENTRES = [
@@ -172,6 +176,26 @@ async def test_the_order_of_arrival_changes_nothing(tmp_path: Path):
                     await stage.mapper.handle(connection, sealed, fact)
             seen.add(str(sorted((await centres(stage)).items())))
     assert seen == {"[('CN-1', ['N']), ('INV-1', ['N', 'S'])]"}
+
+
+@pytest.mark.parametrize("step", [1, -1], ids=["in order", "backwards"])
+async def test_what_chargebee_sends_of_a_subscription_comes_through_to_the_line(tmp_path: Path, step: int):
+    app = shop()
+    create_subscription(app.site, "cust-1", "sub-1", {"cf_cost_center": "South"})
+    update_subscription(app.site, "sub-1", {"cf_cost_center": "North"})
+    bill(app, subscription_id="sub-1")
+    configuration = configured(cost_centers=CENTRES).model_dump(exclude_defaults=True)
+    configuration["sites"] = {INGEST_SITE: configuration["sites"][SITE]}
+    async with (
+        ingest_stage("sqlite", tmp_path / "ingest") as ingest,
+        database_for("sqlite", tmp_path / "mapper", "mapper") as database,
+    ):
+        await ingest.accept(*app.site.events[::step])
+        stage = Stage(database, Configuration.model_validate(configuration))
+        for sealed, fact in await ingest.sealed_facts():
+            async with database.transaction() as connection:
+                await stage.mapper.handle(connection, sealed, fact)
+        assert list((await centres(stage)).values()) == [["N"]]
 
 
 @pytest.mark.postgres

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import func, select, tuple_
@@ -178,18 +178,29 @@ async def _stored_versions(connection: AsyncConnection, keys: Iterable[ResourceK
 
 
 async def _append(connection: AsyncConnection, fresh: Sequence[Observation], facts: dict[ResourceKey, int]) -> None:
-    """Append the facts, those that open a stream together in one statement; raises StreamConflictError."""
+    """Append the facts in the order of their events, those in a row that open a stream in one statement.
+
+    An invoice is booked by what its customer and its subscription are when it is heard of, so a change that came before it must
+    leave before it, too. Raises StreamConflictError.
+    """
+    recorded = dict(facts)
     opening: dict[str, Envelope] = {}
-    following: defaultdict[ResourceKey, list[Envelope]] = defaultdict(list)
     for one in fresh:
-        if one.key in facts or one.key.stream in opening:
-            following[one.key].append(one.fact)
-        else:
+        if one.key not in recorded:
             opening[one.key.stream] = one.fact
-    if opening:
-        new = await event_log.append_new(connection, list(opening.items()))
-        taken = [stream for stream, is_new in zip(opening, new, strict=True) if not is_new]
-        if taken:
-            raise StreamConflictError(taken[0], 0)
-    for key, envelopes in following.items():
-        await event_log.append(connection, key.stream, facts.get(key, 1), envelopes)
+            recorded[one.key] = 1
+            continue
+        await _open(connection, opening)
+        opening.clear()
+        await event_log.append(connection, one.key.stream, recorded[one.key], [one.fact])
+        recorded[one.key] += 1
+    await _open(connection, opening)
+
+
+async def _open(connection: AsyncConnection, opening: dict[str, Envelope]) -> None:
+    if not opening:
+        return
+    new = await event_log.append_new(connection, list(opening.items()))
+    taken = [stream for stream, is_new in zip(opening, new, strict=True) if not is_new]
+    if taken:
+        raise StreamConflictError(taken[0], 0)
