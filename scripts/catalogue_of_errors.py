@@ -51,6 +51,12 @@ CONSENT: tuple[Row, ...] = (
     ("stands_by", "409: another process acts in the division.", "Name that one with `--writer-url`."),
     ("consent_needed", "Exact's tokens are missing or refused; entries wait.", "Run `kruispost login`."),
     ("blocked", "Exact takes no calls for a division; entries wait.", "Mend what `kruispost status` says about it."),
+    ("file_not_written", "The file of `kruispost export` cannot be written.", "Choose another place."),
+    (
+        "file_not_read",
+        "The file to verify is none that was exported, or cannot be read.",
+        "Name one that `kruispost export` wrote.",
+    ),
     ("ledger_not_read", "Exact's ledger could not be read up to now.", "Try again later, or use `reconcile --wait 0`."),
 )
 BACKBONE: tuple[Row, ...] = (

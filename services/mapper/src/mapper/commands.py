@@ -184,6 +184,26 @@ def reconcile(
     raise typer.Exit(0 if run(options, lang, as_json=as_json) else WRONG)
 
 
+def export(
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="entries from this day on")] = None,
+    to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="entries up to and with this day")] = None,
+    file: Annotated[Path | None, typer.Option("--out", help="the file to write")] = None,
+    division: Division = None,
+    verify: Annotated[Path | None, typer.Option(help="check this file instead; no database is needed")] = None,
+    lang: Language = "en",
+) -> None:
+    """Write what was booked as CSV with a chain of hashes, or check such a file. Exit code 1 for one that was changed."""
+    from mapper.export_command import Options
+    from mapper.export_command import export as run
+    from mapper.export_command import verify as check
+
+    if verify is not None:
+        raise typer.Exit(0 if check(verify, lang) else WRONG)
+    if first is None or to is None or file is None:
+        raise typer.BadParameter("say which days and where to: --from, --to and --out; or --verify FILE")
+    run(Options(division=division, first=first.date(), last=to.date(), file=file), lang)
+
+
 def replay(
     service: Annotated[Literal["mapper"], typer.Argument(help="whose state is made anew from the logs")],
     until: Annotated[

@@ -1,0 +1,133 @@
+"""`kruispost export`: every line that we booked in Exact, as CSV with a chain of hashes, and the check of such a file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from backbone.configuration import load_configuration
+from backbone.database import is_away
+from backbone.errors import KruispostError
+from backbone.settings import Settings
+from bookkeeping.mapping import Mapping
+from bookkeeping.money import format_minor
+from contracts.commands import PostEntry
+from contracts.facts import DocumentKind, EntryPosted
+from mapper.audit_chain import ChainWriter, check
+from mapper.configuration import mappings_of
+from mapper.issue import booked_entry
+from mapper.reading import UnreadableError
+from mapper.reconcile_command import chosen
+from mapper.reconcile_sources import Sources, open_sources
+from mapper.wording import Language
+
+COLUMNS = (
+    *("division", "site", "kind", "number", "reference", "customer", "journal", "entry_number", "entry_id", "entry_date"),
+    *("year", "period", "account", "description", "vat_code", "debit", "credit", "vat_debit", "vat_credit", "currency"),
+    *("exchange_rate", "cost_center", "cost_unit", "deferred_from", "deferred_to", "booked_at", "mapping_version", "command_id"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Which entries, by their date, and where to."""
+
+    division: int | None
+    first: date
+    last: date
+    file: Path
+
+
+def export(options: Options, lang: Language) -> None:
+    """Write the file and say its last hash. Raises KruispostError."""
+    settings = Settings()
+    mapping = chosen(mappings_of(load_configuration(settings.config)), options.division)
+
+    async def run() -> ChainWriter:
+        with options.file.open("w", encoding="utf-8", newline="") as stream:
+            writer = ChainWriter(stream, COLUMNS)
+            async with open_sources(settings) as sources:
+                async for command, posted, at in _booked(sources, mapping.division):
+                    if options.first <= command.entry_date <= options.last:
+                        for line in _lines(command, posted, at, mapping):
+                            writer.write(line)
+            return writer
+
+    try:
+        written = asyncio.run(run())
+    except OSError as error:
+        raise KruispostError("file_not_written", f"{options.file} cannot be written ({error}); choose another file.") from error
+    except Exception as error:
+        if isinstance(error, KruispostError) or not (is_away(error) or isinstance(error, SQLAlchemyError)):
+            raise
+        raise UnreadableError(f"The databases cannot be read ({error}); check their address.") from error
+    words = (
+        f"{written.lines} lines in {options.file}. Note the last hash where nobody can change it: {written.last}",
+        f"{written.lines} regels in {options.file}. Noteer de laatste hash waar niemand die kan wijzigen: {written.last}",
+    )
+    typer.echo(words[lang == "nl"])
+
+
+def verify(file: Path, lang: Language) -> bool:
+    """Check a file that was exported, without any database; return whether it is as it was written. Raises KruispostError."""
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            found = check(stream)
+    except (OSError, ValueError) as error:
+        raise KruispostError("file_not_read", f"{file} is no export of Kruispost ({error}); name one.") from error
+    if found.broken_at is not None:
+        words = (
+            f"Line {found.broken_at} of {file} is not as it was written, or one before it is missing.",
+            f"Regel {found.broken_at} van {file} is niet zoals die is geschreven, of er ontbreekt er een voor.",
+        )
+    else:
+        words = (
+            f"{found.lines} lines, as they were written. It is the whole file if the last hash noted was {found.last}",
+            f"{found.lines} regels, zoals ze zijn geschreven. Het is het hele bestand als de genoteerde hash {found.last} was",
+        )
+    typer.echo(words[lang == "nl"])
+    return found.broken_at is None
+
+
+async def _booked(sources: Sources, division: int) -> AsyncIterator[tuple[PostEntry, EntryPosted, float]]:
+    """Give what was booked, by site, kind of document and number, with what the writer said of it; a page is in memory."""
+    async for rows in sources.rows_of_kinds(division, get_args(DocumentKind)):
+        booked = [row for row in rows if row.state == "booked" and row.command is not None and row.command_id is not None]
+        said = await sources.ledger.posted([row.command_id or "" for row in booked])
+        told = {fact.command_id: (fact, at) for fact, at in said}
+        for row in booked:
+            posted = told.get(row.command_id or "")
+            if posted is not None:
+                yield (msgspec.json.decode(row.command or b"", type=PostEntry), *posted)
+
+
+def _lines(command: PostEntry, posted: EntryPosted, at: float, mapping: Mapping) -> list[tuple[Any, ...]]:
+    document, currency = command.document, command.currency
+    entry = booked_entry(command, command.your_ref, mapping.receivable_account)
+    rate = command.exchange_rate or posted.exchange_rate
+    moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+    head = (command.division, document.site, document.kind, document.number, command.your_ref, document.customer_id)
+    place = (posted.journal, posted.entry_number, posted.entry_id, command.entry_date)
+    period = (posted.reporting_year, posted.reporting_period)
+    end = (moment, command.mapping_version, command.command_id)
+
+    def sides(amount_minor: int) -> tuple[str, str]:
+        written = format_minor(abs(amount_minor), currency).replace(",", "")
+        return (written, "") if amount_minor > 0 else ("", written) if amount_minor else ("", "")
+
+    return [
+        (
+            *(*head, *place, *period, line.account, line.description, line.vat_code),
+            *(*sides(line.amount_minor), *sides(line.vat_minor), currency, rate),
+            *(line.cost_center, line.cost_unit, line.first, line.last, *end),
+        )
+        for line in entry.lines
+    ]
