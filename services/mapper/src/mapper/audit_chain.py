@@ -1,6 +1,7 @@
 """A file of lines that vouch for each other: each carries a hash of itself and of the line before it.
 
-Whoever changes, adds, moves or leaves out a line breaks every hash behind it; the last hash vouches for the whole file. Only the standard library is needed to check one, so that an auditor can do it anywhere.
+Whoever changes, adds, moves or leaves out a line breaks every hash behind it; the last hash vouches for the whole file.
+Only the standard library is needed to check one, so that an auditor can do it anywhere.
 """
 
 from __future__ import annotations
