@@ -76,6 +76,8 @@ class DivisionWriter:
         self._epoch = 0
         self._polling = Polling()
         self._queue = WorkQueue(division, database=database, clock=clock, calls=calls, telemetry=telemetry)
+        # Another replica may have taken a command into the journal, and cannot wake this one.
+        self.journal_check_seconds = REREAD_SECONDS
         self._failures = 0
         self._lock_checked_at = 0.0
         self._stands_by = False
@@ -256,8 +258,7 @@ class DivisionWriter:
         now = self._now()
         instants = [due, self._poster.batches_wait_until, *closed.values(), self._queue.next_instant()]
         soonest = min((at for at in instants if at is not None and at > now), default=now + self._poll_seconds)
-        # Another replica may have taken a command into the journal, and cannot wake this one.
-        return min(soonest, now + REREAD_SECONDS)
+        return min(soonest, now + self.journal_check_seconds)
 
     async def _answered(self) -> None:
         """Exact works with us; while one endpoint does not, that others do is no news."""

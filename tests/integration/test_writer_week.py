@@ -1,0 +1,114 @@
+"""A week of a division in virtual time: documents by day, nights, maintenance, a backlog; and what was forecast of it."""
+
+from __future__ import annotations
+
+from datetime import date
+from itertools import chain
+from pathlib import Path
+
+import msgspec
+import pytest
+from support.exact_server import DIVISION
+from support.virtual_writer import START, VirtualWriter, spent, virtual_writer, working_day
+from support.writer_stage import configuration, ledger_sale, sale, save_account
+
+from contracts.commands import PostEntry
+from exact_writer import waiting
+from exact_writer.forecast import Forecast, Limits, Outlook, forecast
+from exact_writer.outlook import limits_of, outlook_of, variants
+
+DAY, HOUR = 86_400.0, 3_600.0
+CUSTOMERS = 20
+DAY_LIMIT = 500  # a tenth of Exact's, with a tenth of the documents
+TODAYS, HISTORY, IN_LEDGER = 380, 250, 2_000
+LAST_YEAR = date(2026, 1, 5)
+
+
+def todays(number: int, day: date) -> PostEntry:
+    return sale(f"NEW-{number}", f"C{number % CUSTOMERS}", entry_date=day)
+
+
+async def looked_ahead(stage: VirtualWriter) -> tuple[Outlook, Limits]:
+    now = stage.clock.seconds()
+    async with stage.database.reading() as connection:
+        outlook = await outlook_of(connection, DIVISION, now, poll_seconds=300.0, lists=False, with_pdfs=False)
+        return outlook, await limits_of(connection, DIVISION, now)
+
+
+async def history_left(stage: VirtualWriter) -> int:
+    async with stage.database.reading() as connection:
+        counts = await waiting.counts(connection, DIVISION)
+    return sum(each.commands for each in counts if each.work_class == "backfill")
+
+
+@pytest.mark.slow
+async def test_a_week_goes_as_forecast_without_a_refusal(tmp_path: Path) -> None:
+    maintenance = (START.timestamp() + 2 * DAY + 9 * HOUR, START.timestamp() + 2 * DAY + 12 * HOUR)
+    settings = configuration(pdf={"policy": "never", "lists": False})
+    async with virtual_writer(tmp_path, maintenance=maintenance, configuration=settings, day_limit=DAY_LIMIT) as stage:
+        await stage.plan(*(save_account(f"C{number}") for number in range(CUSTOMERS)))
+        await stage.run(START.timestamp() + HOUR, while_waiting=True)
+        old = (sale(f"OLD-{number}", f"C{number % CUSTOMERS}", entry_date=LAST_YEAR) for number in range(HISTORY))
+        ledger = (ledger_sale(f"L-{number}", f"C{number % CUSTOMERS}", entry_date=LAST_YEAR) for number in range(IN_LEDGER))
+        await stage.plan(*old, *ledger)
+        days = chain.from_iterable(working_day(day, TODAYS, todays) for day in range(9))
+        coming = list(days)
+        first = [each for each in coming if each.at < START.timestamp() + DAY]
+        await stage.run(START.timestamp() + DAY, first)
+        outlook, limits = await looked_ahead(stage)
+        said = forecast(outlook, limits)
+        emptied_at: float | None = None
+        begun = stage.clock.seconds()
+        for hour in range(24, 9 * 24, 2):
+            begins = START.timestamp() + hour * HOUR
+            await stage.run(begins + 2 * HOUR, [each for each in coming if begins <= each.at < begins + 2 * HOUR])
+            if emptied_at is None and not await history_left(stage):
+                emptied_at = stage.clock.seconds()
+            if emptied_at is not None and hour >= 7 * 24:
+                break
+        calls = await spent(stage)
+    assert (calls["rate_limited"], calls["error_blocks"]) == (0, 0)
+    forecast_seconds = said.seconds["backfill"]
+    assert forecast_seconds is not None
+    assert emptied_at is not None, "history moves on behind the documents of each day"
+    actual_seconds = emptied_at - begun
+    assert abs(forecast_seconds - actual_seconds) <= max(0.05 * actual_seconds, 2 * HOUR), (forecast_seconds, actual_seconds)
+
+
+class TestForecast:
+    LIMITS = Limits(minute=60, day=5_000, left_today=5_000.0, day_seconds_left=DAY)
+
+    def of(self, limits: Limits | None = None, **waiting_calls: float) -> Forecast:
+        return forecast(Outlook(waiting=waiting_calls), limits or self.LIMITS)  # type: ignore[arg-type]  # names of classes
+
+    def test_a_short_queue_takes_its_minutes(self) -> None:
+        assert self.of(today=90).done_after_seconds == 120.0
+
+    def test_a_long_queue_takes_its_days(self) -> None:
+        after = self.of(today=12_000).done_after_seconds
+        assert after is not None
+        assert 2 * DAY < after < 2 * DAY + HOUR, "5,000 each on two days, 2,000 on the third"
+
+    def test_history_keeps_the_reserve_of_the_day(self) -> None:
+        after = self.of(backfill=4_900).done_after_seconds
+        assert after is not None
+        assert 10 * HOUR < after < DAY, "a tenth of what is left of the day is kept until it is nearly over"
+
+    def test_each_class_gets_its_share_at_once(self) -> None:
+        found = self.of(today=600, money=9)
+        assert found.seconds["money"] == 60.0
+        assert found.seconds["today"] == 660.0
+
+    def test_what_comes_in_every_day_can_be_more_than_exact_takes(self) -> None:
+        outlook = Outlook(waiting={"today": 100.0}, hourly={"today": (300.0,) * 24})
+        found = forecast(msgspec.structs.replace(outlook, waiting={"today": 9_000.0}), self.LIMITS, most_minutes=10 * 1_440)
+        assert found.done_after_seconds is None
+
+    def test_the_choices_change_what_they_say(self) -> None:
+        outlook = Outlook(waiting={"backfill": 20_000.0, "pdf": 2_000.0}, pdfs_per_entry=0.5)
+        now = forecast(outlook, self.LIMITS).done_after_seconds
+        chosen = variants(outlook, self.LIMITS, {"documents": 20_000, "ledger_calls": 100.0})
+        after = {name: forecast(*each).done_after_seconds for name, each in chosen.items()}
+        assert now is not None
+        assert set(after) == {"no_pdfs", "history_in_ledger", "double_daily_calls"}
+        assert all(each is not None and each < now for each in after.values()), (now, after)
