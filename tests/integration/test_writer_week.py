@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +21,8 @@ from exact_writer.outlook import limits_of, outlook_of, variants
 DAY, HOUR = 86_400.0, 3_600.0
 CUSTOMERS = 20
 DAY_LIMIT = 500  # a tenth of Exact's, with a tenth of the documents
-TODAYS, HISTORY, IN_LEDGER = 380, 250, 2_000
+TODAYS, HISTORY, IN_LEDGER = 300, 600, 400
+POLL_SECONDS = 3_000.0
 LAST_YEAR = date(2026, 1, 5)
 
 
@@ -31,7 +33,7 @@ def todays(number: int, day: date) -> PostEntry:
 async def looked_ahead(stage: VirtualWriter) -> tuple[Outlook, Limits]:
     now = stage.clock.seconds()
     async with stage.database.reading() as connection:
-        outlook = await outlook_of(connection, DIVISION, now, poll_seconds=300.0, lists=False, with_pdfs=False)
+        outlook = await outlook_of(connection, DIVISION, now, poll_seconds=POLL_SECONDS, lists=False, with_pdfs=False)
         return outlook, await limits_of(connection, DIVISION, now)
 
 
@@ -42,10 +44,12 @@ async def history_left(stage: VirtualWriter) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 async def test_a_week_goes_as_forecast_without_a_refusal(tmp_path: Path) -> None:
     maintenance = (START.timestamp() + 2 * DAY + 9 * HOUR, START.timestamp() + 2 * DAY + 12 * HOUR)
     settings = configuration(pdf={"policy": "never", "lists": False})
-    async with virtual_writer(tmp_path, maintenance=maintenance, configuration=settings, day_limit=DAY_LIMIT) as stage:
+    exact: dict[str, Any] = {"poll_seconds": POLL_SECONDS, "day_limit": DAY_LIMIT}
+    async with virtual_writer(tmp_path, maintenance=maintenance, configuration=settings, **exact) as stage:
         await stage.plan(*(save_account(f"C{number}") for number in range(CUSTOMERS)))
         await stage.run(START.timestamp() + HOUR, while_waiting=True)
         old = (sale(f"OLD-{number}", f"C{number % CUSTOMERS}", entry_date=LAST_YEAR) for number in range(HISTORY))
@@ -64,7 +68,7 @@ async def test_a_week_goes_as_forecast_without_a_refusal(tmp_path: Path) -> None
             await stage.run(begins + 2 * HOUR, [each for each in coming if begins <= each.at < begins + 2 * HOUR])
             if emptied_at is None and not await history_left(stage):
                 emptied_at = stage.clock.seconds()
-            if emptied_at is not None and hour >= 7 * 24:
+            if emptied_at is not None and hour >= 5 * 24:
                 break
         calls = await spent(stage)
     assert (calls["rate_limited"], calls["error_blocks"]) == (0, 0)

@@ -35,13 +35,15 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """What lies ahead: calls that wait by class, calls that come in by class in each hour from now, and PDFs that follow.
 
     `hourly` has 24 figures a class, which repeat every day. `pdfs_per_entry` of the entries that are booked get a PDF.
-    `idle_polls_a_minute` is how often the writer asks for changes when it has nothing to book.
+    `idle_polls_a_minute` is how often the writer asks for changes when it has nothing to book,
+    `reads_a_minute` how often it reads periods and other master data in any case.
     """
 
     waiting: Mapping[WorkClass, float]
     hourly: Mapping[WorkClass, tuple[float, ...]] = {}
     pdfs_per_entry: float = 0.0
     idle_polls_a_minute: float = 0.0
+    reads_a_minute: float = 0.0
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,14 +82,14 @@ def forecast(outlook: Outlook, limits: Limits, *, most_minutes: int = LONGEST_DA
         for work_class, rates in outlook.hourly.items():
             queue[work_class] += rates[hour] / 60
         expected = _expected(outlook, minute, day_seconds)
-        got = _minute(queue, min(float(limits.minute), day_left), _room(queue, limits, day_left, day_seconds, expected))
+        got = _minute(queue, min(float(limits.minute), max(0.0, day_left)), _room(queue, limits, day_left, day_seconds, expected))
         made = sum(got.values())
         for work_class, number in got.items():
             queue[work_class] -= number
             calls[work_class] += number
             if work_class not in ("pdf", "master"):
                 queue["pdf"] += number * outlook.pdfs_per_entry * CALLS_PER_PDF
-        day_left -= made + _polls(made, queue, outlook, limits)
+        day_left -= made + _polls(made, queue, outlook, limits) + outlook.reads_a_minute
         day_seconds -= MINUTE_SECONDS
         for work_class in [each for each in ORDER if each in pending and queue[each] < EMPTY]:
             if work_class == "pdf" and pending != {"pdf"}:
