@@ -131,14 +131,15 @@ class LedgerShelf:
 
     async def _by_day(self, division: int, first: date, last: date, statement: sa.Select[Any]) -> AsyncIterator[Any]:
         place = (table.c.day, table.c.entry_id, table.c.line_id)
-        statement = statement.where(table.c.division == division, table.c.day.between(first, last))
-        statement = statement.order_by(*place).limit(PAGE_LINES)
+        statement = statement.where(table.c.division == division, table.c.day <= last).order_by(*place).limit(PAGE_LINES)
         after: tuple[Any, ...] | None = None
         while True:
-            page = statement
-            if after is not None:
+            # One lower bound only: with the first day beside it SQLite would read a whole day for each of its pages.
+            if after is None:
+                page = statement.where(table.c.day >= first)
+            else:
                 here = (sa.literal(after[0], sa.Date()), sa.literal(after[1]), sa.literal(after[2]))
-                page = page.where(sa.tuple_(*place) > sa.tuple_(*here))
+                page = statement.where(sa.tuple_(*place) > sa.tuple_(*here))
             async with self._database.reading() as connection:
                 rows = list(await connection.execute(page))
             for row in rows:
