@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
+from datetime import date, tzinfo
 
 from bookkeeping.deferral import UnreadableInstantError, local_date
 from bookkeeping.documents import Payment, Payout, Refund, Settlement, WithheldTax
@@ -38,10 +38,9 @@ def money_of(transaction: chargebee.Transaction, zone: tzinfo) -> Payment | Refu
         return reject("unknown_status", document=name, status=transaction.status)
     if transaction.date is None or not transaction.customer_id or not transaction.currency_code:
         return reject("unreadable_document", document=name, field="date, customer or currency")
-    try:
-        day = local_date(transaction.date, zone)
-    except UnreadableInstantError:
-        return reject("unreadable_document", document=name, field="date")
+    day = _day_of(transaction.date, zone, name)
+    if isinstance(day, Rejection):
+        return day
     settled = [
         *(
             Settlement(number=each.invoice_id, amount_minor=each.applied_amount)
@@ -70,10 +69,9 @@ def money_of(transaction: chargebee.Transaction, zone: tzinfo) -> Payment | Refu
 
 def payout_of(payout: settlements.Payout, zone: tzinfo) -> Payout | Rejection:
     """Translate a gateway's payout."""
-    try:
-        day = local_date(payout.date, zone)
-    except UnreadableInstantError:
-        return reject("unreadable_document", document=f"payout {payout.id}", field="date")
+    day = _day_of(payout.date, zone, f"payout {payout.id}")
+    if isinstance(day, Rejection):
+        return day
     return Payout(
         number=payout.id,
         customer_id="",
@@ -92,10 +90,9 @@ def withheld_of(tax: chargebee.TaxWithheld, zone: tzinfo) -> WithheldTax | Rejec
     name = f"withheld tax {tax.id}"
     if tax.date is None or not tax.customer_id or not tax.currency_code:
         return reject("unreadable_document", document=name, field="date, customer or currency")
-    try:
-        day = local_date(tax.date, zone)
-    except UnreadableInstantError:
-        return reject("unreadable_document", document=name, field="date")
+    day = _day_of(tax.date, zone, name)
+    if isinstance(day, Rejection):
+        return day
     return WithheldTax(
         number=tax.id,
         customer_id=tax.customer_id,
@@ -106,3 +103,11 @@ def withheld_of(tax: chargebee.TaxWithheld, zone: tzinfo) -> WithheldTax | Rejec
         base_currency=tax.base_currency_code,
         exchange_rate=tax.exchange_rate,
     )
+
+
+def _day_of(instant: int, zone: tzinfo, name: str) -> date | Rejection:
+    """Return the site's day of an instant, or hold the document whose number is no instant."""
+    try:
+        return local_date(instant, zone)
+    except UnreadableInstantError:
+        return reject("unreadable_document", document=name, field="date")
