@@ -43,6 +43,6 @@ def measure() -> dict[str, dict[str, Any]]:
     """Return one figure an answer time; a refused call ends the measurement with an error."""
     shares = {milliseconds: used_share(milliseconds / 1_000) for milliseconds in ANSWER_MS}
     return {
-        f"budget_used_share_{milliseconds}ms": {"value": share, "unit": "of full minutes", "ceiling": 1.0, "ratio": share}
+        f"rules_budget_used_share_{milliseconds}ms": {"value": share, "unit": "of full minutes", "ceiling": 1.0, "ratio": share}
         for milliseconds, share in shares.items()
     }
