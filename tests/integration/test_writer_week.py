@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -9,12 +11,14 @@ from typing import Any
 
 import msgspec
 import pytest
+import typer
 from support.exact_server import DIVISION
 from support.virtual_writer import START, VirtualWriter, spent, virtual_writer, working_day
-from support.writer_stage import configuration, ledger_sale, sale, save_account
+from support.writer_stage import CONFIGURATION, configuration, ledger_sale, sale, save_account
+from typer.testing import CliRunner
 
 from contracts.commands import PostEntry
-from exact_writer import waiting
+from exact_writer import commands, waiting
 from exact_writer.forecast import Forecast, Limits, Outlook, forecast
 from exact_writer.outlook import limits_of, outlook_of, variants
 
@@ -116,3 +120,32 @@ class TestForecast:
         assert now is not None
         assert set(after) == {"no_pdfs", "history_in_ledger", "double_daily_calls"}
         assert all(each is not None and each < now for each in after.values()), (now, after)
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "today's invoices"), ("nl", "facturen van vandaag")])
+async def test_the_command_says_what_waits_and_when_it_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, said: str
+) -> None:
+    async with virtual_writer(tmp_path) as stage:
+        await stage.plan(save_account("C0"), *(todays(number, START.date()) for number in range(90)))
+        await stage.plan(*(sale(f"OLD-{number}", "C0", entry_date=LAST_YEAR) for number in range(400)))
+        file = tmp_path / "kruispost.yaml"
+        file.write_text(CONFIGURATION.model_dump_json(exclude_defaults=True), encoding="utf-8")
+        monkeypatch.setenv("KRUISPOST_CONFIG", str(file))
+        monkeypatch.setenv("KRUISPOST_DATA_DIR", str(tmp_path))
+        monkeypatch.delenv("KRUISPOST_DATABASE_URL", raising=False)
+        told = await asyncio.to_thread(CliRunner().invoke, application(), ["forecast", "--lang", language])
+        as_json = await asyncio.to_thread(CliRunner().invoke, application(), ["forecast", "--json", "--per-day", "0"])
+    assert told.exit_code == 0, told.output
+    assert said in told.output
+    found = json.loads(as_json.output)["divisions"][0]
+    assert found["classes"]["today"]["calls"] == 90 + 1, "the customer goes with its invoices"
+    assert found["classes"]["backfill"]["calls"] == 400
+    assert found["classes"]["today"]["empty_at"] < found["classes"]["backfill"]["empty_at"] == found["empty_at"]
+
+
+def application() -> typer.Typer:
+    app = typer.Typer()
+    app.command()(commands.forecast)
+    app.command()(commands.hurry)
+    return app
