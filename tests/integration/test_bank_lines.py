@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 from support.chargebee_shop import bill
 from support.engines import DATABASES
-from support.facts import SITE, observed
-from support.matcher_stage import DIVISION, Stage, bank_line, matcher_stage, matching, outcomes, receivable
+from support.facts import SITE
+from support.matcher_stage import DIVISION, Stage, bank_line, matcher_stage, matching, receivable
 
 from contracts import facts
 from contracts.bank_lines import BankLineDecided, DecidedPart, ExcessNotRecorded, ExcessRecorded, ShortageWrittenOff
-from payment_matcher import decisions, open_invoices
-from payment_matcher.decisions import DecidedAlreadyError, Recording
-from payment_matcher.lines import Line
+from payment_matcher import decisions
+from payment_matcher.decisions import Recording
 from payment_matcher.shares import Due, share_out
 from simulators.chargebee.invoices import void_invoice
-from simulators.chargebee.payments import Money, apply_payment, delete_offline_transaction, pay_invoice
+from simulators.chargebee.payments import Money, apply_payment, pay_invoice
 
 IBAN = "NL91ABNA0417164300"
 
@@ -28,21 +27,6 @@ IBAN = "NL91ABNA0417164300"
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
     async with matcher_stage(request.param, tmp_path, configuration=matching(tolerances={"EUR": 2})) as made:
         yield made
-
-
-async def accept(stage: Stage, line: Line, *invoices: dict[str, Any], tolerance_minor: int = 2) -> None:
-    """A person says which invoices a line pays, in this order."""
-    async with stage.database.transaction() as connection:
-        numbers = [invoice["id"] for invoice in invoices]
-        dues = await open_invoices.dues(connection, numbers, None)
-        assert line.left_minor is not None
-        parts, excess = share_out(line.left_minor, [dues[number][0] for number in numbers], tolerance_minor)
-        recording = Recording(parts=parts, excess_minor=excess, site=SITE, customer_id="cust-1")
-        await decisions.record(stage.database, connection, line, recording, by="a person", now=stage.clock.now())
-
-
-async def told(stage: Stage, *kinds: type[Any]) -> list[Any]:
-    return [outcome for outcome in await outcomes(stage.database) if isinstance(outcome, kinds)]
 
 
 async def test_a_line_with_number_amount_and_account_is_certain_and_waits_for_a_person_all_the_same(stage: Stage) -> None:
@@ -73,7 +57,7 @@ async def test_what_is_certain_is_recorded_once_where_the_controller_switched_it
         (payment,) = stage.transactions()
         assert (payment["amount"], sure["status"], unsure["status"]) == (12_100, "paid", "posted")
         assert [line.state for line in await stage.lines()] == ["recorded", "open", "open"]
-        (decided,) = await told(stage, BankLineDecided)
+        (decided,) = await stage.told(BankLineDecided)
         assert decided.by == "kruispost"
 
 
@@ -81,13 +65,13 @@ async def test_an_accepted_line_is_recorded_with_its_day_and_a_reference(stage: 
     invoice = bill(stage.chargebee.app)
     await stage.show_invoice(invoice)
     await stage.see(bank_line(12_100, "zonder nummer"))
-    await accept(stage, await stage.line(), invoice)
+    await stage.accept(await stage.line(), invoice)
     await stage.work()
     (payment,) = stage.transactions()
     assert (payment["amount"], payment["payment_method"]) == (12_100, "bank_transfer")
     assert payment["reference_number"].startswith("KP-")
     assert invoice["status"] == "paid"
-    (recorded,) = await told(stage, facts.PaymentRecorded)
+    (recorded,) = await stage.told(facts.PaymentRecorded)
     assert (recorded.document.number, recorded.transaction_id) == (invoice["id"], payment["id"])
     line = await stage.line()
     assert (line.state, line.left_hundredths, line.is_to_match) == ("recorded", 0, True)
@@ -99,7 +83,7 @@ async def test_what_is_matched_in_exact_after_it_was_recorded_is_not_recorded_ag
     for each in (invoice, other):
         await stage.show_invoice(each)
     await stage.see(bank_line(12_100))
-    await accept(stage, await stage.line(), invoice)
+    await stage.accept(await stage.line(), invoice)
     await stage.work()
     await stage.see(bank_line(12_100, is_matched=True, timestamp=2))
     await stage.see(receivable(invoice["id"], 12_100, term=f"term-{invoice['id']}", timestamp=2, account_id="account-1"))
@@ -118,7 +102,7 @@ async def test_another_receipt_is_recorded_while_an_accepted_line_still_waits_to
     for each in (invoice, other):
         await stage.show_invoice(each)
     await stage.see(bank_line(12_100))
-    await accept(stage, await stage.line(), invoice)
+    await stage.accept(await stage.line(), invoice)
     await stage.work()
     await stage.see(receivable(other["id"], 6_050, term=f"term-{other['id']}", timestamp=2, account_id="account-1"))
     await stage.work()
@@ -130,13 +114,13 @@ async def test_a_line_matched_in_exact_with_another_invoice_than_was_decided_is_
     for each in (decided, matched):
         await stage.show_invoice(each)
     await stage.see(bank_line(12_100))
-    await accept(stage, await stage.line(), decided)
+    await stage.accept(await stage.line(), decided)
     await stage.work()
     await stage.see(bank_line(12_100, is_matched=True, timestamp=2))
     await stage.see(receivable(matched["id"], 12_100, term=f"term-{matched['id']}", timestamp=2, account_id="account-1"))
     await stage.work()
     assert len(stage.transactions()) == 1
-    assert (await told(stage, facts.PaymentNotRecorded))[0].code == "already_counted"
+    assert (await stage.told(facts.PaymentNotRecorded))[0].code == "already_counted"
 
 
 async def test_a_line_that_exact_matched_by_itself_needs_no_decision(stage: Stage) -> None:
@@ -155,11 +139,11 @@ async def test_more_than_is_due_becomes_an_excess_payment_of_the_customer(stage:
     await stage.see(bank_line(13_000, f"factuur {invoice['id']}"))
     line = await stage.line()
     assert (line.reason, line.proposals[0].difference_minor) == ("to_judge", 900)
-    await accept(stage, line, invoice)
+    await stage.accept(line, invoice)
     await stage.work()
     assert sorted(payment["amount"] for payment in stage.transactions()) == [900, 12_100]
     assert invoice["status"] == "paid"
-    (excess,) = await told(stage, ExcessRecorded)
+    (excess,) = await stage.told(ExcessRecorded)
     assert (excess.amount_minor, excess.customer_id, excess.found) == (900, "cust-1", False)
     assert stage.chargebee.app.site.get("customer", "cust-1")["excess_payments"] == 900
 
@@ -175,7 +159,7 @@ async def test_what_is_left_of_a_line_that_exact_matched_in_part_is_decided_abou
     await stage.work()
     line = await stage.line()
     assert (line.state, line.left_minor) == ("open", 900)
-    await accept(stage, line)
+    await stage.accept(line)
     await stage.work()
     assert sorted(payment["amount"] for payment in stage.transactions()) == [900, 12_100]
     assert (await stage.line()).state == "recorded"
@@ -190,14 +174,14 @@ async def test_a_cent_within_the_tolerance_is_written_off_and_two_more_are_not(s
     line = await stage.line()
     assert line.proposals[0].evidence[:2] == ("number", "within_tolerance")
     assert not line.is_certain
-    await accept(stage, line, short)
+    await stage.accept(line, short)
     await stage.work()
     assert (short["status"], short["amount_due"], short["write_off_amount"]) == ("paid", 0, 1)
-    (written_off,) = await told(stage, ShortageWrittenOff)
+    (written_off,) = await stage.told(ShortageWrittenOff)
     assert (written_off.document.number, written_off.amount_minor) == (short["id"], 1)
     await stage.see(bank_line(12_097, f"factuur {shorter['id']}", line_id="22222222-aaaa"))
     await stage.proposer.step()
-    await accept(stage, (await stage.lines())[1], shorter)
+    await stage.accept((await stage.lines())[1], shorter)
     await stage.work()
     assert (shorter["status"], shorter["amount_due"]) == ("posted", 3)
 
@@ -210,14 +194,14 @@ async def test_one_transfer_for_several_invoices_and_several_for_one(stage: Stag
     line = await stage.line()
     assert set(line.proposals[0].numbers) == {first["id"], second["id"]}
     assert "sum" in line.proposals[0].evidence
-    await accept(stage, line, first, second)
+    await stage.accept(line, first, second)
     for number, amount in (("2", 10_000), ("3", 14_200)):
         await stage.see(bank_line(amount, line_id=f"{number * 8}-aaaa"))
     await stage.work()
     for each in (first, second):
         await stage.show_invoice(each)
     for line in (await stage.lines())[1:]:
-        await accept(stage, line, third)
+        await stage.accept(line, third)
         await stage.work()
         await stage.show_invoice(third)
     assert [each["status"] for each in (first, second, third)] == ["paid"] * 3
@@ -249,7 +233,7 @@ async def test_money_before_its_invoice_is_kept_for_the_customer_and_pays_the_in
     await stage.see(bank_line(12_100, "aanbetaling"))
     line = await stage.line()
     assert (line.reason, line.customer_id) == ("nothing_open", "cust-1")
-    await accept(stage, line)
+    await stage.accept(line)
     await stage.work()
     (payment,) = stage.transactions()
     assert (payment["amount"], payment["amount_unused"]) == (12_100, 12_100)
@@ -286,7 +270,7 @@ async def test_what_turns_out_not_to_be_due_comes_back_to_the_inbox(stage: Stage
     for each in (online, voided):
         await stage.show_invoice(each)
     await stage.see(bank_line(24_200))
-    await accept(stage, await stage.line(), online, voided)
+    await stage.accept(await stage.line(), online, voided)
     pay_invoice(stage.chargebee.app.site, online["id"], Money("card", amount_minor=2_100, gateway="stripe"))
     void_invoice(stage.chargebee.app.site, voided["id"])
     await stage.work()
@@ -303,7 +287,7 @@ async def test_an_excess_of_a_customer_that_chargebee_does_not_know_comes_back_t
         recording = Recording(parts=(), excess_minor=12_100, site=SITE, customer_id="nobody")
         await decisions.record(stage.database, connection, line, recording, by="a person", now=stage.clock.now())
     await stage.work()
-    (refused,) = await told(stage, ExcessNotRecorded)
+    (refused,) = await stage.told(ExcessNotRecorded)
     assert refused.code == "customer_missing"
     assert ((await stage.line()).state, stage.transactions()) == ("open", [])
 
@@ -317,7 +301,7 @@ async def test_a_lost_answer_records_nothing_twice(call: str, idempotency_second
         await stage.show_invoice(invoice)
         received = 12_099 if call == "write_off" else 13_000
         await stage.see(bank_line(received))
-        await accept(stage, await stage.line(), invoice)
+        await stage.accept(await stage.line(), invoice)
         await stage.fault(fault="lose_answer", method="POST", path_contains=f"/{call}")
         await stage.work()
         assert sum(payment["amount"] for payment in stage.transactions()) == received
@@ -331,78 +315,18 @@ async def test_a_decision_after_a_lost_database_finds_what_stands_in_chargebee(s
     await stage.show_invoice(invoice)
     await stage.see(bank_line(13_000))
     line = await stage.line()
-    await accept(stage, line, invoice)
+    await stage.accept(line, invoice)
     await stage.work()
     await stage.forget()
     await stage.show_invoice({**invoice, "amount_due": 12_100, "status": "posted"})
     await stage.see(bank_line(13_000))
-    await accept(stage, await stage.line(), invoice)
+    await stage.accept(await stage.line(), invoice)
     await stage.work()
     assert [payment["amount"] for payment in stage.transactions()] == [12_100, 900]
-    assert [(type(each), each.found) for each in await told(stage, facts.PaymentRecorded, ExcessRecorded)][2:] == [
+    assert [(type(each), each.found) for each in await stage.told(facts.PaymentRecorded, ExcessRecorded)][2:] == [
         (facts.PaymentRecorded, True),
         (ExcessRecorded, True),
     ]
-
-
-async def test_a_decision_can_be_taken_back_as_long_as_nothing_is_recorded(stage: Stage) -> None:
-    invoice = bill(stage.chargebee.app)
-    await stage.show_invoice(invoice)
-    await stage.see(bank_line(12_100))
-    line = await stage.line()
-    await accept(stage, line, invoice)
-    with pytest.raises(DecidedAlreadyError):
-        await accept(stage, line, invoice)
-    async with stage.database.transaction() as connection:
-        (accepted,) = await stage.lines()
-        assert accepted.state == "accepted"
-        await decisions.undo(connection, accepted, by="a person", now=stage.clock.now())
-    await stage.work()
-    assert (stage.transactions(), (await stage.line()).state) == ([], "open")
-    await accept(stage, await stage.line(), invoice)
-    await stage.work()
-    assert [payment["amount"] for payment in stage.transactions()] == [12_100]
-
-
-async def test_a_payment_deleted_in_chargebee_brings_its_line_back(stage: Stage) -> None:
-    invoice = bill(stage.chargebee.app)
-    await stage.show_invoice(invoice)
-    await stage.see(bank_line(12_100))
-    await accept(stage, await stage.line(), invoice)
-    await stage.work()
-    (payment,) = stage.transactions()
-    gone = delete_offline_transaction(stage.chargebee.app.site, payment["id"])
-    await stage.see(observed(facts.TransactionObserved, {"id": gone["id"], "type": "payment"}, version=9, deleted=True))
-    await stage.show_invoice(invoice)
-    line = await stage.line()
-    assert (line.state, line.left_minor) == ("open", 12_100)
-    await accept(stage, line, invoice)
-    await stage.work()
-    assert [each["deleted"] for each in stage.transactions()] == [True, False]
-    assert invoice["status"] == "paid"
-
-
-async def test_a_line_deleted_in_exact_is_gone_and_one_booked_elsewhere_too(stage: Stage) -> None:
-    await stage.see(bank_line(12_100))
-    await stage.see(bank_line(0, part_id="", is_gone=True, timestamp=5))
-    assert (await stage.line()).state == "gone"
-    await stage.see(bank_line(12_100, timestamp=6))
-    assert (await stage.line()).state == "open"
-
-
-async def test_a_line_deleted_after_it_was_recorded_asks_for_a_person_until_its_payment_is_taken_back(stage: Stage) -> None:
-    invoice = bill(stage.chargebee.app)
-    await stage.show_invoice(invoice)
-    await stage.see(bank_line(12_100))
-    await accept(stage, await stage.line(), invoice)
-    await stage.work()
-    await stage.see(bank_line(0, part_id="", is_gone=True, timestamp=5))
-    line = await stage.line()
-    assert (line.state, line.reason, line.left_hundredths) == ("open", "over_recorded", -12_100)
-    (payment,) = stage.transactions()
-    gone = delete_offline_transaction(stage.chargebee.app.site, payment["id"])
-    await stage.see(observed(facts.TransactionObserved, {"id": gone["id"], "type": "payment"}, version=9, deleted=True))
-    assert (await stage.line()).state == "gone"
 
 
 def test_parts_name_what_falls_short_only_within_the_tolerance() -> None:

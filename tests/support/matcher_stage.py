@@ -29,12 +29,15 @@ from contracts.bank_lines import BankLineObserved
 from contracts.envelope import Message, decode
 from contracts.messages import unseal
 from contracts.topology import topology
+from payment_matcher import decisions, open_invoices
 from payment_matcher.chargebee_api import ChargebeeApi
+from payment_matcher.decisions import Recording
 from payment_matcher.intents import SETTLE
 from payment_matcher.lines import Line, load
 from payment_matcher.proposing import Proposer
 from payment_matcher.receipts import Receipts
 from payment_matcher.recording import Recorder
+from payment_matcher.shares import share_out
 from payment_matcher.tables import intents, metadata
 from simulators.chargebee.settings import ChargebeeSettings
 
@@ -164,6 +167,19 @@ class Stage:
         is_open: dict[str, Any] = {"is_fully_paid": False, "status": 20, "last_payment_date": None, "account_id": "account-1"}
         name = term or f"term-{invoice['id']}"
         await self.see(receivable(invoice["id"], invoice["total"], term=name, **is_open))
+
+    async def accept(self, line: Line, *invoices: dict[str, Any], tolerance_minor: int = 2) -> None:
+        """A person says which invoices a line pays, in this order; the rest is kept for the customer."""
+        numbers = [invoice["id"] for invoice in invoices]
+        async with self.database.transaction() as connection:
+            dues = await open_invoices.dues(connection, numbers, None)
+            parts, excess = share_out(line.left_minor or 0, [dues[number][0] for number in numbers], tolerance_minor)
+            recording = Recording(parts=parts, excess_minor=excess, site=SITE, customer_id="cust-1")
+            await decisions.record(self.database, connection, line, recording, by="a person", now=self.clock.now())
+
+    async def told(self, *kinds: type[Any]) -> list[Any]:
+        """Return what the matcher said of these kinds, oldest first."""
+        return [outcome for outcome in await outcomes(self.database) if isinstance(outcome, kinds)]
 
     async def forget(self) -> None:
         """Lose what the matcher keeps beside its log."""
