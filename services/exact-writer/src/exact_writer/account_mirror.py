@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.database import Database
 from exact_writer import odata, payloads
 from exact_writer.tables import account_marks, exact_accounts
+from exact_writer.tables import accounts as customers
 
 Item = TypeVar("Item")
 MarkKind = Literal["code", "search_code", "code_at_supplier", "vat_number", "email", "contact_email"]
@@ -28,12 +29,16 @@ _NOT_OF_THE_NUMBER = re.compile(r"[^A-Z0-9]")
 
 
 class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An account as Exact showed it; `values` has the properties that are filled, of those that are sent."""
+    """An account as Exact showed it; `values` has the properties that are filled, of those that are sent.
+
+    One that is gone was deleted in Exact, or merged into another.
+    """
 
     account_id: str
     code: str
     status: str = ""
     is_blocked: bool = False
+    is_gone: bool = False
     values: dict[str, str] = {}
 
     @property
@@ -84,6 +89,56 @@ class AccountMirror:
         async with self._database.reading() as connection:
             records = [_decoder.decode(bytes(row.record)) for row in await connection.execute(statement)]
         return sorted(records, key=lambda record: (len(record.code), record.code))
+
+    async def get(self, account_ids: Sequence[str]) -> list[AccountRecord]:
+        """Those of these accounts that the mirror knows; one that was made after it was read is missing."""
+        statement = sa.select(exact_accounts.c.record).where(
+            exact_accounts.c.division == self._division, exact_accounts.c.account_id.in_(account_ids)
+        )
+        async with self._database.reading() as connection:
+            return [_decoder.decode(bytes(row.record)) for row in await connection.execute(statement)]
+
+    async def note_customer(self, connection: AsyncConnection, account_id: str) -> None:
+        """Note that an account was saved as a customer: the mirror may have seen it as something else before."""
+        where = (exact_accounts.c.division == self._division, exact_accounts.c.account_id == account_id)
+        kept = await connection.scalar(sa.select(exact_accounts.c.record).where(*where))
+        if kept is not None:
+            known = msgspec.structs.replace(_decoder.decode(bytes(kept)), status=payloads.CUSTOMER)
+            await connection.execute(sa.update(exact_accounts).where(*where).values(record=msgspec.json.encode(known)))
+
+    async def note_gone(self, connection: AsyncConnection, account_ids: Sequence[str]) -> None:
+        """Note that accounts were deleted in Exact or merged into others; nothing finds them any more."""
+        for part in _parts(list(account_ids)):
+            by_id: dict[str, AccountRecord] = {}
+            for table in (exact_accounts, customers):
+                where = (table.c.division == self._division, table.c.account_id.in_(part))
+                column = table.c.record if table is exact_accounts else sa.null().label("record")
+                for row in await connection.execute(sa.select(table.c.account_id, column).where(*where)):
+                    known = _decoder.decode(bytes(row.record)) if row.record is not None else None
+                    by_id.setdefault(row.account_id, known or AccountRecord(account_id=row.account_id, code=""))
+            await self._store_records(connection, [msgspec.structs.replace(each, is_gone=True) for each in by_id.values()])
+            marks = (account_marks.c.division == self._division, account_marks.c.account_id.in_(part))
+            await connection.execute(sa.delete(account_marks).where(*marks))
+
+    async def note_missing(self, connection: AsyncConnection) -> None:
+        """Note that the accounts of customers are gone that the whole list did not have."""
+        listed = sa.select(exact_accounts.c.account_id).where(exact_accounts.c.division == self._division)
+        statement = sa.select(customers.c.account_id).where(
+            customers.c.division == self._division, customers.c.account_id.is_not(None), customers.c.account_id.not_in(listed)
+        )
+        await self.note_gone(connection, [row.account_id for row in await connection.execute(statement)])
+
+    async def drop_contacts(self, connection: AsyncConnection, contact_ids: Sequence[str]) -> None:
+        """Note that contacts are gone."""
+        for part in _parts(list(contact_ids)):
+            where = (account_marks.c.division == self._division, account_marks.c.source_id.in_(part))
+            await connection.execute(sa.delete(account_marks).where(*where))
+
+    async def clear(self, connection: AsyncConnection) -> None:
+        """Forget everything, before all of it is read anew."""
+        self._has_strangers = None
+        for table in (account_marks, exact_accounts):
+            await connection.execute(sa.delete(table).where(table.c.division == self._division))
 
     async def has_strangers(self) -> bool:
         """Whether Exact has accounts that this connector did not make: only those can have contacts that matter."""

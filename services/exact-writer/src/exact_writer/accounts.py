@@ -13,7 +13,9 @@ from exact_writer import account_book, odata, payloads
 from exact_writer.account_book import Known
 from exact_writer.account_matching import NEW, AccountMatcher, Match, Unmatched
 from exact_writer.client import Request
-from exact_writer.mirror import Kind, Mirror
+from exact_writer.master_records import Kind
+from exact_writer.mirror import Mirror
+from exact_writer.precheck import DEBTORS
 from exact_writer.schedule import ENDPOINTS
 
 # A new customer may have been entered in Exact by hand since the mirror was read: at most so often, one call finds out.
@@ -46,7 +48,7 @@ class Accounts:
             return missing
         async with self._database.reading() as connection:
             known = await account_book.find(connection, self._division, command.customer_ref)
-        if known is None or _names_another(command, known):
+        if known is None or _names_another(command, known) or await self._is_gone(known):
             return await self._begin(command)
         if known.fingerprint == command.fingerprint:
             return Step(saved=known)
@@ -56,6 +58,10 @@ class Accounts:
         if not changes:
             return Step(saved=saved)
         return Step(saved=saved, request=_put(known.account_id, changes))
+
+    async def _is_gone(self, known: Known) -> bool:
+        """Whether the account was deleted in Exact, or merged into another, as far as the mirror knows."""
+        return any(record.is_gone for record in await self._mirror.accounts.get([known.account_id]))
 
     async def is_in_mirror(self, command: SaveAccount) -> bool:
         """Whether the mirror has an account that was made for this customer."""
@@ -102,6 +108,10 @@ class Accounts:
                 await self._mirror.refresh(kind)
             if self._mirror.find(kind, code) is None:
                 return Unmatched(code=refusal, message=f"Exact has no {name} {code}.")
+        debtors = self._mirror.find("ledger", command.receivable_account or "")
+        if debtors is not None and debtors.type != DEBTORS:
+            message = f"Ledger {command.receivable_account} is no debtors account in Exact (type {DEBTORS})."
+            return Unmatched(code="wrong_gl_account_type", message=message)
         return None
 
     async def _begin(self, command: SaveAccount) -> Step | Unmatched:

@@ -40,7 +40,7 @@ def of_term(division: int, row: Mapping[str, Any], mirror: Mirror) -> BankLineOb
         division=division,
         line_id=str(row["TransactionID"]),
         part_id=str(row["ID"]),
-        timestamp=int(row["Timestamp"]),
+        timestamp=mirror.versions_base + int(row["Timestamp"]),
         entry_id=str(row["TransactionEntryID"] or ""),
         entry_number=int(row["EntryNumber"] or 0),
         journal=journal,
@@ -86,7 +86,11 @@ class SuspenseLines:
         for stream in sorted(await event_log.known_streams(connection, left)):
             line, part_id = left[stream]
             gone = BankLineObserved(
-                division=self._division, line_id=line.line_id, part_id=part_id, timestamp=line.timestamp, is_gone=True
+                division=self._division,
+                line_id=line.line_id,
+                part_id=part_id,
+                timestamp=self._mirror.versions_base + line.timestamp,
+                is_gone=True,
             )
             await announce.bank_line(connection, gone, stream, now)
         for line in money:
@@ -100,7 +104,11 @@ class SuspenseLines:
         for stream in sorted(await event_log.known_streams(connection, streams)):
             line_id = streams[stream]
             gone = BankLineObserved(
-                division=self._division, line_id=line_id, part_id="", timestamp=deleted[line_id], is_gone=True
+                division=self._division,
+                line_id=line_id,
+                part_id="",
+                timestamp=self._mirror.versions_base + deleted[line_id],
+                is_gone=True,
             )
             await announce.bank_line(connection, gone, stream, now)
 
@@ -113,7 +121,7 @@ class SuspenseLines:
             division=self._division,
             line_id=line.line_id,
             part_id=line.line_id,
-            timestamp=line.timestamp,
+            timestamp=self._mirror.versions_base + line.timestamp,
             entry_id=line.entry_id,
             entry_number=line.entry_number,
             journal=line.journal,

@@ -191,13 +191,15 @@ class BatchPoster:
         """Those that Exact can take by what the mirror knows; the others are refused without a call."""
         sound = []
         for member in members:
-            problem = await precheck.after_reading(member.command, self._mirror, member.work.planned_at)
+            command, planned_at = member.command, member.work.planned_at
+            problem = await precheck.after_reading(command, self._mirror, planned_at)
+            if problem is None:
+                account_ids = [member.account_id, *member.others.values()]
+                problem = await precheck.of_accounts(command, account_ids, self._mirror, planned_at)
             if problem is None:
                 sound.append(member)
-                continue
-            async with self._database.transaction() as connection:
-                message = f"{problem.message} {ACTIONS[problem.code]}"
-                await self._outcomes.refused(connection, member.work, epoch, problem.code, message)
+            else:
+                await self._outcomes.refused_unsent(member.work, epoch, problem)
         return sound
 
     def _body_of(self, members: list[Member]) -> tuple[bytes, list[Member]]:

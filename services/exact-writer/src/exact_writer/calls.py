@@ -163,10 +163,14 @@ class DivisionCalls:
         found: list[dict[str, Any]] = []
         following: str | None = path
         while following is not None:
-            answer = await self.read(Request(method="GET", endpoint=endpoint, path=following))
-            found += odata.rows(answer.body)
-            following = odata.next_page(answer.body)
+            rows, following = await self.page(endpoint, following)
+            found += rows
         return found
+
+    async def page(self, endpoint: str, path: str) -> tuple[list[dict[str, Any]], str | None]:
+        """One page of a list, and the path of the next one; raises what `read_all` raises."""
+        answer = await self.read(Request(method="GET", endpoint=endpoint, path=path))
+        return odata.rows(answer.body), odata.next_page(answer.body)
 
     async def count(self, connection: AsyncConnection) -> None:
         """Count a call that is about to leave; raises LeaseLostError when another process has the division now."""

@@ -67,8 +67,7 @@ class DocumentPoster:
             return await self._make_final(work, command, work.exact_id, epoch)
         problem = await precheck.after_reading(command, self._mirror, work.planned_at)
         if problem is not None:
-            async with self._database.transaction() as connection:
-                await self._outcomes.refused(connection, work, epoch, problem.code, f"{problem.message} {ACTIONS[problem.code]}")
+            await self._outcomes.refused_unsent(work, epoch, problem)
             return False
         if not keeps_cents(command, self._percentage_of):
             await self._book_as_entry(work, epoch)
@@ -76,6 +75,10 @@ class DocumentPoster:
         async with self._database.reading() as connection:
             known = await account_book.find(connection, self._division, command.customer_ref)
         if known is None:
+            return False
+        problem = await precheck.of_accounts(command, [known.account_id], self._mirror, work.planned_at)
+        if problem is not None:
+            await self._outcomes.refused_unsent(work, epoch, problem)
             return False
         try:
             items = await self._items.of(command)

@@ -1,15 +1,14 @@
 """The mirror of Exact's master data in one division: what is there, what is blocked, which periods are open.
 
 Read at the start, once a day, and when a command names something that is not there. Ledgers and accounts come by their sync
-endpoints, which send only what changed; the others have none and come page by page.
+endpoints, which send only what changed; the others have none and come page by page. What was deleted comes from sync/Deleted,
+and everything is read anew after the division was moved, since row versions start anew then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
-from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -18,59 +17,31 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.clock import Clock
 from backbone.database import Database
 from backbone.mapping_configuration import DivisionConfiguration
+from backbone.telemetry import log
 from contracts.commands import EntryLine, PostEntry
 from contracts.facts import PeriodObserved
-from exact_writer import announce, odata
-from exact_writer.account_mirror import ACCOUNT_SELECT, CONTACT_SELECT, AccountMirror
+from exact_writer import announce, ledger_lines, master_records, odata
+from exact_writer.account_mirror import AccountMirror
 from exact_writer.calls import DivisionCalls
-from exact_writer.tables import master_data, mirror_state
-
-Kind = Literal["ledger", "journal", "vat_code", "cost_center", "cost_unit", "account", "contact", "payment_condition", "period"]
+from exact_writer.client import ForbiddenError
+from exact_writer.master_records import SOURCES, Kind, Record
+from exact_writer.row_versions import NEVER, Follower, Rows
+from exact_writer.tables import ledger_readings, master_data, mirror_state, receivables
 
 DAY_SECONDS: Final = 86_400.0
 PERIODS_SECONDS: Final = 3_600.0  # a period that was opened again is seen within the hour; a closed one by the first refusal
+MOVES_SECONDS: Final = 21_600.0  # while row versions have started anew, nothing that changes is seen
 AGAIN_SECONDS: Final = 60.0  # how old a part must be before something missing in it is worth a call
-FIRST_TIMESTAMP: Final = 1
+DELETIONS_KEPT_SECONDS: Final = 55 * DAY_SECONDS  # Exact keeps its log of deletions for two months
 CLOSED: Final = 1
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing of Exact's master data; `type` is a ledger's or journal's, `allows_vat` a general journal's.
-
-    `percentage` is the fraction that a VAT code adds to an amount without VAT; None for a code that works otherwise.
-    """
-
-    id: str = ""
-    type: int = 0
-    is_blocked: bool = False
-    allows_vat: bool = True
-    percentage: Decimal | None = None
-    starts: date | None = None
-    ends: date | None = None
-    is_open: bool = True
-
-
-class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a part of the mirror comes from; `is_sync` endpoints take a Timestamp and send what changed since."""
-
-    endpoint: str
-    select: tuple[str, ...]
-    is_sync: bool = False
-
-
-SOURCES: Final[dict[Kind, Source]] = {
-    "ledger": Source(endpoint="sync/Financial/GLAccounts", select=("ID", "Code", "Type", "IsBlocked"), is_sync=True),
-    "journal": Source(endpoint="financial/Journals", select=("ID", "Code", "Type", "IsBlocked", "AllowVAT")),
-    "vat_code": Source(endpoint="vat/VATCodes", select=("ID", "Code", "IsBlocked", "Type", "Percentage")),
-    "cost_center": Source(endpoint="hrm/Costcenters", select=("ID", "Code")),
-    "cost_unit": Source(endpoint="hrm/Costunits", select=("ID", "Code")),
-    "payment_condition": Source(endpoint="cashflow/PaymentConditions", select=("ID", "Code")),
-    "account": Source(endpoint="sync/CRM/Accounts", select=ACCOUNT_SELECT, is_sync=True),
-    "contact": Source(endpoint="sync/CRM/Contacts", select=CONTACT_SELECT, is_sync=True),
-    "period": Source(endpoint="financial/FinancialPeriods", select=("FinYear", "FinPeriod", "StartDate", "EndDate")),
-}
-AT_START: Final[tuple[Kind, ...]] = ("ledger", "journal", "vat_code", "account", "period")
+PAYMENT_TERMS: Final = "payment_term"
+VERSIONS_BASE: Final = "versions_base"
+AT_START: Final[tuple[Kind, ...]] = ("division", "ledger", "journal", "vat_code", "account", "deleted", "period")
+# Without the right to these the connector works, but does not notice what they say.
+_OPTIONAL: Final[tuple[Kind, ...]] = ("division", "deleted")
+_FOLLOWED: Final = tuple(kind for kind, source in SOURCES.items() if source.is_sync)
 _STATUSES: Final = "read/financial/JournalStatusList"
+_ACCOUNTS, _CONTACTS, _LEDGERS, _PAYMENT_TERMS = 2, 5, 7, 10  # sync/Deleted EntityType
 
 
 class Mirror:
@@ -83,22 +54,27 @@ class Mirror:
         self._database = database
         self._clock = clock
         self._calls = calls
+        self._follower = Follower(division, database=database, clock=clock, calls=calls)
+        self.currency = configuration.currency
         self._journals = sorted(configuration.journals.codes())
         self.accounts = AccountMirror(division, database)
+        self.versions_base = 0  # added to row versions that are told, so that they keep growing over a move of the division
         self._records: dict[Kind, dict[str, Record]] = {}
         self._read_at: dict[Kind, float] = {}
-        self._timestamps: dict[Kind, int] = {}
 
     async def load(self) -> None:
         """Take up what was read before. Accounts stay in the database: there may be very many."""
-        self._records = {kind: {} for kind in SOURCES}
+        records: dict[Kind, dict[str, Record]] = {kind: {} for kind in SOURCES}
+        read_at: dict[Kind, float] = {}
         async with self._database.reading() as connection:
+            self.versions_base = await self._base(connection)
             rows = await connection.execute(sa.select(master_data).where(master_data.c.division == self._division))
             for row in rows:
-                self._records[row.kind][row.code] = msgspec.json.decode(bytes(row.record), type=Record)
+                records[row.kind][row.code] = msgspec.json.decode(bytes(row.record), type=Record)
             for row in await connection.execute(sa.select(mirror_state).where(mirror_state.c.division == self._division)):
-                self._read_at[row.kind] = row.read_at
-                self._timestamps[row.kind] = row.timestamp
+                if row.read_at > NEVER and row.kind != VERSIONS_BASE:
+                    read_at[row.kind] = row.read_at
+        self._records, self._read_at = records, read_at
 
     def find(self, kind: Kind, code: str) -> Record | None:
         """One thing by its code."""
@@ -115,6 +91,14 @@ class Mirror:
                 _, year, period = code.rsplit("/", 2)
                 return int(year), int(period)
         return None
+
+    def has_periods(self, journal: str) -> bool:
+        """Whether the mirror knows the periods of a journal: those of the configuration were read."""
+        return any(code.startswith(f"{journal}/") for code in self._records["period"])
+
+    def has_period(self, journal: str, year: int, period: int) -> bool:
+        """Whether the division has a period."""
+        return f"{journal}/{year}/{period}" in self._records["period"]
 
     def is_period_closed(self, journal: str, year: int, period: int) -> bool:
         """Whether the mirror knows that a journal takes no entries in a period."""
@@ -140,33 +124,133 @@ class Mirror:
         return read_at is None or self._now() > read_at + seconds
 
     async def refresh(self, kind: Kind) -> None:
-        """Read one part; raises what DivisionCalls.read raises, and then nothing was changed."""
-        if kind == "period":
-            await self._refresh_periods()
-            return
-        source = SOURCES[kind]
-        timestamp = self._timestamps.get(kind, FIRST_TIMESTAMP) if source.is_sync else 0
-        filter_by = f"Timestamp gt {odata.big(max(timestamp, FIRST_TIMESTAMP))}" if source.is_sync else None
-        select = ("Timestamp", *source.select) if source.is_sync else source.select
-        rows = await self.read_all(source.endpoint, odata.query(source.endpoint, select=select, filter_by=filter_by))
-        highest = max((int(row["Timestamp"]) for row in rows if source.is_sync), default=timestamp)
-        if kind in ("account", "contact"):
-            store = self.accounts.store_accounts if kind == "account" else self.accounts.store_contacts
-            async with self._database.transaction() as connection:
-                await store(connection, rows)
-                await self._note_read(connection, kind, highest)
-            return
-        records = dict(_records(kind, rows))
-        async with self._database.transaction() as connection:
-            if not source.is_sync:
-                await self._clear(connection, kind)
-            await self._store(connection, kind, records)
-            await self._note_read(connection, kind, highest)
-        self._records[kind] = {**self._records[kind], **records} if source.is_sync else records
+        """Read one part; raises what DivisionCalls.read raises. What was read by then of a list of changes stays."""
+        try:
+            await self._refresh(kind)
+        except ForbiddenError as error:
+            if kind not in _OPTIONAL:
+                raise
+            endpoint = SOURCES[kind].endpoint
+            self._calls.forbidden.discard(endpoint)
+            self._read_at[kind] = self._now()  # until tomorrow or the next start: each try counts against the error limit
+            log.warning("deletions or moves are not seen", division=self._division, endpoint=endpoint, reason=error.message)
 
     async def read_all(self, endpoint: str, path: str) -> list[dict[str, Any]]:
         """All rows of a list, page after page."""
         return await self._calls.read_all(endpoint, path)
+
+    async def _refresh(self, kind: Kind) -> None:
+        source = SOURCES[kind]
+        if kind == "period":
+            await self._refresh_periods()
+        elif kind == "division":
+            await self._look_for_a_move()
+        elif kind == "account":
+            _, is_whole = await self._follower.known(kind)
+            at_end = None if is_whole else self._note_gone_accounts
+            await self._follower.follow(kind, source.endpoint, source.select, self.accounts.store_accounts, at_end=at_end)
+        elif kind == "contact":
+            await self._follower.follow(kind, source.endpoint, source.select, self.accounts.store_contacts)
+        elif kind == "deleted":
+            await self._follow_deletions()
+        elif source.is_sync:
+            await self._follower.follow(kind, source.endpoint, source.select, self._store_ledgers)
+            await self._reload_ledgers()
+        else:
+            rows = await self.read_all(source.endpoint, odata.query(source.endpoint, select=source.select))
+            found = dict(master_records.records(kind, rows))
+            async with self._database.transaction() as connection:
+                await self._clear(connection, kind)
+                await self._store(connection, kind, found)
+                await self._note_read(connection, kind)
+            self._records[kind] = found
+        self._read_at[kind] = self._now()
+
+    async def _store_ledgers(self, connection: AsyncConnection, rows: Rows) -> None:
+        await self._store(connection, "ledger", dict(master_records.records("ledger", rows)))
+
+    async def _note_gone_accounts(self, connection: AsyncConnection, rows: Rows) -> None:
+        del rows  # after the whole list it matters only what was in none of its pages
+        await self.accounts.note_missing(connection)
+
+    async def _look_for_a_move(self) -> None:
+        source = SOURCES["division"]
+        path = odata.query(source.endpoint, select=source.select, filter_by=f"Code eq {self._division}")
+        rows = await self.read_all(source.endpoint, path)
+        code = str(self._division)
+        known = self._records["division"].get(code)
+        found = Record(moved=master_records.moved(rows[0])) if rows else known or Record(moved=(None, None))
+        async with self._database.transaction() as connection:
+            if known is not None and known.moved != found.moved:
+                await self._forget(connection, with_terms=True)
+            await self._store(connection, "division", {code: found})
+            await self._note_read(connection, "division")
+        if known is not None and known.moved != found.moved:
+            log.warning("the division was moved, so everything is read anew", division=self._division)
+            self._forgotten()
+            async with self._database.reading() as connection:
+                self.versions_base = await self._base(connection)
+        self._records["division"][code] = found
+
+    async def _follow_deletions(self) -> None:
+        source = SOURCES["deleted"]
+        read_at = self._read_at.get("deleted", NEVER)
+        if NEVER < read_at < self._now() - DELETIONS_KEPT_SECONDS:
+            log.warning("deletions of more than two months ago are gone, so everything is read anew", division=self._division)
+            async with self._database.transaction() as connection:
+                await self._forget(connection, with_terms=False)
+            self._forgotten()
+        await self._follower.follow("deleted", source.endpoint, source.select, self._take_deletions)
+        await self._reload_ledgers()
+
+    async def _take_deletions(self, connection: AsyncConnection, rows: Rows) -> None:
+        keys: dict[int, list[str]] = {}
+        for row in rows:
+            keys.setdefault(int(row["EntityType"] or 0), []).append(str(row["EntityKey"]))
+        await self.accounts.note_gone(connection, keys.get(_ACCOUNTS, []))
+        await self.accounts.drop_contacts(connection, keys.get(_CONTACTS, []))
+        gone = frozenset(keys.get(_LEDGERS, []))
+        codes = [code for code, record in self._records["ledger"].items() if record.id in gone]
+        where = (master_data.c.division == self._division, master_data.c.kind == "ledger", master_data.c.code.in_(codes))
+        await connection.execute(sa.delete(master_data).where(*where))
+        terms = keys.get(_PAYMENT_TERMS, [])
+        await connection.execute(
+            sa.delete(receivables).where(receivables.c.division == self._division, receivables.c.term_id.in_(terms))
+        )
+
+    async def _forget(self, connection: AsyncConnection, *, with_terms: bool) -> None:
+        """Have all lists of changes read from their beginning; with payment terms only when their row versions started anew."""
+        ours = mirror_state.c.division == self._division
+        if with_terms:
+            # All of a division's row versions come from one counter, so that none that was told is higher than this.
+            statements = (
+                sa.select(sa.func.max(mirror_state.c.timestamp)).where(ours, mirror_state.c.kind != VERSIONS_BASE),
+                sa.select(sa.func.max(ledger_readings.c.highest)).where(ledger_readings.c.division == self._division),
+            )
+            highest = [int(await connection.scalar(statement) or 0) for statement in statements]
+            values = {"timestamp": await self._base(connection) + max(highest), "read_at": self._now()}
+            insert = self._database.insert(mirror_state).values(division=self._division, kind=VERSIONS_BASE, **values)
+            await connection.execute(insert.on_conflict_do_update(index_elements=["division", "kind"], set_=values))
+            await ledger_lines.start_anew(self._database, connection, self._division)
+        gone = [*_FOLLOWED, *((PAYMENT_TERMS,) if with_terms else ())]
+        await connection.execute(sa.delete(mirror_state).where(ours, mirror_state.c.kind.in_(gone)))
+        await self._clear(connection, "ledger")
+        await self.accounts.clear(connection)
+
+    async def _base(self, connection: AsyncConnection) -> int:
+        where = (mirror_state.c.division == self._division, mirror_state.c.kind == VERSIONS_BASE)
+        return int(await connection.scalar(sa.select(mirror_state.c.timestamp).where(*where)) or 0)
+
+    def _forgotten(self) -> None:
+        self._records["ledger"] = {}
+        for kind in _FOLLOWED:
+            self._read_at.pop(kind, None)
+
+    async def _reload_ledgers(self) -> None:
+        where = (master_data.c.division == self._division, master_data.c.kind == "ledger")
+        async with self._database.reading() as connection:
+            rows = await connection.execute(sa.select(master_data.c.code, master_data.c.record).where(*where))
+            self._records["ledger"] = {row.code: msgspec.json.decode(bytes(row.record), type=Record) for row in rows}
 
     async def observe_closed(self, connection: AsyncConnection, command: PostEntry, year: int, period: int) -> None:
         """Note that Exact refused a period as closed, and tell it; the next look at the periods will correct what is wrong.
@@ -198,9 +282,14 @@ class Mirror:
                 is_open = (journal, year, period) not in closed
                 records[f"{journal}/{year}/{period}"] = Record(starts=starts, ends=ends, is_open=is_open)
         changed = {code: record for code, record in records.items() if self._records["period"].get(code) != record}
+        gone = self._records["period"].keys() - records.keys()
         async with self._database.transaction() as connection:
+            where = (master_data.c.division == self._division, master_data.c.kind == "period", master_data.c.code.in_(gone))
+            await connection.execute(sa.delete(master_data).where(*where))
             await self._tell_periods(connection, changed)
-            await self._note_read(connection, "period", 0)
+            await self._note_read(connection, "period")
+        for code in gone:
+            del self._records["period"][code]
 
     async def _tell_periods(self, connection: AsyncConnection, changed: dict[str, Record]) -> None:
         reach: dict[str, date] = {}
@@ -239,11 +328,10 @@ class Mirror:
                 insert.on_conflict_do_update(index_elements=["division", "kind", "code"], set_={"record": body})
             )
 
-    async def _note_read(self, connection: AsyncConnection, kind: Kind, timestamp: int) -> None:
-        values = {"timestamp": timestamp, "read_at": self._now()}
+    async def _note_read(self, connection: AsyncConnection, kind: Kind) -> None:
+        values = {"timestamp": 0, "read_at": self._now()}
         insert = self._database.insert(mirror_state).values(division=self._division, kind=kind, **values)
         await connection.execute(insert.on_conflict_do_update(index_elements=["division", "kind"], set_=values))
-        self._timestamps[kind] = timestamp
         self._read_at[kind] = self._now()
 
     def _now(self) -> float:
@@ -251,25 +339,7 @@ class Mirror:
 
 
 def _fresh_seconds(kind: Kind) -> float:
-    return PERIODS_SECONDS if kind == "period" else DAY_SECONDS
-
-
-def _records(kind: Kind, rows: Iterable[dict[str, Any]]) -> Iterable[tuple[str, Record]]:
-    for row in rows:
-        code = odata.code(row["Code"])
-        record = Record(id=str(row["ID"]), type=int(row.get("Type") or 0) if kind in {"ledger", "journal"} else 0)
-        allows_vat = row.get("AllowVAT") is not False
-        percentage = _percentage(row) if kind == "vat_code" else None
-        is_blocked = bool(row.get("IsBlocked", False))
-        yield code, msgspec.structs.replace(record, is_blocked=is_blocked, allows_vat=allows_vat, percentage=percentage)
-
-
-def _percentage(row: dict[str, Any]) -> Decimal | None:
-    """Types of VAT codes: E adds the percentage to an amount without VAT; B has a base only, N nothing; I is included."""
-    kind = odata.code(row["Type"])
-    if kind == "E":
-        return Decimal(str(row["Percentage"] or 0))
-    return Decimal(0) if kind in {"B", "N"} else None
+    return {"period": PERIODS_SECONDS, "division": MOVES_SECONDS}.get(kind, DAY_SECONDS)
 
 
 def _reaches_beyond(line: EntryLine, period: Record) -> bool:

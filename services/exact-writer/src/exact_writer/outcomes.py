@@ -17,6 +17,8 @@ from exact_writer import account_book, announce, attachments, journal, precheck,
 from exact_writer.account_book import Known
 from exact_writer.journal import Work
 from exact_writer.mirror import Mirror
+from exact_writer.precheck import Problem
+from exact_writer.refusals import ACTIONS
 
 
 class Outcomes:
@@ -36,6 +38,7 @@ class Outcomes:
         account_id = known.account_id
         await journal.mark(connection, self._division, work.command_id, epoch, "posted", exact_id=account_id)
         await account_book.remember(self._database, connection, self._division, command.customer_ref, known)
+        await self._mirror.accounts.note_customer(connection, account_id)
         fact = AccountSaved(division=self._division, customer_ref=command.customer_ref, account_id=account_id, created=created)
         await announce.account(connection, fact, work.envelope, self._clock.now())
         self._telemetry.count("commands_finished", type="account", outcome="saved")
@@ -76,6 +79,11 @@ class Outcomes:
         if found:
             await receivables.tell_again(connection, self._division, entry_id, command, self._clock.now())
         self._telemetry.count("commands_finished", type=command.kind, outcome="posted")
+
+    async def refused_unsent(self, work: Work, epoch: int, problem: Problem) -> None:
+        """Exact would refuse the command, so that no call is made."""
+        async with self._database.transaction() as connection:
+            await self.refused(connection, work, epoch, problem.code, f"{problem.message} {ACTIONS[problem.code]}")
 
     async def refused(self, connection: AsyncConnection, work: Work, epoch: int, code: str, message: str) -> None:
         """The command cannot be carried out. A period that Exact calls closed is told before, so that it is not planned again."""

@@ -145,8 +145,7 @@ class Poster:
     async def _post_entry(self, work: Work, command: PostEntry, epoch: int) -> bool:
         problem = await precheck.after_reading(command, self._mirror, work.planned_at)
         if problem is not None:
-            async with self._database.transaction() as connection:
-                await self._outcomes.refused(connection, work, epoch, problem.code, f"{problem.message} {ACTIONS[problem.code]}")
+            await self._outcomes.refused_unsent(work, epoch, problem)
             return False
         async with self._database.reading() as connection:
             known = await account_book.find(connection, self._division, command.customer_ref)
@@ -155,6 +154,11 @@ class Poster:
             return False
         if others is None:
             await self._sending.move([work], epoch, "prepared", not_before=self._now() + OTHER_ACCOUNT_SECONDS)
+            return False
+        account_ids = [*others.values(), *([known.account_id] if known is not None else [])]
+        problem = await precheck.of_accounts(command, account_ids, self._mirror, work.planned_at)
+        if problem is not None:
+            await self._outcomes.refused_unsent(work, epoch, problem)
             return False
         body = self._body_of(command, known.account_id if known else "", others)
         endpoint = ENDPOINTS[work.kind]

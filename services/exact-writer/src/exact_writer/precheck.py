@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import msgspec
 
-from contracts.commands import PostEntry
-from exact_writer.mirror import Kind, Mirror
+from contracts.commands import EntryLine, PostEntry
+from exact_writer.account_mirror import AccountRecord
+from exact_writer.master_records import MANDATORY, NOT_ALLOWED, Kind, Record
+from exact_writer.mirror import Mirror
+from exact_writer.payloads import CUSTOMER
 
 JOURNAL_TYPES = {"sales": frozenset({20, 21}), "general": frozenset({90})}
+DEBTORS: Final = 20  # the type of ledger on which Exact keeps what customers owe
+REFERENCE_LENGTH: Final = 30
+_WITHOUT_AMOUNT: Final = frozenset({"B", "N"})  # types of VAT codes that carry a base only, or nothing
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,16 +30,18 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 def check(command: PostEntry, mirror: Mirror) -> Problem | None:
     """The first thing that Exact would refuse, or None."""
     return (
-        _check_journal(command, mirror)
+        _check_itself(command)
+        or _check_journal(command, mirror)
+        or _check_currency(command, mirror)
         or _check_payment_condition(command, mirror)
-        or _check_lines(command, mirror)
+        or next((problem for line in command.lines if (problem := _check_line(line, command, mirror))), None)
         or _check_period(command, mirror)
     )
 
 
 async def after_reading(command: PostEntry, mirror: Mirror, planned_at: float) -> Problem | None:
     """What Exact would refuse, after the mirror was read again where that may help; raises what reading raises."""
-    for part in parts_named(command):
+    for part in parts_named(command, mirror.currency):
         if mirror.is_worth_reading(part, float("-inf")):
             await mirror.refresh(part)
     problem = check(command, mirror)
@@ -40,8 +51,33 @@ async def after_reading(command: PostEntry, mirror: Mirror, planned_at: float) -
     return problem
 
 
-def parts_named(command: PostEntry) -> frozenset[Kind]:
-    """The parts of the mirror that a command needs beyond those that are always there."""
+async def of_accounts(command: PostEntry, account_ids: Sequence[str], mirror: Mirror, planned_at: float) -> Problem | None:
+    """What Exact would refuse because of the accounts that an entry goes to; raises what reading raises."""
+    problem = check_accounts(command, await mirror.accounts.get(account_ids))
+    if problem is not None and problem.part is not None and mirror.is_worth_reading(problem.part, planned_at):
+        await mirror.refresh(problem.part)
+        problem = check_accounts(command, await mirror.accounts.get(account_ids))
+    return problem
+
+
+def check_accounts(command: PostEntry, accounts: Sequence[AccountRecord]) -> Problem | None:
+    """The first of these accounts that Exact would refuse, or None; one that was made since the mirror was read is not there."""
+    for account in accounts:
+        if account.is_gone:
+            name = f" {account.label}" if account.code else ""
+            message = f"The account{name} of its customer was deleted in Exact, or merged into another."
+            return Problem(code="account_gone", message=message)
+        if account.is_blocked:
+            message = f"Account {account.code} {account.values.get('Name', '')} is blocked in Exact."
+            return Problem(code="account_blocked", message=message, part="account")
+        if command.kind == "sales" and account.status not in ("", CUSTOMER):
+            message = f"Account {account.label} has the status {account.status} in Exact; an invoice needs a customer (C)."
+            return Problem(code="not_a_customer", message=message, part="account")
+    return None
+
+
+def parts_named(command: PostEntry, currency: str) -> frozenset[Kind]:
+    """The parts of the mirror that a command needs beyond those that are always there; `currency` is the division's."""
     found: set[Kind] = set()
     if any(line.cost_center for line in command.lines):
         found.add("cost_center")
@@ -49,6 +85,8 @@ def parts_named(command: PostEntry) -> frozenset[Kind]:
         found.add("cost_unit")
     if command.payment_condition:
         found.add("payment_condition")
+    if command.currency != currency:
+        found.add("currency")
     return frozenset(found)
 
 
@@ -59,6 +97,17 @@ def period_of(command: PostEntry, mirror: Mirror) -> tuple[int, int] | None:
     return mirror.period_of(command.journal, command.entry_date)
 
 
+def _check_itself(command: PostEntry) -> Problem | None:
+    if len(command.your_ref) > REFERENCE_LENGTH:
+        message = f"The reference {command.your_ref} has more than the {REFERENCE_LENGTH} characters that Exact takes."
+        return Problem(code="reference_too_long", message=message)
+    with_vat = any(line.vat_code for line in command.lines)
+    rest = sum(line.amount_minor for line in command.lines)
+    if command.kind == "general" and not with_vat and rest != 0:
+        return Problem(code="unbalanced", message=f"Debit and credit of the entry differ by {rest} minor units.")
+    return None
+
+
 def _check_journal(command: PostEntry, mirror: Mirror) -> Problem | None:
     journal = mirror.find("journal", command.journal)
     if journal is None:
@@ -66,9 +115,21 @@ def _check_journal(command: PostEntry, mirror: Mirror) -> Problem | None:
     if journal.type not in JOURNAL_TYPES[command.kind]:
         kind = "a sales journal" if command.kind == "sales" else "a general journal"
         return Problem(code="wrong_journal_type", message=f"Journal {command.journal} is not {kind} in Exact.", part="journal")
+    if journal.is_blocked:
+        return Problem(code="blocked_journal", message=f"Journal {command.journal} is blocked in Exact.", part="journal")
     if command.kind == "general" and not journal.allows_vat and any(line.vat_code for line in command.lines):
         return Problem(code="vat_not_allowed", message=f"Journal {command.journal} takes no VAT in Exact.", part="journal")
+    if journal.only_currency and journal.only_currency != command.currency:
+        message = f"Journal {command.journal} takes only {journal.only_currency} in Exact; the entry is in {command.currency}."
+        return Problem(code="currency_not_allowed", message=message, part="journal")
     return None
+
+
+def _check_currency(command: PostEntry, mirror: Mirror) -> Problem | None:
+    if command.currency == mirror.currency or mirror.find("currency", command.currency) is not None:
+        return None
+    message = f"The currency {command.currency} is not active in Exact."
+    return Problem(code="unknown_currency", message=message, part="currency")
 
 
 def _check_payment_condition(command: PostEntry, mirror: Mirror) -> Problem | None:
@@ -78,27 +139,73 @@ def _check_payment_condition(command: PostEntry, mirror: Mirror) -> Problem | No
     return Problem(code="unknown_payment_condition", message=f"Exact has no payment condition {code}.", part="payment_condition")
 
 
-def _check_lines(command: PostEntry, mirror: Mirror) -> Problem | None:
-    for line in command.lines:
-        ledger = mirror.find("ledger", line.gl_account)
-        if ledger is None:
-            return Problem(code="unknown_gl_account", message=f"Exact has no ledger {line.gl_account}.", part="ledger")
-        if ledger.is_blocked:
-            return Problem(code="blocked_gl_account", message=f"Ledger {line.gl_account} is blocked in Exact.", part="ledger")
-        if line.vat_code is not None and mirror.find("vat_code", line.vat_code) is None:
-            return Problem(code="unknown_vat_code", message=f"Exact has no VAT code {line.vat_code}.", part="vat_code")
-        if line.cost_center is not None and mirror.find("cost_center", line.cost_center) is None:
-            return Problem(
-                code="unknown_cost_center", message=f"Exact has no cost centre {line.cost_center}.", part="cost_center"
-            )
-        if line.cost_unit is not None and mirror.find("cost_unit", line.cost_unit) is None:
-            return Problem(code="unknown_cost_unit", message=f"Exact has no cost unit {line.cost_unit}.", part="cost_unit")
+def _check_line(line: EntryLine, command: PostEntry, mirror: Mirror) -> Problem | None:
+    ledger = mirror.find("ledger", line.gl_account)
+    if ledger is None:
+        return Problem(code="unknown_gl_account", message=f"Exact has no ledger {line.gl_account}.", part="ledger")
+    if ledger.is_blocked:
+        return Problem(code="blocked_gl_account", message=f"Ledger {line.gl_account} is blocked in Exact.", part="ledger")
+    if ledger.type == DEBTORS and command.kind == "sales":
+        message = f"Ledger {line.gl_account} is a debtors account in Exact; a line of an invoice needs another one."
+        return Problem(code="wrong_gl_account_type", message=message, part="ledger")
+    if ledger.type == DEBTORS and not line.is_receivable:
+        message = f"Ledger {line.gl_account} is a debtors account in Exact, and a line on it names no customer."
+        return Problem(code="customer_missing", message=message, part="ledger")
+    return (
+        _check_vat(line, command, mirror)
+        or _check_dimension(line, ledger, mirror, "cost_center")
+        or _check_dimension(line, ledger, mirror, "cost_unit")
+    )
+
+
+def _check_vat(line: EntryLine, command: PostEntry, mirror: Mirror) -> Problem | None:
+    code = line.vat_code
+    if code is None:
+        return None
+    found = mirror.find("vat_code", code)
+    if found is None:
+        return Problem(code="unknown_vat_code", message=f"Exact has no VAT code {code}.", part="vat_code")
+    if found.is_blocked:
+        return Problem(code="blocked_vat_code", message=f"VAT code {code} is blocked in Exact.", part="vat_code")
+    if command.kind == "sales" and found.is_purchase_only:
+        message = f"VAT code {code} is for purchases only in Exact."
+        return Problem(code="vat_code_for_purchases", message=message, part="vat_code")
+    if found.vat_type == "I":
+        message = f"VAT code {code} is inclusive (type I) in Exact, which would take VAT off amounts that have none."
+        return Problem(code="vat_code_inclusive", message=message, part="vat_code")
+    if found.vat_type in _WITHOUT_AMOUNT and line.vat_amount_minor:
+        message = f"VAT code {code} carries no VAT in Exact (type {found.vat_type}), and a line of the document has VAT."
+        return Problem(code="vat_amount_not_allowed", message=message, part="vat_code")
+    return None
+
+
+def _check_dimension(line: EntryLine, ledger: Record, mirror: Mirror, kind: Kind) -> Problem | None:
+    """Cost centre or cost unit: the ledger may want one, or none."""
+    name, code, use = ("cost centre", line.cost_center, ledger.cost_center_use)
+    if kind == "cost_unit":
+        name, code, use = ("cost unit", line.cost_unit, ledger.cost_unit_use)
+    if code is None:
+        if use != MANDATORY:
+            return None
+        return Problem(code=f"{kind}_missing", message=f"Ledger {line.gl_account} wants a {name} in Exact.", part="ledger")
+    if mirror.find(kind, code) is None:
+        return Problem(code=f"unknown_{kind}", message=f"Exact has no {name} {code}.", part=kind)
+    if use == NOT_ALLOWED:
+        return Problem(code=f"{kind}_not_allowed", message=f"Ledger {line.gl_account} takes no {name} in Exact.", part="ledger")
     return None
 
 
 def _check_period(command: PostEntry, mirror: Mirror) -> Problem | None:
-    period = period_of(command, mirror)
-    if period is None or not mirror.is_period_closed(command.journal, *period):
+    if not mirror.has_periods(command.journal):
         return None
+    period = period_of(command, mirror)
+    if period is None:
+        message = f"Exact has no financial year for {command.entry_date.isoformat()}."
+        return Problem(code="no_financial_year", message=message, part="period")
     year, number = period
-    return Problem(code="period_closed", message=f"Period {number} of {year} is closed for journal {command.journal} in Exact.")
+    if not mirror.has_period(command.journal, year, number):
+        return Problem(code="no_financial_year", message=f"Exact has no period {number} of {year}.", part="period")
+    if mirror.is_period_closed(command.journal, year, number):
+        message = f"Period {number} of {year} is closed for journal {command.journal} in Exact."
+        return Problem(code="period_closed", message=message)
+    return None

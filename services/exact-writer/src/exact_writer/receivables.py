@@ -20,14 +20,14 @@ from backbone.database import Database
 from contracts.commands import PostEntry
 from contracts.facts import ReceivableObserved
 from exact_writer import announce, bank_lines, journal, odata, payloads
-from exact_writer.mirror import FIRST_TIMESTAMP, Mirror
-from exact_writer.tables import mirror_state, receivables
+from exact_writer.calls import DivisionCalls
+from exact_writer.mirror import PAYMENT_TERMS, Mirror
+from exact_writer.row_versions import Follower, Rows
+from exact_writer.tables import receivables
 
 ENDPOINT: Final = "sync/Cashflow/PaymentTerms"
-POSITION: Final = "payment_term"
 RECEIPT: Final = 20
 _SELECT: Final = (
-    "Timestamp",
     "ID",
     "LineType",
     "Status",
@@ -43,34 +43,32 @@ _SELECT: Final = (
 )
 
 
-async def poll(division: int, database: Database, clock: Clock, mirror: Mirror) -> int:
+async def poll(division: int, database: Database, clock: Clock, calls: DivisionCalls, mirror: Mirror) -> int:
     """Read what changed since the last time and tell it; returns how many receivables were told.
 
     The first reading of a division tells only those of our own entries, and the bank lines that are not matched: its past may be
     long. Raises what calls raise.
     """
-    async with database.reading() as connection:
-        kept = await connection.scalar(
-            sa.select(mirror_state.c.timestamp).where(mirror_state.c.division == division, mirror_state.c.kind == POSITION)
-        )
-    position = int(kept) if kept is not None else FIRST_TIMESTAMP
-    path = odata.query(ENDPOINT, select=_SELECT, filter_by=f"Timestamp gt {odata.big(position)}")
-    rows = await mirror.read_all(ENDPOINT, path)
-    observed = [_observe(division, row) for row in rows if int(row["LineType"] or 0) == RECEIPT]
-    highest = max((int(row["Timestamp"]) for row in rows), default=position)
-    async with database.transaction() as connection:
+    follower = Follower(division, database=database, clock=clock, calls=calls)
+    base = mirror.versions_base
+    _, is_known = await follower.known(PAYMENT_TERMS)
+    told = 0
+
+    async def store(connection: AsyncConnection, rows: Rows) -> None:
+        nonlocal told
+        observed = [_observe(division, row, base) for row in rows if int(row["LineType"] or 0) == RECEIPT]
         ours = await journal.owners(connection, division, sorted({fact.entry_id for fact in observed}))
         facts = [_with_owner(fact, ours.get(fact.entry_id, ())) for fact in observed]
         await _keep(database, connection, observed)
-        told = [fact for fact in facts if fact.document is not None or kept is not None]
-        await announce.receivables(connection, told, clock.now())
+        news = [fact for fact in facts if fact.document is not None or is_known]
+        await announce.receivables(connection, news, clock.now())
+        told += len(news)
         shown = [bank_lines.of_term(division, row, mirror) for row in rows if int(row["LineType"] or 0) == RECEIPT]
         lines = [line for line in shown if line is not None and line.entry_id not in ours]
-        await bank_lines.tell(connection, [line for line in lines if kept is not None or not line.is_matched], clock.now())
-        values = {"timestamp": highest, "read_at": clock.now().timestamp()}
-        insert = database.insert(mirror_state).values(division=division, kind=POSITION, **values)
-        await connection.execute(insert.on_conflict_do_update(index_elements=["division", "kind"], set_=values))
-    return len(told)
+        await bank_lines.tell(connection, [line for line in lines if is_known or not line.is_matched], clock.now())
+
+    await follower.follow(PAYMENT_TERMS, ENDPOINT, _SELECT, store)
+    return told
 
 
 async def tell_again(connection: AsyncConnection, division: int, entry_id: str, command: PostEntry, now: datetime) -> None:
@@ -83,12 +81,12 @@ async def tell_again(connection: AsyncConnection, division: int, entry_id: str, 
     await announce.receivables(connection, facts, now)
 
 
-def _observe(division: int, row: Mapping[str, Any]) -> ReceivableObserved:
+def _observe(division: int, row: Mapping[str, Any], base: int) -> ReceivableObserved:
     currency = odata.code(row["Currency"]) or "EUR"
     return ReceivableObserved(
         division=division,
         term_id=str(row["ID"]),
-        timestamp=int(row["Timestamp"]),
+        timestamp=base + int(row["Timestamp"]),
         entry_id=str(row["TransactionEntryID"] or ""),
         your_ref=row["YourRef"],
         currency=currency,

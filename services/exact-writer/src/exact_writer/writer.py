@@ -200,7 +200,7 @@ class DivisionWriter:
         choice = await self._queue.next(schedule.kinds_of(list(closed)), self._poster.batches_wait_until)
         due = schedule.poll_due_at(self._polling, self._poll_seconds, self._calls.day_limit, backlog=choice is not None)
         if due is not None and due <= self._now() and receivables.ENDPOINT not in closed:
-            await receivables.poll(self.division, self._database, self._clock, self._mirror)
+            await receivables.poll(self.division, self._database, self._clock, self._calls, self._mirror)
             self._polling = schedule.polled(self._polling, self._calls.day_limit, self._now())
             await self._answered()
             return None

@@ -14,6 +14,7 @@ POST /_simulator/bank-lines {"division", "amount_minor", "description", "gl_acco
 POST /_simulator/matches {"division", "your_ref", "entry_number"}   a person settles a document with an open term of an entry
 POST /_simulator/unmatches {"division", "entry_number"}             a person opens the terms of an entry again
 POST /_simulator/rows {"division", "endpoint", "code" or "key", "changes"}   a person changes master data, e.g. IsBlocked
+POST /_simulator/moves {"division"}   Exact moves the division to another database: all row versions start anew
 POST /_simulator/limits {"minute_limit", "minute_seconds", "day_limit", "day_seconds", "error_limit", "error_seconds",
     "error_block_status"}, each optional                            -> the limits now
 POST /_simulator/tokens {"client_id"}                               -> a fresh pair of tokens, as after a consent
@@ -59,6 +60,7 @@ def routes(simulator: "Simulator") -> APIRouter:
         ("/matches", _match),
         ("/unmatches", _unmatch),
         ("/rows", _change_row),
+        ("/moves", _move),
         ("/limits", _set_limits),
         ("/tokens", _give_tokens),
     ):
@@ -230,6 +232,12 @@ def _change_row(simulator: "Simulator", body: dict[str, Any]) -> dict[str, str]:
         raise ApiError(404, f"There is no such row in {endpoint.uri}.")
     division.update(endpoint.table, table.key_of(row), bind(endpoint, body["changes"], "g"))
     return {"key": str(table.key_of(row))}
+
+
+def _move(simulator: "Simulator", body: dict[str, Any]) -> dict[str, int]:
+    division = _division(simulator, body)
+    division.move()
+    return {"moved": division.code}
 
 
 def _set_limits(simulator: "Simulator", body: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def create(division: Division, body: Row) -> Row:
     entry["Currency"], entry["ExchangeRate"] = references.currency(
         division, findings, entry.get("Currency"), entry.get("ExchangeRate")
     )
+    references.journal_currency(findings, journal, entry["Currency"])
     day = next((line["Date"] for line in sent if line.get("Date")), None) or division.world.today()
     if journal is not None:
         given = (entry.get("FinancialYear"), entry.get("FinancialPeriod"))

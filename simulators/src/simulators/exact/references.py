@@ -116,6 +116,12 @@ def currency(division: Division, findings: Findings, code: str | None, rate: Dec
     return chosen, latest
 
 
+def journal_currency(findings: Findings, journal: Row | None, currency: str) -> None:
+    """Holds an entry to its journal's currency, unless the journal allows any (AllowVariableCurrency)."""
+    if journal is not None and journal.get("AllowVariableCurrency") is False and journal.get("Currency") not in (None, currency):
+        findings.add("not_allowed", "currency")
+
+
 def text(division: Division, findings: Findings, row: Row, name: str) -> None:
     """Holds YourRef or Description to its length: refused or cut off, as the division's switch says."""
     settings = division.settings

@@ -160,6 +160,7 @@ def _division_row(division: Division) -> Row:
         "Legislation": "NL",
         "Status": 1,
         "BlockingStatus": 0,
+        "DivisionMoveDate": division.move_date,
         "Current": division is first,
         "IsMainDivision": division is first,
     }

@@ -52,6 +52,7 @@ def _check_header(division: Division, findings: Findings, entry: Row) -> Row:
             entry["ReportingYear"], entry["ReportingPeriod"] = period
         entry["JournalDescription"] = journal["Description"]
     entry["Currency"], entry["Rate"] = references.currency(division, findings, entry.get("Currency"), entry.get("Rate"))
+    references.journal_currency(findings, journal, entry["Currency"])
     references.text(division, findings, entry, "YourRef")
     references.text(division, findings, entry, "Description")
     if entry.get("Document") and division.table("documents/Documents").get(entry["Document"]) is None:

@@ -28,12 +28,13 @@ def create(division: Division, body: Row) -> Row:
     invoice.setdefault("InvoiceTo", invoice.get("OrderedBy"))
     references.customer(division, findings, invoice["InvoiceTo"])
     types = (references.JOURNAL_SALES, references.JOURNAL_RETURNS)
-    references.journal(division, findings, invoice.get("Journal"), types)
+    journal = references.journal(division, findings, invoice.get("Journal"), types)
     if invoice.setdefault("Type", TYPE_INVOICE) not in (TYPE_INVOICE, TYPE_CREDIT):
         findings.add("invalid", "type")
     references.text(division, findings, invoice, "YourRef")
     references.text(division, findings, invoice, "Description")
     invoice["Currency"], rate = references.currency(division, findings, invoice.get("Currency"), None)
+    references.journal_currency(findings, journal, invoice["Currency"])
     sales_entries.check_condition(division, findings, invoice | {"EntryDate": division.world.today()}, customer)
     if not sent:
         findings.add("mandatory", "lines")

@@ -82,6 +82,13 @@ class Table:
             if row is not None and row["Timestamp"] == self._versions[place]:
                 yield row
 
+    def stamp_anew(self) -> None:
+        """Gives every row a new version, in the order of the old ones."""
+        keys = [self.key_of(row) for row in self.after_version(-1)]
+        self._versions, self._version_keys = [], []
+        for key in keys:
+            self._stamp(key, self._rows[key])
+
     def _stamp(self, key: Any, row: Row) -> None:
         row["Timestamp"] = self._next_version()
         self._versions.append(row["Timestamp"])

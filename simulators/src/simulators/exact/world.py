@@ -80,6 +80,8 @@ class Division:
         self.entry_numbers: dict[tuple[str, int], int] = {}
         self.used_numbers: set[tuple[str, int, int]] = set()
         self.bank_balances: dict[str, Any] = {}
+        self.move_date: datetime | None = None
+        self._versions_before = 0  # row versions start anew when the division is moved to another database
         self.highest: dict[str, int] = {}  # the highest number given out, by kind
         self.default_payment_condition = "30"
         self.receivable_account_code = "1300"
@@ -93,9 +95,20 @@ class Division:
             endpoint = ENDPOINTS.get(name)
             key = ("ID",) if name == "terms" or endpoint is None else endpoint.key
             key = ("ID",) if name.startswith("sync/") else key
-            found = Table(key, self.world.next_version, _INDEXED.get(name, ()))
+            found = Table(key, self.next_version, _INDEXED.get(name, ()))
             self.tables[name] = found
         return found
+
+    def next_version(self) -> int:
+        """A row version of this division's database."""
+        return self.world.next_version() - self._versions_before
+
+    def move(self) -> None:
+        """Moves the division to another database: all rows stay, and get new row versions, lower than the ones before."""
+        self.move_date = self.world.today()
+        self._versions_before += self.next_version() - 1
+        for table in self.tables.values():
+            table.stamp_anew()
 
     def create(self, name: str, row: Row) -> Row:
         """Stores a new row with its audit properties."""
