@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import sqlalchemy as sa
+from support.engines import settings_for
 from support.exact_server import DIVISION, exact_server
 from support.writer_stage import (
     WriterStage,
@@ -24,10 +27,12 @@ from support.writer_stage import (
 
 from backbone.clock import SystemClock
 from backbone.database import Database
+from backbone.migrations import migrate
 from contracts import facts
 from contracts.commands import PostEntry
 from contracts.envelope import decode
 from exact_writer import asking, journal, waiting
+from exact_writer.tables import commands
 
 TODAY = SystemClock().now().date()
 SLOW = {"minute_limit": 20, "minute_seconds": 1.0}  # calls last longer than it takes to send commands
@@ -90,10 +95,7 @@ async def test_a_ledger_entry_takes_todays_documents_before_history(tmp_path: Pa
     waits: list[Any] = [msgspec.structs.replace(each, **period) for each in (*old, ledger_sale("NEW-1", entry_date=TODAY))]
 
     async def plan(database: Database, _: object) -> None:
-        async with database.transaction() as connection:
-            for each in (save_account(), *waits):
-                envelope = decode(outgoing(each).body)
-                await journal.plan(database, connection, envelope, each, SystemClock().now().timestamp())
+        await plan_all(database, save_account(), *waits)
 
     async with exact_server() as server, writer_stage(server, tmp_path, before=plan) as stage:
         posted = await stage.until(facts.EntryPosted, 261, seconds=60)
@@ -137,3 +139,38 @@ async def test_a_command_that_another_replica_took_in_is_seen_soon(tmp_path: Pat
 
 def dated(command: PostEntry) -> PostEntry:
     return msgspec.structs.replace(command, entry_date=TODAY)
+
+
+@pytest.mark.postgres
+async def test_a_new_command_does_not_wait_for_one_that_is_being_sent(tmp_path: Path) -> None:
+    """Each would wait for what the other holds: the consumer raises several rows, a batch of mode ledger marks several."""
+    async with settings_for("postgresql", tmp_path) as settings:
+        database = Database.open(settings, "exact-writer")
+        try:
+            await migrate(database, "exact-writer")
+            await plan_all(database, *history(3))
+            being_sent = sa.select(commands.c.sequence).where(commands.c.your_ref == "OLD-1").with_for_update()
+            async with database.transaction() as sending:
+                await sending.execute(being_sent)
+                async with asyncio.timeout(5):
+                    await plan_all(database, dated(payment("TX-1")))
+            async with database.reading() as connection:
+                rows = await connection.execute(sa.select(commands.c.your_ref, commands.c.work_class))
+                assert dict(rows.tuples().all()) == {"OLD-0": "money", "OLD-1": "backfill", "OLD-2": "money", "TX-1": "money"}
+        finally:
+            await database.close()
+
+
+async def test_a_document_whose_customer_exact_refused_cannot_go_first(tmp_path: Path) -> None:
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        await stage.tell(sale("INV-1"))
+        told = await hurried(stage, "INV-1")
+        while not told:
+            told = await hurried(stage, "INV-1")
+        assert told == [asking.WITHOUT_ACCOUNT]
+
+
+async def plan_all(database: Database, *messages: Any) -> None:
+    async with database.transaction() as connection:
+        for each in messages:
+            await journal.plan(database, connection, decode(outgoing(each).body), each, SystemClock().now().timestamp())

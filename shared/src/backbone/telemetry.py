@@ -50,7 +50,7 @@ GaugeName = Literal[
     "relay_backlog",  # by service: 1 while the relay has more to publish than one batch, else 0
     "exact_budget_minute_left",  # by division: calls Exact still allows in this minute
     "exact_budget_day_left",  # by division: calls Exact still allows today
-    "commands_waiting",  # by division: commands not yet finished
+    "commands_waiting",  # by division and class of work: commands not yet finished
     "bank_lines_open",  # by division: bank lines that wait for a decision
     "documents_by_state",  # by kind and state
     "catch_up_behind_seconds",  # by site: how old the newest event may be that was not asked of Chargebee yet

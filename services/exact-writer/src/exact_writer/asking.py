@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backbone.configuration import Configuration, load_configuration
-from backbone.database import Database, is_away, schema_of
-from backbone.errors import KruispostError
-from backbone.settings import Settings
+from backbone.configuration import Configuration
+from backbone.database import Database
 from contracts import envelope as wire
 from contracts.commands import PostEntry
 from contracts.messages import unseal
 from exact_writer import attachments, journal
+from exact_writer.installation import in_the_writers_database
+from exact_writer.tables import accounts, commands
 from exact_writer.tables import attachments as pdfs
-from exact_writer.tables import commands
 
-SERVICE = "exact-writer"
 Question = Callable[[Database, AsyncConnection, Configuration, str, int | None], Awaitable[list[dict[str, Any]]]]
 GOES_FIRST = "It goes to Exact before all that waits."
+WITHOUT_ACCOUNT = "It waits for its customer, whom Exact did not take; `kruispost trace` says why."
 ENDED = {"posted": "It is booked already.", "refused": "Exact refused it; `kruispost trace` says why, and what to do."}
 WITH_PDF = ("invoice", "credit_note")
-QUEUED = "Its PDF is queued; it is attached when there is nothing to book."
+QUEUED = "Its PDF is queued; it is attached after today's bookings, a few calls in a hundred before history."
 NEVER = "The division's policy is that no PDF is attached (pdf: {policy: never})."
 STANDS = {
     "attached": "Its PDF is attached already.",
@@ -37,32 +34,19 @@ UNDER_WAY = "Its PDF is on its way already."
 
 def ask_for_pdf(number: str, division: int | None) -> list[dict[str, Any]]:
     """Queue the PDFs of what is booked under a number; say for each division what becomes of it. Raises KruispostError."""
-    return asyncio.run(_ask(queue, number, division))
+    return _ask(queue, number, division)
 
 
 def ask_to_hurry(number: str, division: int | None) -> list[dict[str, Any]]:
     """Let what waits under a number go first; say for each command what becomes of it. Raises KruispostError."""
-    return asyncio.run(_ask(hurry, number, division))
+    return _ask(hurry, number, division)
 
 
-async def _ask(what: Question, number: str, division: int | None) -> list[dict[str, Any]]:
-    settings = Settings()
-    configuration = load_configuration(settings.config)
-    file = settings.data_dir / f"{schema_of(SERVICE)}.sqlite"
-    if settings.database_url is None and not file.exists():
-        sentence = f"There is no installation here: {file} does not exist. Set KRUISPOST_DATA_DIR or KRUISPOST_DATABASE_URL."
-        raise KruispostError("database_unavailable", sentence)
-    database = Database.open(settings, SERVICE)
-    try:
-        async with database.transaction() as connection:
-            return await what(database, connection, configuration, number, division)
-    except Exception as error:
-        if not is_away(error) and not isinstance(error, SQLAlchemyError):
-            raise
-        sentence = f"The writer's database cannot be used ({error}); check its address and run `kruispost migrate`."
-        raise KruispostError("database_unavailable", sentence) from error
-    finally:
-        await database.close()
+def _ask(what: Question, number: str, division: int | None) -> list[dict[str, Any]]:
+    async def ask(database: Database, connection: AsyncConnection, configuration: Configuration) -> list[dict[str, Any]]:
+        return await what(database, connection, configuration, number, division)
+
+    return in_the_writers_database(ask)
 
 
 async def hurry(
@@ -79,11 +63,23 @@ async def hurry(
             continue
         if row.is_open:
             await journal.raise_earlier(connection, command, "person")
-            first = commands.c.command_id == row.command_id
-            await connection.execute(sa.update(commands).where(first).values(work_class="person"))
-        sentence = GOES_FIRST if row.is_open else ENDED[row.state]
+            sentence = GOES_FIRST if await _can_go(connection, command) else WITHOUT_ACCOUNT
+        else:
+            sentence = ENDED[row.state]
         found.append({"division": row.division, "document": command.document.number, "sentence": sentence})
     return found
+
+
+async def _can_go(connection: AsyncConnection, command: PostEntry) -> bool:
+    """Whether the customer has an account in Exact, or one on its way: without it the entry waits, whatever its class."""
+    ref = command.customer_ref
+    known = sa.select(accounts.c.account_id).where(
+        accounts.c.division == command.division, accounts.c.customer_ref == ref, accounts.c.account_id.is_not(None)
+    )
+    coming = sa.select(commands.c.command_id).where(
+        commands.c.division == command.division, commands.c.customer_ref == ref, commands.c.is_open, commands.c.kind == "account"
+    )
+    return ref == journal.NOBODY or await connection.scalar(sa.select(sa.exists(known) | sa.exists(coming))) is True
 
 
 async def queue(

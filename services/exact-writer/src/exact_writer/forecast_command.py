@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -10,18 +9,17 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import SystemClock
-from backbone.configuration import Configuration, load_configuration
-from backbone.database import Database, is_away, schema_of
-from backbone.errors import KruispostError
+from backbone.configuration import Configuration
+from backbone.database import Database
+from backbone.errors import ConfigurationError
 from backbone.settings import Settings
 from exact_writer import outlook as looking
 from exact_writer.forecast import Forecast, Limits, Outlook, forecast
+from exact_writer.installation import in_the_writers_database
 
-SERVICE: Final = "exact-writer"
 EXACT_ZONE: Final = ZoneInfo("Europe/Amsterdam")
 CLASSES: Final = {
     "person": ("asked for by a person", "door iemand gevraagd"),
@@ -59,7 +57,7 @@ WORDS: Final = {
 
 def tell_forecast(division: int | None, per_day: int | None, lang: str, *, as_json: bool) -> bool:
     """Print the forecast of each division; whether all of them become empty. Raises KruispostError."""
-    found = asyncio.run(_read(division, per_day))
+    found = _read(division, per_day)
     if as_json:
         typer.echo(json.dumps({"divisions": found}, indent=2, ensure_ascii=False))
     else:
@@ -68,27 +66,17 @@ def tell_forecast(division: int | None, per_day: int | None, lang: str, *, as_js
     return all(each["empty_at"] is not None for each in found)
 
 
-async def _read(division: int | None, per_day: int | None) -> list[dict[str, Any]]:
-    settings = Settings()
-    configuration = load_configuration(settings.config)
-    if settings.database_url is None and not (settings.data_dir / f"{schema_of(SERVICE)}.sqlite").exists():
-        sentence = f"There is no installation here: {settings.data_dir} has no writer. Set KRUISPOST_DATA_DIR or _DATABASE_URL."
-        raise KruispostError("database_unavailable", sentence)
-    if division is not None and division not in configuration.divisions:
-        raise KruispostError("unknown_division", f"Division {division} is not in {settings.config}; name one that is.")
-    database = Database.open(settings, SERVICE)
-    now = SystemClock().now().timestamp()
-    try:
-        async with database.reading() as connection:
-            wanted = [division] if division is not None else list(configuration.divisions)
-            return [await of_division(connection, configuration, each, now, settings.poll_seconds, per_day) for each in wanted]
-    except Exception as error:
-        if not is_away(error) and not isinstance(error, SQLAlchemyError):
-            raise
-        sentence = f"The writer's database cannot be used ({error}); check its address and run `kruispost migrate`."
-        raise KruispostError("database_unavailable", sentence) from error
-    finally:
-        await database.close()
+def _read(division: int | None, per_day: int | None) -> list[dict[str, Any]]:
+    settings, now = Settings(), SystemClock().now().timestamp()
+
+    async def read(_: Database, connection: AsyncConnection, configuration: Configuration) -> list[dict[str, Any]]:
+        if division is not None and division not in configuration.divisions:
+            known = ", ".join(map(str, sorted(configuration.divisions)))
+            raise ConfigurationError(f"Name one of the divisions of kruispost.yaml with --division: {known}.")
+        wanted = [division] if division is not None else list(configuration.divisions)
+        return [await of_division(connection, configuration, each, now, settings.poll_seconds, per_day) for each in wanted]
+
+    return in_the_writers_database(read)
 
 
 async def of_division(

@@ -92,11 +92,13 @@ async def _class_of_waiting(connection: AsyncConnection, command: SaveAccount, o
 
 
 async def raise_earlier(connection: AsyncConnection, entry: PostEntry, work_class: WorkClass) -> None:
-    """Let what an entry has to wait for go as soon as the entry itself: its customer, and what was there before it.
+    """Let what an entry has to wait for go as soon as the entry itself, and the entry too where it waits already.
 
-    Only an invoice may go before its customer's history: a payment or a credit note follows what it settles.
+    That is its customer, and what was there before it. Only an invoice may go before its customer's history: a payment or a
+    credit note follows what it settles. Rows that the writer is working on are left out, since waiting for them while holding
+    others could lock both up; they are on their way in any case.
     """
-    if entry.customer_ref == NOBODY or work_class == "backfill":
+    if work_class == "backfill":
         return
     with_history = entry.document.kind != "invoice"
     later = [
@@ -104,16 +106,16 @@ async def raise_earlier(connection: AsyncConnection, entry: PostEntry, work_clas
         for each in ORDER
         if is_before(work_class, each) and (waits_for(work_class, each) or (with_history and each == "backfill"))
     ]
-    await connection.execute(
-        sa.update(commands)
-        .where(
-            commands.c.division == entry.division,
-            commands.c.customer_ref == entry.customer_ref,
-            commands.c.is_open,
-            commands.c.work_class.in_(later),
-        )
-        .values(work_class=work_class)
+    of_customer = (commands.c.customer_ref == entry.customer_ref) & (commands.c.customer_ref != NOBODY)
+    found = (
+        sa.select(commands.c.sequence)
+        .where(commands.c.division == entry.division, commands.c.is_open)
+        .where((of_customer & commands.c.work_class.in_(later)) | (commands.c.command_id == entry.command_id))
+        .with_for_update(skip_locked=True)
     )
+    sequences = list((await connection.execute(found)).scalars())
+    if sequences:
+        await connection.execute(sa.update(commands).where(commands.c.sequence.in_(sequences)).values(work_class=work_class))
 
 
 async def take_over(database: Database, connection: AsyncConnection, division: int, first_look_seconds: float, now: float) -> int:

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 import typer
 
 from backbone.configuration import load_configuration
-from backbone.errors import ConfigurationError
 from backbone.settings import Settings
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
@@ -25,7 +24,7 @@ from mapper import tables
 from mapper.configuration import mappings_of
 from mapper.history import PagedStore
 from mapper.issue import booked_entry
-from mapper.reading import ask
+from mapper.reading import ask, chosen
 from mapper.store import ISSUED
 from mapper.wording import Language, say
 
@@ -61,7 +60,7 @@ def show_deferred(wish: Wish, lang: Language, *, form: str) -> None:
     """Print the roll-forward as text, json or csv. Raises UnreadableError and ConfigurationError."""
     settings = Settings()
     mappings = mappings_of(load_configuration(settings.config))
-    mapping = _chosen(mappings, wish.division)
+    mapping = chosen(mappings, wish.division)
 
     async def question(store: PagedStore) -> tuple[RollForward, list[Behind]]:
         total, behind = RollForward(), list[Behind]()
@@ -109,15 +108,6 @@ async def deferred_entries(store: PagedStore, mapping: Mapping) -> AsyncIterator
                 replace(entry, reporting_year=command.reporting_year, reporting_period=command.reporting_period),
             )
         after = tuple(rows[-1])[: len(order)]
-
-
-def _chosen(mappings: dict[int, Mapping], division: int | None) -> Mapping:
-    if division is None and len(mappings) == 1:
-        return next(iter(mappings.values()))
-    if division is None or division not in mappings:
-        known = ", ".join(map(str, sorted(mappings)))
-        raise ConfigurationError(f"Name one of the divisions of kruispost.yaml with --division: {known}.")
-    return mappings[division]
 
 
 def _within(period: str, wish: Wish) -> bool:

@@ -24,8 +24,7 @@ from contracts.facts import DocumentKind, EntryPosted
 from mapper.audit_chain import ChainWriter, check
 from mapper.configuration import mappings_of
 from mapper.issue import booked_entry
-from mapper.reading import UnreadableError
-from mapper.reconcile_command import chosen
+from mapper.reading import UnreadableError, chosen
 from mapper.reconcile_sources import Sources, open_sources
 from mapper.wording import Language
 

@@ -9,8 +9,9 @@ from typing import TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from backbone.database import Database, is_away, schema_of
-from backbone.errors import KruispostError
+from backbone.errors import ConfigurationError, KruispostError
 from backbone.settings import Settings
+from bookkeeping.mapping import Mapping
 from mapper.history import PagedStore
 
 SERVICE = "mapper"
@@ -55,3 +56,13 @@ async def _ask(settings: Settings, question: Callable[[PagedStore], Awaitable[Re
             return await question(PagedStore(database, connection))
     finally:
         await database.close()
+
+
+def chosen(mappings: dict[int, Mapping], division: int | None) -> Mapping:
+    """Return the mapping of the division that is asked for, or of the only one; raises ConfigurationError."""
+    if division is None and len(mappings) == 1:
+        return next(iter(mappings.values()))
+    if division is None or division not in mappings:
+        known = ", ".join(map(str, sorted(mappings)))
+        raise ConfigurationError(f"Name one of the divisions of kruispost.yaml with --division: {known}.")
+    return mappings[division]

@@ -17,13 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from backbone.configuration import Configuration, load_configuration
 from backbone.database import is_away
-from backbone.errors import ConfigurationError, KruispostError
+from backbone.errors import KruispostError
 from backbone.settings import Settings
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from contracts.ledger import LedgerState
 from mapper.configuration import mappings_of
-from mapper.reading import UnreadableError
+from mapper.reading import UnreadableError, chosen
 from mapper.reconcile_columns import By, Wish
 from mapper.reconcile_scratch import Finding, Scratch, Series, Sum
 from mapper.reconcile_sources import open_sources
@@ -66,16 +66,6 @@ def reconcile(options: Options, lang: Language, *, as_json: bool) -> bool:
             for line in _lines(options, configuration, mapping, scratch, state, lang):
                 typer.echo(line)
         return not scratch.unexplained()
-
-
-def chosen(mappings: dict[int, Mapping], division: int | None) -> Mapping:
-    """Return the mapping of the division that is asked for, or of the only one; raises ConfigurationError."""
-    if division is None and len(mappings) == 1:
-        return next(iter(mappings.values()))
-    if division is None or division not in mappings:
-        known = ", ".join(map(str, sorted(mappings)))
-        raise ConfigurationError(f"Name one of the divisions of kruispost.yaml with --division: {known}.")
-    return mappings[division]
 
 
 def _run(
