@@ -20,6 +20,7 @@ Reason = Literal[
     "nothing_open",
     "equally_likely",
     "to_judge",
+    "decided_before",
     "certain",
 ]
 
@@ -74,7 +75,7 @@ class Judge:
         )
         proposals = tuple(_stored(proposal) for proposal in match.proposals)
         reason = self._reason(line, customer, match)
-        if reason == "certain":
+        if reason in {"certain", "decided_before"}:
             self._taken |= {(proposals[0].site, number) for number in proposals[0].numbers}
         return Judgement(proposals, reason, is_certain=reason == "certain")
 
@@ -88,7 +89,8 @@ class Judge:
         named = {(of_key(invoice.customer_id)[0], invoice.number) for invoice in first.invoices}
         # A part that Exact has matched already tells that a person is at work on the line.
         if match.certain and not line.recorded_hundredths and not line.matched_hundredths and not named & self._taken:
-            return "certain"
+            # Somebody took back what was decided, or Chargebee refused it: what the line says by itself was not the whole truth.
+            return "decided_before" if line.round else "certain"
         equal = others and (others[0].strength, abs(others[0].difference_minor)) == (first.strength, abs(first.difference_minor))
         return "equally_likely" if equal else "to_judge"
 

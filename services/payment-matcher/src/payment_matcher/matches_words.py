@@ -39,6 +39,10 @@ REASONS: dict[str, tuple[str, str]] = {
         "meer facturen passen even goed; er wordt niets gegokt",
     ),
     "to_judge": ("a person has to judge", "een mens moet oordelen"),
+    "decided_before": (
+        "number, amount and payer agree, but it was decided about before; only a person decides it again",
+        "nummer, bedrag en betaler kloppen, maar er is al eens over besloten; alleen een mens besluit opnieuw",
+    ),
     "certain": (
         "number, amount and payer agree; recording it without asking is not switched on",
         "nummer, bedrag en betaler kloppen; vastleggen zonder te vragen staat niet aan",

@@ -137,9 +137,12 @@ class Proposer:
         """Record what leaves no doubt, as the division wishes; whatever changed meanwhile leaves it for the next time."""
         first, now = judgement.proposals[0], self._clock.now()
         async with self._database.transaction() as connection:
-            dues = await open_invoices.dues(connection, first.numbers, first.site)
+            found = await open_invoices.dues(connection, first.numbers, first.site)
+            dues = [due for number in first.numbers for due in found[number]]
+            if len(dues) != len(first.numbers):
+                return False  # one of them was deleted in Chargebee while it was judged
             try:
-                parts, excess_minor = share_out(line.left_minor or 0, [dues[number][0] for number in first.numbers], 0)
+                parts, excess_minor = share_out(line.left_minor or 0, dues, 0)
                 if excess_minor or any(part.amount_minor != due for part, due in zip(parts, first.dues_minor, strict=True)):
                     return False
                 recording = Recording(parts=parts)
