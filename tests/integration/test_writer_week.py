@@ -112,6 +112,10 @@ class TestForecast:
         found = forecast(msgspec.structs.replace(outlook, waiting={"today": 9_000.0}), self.LIMITS, most_minutes=10 * 1_440)
         assert found.done_after_seconds is None
 
+    def test_asking_for_changes_does_not_slow_a_burst_of_history(self) -> None:
+        often = forecast(Outlook(waiting={"backfill": 4_000.0}, idle_polls_a_minute=60.0), self.LIMITS)
+        assert often.done_after_seconds == self.of(backfill=4_000).done_after_seconds
+
     def test_the_choices_change_what_they_say(self) -> None:
         outlook = Outlook(waiting={"backfill": 20_000.0, "pdf": 2_000.0}, pdfs_per_entry=0.5)
         now = forecast(outlook, self.LIMITS).done_after_seconds

@@ -82,14 +82,15 @@ def forecast(outlook: Outlook, limits: Limits, *, most_minutes: int = LONGEST_DA
         for work_class, rates in outlook.hourly.items():
             queue[work_class] += rates[hour] / 60
         expected = _expected(outlook, minute, day_seconds)
-        got = _minute(queue, min(float(limits.minute), max(0.0, day_left)), _room(queue, limits, day_left, day_seconds, expected))
+        capacity = min(float(limits.minute), max(0.0, day_left))
+        got = _minute(queue, capacity, _room(queue, limits, day_left, day_seconds, expected))
         made = sum(got.values())
         for work_class, number in got.items():
             queue[work_class] -= number
             calls[work_class] += number
             if work_class not in ("pdf", "master"):
                 queue["pdf"] += number * outlook.pdfs_per_entry * CALLS_PER_PDF
-        day_left -= made + _polls(made, queue, outlook, limits) + outlook.reads_a_minute
+        day_left -= made + _polls(made, capacity, outlook, limits) + outlook.reads_a_minute
         day_seconds -= MINUTE_SECONDS
         for work_class in [each for each in ORDER if each in pending and queue[each] < EMPTY]:
             if work_class == "pdf" and pending != {"pdf"}:
@@ -131,8 +132,8 @@ def _expected(outlook: Outlook, minute: int, day_seconds: float) -> float:
     return sum(whole) + sum(rate[(start + int(hours)) % 24] for rate in rates) * (hours - int(hours))
 
 
-def _polls(made: float, queue: Mapping[WorkClass, float], outlook: Outlook, limits: Limits) -> float:
-    """The calls that asking for changes takes: few in a backlog, and never more than a tenth of the day."""
-    if any(queue[each] >= 1 for each in CURRENT):
+def _polls(made: float, capacity: float, outlook: Outlook, limits: Limits) -> float:
+    """The calls that asking for changes takes: few while every call books, and never more than a tenth of the day."""
+    if made >= capacity - EMPTY:
         return made / BACKLOG_WRITES_PER_POLL
     return min(outlook.idle_polls_a_minute, limits.day * POLLS_SHARE_OF_DAY / MINUTES_OF_DAY)
