@@ -89,6 +89,13 @@ async def test_a_conflict_that_is_caught_leaves_no_part_of_the_append(database):
         assert [row.envelope.id for row in await event_log.read_stream(connection, "doc/1")] == ["short"]
 
 
+async def test_who_appends_alone_can_keep_the_order_of_new_streams(database):
+    rows = [(f"{kind}/1", note(kind)) for kind in ("subscription", "invoice", "customer")]
+    async with database.transaction() as connection:
+        await event_log.append_new(connection, rows, in_order=True)
+    assert [each.envelope.id for each in await read_until(database, 3)] == ["subscription", "invoice", "customer"]
+
+
 async def test_appending_new_streams_says_for_each_row_whether_it_was_new(database):
     async with database.transaction() as connection:
         await event_log.append_new(connection, [("ev/1", note("first"))])

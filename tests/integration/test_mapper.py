@@ -214,6 +214,17 @@ async def test_an_unknown_business_entity_is_held_and_never_falls_back(stage):
     assert await stage.entries() == []
 
 
+async def test_a_business_entity_that_is_mapped_later_is_booked_at_the_next_start(stage):
+    await stage.hear(customer(), invoice(business_entity_id="BE-9"))
+    await stage.start()
+    assert await stage.entries() == []
+    known = CONFIGURATION.model_dump(exclude_defaults=True)
+    known["sites"][SITE]["business_entities"] = {"BE-9": 100001}
+    mended = Stage(stage.database, Configuration.model_validate(known))
+    await mended.start()
+    assert [entry.your_ref for entry in await mended.entries()] == ["INV-1"]
+
+
 async def test_amounts_that_do_not_add_up_are_held(stage):
     await stage.hear(customer(), invoice(total=12_101))
     assert await stage.reasons() == ["amounts_do_not_add_up"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +212,33 @@ async def test_a_subscription_of_another_customer_that_arrives_at_the_same_momen
                 hear_subscription(stage, name, customer_id="CHILD", cf_cost_center="North"),
             )
         assert await centres(stage) == {f"INV-{number}": ["N"] for number in range(10)}
+
+
+@pytest.mark.postgres
+async def test_a_night_of_waiting_documents_and_new_ones_in_other_partitions_stop_no_process(tmp_path: Path) -> None:
+    async with database_for("postgresql", tmp_path, "mapper") as database:
+        stage = Stage(database, configured(cost_centers=CENTRES))
+        await stage.hear(customer())
+        await stage.hear(*(invoice(f"INV-{n}", lines=[of(f"SUB-{n}", customer_id="CHILD")]) for n in range(15)))
+
+        async def more() -> None:
+            for number in range(15):
+                # Two partitions may stop each other here; their message is then handled again.
+                await stage.hear(invoice(f"INV-NEW-{number}", lines=[of(f"NEW-{number}", customer_id="CHILD")]))
+
+        async def nights() -> None:
+            for _ in range(4):
+                await stage.due_days.decide(asyncio.Event())
+
+        await asyncio.gather(nights(), more())
+
+
+async def test_one_missing_subscription_after_another_is_one_wait(database):
+    stage = Stage(database, configured(cost_centers=CENTRES))
+    await stage.hear(customer(), invoice(lines=[of("SUB-1"), of("SUB-2")]))
+    start = stage.clock.now().date()
+    await stage.days_pass(start + timedelta(days=4))
+    await hear_subscription(stage, "SUB-1", cf_cost_center="North")
+    await stage.days_pass(start + timedelta(days=5))
+    last = (await stage.said(facts.DocumentHeld))[-1]
+    assert (last.code, last.waiting) == ("waiting_for_subscription", False)

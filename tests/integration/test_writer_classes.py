@@ -77,11 +77,13 @@ async def test_a_payment_of_today_takes_along_what_it_settles(tmp_path: Path) ->
 
 
 async def test_history_moves_on_behind_a_stream_of_todays_documents(tmp_path: Path) -> None:
-    async with exact_server(**SLOW) as server, writer_stage(server, tmp_path) as stage:
-        await stage.tell(save_account(), save_account("CUST2"))
-        await stage.until(facts.AccountSaved, 2)
-        await stage.tell(*(sale(f"NEW-{number}", entry_date=TODAY) for number in range(120)), *history(20, "CUST2"))
-        await stage.until(facts.EntryPosted, 110)
+    waits = [*(sale(f"NEW-{number}", entry_date=TODAY) for number in range(120)), *history(20, "CUST2")]
+
+    async def plan(database: Database, _: object) -> None:
+        await plan_all(database, save_account(), save_account("CUST2"), *waits)
+
+    async with exact_server() as server, writer_stage(server, tmp_path, before=plan) as stage:
+        await stage.until(facts.EntryPosted, 140)
         order = (await order_of(stage))[:110]
     old = [number for number in order if number.startswith("OLD")]
     assert 3 <= len(old) <= 8, "one call in twenty"

@@ -101,14 +101,15 @@ async def append(connection: AsyncConnection, stream: str, expected_version: int
     raise StreamConflictError(stream, expected_version)
 
 
-async def append_new(connection: AsyncConnection, rows: Sequence[tuple[str, Envelope]]) -> list[bool]:
+async def append_new(connection: AsyncConnection, rows: Sequence[tuple[str, Envelope]], *, in_order: bool = False) -> list[bool]:
     """Append each envelope as version 1 of its stream where the stream is new; say for each whether it was.
 
-    Of several rows for one stream the first wins. One statement on PostgreSQL, whatever the number of rows.
+    `in_order` is for who appends alone and whose readers want the order of the rows. Of several rows for one stream the first
+    wins. One statement on PostgreSQL, whatever the number of rows.
     """
     if not rows:
         return []
-    values = _first_versions(rows)
+    values = _first_versions(rows, in_order=in_order)
     if connection.dialect.name == "sqlite":
         appended = set()
         for value in values:
@@ -128,7 +129,7 @@ async def append_new_alone(database: Database, rows: Sequence[tuple[str, Envelop
             return await append_new(connection, rows)
     if not rows:
         return []
-    returned = await database.run_alone(_APPEND_NEW_POSTGRESQL, *_columns_of(_first_versions(rows)))
+    returned = await database.run_alone(_APPEND_NEW_POSTGRESQL, *_columns_of(_first_versions(rows, in_order=False)))
     return _answers(rows, {row[0] for row in returned})
 
 
@@ -224,10 +225,12 @@ async def _spoil(connection: AsyncConnection) -> None:
 Row = tuple[str, int, str, str, bytes]
 
 
-def _first_versions(rows: Sequence[tuple[str, Envelope]]) -> list[Row]:
-    first = dict(reversed([(stream, envelope) for stream, envelope in rows]))
+def _first_versions(rows: Sequence[tuple[str, Envelope]], *, in_order: bool) -> list[Row]:
+    first: dict[str, Envelope] = {}
+    for stream, envelope in rows:
+        first.setdefault(stream, envelope)
     # Locks are taken in the order of the streams, so that two writers with the same streams cannot wait for each other.
-    return [_row(stream, 1, first[stream]) for stream in sorted(first)]
+    return [_row(stream, 1, first[stream]) for stream in (first if in_order else sorted(first))]
 
 
 def _answers(rows: Sequence[tuple[str, Envelope]], appended: set[str]) -> list[bool]:

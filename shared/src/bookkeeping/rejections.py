@@ -7,7 +7,9 @@ from datetime import date
 
 from bookkeeping.dutch import DUTCH_REASONS, DUTCH_SET_ASIDES, value_in_dutch
 
-PATIENCE_DAYS = 2  # what has waited so long does not pass by itself: a person is asked
+# What has waited so long does not pass by itself: a person is asked. Chargebee repeats a webhook for three days and seven hours,
+# and days are counted by their dates, so that five of them are four whole ones at least.
+PATIENCE_DAYS = 5
 
 
 @dataclass(frozen=True, slots=True)

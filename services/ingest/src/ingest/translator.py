@@ -200,7 +200,7 @@ async def _append(connection: AsyncConnection, fresh: Sequence[Observation], fac
 async def _open(connection: AsyncConnection, opening: dict[str, Envelope]) -> None:
     if not opening:
         return
-    new = await event_log.append_new(connection, list(opening.items()))
+    new = await event_log.append_new(connection, list(opening.items()), in_order=True)  # one translator has the lock
     taken = [stream for stream, is_new in zip(opening, new, strict=True) if not is_new]
     if taken:
         raise StreamConflictError(taken[0], 0)

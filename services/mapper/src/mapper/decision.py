@@ -80,8 +80,8 @@ def _is_given_up(row: Row | None, mapping: Mapping, today: date) -> bool:
 
 
 def _overdue(rejection: Rejection, row: Row, today: date) -> Rejection:
-    """Ask a person about what has waited for one thing longer than Chargebee takes to tell of it; it still comes by itself."""
-    if not rejection.overdue or row.waiting_since is None or (row.code, row.waits_for) != (rejection.code, rejection.waits_for):
+    """Ask a person about what has waited longer than Chargebee takes to tell of it; it still comes by itself."""
+    if not rejection.overdue or row.waiting_since is None or row.code != rejection.code:
         return rejection
     return rejection.waited(row.waiting_since) if today - row.waiting_since >= timedelta(days=PATIENCE_DAYS) else rejection
 

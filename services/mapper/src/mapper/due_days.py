@@ -49,5 +49,5 @@ class DueDays:
                     return
                 async with self._database.transaction() as connection:
                     store = Store(self._database, connection)
-                    await store.share(alone=False)
+                    await store.share(alone=True)  # an upgrade of a shared lock could meet another and stop both
                     await self._planner.plan(store, key, cause, again=True)

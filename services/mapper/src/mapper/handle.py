@@ -252,7 +252,8 @@ class Mapper:
 
     async def take_up_mapping(self, stop: asyncio.Event) -> None:
         """Decide anew about what is held under an older mapping, and send anew the customers that were linked or refused."""
-        for division, version in [*((number, each.version) for number, each in self._mappings.items()), (None, "")]:
+        versions = {division: mapping.version for division, mapping in self._mappings.items()}
+        for division, version in [*versions.items(), (None, " ".join(versions.values()))]:
             async with self._database.reading() as connection:
                 keys = await Store(self._database, connection).held_under_other_mapping(division, version)
             for key in keys:
@@ -260,7 +261,7 @@ class Mapper:
                     return
                 async with self._database.transaction() as connection:
                     store = Store(self._database, connection)
-                    await store.share(alone=False)
+                    await store.share(alone=True)  # an upgrade of a shared lock could meet another and stop both
                     await partial(self._planner.plan, again=True)(store, key, Cause(None, f"mapping {version} "))
         await self._send_customers_again(stop)
 

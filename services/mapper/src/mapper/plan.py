@@ -257,8 +257,8 @@ class Planner:
     def _waiting_since(self, row: Row | None, decision: Rejection | SetAside) -> date | None:
         if not isinstance(decision, Rejection) or not (decision.waiting or decision.since):
             return None
-        same = row is not None and (row.code, row.waits_for) == (decision.code, decision.waits_for)
-        if same and row is not None and row.waiting_since is not None:
+        # One thing after another may be missing; the document has waited for as long as the first.
+        if row is not None and row.code == decision.code and row.waiting_since is not None:
             return row.waiting_since
         return self._clock.now().date()
 

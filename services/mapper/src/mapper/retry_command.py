@@ -73,7 +73,7 @@ async def _retry(settings: Settings, number: str | None, code: str | None, site:
         for key in keys:
             async with database.transaction() as connection:
                 store = Store(database, connection)
-                await store.share(alone=False)
+                await store.share(alone=True)  # an upgrade of a shared lock could meet another and stop both
                 row = await _again(store, planner, key, cause, sent)
             found.append({"site": key.site, "kind": key.kind, "number": key.number, "state": row.state, "code": row.code})
         return found

@@ -264,11 +264,15 @@ class Store:
         return await self._keys(table.c.code == code, table.c.division == division, table.c.state.in_(OPEN_STATES))
 
     async def held_under_other_mapping(self, division: int | None, version: str) -> list[Key]:
-        """Return what is held, or changed after it was booked, under another mapping than `version`."""
+        """Return what is held, or changed after it was booked, under another mapping than `version`.
+
+        What belongs to no division has no version: where it goes may be known by now.
+        """
         table = tables.documents
-        belongs = table.c.division == division if division is not None else table.c.division.is_(None)
         held = sa.or_(table.c.state.in_(OPEN_STATES), sa.and_(table.c.state.in_(ISSUED), table.c.told.is_not(None)))
-        return await self._keys(belongs, held, sa.func.coalesce(table.c.mapping_version, "") != version)
+        if division is None:
+            return await self._keys(table.c.division.is_(None), held)
+        return await self._keys(table.c.division == division, held, sa.func.coalesce(table.c.mapping_version, "") != version)
 
     async def _keys(self, *where: sa.ColumnElement[bool]) -> list[Key]:
         table = tables.documents
