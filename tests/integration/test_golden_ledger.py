@@ -45,7 +45,8 @@ async def difference(chain: golden_stage.Chain, site: str, booking: dict[str, An
     for name, kind in (("held", facts.DocumentHeld), ("set_aside", facts.DocumentSetAside)):
         if name in booking:
             codes = [each.code for each in told if isinstance(each, kind)]
-            return None if codes == [booking[name]] else f"{name} {codes or told}"
+            # Weeks pass in the stage: a wait that lasts too long is told once more, with the same reason and what to do.
+            return None if list(dict.fromkeys(codes)) == [booking[name]] else f"{name} {codes or told}"
     if not any(isinstance(each, facts.DocumentPlanned) for each in told):
         return f"not planned: {told}"
     journal = booking.get("in_exact") or booking.get("journal_in_division_currency") or booking["journal"]
