@@ -1,6 +1,7 @@
 """What is decided about a bank line, by a person or where nothing is left to judge: written down, told, and made payments of.
 
-The state of the line is checked in the statement that changes it, so that two who decide at once do not both win.
+The line is locked and read again before it is changed, so that of two who decide at once only one wins, and nothing is decided by
+an amount that Exact has corrected since it was shown.
 """
 
 from __future__ import annotations
@@ -108,16 +109,19 @@ def _without_parts(line: Line, decision: str, by: str, why: str) -> BankLineDeci
 
 
 async def _change(connection: AsyncConnection, line: Line, state: lines.State, **more: object) -> None:
-    same = (
-        bank_lines.c.division == line.division,
-        bank_lines.c.line_id == line.line_id,
-        bank_lines.c.state == line.state,
-        bank_lines.c.round == line.round,
-    )
-    values = {"state": state, "round": line.round + 1, "is_certain": False, **more}
-    changed = await connection.execute(sa.update(bank_lines).where(*same).values(**values))
-    if changed.rowcount != 1:
+    await lines.lock(connection, line.division, line.line_id)
+    now = await lines.one(connection, line.division, line.line_id)
+    if now is None or _decided_by(now) != _decided_by(line):
         raise DecidedAlreadyError
+    mine = (bank_lines.c.division == line.division, bank_lines.c.line_id == line.line_id)
+    values = {"state": state, "round": line.round + 1, "is_certain": False, **more}
+    await connection.execute(sa.update(bank_lines).where(*mine).values(**values))
+
+
+def _decided_by(line: Line) -> tuple[object, ...]:
+    """Return what a decision about a line depends on."""
+    amounts = (line.currency, line.total_hundredths, line.matched_hundredths, line.recorded_hundredths)
+    return (line.state, line.round, line.day, line.account_id, *amounts)
 
 
 async def _tell(connection: AsyncConnection, fact: BankLineDecided, now: datetime) -> Envelope:

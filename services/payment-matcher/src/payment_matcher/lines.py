@@ -102,8 +102,19 @@ class Line:
         return "dismissed" if self.state == "dismissed" else "open"
 
 
+async def lock(connection: AsyncConnection, division: int, line_id: str) -> None:
+    """Wait for everybody else who changes a line, until this transaction ends: before its parts or payments are touched.
+
+    Whoever closes one of two payments of a line, or folds one of its parts, would otherwise not see what the other has done, and
+    the line would keep the state of neither. Always taken before a row of a part or an intent, so that no two wait for each other.
+    """
+    query = sa.select(bank_lines.c.line_id).where(bank_lines.c.division == division, bank_lines.c.line_id == line_id)
+    await connection.execute(query.with_for_update())
+
+
 async def fold(database: Database, connection: AsyncConnection, fact: BankLineObserved) -> None:
     """Keep the newest state of a part, and what its line says; an older message changes nothing."""
+    await lock(connection, fact.division, fact.line_id)
     if fact.is_gone and not fact.part_id:
         await _forget_parts(connection, fact)
         return
@@ -248,7 +259,7 @@ async def one(connection: AsyncConnection, division: int, line_id: str) -> Line 
 
 
 async def refresh(connection: AsyncConnection, division: int, line_id: str, why: str | None = None) -> None:
-    """Bring a line's state in step with its parts and payments; `why` is what a payment was refused for."""
+    """Bring the state of a locked line in step with its parts and payments; `why` is what a payment was refused for."""
     line = await one(connection, division, line_id)
     if line is None:
         return
@@ -277,6 +288,7 @@ async def forget_payment(connection: AsyncConnection, site: str, transaction_id:
     mine = (intents.c.site == site, intents.c.transaction_id == transaction_id, intents.c.term_id.startswith(MONEY_OF))
     rows = (await connection.execute(sa.select(intents.c.reference, intents.c.division, intents.c.term_id).where(*mine))).all()
     for row in rows:
+        await lock(connection, row.division, row.term_id.removeprefix(MONEY_OF))
         gone = {"transaction_id": None, "amount_minor": None, "state": "not_recorded", "outcome": "deleted"}
         await connection.execute(sa.update(intents).where(intents.c.reference == row.reference).values(**gone))
         await refresh(connection, row.division, row.term_id.removeprefix(MONEY_OF))

@@ -186,6 +186,8 @@ class Recorder:
             traceparent=self._telemetry.current_traceparent(),
         )
         async with self._database.transaction() as connection:
+            if not isinstance(work, MatchedReceipt):
+                await lines.lock(connection, work.decided.division, work.decided.line_id)
             is_first = await intents.close(connection, intent.reference, state=state, outcome=outcome, payment=payment)
             if is_first:
                 stream = f"payment/{intent.reference}"
