@@ -122,12 +122,13 @@ async def test_a_line_that_exact_corrected_after_it_was_shown_is_not_decided_by_
     await stage.see(bank_line(24_200))
     shown = await stage.line()
     await stage.see(bank_line(12_100, timestamp=2))
+
+    async def dismiss() -> None:
+        async with stage.database.transaction() as connection:
+            await decisions.dismiss(connection, shown, why="?", by="a person", now=stage.clock.now())
+
     with pytest.raises(DecidedAlreadyError):
-        if decision == "record":
-            await stage.accept(shown, invoice)
-        else:
-            async with stage.database.transaction() as connection:
-                await decisions.dismiss(connection, shown, why="?", by="a person", now=stage.clock.now())
+        await (stage.accept(shown, invoice) if decision == "record" else dismiss())
     await stage.work()
     line = await stage.line()
     assert (line.state, line.left_minor, stage.transactions()) == ("open", 12_100, [])

@@ -106,7 +106,7 @@ async def lock(connection: AsyncConnection, division: int, line_id: str) -> None
     """Wait for everybody else who changes a line, until this transaction ends: before its parts or payments are touched.
 
     Whoever closes one of two payments of a line, or folds one of its parts, would otherwise not see what the other has done, and
-    the line would keep the state of neither. Always taken before a row of a part or an intent, so that no two wait for each other.
+    the line would keep the state of neither. Always taken before rows of parts and intents, so that no two wait for each other.
     """
     query = sa.select(bank_lines.c.line_id).where(bank_lines.c.division == division, bank_lines.c.line_id == line_id)
     await connection.execute(query.with_for_update())
