@@ -168,11 +168,17 @@ async def plan_bank_payment(
     await connection.execute(database.insert(intents).values(**row).on_conflict_do_nothing())
 
 
-async def open_again(connection: AsyncConnection, term_ids: sa.Select[tuple[str]], now: datetime) -> None:
-    """Look again at what was no money then: a credit note was used in Chargebee since."""
+async def open_again(connection: AsyncConnection, of_terms: sa.Select[tuple[int, str]], now: datetime) -> None:
+    """Look again at what was no money then and is not paid yet, as far as is known.
+
+    More of what Exact matched on an account may be money now: a credit note was used in Chargebee, the payment of a bank line was
+    deleted there, or Exact matched another invoice, too, so that what was recorded already is that one's.
+    """
+    same = (invoices.c.site == intents.c.site, invoices.c.number == intents.c.number)
+    is_paid = sa.exists().where(*same, invoices.c.amount_due_minor <= 0)
     await connection.execute(
         sa.update(intents)
-        .where(intents.c.outcome == NO_MONEY, intents.c.term_id.in_(term_ids))
+        .where(intents.c.outcome == NO_MONEY, sa.tuple_(intents.c.division, intents.c.term_id).in_(of_terms), ~is_paid)
         .values(outcome=None, state="planned", attempts=0, due_at_ms=_milliseconds(now + SETTLE))
     )
 

@@ -126,17 +126,35 @@ async def fold(database: Database, connection: AsyncConnection, fact: BankLineOb
         values = {"is_gone": True, "timestamp": fact.timestamp}
         await connection.execute(sa.update(bank_line_parts).where(*of_part).values(**values))
     else:
+        is_left = await _is_left(connection, fact)
         part = {
             "line_id": fact.line_id,
             "timestamp": fact.timestamp,
             "amount_hundredths": fact.amount_minor,
             "is_matched": fact.is_matched,
-            "is_gone": False,
+            "is_gone": is_left,
         }
         insert = database.insert(bank_line_parts).values(division=fact.division, part_id=fact.part_id, **part)
         await connection.execute(insert.on_conflict_do_update(index_elements=["division", "part_id"], set_=part))
-        await _keep_line(database, connection, fact)
+        if not is_left:
+            await _keep_line(database, connection, fact)
     await refresh(connection, fact.division, fact.line_id)
+
+
+async def _is_left(connection: AsyncConnection, fact: BankLineObserved) -> bool:
+    """Say whether this is a line's part on a suspense account that it has left for a debtor account since.
+
+    A part on a debtor account, whose id is another than the line's own, is told at the next poll; that the older one on the
+    suspense account is gone only when the ledger is read, hours later. Until then the money would count twice.
+    """
+    of_line = (bank_line_parts.c.division == fact.division, bank_line_parts.c.line_id == fact.line_id)
+    on_suspense = bank_line_parts.c.part_id == fact.line_id
+    if fact.part_id != fact.line_id:
+        older = (*of_line, on_suspense, bank_line_parts.c.timestamp < fact.timestamp)
+        await connection.execute(sa.update(bank_line_parts).where(*older).values(is_gone=True))
+        return False
+    newer = (*of_line, ~on_suspense, bank_line_parts.c.is_gone.is_(sa.false()), bank_line_parts.c.timestamp > fact.timestamp)
+    return await connection.scalar(sa.select(bank_line_parts.c.part_id).where(*newer).limit(1)) is not None
 
 
 async def _forget_parts(connection: AsyncConnection, fact: BankLineObserved) -> None:
@@ -283,8 +301,11 @@ async def money_in_both(connection: AsyncConnection, division: int, account_id: 
     return sum(max(0, min(line.recorded_hundredths, line.matched_hundredths - line.base_hundredths)) for line in found)
 
 
-async def forget_payment(connection: AsyncConnection, site: str, transaction_id: str) -> None:
-    """Take a payment off its line: somebody deleted it in Chargebee, so the money has to be decided about again."""
+async def forget_payment(connection: AsyncConnection, site: str, transaction_id: str) -> list[Line]:
+    """Take a payment off its line: somebody deleted it in Chargebee, so the money has to be decided about again.
+
+    Returns the lines that it was of.
+    """
     mine = (intents.c.site == site, intents.c.transaction_id == transaction_id, intents.c.term_id.startswith(MONEY_OF))
     rows = (await connection.execute(sa.select(intents.c.reference, intents.c.division, intents.c.term_id).where(*mine))).all()
     for row in rows:
@@ -292,6 +313,8 @@ async def forget_payment(connection: AsyncConnection, site: str, transaction_id:
         gone = {"transaction_id": None, "amount_minor": None, "state": "not_recorded", "outcome": "deleted"}
         await connection.execute(sa.update(intents).where(intents.c.reference == row.reference).values(**gone))
         await refresh(connection, row.division, row.term_id.removeprefix(MONEY_OF))
+    found = [await one(connection, row.division, row.term_id.removeprefix(MONEY_OF)) for row in rows]
+    return [line for line in found if line is not None]
 
 
 def _line(row: sa.RowMapping) -> Line:

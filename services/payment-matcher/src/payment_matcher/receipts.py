@@ -66,7 +66,7 @@ class Receipts:
             case AccountSaved(division=division, account_id=account):
                 await self._note_account(connection, division, account, *message.customer_ref.split("/", 1))
             case TransactionObserved(resource=money) if message.deleted or money.deleted:
-                await lines.forget_payment(connection, message.site, money.id)
+                await self._forget_payment(connection, message.site, money.id)
             case _:
                 pass
 
@@ -74,6 +74,11 @@ class Receipts:
         self, connection: AsyncConnection, division: int, account_id: str, site: str, customer_id: str
     ) -> None:
         await lines.note_account(self._database, connection, division, account_id, site, customer_id)
+
+    async def _forget_payment(self, connection: AsyncConnection, site: str, transaction_id: str) -> None:
+        for line in await lines.forget_payment(connection, site, transaction_id):
+            # Exact may have matched the line with another invoice, which is paid by it from now on.
+            await intents.open_again(connection, terms.on_account(line.division, line.account_id), self._clock.now())
 
     async def _fold_invoice(self, connection: AsyncConnection, fact: InvoiceObserved) -> None:
         invoice = fact.resource
@@ -104,10 +109,15 @@ class Receipts:
         if document is None:
             return
         await self._note_account(connection, fact.division, fact.account_id, document.site, document.customer_id)
-        if await terms.fold(self._database, connection, document, fact):
+        change = await terms.fold(self._database, connection, document, fact)
+        if change == "taken_back":
             await self._taken_back(connection, envelope, fact, document)
         if document.kind != "invoice":
             return
+        if change == "matched":
+            # Its own intent is planned anew below, with what Exact shows now.
+            others = terms.on_account(fact.division, fact.account_id, besides=fact.term_id)
+            await intents.open_again(connection, others, self._clock.now())
         # Only what Exact has matched is recorded; a reversal and what it takes back settle each other without money.
         if not terms.is_matched(fact) or fact.amount_minor <= 0:
             return

@@ -6,6 +6,8 @@ matched with what; but a credit note that it matched, and that Chargebee still h
 
 from __future__ import annotations
 
+from typing import Literal
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,12 +25,15 @@ def is_matched(fact: ReceivableObserved) -> bool:
     return fact.is_fully_paid or fact.status == MATCHED
 
 
-async def fold(database: Database, connection: AsyncConnection, document: DocumentRef, fact: ReceivableObserved) -> bool:
-    """Keep the newest state of a part; says whether it was matched before and is not any more."""
+Change = Literal["matched", "taken_back", "none"]
+
+
+async def fold(database: Database, connection: AsyncConnection, document: DocumentRef, fact: ReceivableObserved) -> Change:
+    """Keep the newest state of a part; says whether Exact matched it since, or took back that it was."""
     key = (terms.c.division == fact.division, terms.c.term_id == fact.term_id)
     before = (await connection.execute(sa.select(terms.c.timestamp, terms.c.is_matched).where(*key))).one_or_none()
     if before is not None and before.timestamp > fact.timestamp:
-        return False
+        return "none"
     values = {
         "site": document.site,
         "number": document.number,
@@ -42,7 +47,10 @@ async def fold(database: Database, connection: AsyncConnection, document: Docume
     }
     insert = database.insert(terms).values(division=fact.division, term_id=fact.term_id, **values)
     await connection.execute(insert.on_conflict_do_update(index_elements=["division", "term_id"], set_=values))
-    return before is not None and bool(before.is_matched) and not is_matched(fact)
+    was_matched = before is not None and bool(before.is_matched)
+    if was_matched == is_matched(fact):
+        return "none"
+    return "taken_back" if was_matched else "matched"
 
 
 async def matched_hundredths(connection: AsyncConnection, document: DocumentRef) -> int:
@@ -93,9 +101,15 @@ async def fold_credit_note(
     await connection.execute(statement.on_conflict_do_update(index_elements=["site", "number"], set_=row, where=newer))
 
 
-def on_account_of(site: str, number: str) -> sa.Select[tuple[str]]:
+def on_account(division: int, account_id: str, *, besides: str = "") -> sa.Select[tuple[int, str]]:
+    """Select the terms that stand on an account, but for one; none where Exact did not say the account."""
+    on_it = (terms.c.division == division, terms.c.account_id == account_id, terms.c.account_id != "")
+    return sa.select(terms.c.division, terms.c.term_id).where(*on_it, terms.c.term_id != besides)
+
+
+def on_account_of(site: str, number: str) -> sa.Select[tuple[int, str]]:
     """Select the terms that stand on the same accounts as a credit note's."""
     own = terms.alias("own")
     of_note = (own.c.site == site, own.c.number == number, own.c.kind == "credit_note", own.c.account_id != "")
     same = (own.c.division == terms.c.division) & (own.c.account_id == terms.c.account_id)
-    return sa.select(terms.c.term_id).join(own, same).where(*of_note)
+    return sa.select(terms.c.division, terms.c.term_id).join(own, same).where(*of_note)

@@ -1,0 +1,111 @@
+"""What the bookkeeper does with a bank line in Exact after it was decided about: matched in parts, with other invoices, moved."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.chargebee_shop import bill
+from support.engines import DATABASES
+from support.facts import observed
+from support.matcher_stage import Stage, bank_line, matcher_stage, matching, receivable
+
+from contracts import facts
+from payment_matcher import decisions, open_invoices
+from payment_matcher.decisions import Recording
+from payment_matcher.shares import split
+from simulators.chargebee.payments import delete_offline_transaction
+
+
+@pytest.fixture(params=DATABASES)
+async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with matcher_stage(request.param, tmp_path, configuration=matching()) as made:
+        yield made
+
+
+async def accept_only(stage: Stage, invoice: dict[str, Any], amount_minor: int) -> None:
+    """A person splits the line: so much of it pays an invoice, the rest stays in the inbox."""
+    line = await stage.line()
+    async with stage.database.transaction() as connection:
+        dues = await open_invoices.dues(connection, [invoice["id"]], None)
+        parts, _ = split(line.left_minor or 0, [(dues[invoice["id"]][0], amount_minor)], 0, 0)
+        await decisions.record(stage.database, connection, line, Recording(parts=parts), by="a person", now=stage.clock.now())
+    await stage.work()
+
+
+async def match(stage: Stage, invoice: dict[str, Any], timestamp: int) -> None:
+    """Exact shows an invoice as matched."""
+    await stage.see(receivable(invoice["id"], 12_100, term=f"term-{invoice['id']}", timestamp=timestamp, account_id="account-1"))
+    await stage.work()
+
+
+async def test_the_rest_of_a_split_line_matched_first_is_recorded_once_the_decided_part_is_matched_too(stage: Stage) -> None:
+    """242.00 for two invoices: one was decided here. Exact does not say that the other was matched with the other half."""
+    rest, decided = bill(stage.chargebee.app), bill(stage.chargebee.app)
+    for each in (rest, decided):
+        await stage.show_invoice(each)
+    await stage.see(bank_line(24_200))
+    await accept_only(stage, decided, 12_100)
+    await stage.see(bank_line(12_100, timestamp=2))
+    await stage.see(bank_line(12_100, part_id="part-b", is_matched=True, timestamp=3))
+    await match(stage, rest, 4)
+    assert (rest["status"], [each.code for each in await stage.told(facts.PaymentNotRecorded)]) == (
+        "posted",
+        ["already_counted"],
+    )
+    await stage.see(bank_line(12_100, is_matched=True, timestamp=5))
+    await match(stage, decided, 6)
+    assert [each["status"] for each in (rest, decided)] == ["paid", "paid"]
+    assert [payment["amount"] for payment in stage.transactions()] == [12_100, 12_100]
+    assert ((await stage.line()).state, (await stage.line()).left_hundredths) == ("recorded", 0)
+
+
+async def test_a_payment_deleted_in_chargebee_since_exact_matched_another_invoice_is_recorded_on_that_one(stage: Stage) -> None:
+    decided, matched = bill(stage.chargebee.app), bill(stage.chargebee.app)
+    for each in (decided, matched):
+        await stage.show_invoice(each)
+    await stage.see(bank_line(12_100))
+    await stage.accept(await stage.line(), decided)
+    await stage.work()
+    await stage.see(bank_line(12_100, is_matched=True, timestamp=2))
+    await match(stage, matched, 2)
+    (payment,) = stage.transactions()
+    gone = delete_offline_transaction(stage.chargebee.app.site, payment["id"])
+    await stage.see(observed(facts.TransactionObserved, {"id": gone["id"], "type": "payment"}, version=9, deleted=True))
+    await stage.work()
+    assert [(each["status"], each["amount_due"]) for each in (decided, matched)] == [("posted", 12_100), ("paid", 0)]
+    assert [each["deleted"] for each in stage.transactions()] == [True, False]
+    assert (await stage.line()).state == "settled"
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["in order", "what is older comes last"])
+async def test_a_line_moved_from_a_suspense_account_to_a_customer_counts_once(stage: Stage, *, is_late: bool) -> None:
+    """Its part on the debtor account is told at the next poll, that it left the suspense account hours later."""
+    on_suspense = bank_line(12_100, "x", part_id="11111111-aaaa", account_id="", gl_account="2090")
+    moved = bank_line(12_100, "x", part_id="term-of-line", timestamp=2)
+    invoice = bill(stage.chargebee.app)
+    await stage.show_invoice(invoice)
+    if is_late:
+        await stage.see(moved)
+        await stage.see(on_suspense)
+    else:
+        await stage.see(on_suspense)
+        await stage.accept(await stage.line(), invoice)
+        await stage.work()
+        await stage.see(moved)
+    line = await stage.line()
+    assert (line.total_hundredths, line.gl_account, line.account_id) == (12_100, "1300", "account-1")
+    assert (line.state, line.left_hundredths) == (("open", 12_100) if is_late else ("recorded", 0))
+    await stage.see(bank_line(0, part_id="11111111-aaaa", is_gone=True, timestamp=2))
+    assert (await stage.line()).total_hundredths == 12_100
+
+
+async def test_a_line_moved_back_to_a_suspense_account_counts_there(stage: Stage) -> None:
+    await stage.see(bank_line(12_100, part_id="11111111-aaaa", account_id="", gl_account="2090"))
+    await stage.see(bank_line(12_100, part_id="term-of-line", timestamp=2))
+    await stage.see(bank_line(0, part_id="", is_gone=True, timestamp=3))
+    await stage.see(bank_line(12_100, part_id="11111111-aaaa", account_id="", gl_account="2090", timestamp=3))
+    line = await stage.line()
+    assert (line.state, line.total_hundredths, line.gl_account) == ("open", 12_100, "2090")
