@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,93 +12,24 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from support.engines import DATABASES, settings_for
-from support.exact_server import DIVISION, ExactServer, exact_server
-from support.writer_stage import CONFIGURATION, log_in, said, sale, save_account, writer_environment, writer_stage
+from support.engines import DATABASES
+from support.exact_server import DIVISION, exact_server
+from support.mirror_stage import MirrorStage, mirror_stage
+from support.writer_stage import CONFIGURATION, said, sale, save_account, writer_stage
 
-from backbone.clock import SystemClock
 from backbone.database import Database
-from backbone.migrations import migrate
 from backbone.settings import Settings
-from backbone.telemetry import Telemetry
 from contracts import facts
-from exact_writer import receivables
-from exact_writer.__main__ import login_of
-from exact_writer.calls import DivisionCalls
-from exact_writer.client import ExactClient, UnknownError
+from exact_writer.client import UnknownError
 from exact_writer.master_records import Kind
 from exact_writer.mirror import DELETIONS_KEPT_SECONDS, Mirror
 from exact_writer.row_versions import Position
 from exact_writer.tables import accounts as customers
-from exact_writer.tables import exact_accounts, mirror_state
-from exact_writer.timing import Timing
+from exact_writer.tables import mirror_state
 from simulators.exact import master_data, sales_entries
-from simulators.exact.world import Division
 
 ACCOUNTS = "GET sync/CRM/Accounts"
 FOLLOWED: tuple[Kind, ...] = ("ledger", "account", "deleted")
-
-
-class MirrorStage:
-    """A mirror without the rest of the writer, and the division that it follows."""
-
-    def __init__(self, server: ExactServer, database: Database, calls: DivisionCalls) -> None:
-        self.server = server
-        self.database = database
-        self.calls = calls
-        self.clock = SystemClock()
-        self.mirror = Mirror(DIVISION, CONFIGURATION.divisions[DIVISION], database=database, clock=self.clock, calls=calls)
-
-    @property
-    def division(self) -> Division:
-        """The division in Exact."""
-        return self.server.simulator.world.divisions[DIVISION]
-
-    def add_accounts(self, count: int) -> list[uuid.UUID]:
-        """Accounts that a controller made by hand."""
-        bodies = [{"Name": f"Relatie {number}", "Status": "C", "SearchCode": f"R{number}"} for number in range(count)]
-        return [master_data.create_account(self.division, body)["ID"] for body in bodies]
-
-    async def count(self) -> int:
-        """How many accounts the mirror has."""
-        async with self.database.reading() as connection:
-            return int(await connection.scalar(sa.select(sa.func.count()).select_from(exact_accounts)) or 0)
-
-    async def asked(self, endpoint: str) -> int:
-        """How many calls went to an endpoint."""
-        return int((await self.server.calls())["by_endpoint"].get(endpoint, 0))
-
-    async def knows(self, search_code: str) -> bool:
-        """Whether the mirror finds an account by its search code."""
-        return bool(await self.mirror.accounts.find("search_code", search_code))
-
-
-@asynccontextmanager
-async def mirror_stage(server: ExactServer, directory: Path, dialect: str = "sqlite") -> AsyncIterator[MirrorStage]:
-    """A mirror that has read nothing yet."""
-    async with settings_for(dialect, directory, **writer_environment(server.url)) as settings:
-        database, clock, telemetry = Database.open(settings, "exact-writer"), SystemClock(), Telemetry("exact-writer")
-        client = ExactClient(settings.exact_url, Timing.of(settings))
-        try:
-            await migrate(database, "exact-writer")
-            await log_in(server, settings, database)
-            login = login_of(settings, database, clock, telemetry, client)
-            calls = DivisionCalls(
-                DIVISION,
-                database=database,
-                clock=clock,
-                client=client,
-                login=login,
-                telemetry=telemetry,
-                timing=Timing.of(settings),
-            )
-            await calls.load()
-            stage = MirrorStage(server, database, calls)
-            await stage.mirror.load()
-            yield stage
-        finally:
-            await client.close()
-            await database.close()
 
 
 @pytest.mark.parametrize("dialect", DATABASES)
@@ -188,9 +118,9 @@ async def test_after_a_move_everything_is_read_anew_and_receivables_are_told_as_
         (first, second) = stage.add_accounts(2)
         for kind in ("division", "ledger", "account", "deleted"):
             await stage.mirror.refresh(kind)
-        await receivables.poll(DIVISION, stage.database, stage.clock, stage.calls, stage.mirror)
+        await stage.poll()
         _sell(stage, first, "INV-1")
-        assert await receivables.poll(DIVISION, stage.database, stage.clock, stage.calls, stage.mirror) == 1
+        assert await stage.poll() == 1
         told = await _told(stage)
         # The account vanishes while its deletion cannot be seen: the log starts anew with the move, too.
         stage.division.table("crm/Accounts").remove(second)
@@ -205,9 +135,9 @@ async def test_after_a_move_everything_is_read_anew_and_receivables_are_told_as_
             await stage.mirror.refresh(again)
         assert stage.mirror.find("ledger", "8000") is not None
         assert [record.is_gone for record in await stage.mirror.accounts.get([str(second)])] == [True]
-        await receivables.poll(DIVISION, stage.database, stage.clock, stage.calls, stage.mirror)
+        await stage.poll()
         _sell(stage, first, "INV-2")
-        await receivables.poll(DIVISION, stage.database, stage.clock, stage.calls, stage.mirror)
+        await stage.poll()
         newer = await _told(stage)
         assert newer["INV-2"] > told["INV-1"], "whoever folds receivables by their version takes the newest"
         # The same date again is no move.

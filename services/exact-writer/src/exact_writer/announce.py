@@ -92,6 +92,11 @@ async def receivables(connection: AsyncConnection, facts: list[ReceivableObserve
     await event_log.append_new(connection, rows)
 
 
+def bank_line_stream(division: int, line_id: str) -> str:
+    """Where it is told how the parts of a bank line on a debtor account stand."""
+    return f"{division}/bank_line/{line_id}"
+
+
 async def bank_line(connection: AsyncConnection, fact: BankLineObserved, stream: str, now: datetime) -> None:
     """Tell how a bank line stands."""
     await _append_next(connection, fact, stream, fact.division, now)

@@ -58,10 +58,14 @@ def of_term(division: int, row: Mapping[str, Any], mirror: Mirror) -> BankLineOb
     )
 
 
-async def tell(connection: AsyncConnection, found: Sequence[BankLineObserved], now: datetime) -> None:
-    """Tell how bank lines stand."""
+async def tell(connection: AsyncConnection, found: Sequence[BankLineObserved], now: datetime, *, with_past: bool = True) -> None:
+    """Tell how bank lines stand; without the past what is matched is left out, unless something of its line was told before."""
+    streams = {fact.line_id: announce.bank_line_stream(fact.division, fact.line_id) for fact in found}
+    known = set() if with_past else await event_log.known_streams(connection, streams.values())
     for fact in found:
-        await announce.bank_line(connection, fact, _stream(fact.division, fact.line_id), now)
+        stream = streams[fact.line_id]
+        if with_past or not fact.is_matched or stream in known:
+            await announce.bank_line(connection, fact, stream, now)
 
 
 class SuspenseLines:
@@ -73,6 +77,10 @@ class SuspenseLines:
         self._accounts = frozenset(accounts)
         self._mirror = mirror
 
+    async def prepare(self, lines: Sequence[LedgerLine]) -> None:
+        """Have the journals known that the lines of a page came by; raises what calls raise."""
+        await self._mirror.learn_journals(line.journal for line in lines)
+
     async def tell(self, connection: AsyncConnection, lines: Sequence[LedgerLine], now: datetime) -> None:
         """Tell the lines of a page that stand on a suspense account, and which that were told stand elsewhere now."""
         first_day = (now - timedelta(days=SUSPENSE_DAYS)).date()
@@ -80,7 +88,7 @@ class SuspenseLines:
         left: dict[str, tuple[LedgerLine, str]] = {}
         for line in money:
             if not self._is_debtor(line.account):
-                left[_stream(self._division, line.line_id)] = (line, "")
+                left[announce.bank_line_stream(self._division, line.line_id)] = (line, "")
             if line.account not in self._accounts:
                 left[_suspense_stream(self._division, line.line_id)] = (line, line.line_id)
         for stream in sorted(await event_log.known_streams(connection, left)):
@@ -99,7 +107,7 @@ class SuspenseLines:
 
     async def tell_deleted(self, connection: AsyncConnection, deleted: Mapping[str, int], now: datetime) -> None:
         """Tell which of the lines that were told are deleted; the row version of the deletion by the line's id."""
-        streams = {_stream(self._division, line_id): line_id for line_id in deleted}
+        streams = {announce.bank_line_stream(self._division, line_id): line_id for line_id in deleted}
         streams |= {_suspense_stream(self._division, line_id): line_id for line_id in deleted}
         for stream in sorted(await event_log.known_streams(connection, streams)):
             line_id = streams[stream]
@@ -141,9 +149,5 @@ def _is_money(mirror: Mirror, journal: str) -> bool:
     return known is not None and known.type in MONEY_JOURNALS
 
 
-def _stream(division: int, line_id: str) -> str:
-    return f"{division}/bank_line/{line_id}"
-
-
 def _suspense_stream(division: int, line_id: str) -> str:
-    return f"{_stream(division, line_id)}/suspense"
+    return f"{announce.bank_line_stream(division, line_id)}/suspense"

@@ -98,6 +98,7 @@ class LedgerReader:
             return
         rows = odata.rows(answer.body)
         lines = [] if found.in_deletions else [ledger_lines.line_of(row) for row in rows]
+        await self._suspense.prepare(lines)
         gone = {str(row["EntityKey"]): int(row["Timestamp"]) for row in rows} if found.in_deletions else {}
         highest = max((int(row["Timestamp"]) for row in rows), default=0)
         await self._keep(epoch, lines, gone, found.after(highest, odata.next_page(answer.body), now))

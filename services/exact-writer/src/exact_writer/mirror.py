@@ -7,6 +7,7 @@ and everything is read anew after the division was moved, since row versions sta
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from backbone.mapping_configuration import DivisionConfiguration
 from backbone.telemetry import log
 from contracts.commands import EntryLine, PostEntry
 from contracts.facts import PeriodObserved
-from exact_writer import announce, ledger_lines, master_records, odata
+from exact_writer import announce, ledger_lines, master_records, odata, payment_terms
 from exact_writer.account_mirror import AccountMirror
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import ForbiddenError
@@ -61,6 +62,7 @@ class Mirror:
         self.versions_base = 0  # added to row versions that are told, so that they keep growing over a move of the division
         self._records: dict[Kind, dict[str, Record]] = {}
         self._read_at: dict[Kind, float] = {}
+        self._no_journals: set[str] = set()  # what was looked for in vain since the journals were last read
 
     async def load(self) -> None:
         """Take up what was read before. Accounts stay in the database: there may be very many."""
@@ -125,6 +127,8 @@ class Mirror:
 
     async def refresh(self, kind: Kind) -> None:
         """Read one part; raises what DivisionCalls.read raises. What was read by then of a list of changes stays."""
+        if kind == "journal":
+            self._no_journals.clear()
         try:
             await self._refresh(kind)
         except ForbiddenError as error:
@@ -134,6 +138,17 @@ class Mirror:
             self._calls.forbidden.discard(endpoint)
             self._read_at[kind] = self._now()  # until tomorrow or the next start: each try counts against the error limit
             log.warning("deletions or moves are not seen", division=self._division, endpoint=endpoint, reason=error.message)
+
+    async def learn_journals(self, codes: Iterable[str]) -> None:
+        """Read the journals again before rows are stored that name one which is not known; raises what `refresh` raises.
+
+        Rows are not read twice, so what came by a journal of today would be lost. A code that is not found then is not looked
+        for again before the journals are read anew: it costs at most one call a day.
+        """
+        unknown = {code for code in set(codes) - self._no_journals if code and self.find("journal", code) is None}
+        if unknown:
+            await self._refresh("journal")
+            self._no_journals |= {code for code in unknown if self.find("journal", code) is None}
 
     async def read_all(self, endpoint: str, path: str) -> list[dict[str, Any]]:
         """All rows of a list, page after page."""
@@ -213,22 +228,27 @@ class Mirror:
         codes = [code for code, record in self._records["ledger"].items() if record.id in gone]
         where = (master_data.c.division == self._division, master_data.c.kind == "ledger", master_data.c.code.in_(codes))
         await connection.execute(sa.delete(master_data).where(*where))
-        terms = keys.get(_PAYMENT_TERMS, [])
-        await connection.execute(
-            sa.delete(receivables).where(receivables.c.division == self._division, receivables.c.term_id.in_(terms))
-        )
+        terms = {
+            str(row["EntityKey"]): self.versions_base + int(row["Timestamp"])
+            for row in rows
+            if int(row["EntityType"] or 0) == _PAYMENT_TERMS
+        }
+        await payment_terms.forget_deleted(connection, self._division, terms, self._clock.now())
 
     async def _forget(self, connection: AsyncConnection, *, with_terms: bool) -> None:
         """Have all lists of changes read from their beginning; with payment terms only when their row versions started anew."""
         ours = mirror_state.c.division == self._division
         if with_terms:
-            # All of a division's row versions come from one counter, so that none that was told is higher than this.
+            # All of a division's row versions come from one counter, so that none that was told is higher than this. The terms
+            # that are kept count as well: a position stays behind what it saw while pages come out of order.
+            base = await self._base(connection)
             statements = (
-                sa.select(sa.func.max(mirror_state.c.timestamp)).where(ours, mirror_state.c.kind != VERSIONS_BASE),
-                sa.select(sa.func.max(ledger_readings.c.highest)).where(ledger_readings.c.division == self._division),
+                sa.select(base + sa.func.max(mirror_state.c.timestamp)).where(ours, mirror_state.c.kind != VERSIONS_BASE),
+                sa.select(base + sa.func.max(ledger_readings.c.highest)).where(ledger_readings.c.division == self._division),
+                sa.select(sa.func.max(receivables.c.timestamp)).where(receivables.c.division == self._division),
             )
             highest = [int(await connection.scalar(statement) or 0) for statement in statements]
-            values = {"timestamp": await self._base(connection) + max(highest), "read_at": self._now()}
+            values = {"timestamp": max(base, *highest), "read_at": self._now()}
             insert = self._database.insert(mirror_state).values(division=self._division, kind=VERSIONS_BASE, **values)
             await connection.execute(insert.on_conflict_do_update(index_elements=["division", "kind"], set_=values))
             await ledger_lines.start_anew(self._database, connection, self._division)

@@ -19,7 +19,7 @@ from backbone.clock import Clock
 from backbone.database import Database
 from contracts.commands import PostEntry
 from contracts.facts import ReceivableObserved
-from exact_writer import announce, bank_lines, journal, odata, payloads
+from exact_writer import announce, bank_lines, journal, odata, payloads, payment_terms
 from exact_writer.calls import DivisionCalls
 from exact_writer.mirror import PAYMENT_TERMS, Mirror
 from exact_writer.row_versions import Follower, Rows
@@ -46,8 +46,8 @@ _SELECT: Final = (
 async def poll(division: int, database: Database, clock: Clock, calls: DivisionCalls, mirror: Mirror) -> int:
     """Read what changed since the last time and tell it; returns how many receivables were told.
 
-    The first reading of a division tells only those of our own entries, and the bank lines that are not matched: its past may be
-    long. Raises what calls raise.
+    The first reading of a division, and the one after it was moved, tell only those of our own entries, and the bank lines that
+    are not matched or were told before: its past may be long. Raises what calls raise.
     """
     follower = Follower(division, database=database, clock=clock, calls=calls)
     base = mirror.versions_base
@@ -56,18 +56,27 @@ async def poll(division: int, database: Database, clock: Clock, calls: DivisionC
 
     async def store(connection: AsyncConnection, rows: Rows) -> None:
         nonlocal told
-        observed = [_observe(division, row, base) for row in rows if int(row["LineType"] or 0) == RECEIPT]
+        receipts = [row for row in rows if int(row["LineType"] or 0) == RECEIPT]
+        observed = [_observe(division, row, base) for row in receipts]
         ours = await journal.owners(connection, division, sorted({fact.entry_id for fact in observed}))
         facts = [_with_owner(fact, ours.get(fact.entry_id, ())) for fact in observed]
-        await _keep(database, connection, observed)
+        await _keep(database, connection, observed, [str(row["TransactionID"]) for row in receipts])
         news = [fact for fact in facts if fact.document is not None or is_known]
         await announce.receivables(connection, news, clock.now())
         told += len(news)
-        shown = [bank_lines.of_term(division, row, mirror) for row in rows if int(row["LineType"] or 0) == RECEIPT]
+        shown = [bank_lines.of_term(division, row, mirror) for row in receipts]
         lines = [line for line in shown if line is not None and line.entry_id not in ours]
-        await bank_lines.tell(connection, [line for line in lines if is_known or not line.is_matched], clock.now())
+        await bank_lines.tell(connection, lines, clock.now(), with_past=is_known)
 
-    await follower.follow(PAYMENT_TERMS, ENDPOINT, _SELECT, store)
+    async def prepare(rows: Rows) -> None:
+        await mirror.learn_journals(odata.code(row["Journal"]) for row in rows)
+
+    async def drop_missing(connection: AsyncConnection, rows: Rows) -> None:
+        del rows  # after the whole list it matters only what was in none of its pages
+        await payment_terms.forget_missing(connection, division, base, clock.now())
+
+    at_end = None if is_known else drop_missing
+    await follower.follow(PAYMENT_TERMS, ENDPOINT, _SELECT, store, prepare=prepare, at_end=at_end)
     return told
 
 
@@ -117,8 +126,10 @@ def _of(fact: ReceivableObserved, command: PostEntry) -> ReceivableObserved:
     return msgspec.structs.replace(fact, document=command.document, your_ref=fact.your_ref or command.your_ref)
 
 
-async def _keep(database: Database, connection: AsyncConnection, facts: list[ReceivableObserved]) -> None:
-    for fact in facts:
-        values = {"entry_id": fact.entry_id, "timestamp": fact.timestamp, "record": msgspec.json.encode(fact)}
+async def _keep(
+    database: Database, connection: AsyncConnection, facts: Sequence[ReceivableObserved], line_ids: Sequence[str]
+) -> None:
+    for fact, line_id in zip(facts, line_ids, strict=True):
+        values = {"entry_id": fact.entry_id, "timestamp": fact.timestamp, "record": msgspec.json.encode(fact), "line_id": line_id}
         insert = database.insert(receivables).values(division=fact.division, term_id=fact.term_id, **values)
         await connection.execute(insert.on_conflict_do_update(index_elements=["division", "term_id"], set_=values))

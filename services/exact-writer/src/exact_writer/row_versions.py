@@ -25,6 +25,7 @@ NEVER: Final = 0.0  # `read_at` of a list that was begun and not yet read to its
 
 Rows = Sequence[Mapping[str, Any]]
 Store = Callable[[AsyncConnection, Rows], Awaitable[None]]
+Prepare = Callable[[Rows], Awaitable[None]]
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,10 +72,20 @@ class Follower:
             row = (await connection.execute(statement)).one_or_none()
         return (int(row.timestamp), row.read_at > NEVER) if row is not None else (0, False)
 
-    async def follow(self, kind: str, endpoint: str, select: Sequence[str], store: Store, *, at_end: Store | None = None) -> None:
+    async def follow(
+        self,
+        kind: str,
+        endpoint: str,
+        select: Sequence[str],
+        store: Store,
+        *,
+        prepare: Prepare | None = None,
+        at_end: Store | None = None,
+    ) -> None:
         """Store what changed since the last time, page by page; raises what DivisionCalls.page raises.
 
-        What was stored by then stays, and the next time goes on behind it. `at_end` runs in the transaction of the last page.
+        What was stored by then stays, and the next time goes on behind it. `prepare` comes before the transaction of a page, and
+        may make calls and raise what they raise; `at_end` runs in the transaction of the last page.
         """
         timestamp = max((await self.known(kind))[0], FIRST_TIMESTAMP)
         position = Position.behind(timestamp)
@@ -83,6 +94,8 @@ class Follower:
         while following is not None:
             rows, following = await self._calls.page(endpoint, following)
             position = position.after(rows)
+            if prepare is not None:
+                await prepare(rows)
             async with self._database.transaction() as connection:
                 await store(connection, rows)
                 if following is not None:

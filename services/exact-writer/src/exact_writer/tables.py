@@ -176,7 +176,8 @@ ledger_lines = sa.Table(
 
 # How far the reading of a division's ledger is. Everything up to `timestamp` was read, and every deletion up to
 # `deleted_timestamp`; lines come first, then (`in_deletions`) what was deleted. `next_page` is the address of the page to which a
-# reading under way comes, and `highest` what it saw. Who needs fresh lines raises `asks`; a reading that began at that count and
+# reading under way comes; `until` and `in_order` are what row_versions.Position says of it. `highest` is the highest row version
+# that was ever seen. Who needs fresh lines raises `asks`; a reading that began at that count and
 # came to its end makes `answered` reach it, and `read_at` tells when it began. `sees_deletions`: Exact lets us read those.
 ledger_readings = sa.Table(
     "ledger_readings",
@@ -184,6 +185,8 @@ ledger_readings = sa.Table(
     sa.Column("division", sa.BigInteger(), primary_key=True),
     sa.Column("timestamp", sa.BigInteger(), nullable=False, server_default="1"),
     sa.Column("highest", sa.BigInteger(), nullable=False, server_default="1"),
+    sa.Column("until", sa.BigInteger(), nullable=False, server_default="1"),
+    sa.Column("in_order", sa.Boolean(), nullable=False, server_default=sa.true()),
     sa.Column("next_page", sa.Text(), nullable=True),
     sa.Column("deleted_timestamp", sa.BigInteger(), nullable=False, server_default="1"),
     sa.Column("in_deletions", sa.Boolean(), nullable=False, server_default=sa.false()),
@@ -195,7 +198,7 @@ ledger_readings = sa.Table(
     sa.Column("read_at", _seconds, nullable=True),
 )
 
-# Receivables as sync/Cashflow/PaymentTerms last showed them, also of entries that are not ours.
+# Receivables as sync/Cashflow/PaymentTerms last showed them, also of entries that are not ours, each with its line of the ledger.
 receivables = sa.Table(
     "receivables",
     metadata,
@@ -204,6 +207,7 @@ receivables = sa.Table(
     sa.Column("entry_id", sa.Text(), nullable=False),
     sa.Column("timestamp", sa.BigInteger(), nullable=False),
     sa.Column("record", sa.LargeBinary(), nullable=False),
+    sa.Column("line_id", sa.Text(), nullable=True),
     sa.Index("receivables_entry", "division", "entry_id"),
 )
 
