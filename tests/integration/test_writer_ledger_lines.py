@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
 import sqlalchemy as sa
-from support.engines import DATABASES
+from support.engines import DATABASES, database_for
 from support.exact_server import DIVISION, ExactServer, exact_server
 from support.writer_stage import DAY, WriterStage, payment, sale, save_account, writer_stage
 
 from backbone.database import Database
 from contracts import facts
 from exact_writer import ledger_lines
-from exact_writer.ledger_lines import ENDPOINT
+from exact_writer.ledger_lines import ENDPOINT, Reading
 from exact_writer.tables import ledger_lines as table
 
 READ = f"GET {ENDPOINT}"
@@ -168,3 +169,43 @@ async def test_without_the_right_to_read_the_ledger_bookings_go_on(tmp_path: Pat
         await stage.until(facts.EntryPosted, 2)
         assert await pages(server) == 1  # an hour's pause: errors count against a limit that is shared with bookings
         assert await stage.complaints() == []
+
+
+class TestReading:
+    """How far the ledger was read, when its pages come in the order of their row versions and when they do not."""
+
+    def test_pages_in_order_move_it_page_by_page(self) -> None:
+        first = Reading(asks=1).after(_versions(5, 7), "next", 10.0)
+        assert (first.timestamp, first.next_page, first.begun_at) == (7, "next", 10.0)
+        lines = first.after(_versions(8, 20), None, 11.0)
+        assert (lines.timestamp, lines.in_deletions, lines.begun_at) == (20, True, 10.0)
+        whole = lines.after(_versions(21), None, 12.0)
+        assert (whole.timestamp, whole.deleted_timestamp, whole.answered, whole.read_at) == (20, 21, 1, 10.0)
+
+    def test_what_changed_behind_a_page_out_of_order_is_read_the_next_time(self) -> None:
+        # Line 5 changes after the first page was read, as 60; the second page was asked for later and shows 120 already.
+        first = Reading().after(_versions(50, 5), "next", 10.0)
+        assert first.timestamp == 1
+        lines = first.after(_versions(9, 120), None, 11.0)
+        assert (lines.timestamp, lines.highest) == (50, 120)
+        assert "Timestamp gt 50L" in unquote(lines.after([], None, 12.0).page)
+
+    def test_the_same_holds_for_deletions(self) -> None:
+        reading = Reading(timestamp=40, in_deletions=True, deleted_timestamp=3)
+        first = reading.after(_versions(30, 8), "next", 10.0)
+        assert (first.deleted_timestamp, first.timestamp) == (3, 40)
+        assert first.after(_versions(31, 90), None, 11.0).deleted_timestamp == 30
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_a_restart_remembers_that_pages_were_out_of_order(tmp_path: Path, dialect: str) -> None:
+    found = Reading().after(_versions(50, 5), "next", 10.0)
+    async with database_for(dialect, tmp_path, "exact-writer") as database:
+        async with database.transaction() as connection:
+            await ledger_lines.keep(database, connection, DIVISION, [], found)
+        async with database.reading() as connection:
+            assert await ledger_lines.reading(connection, DIVISION) == found
+
+
+def _versions(*versions: int) -> list[dict[str, str]]:
+    return [{"Timestamp": str(version)} for version in versions]

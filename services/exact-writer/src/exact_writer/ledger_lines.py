@@ -14,12 +14,12 @@ from backbone.database import Database
 from contracts.ledger import LedgerLine
 from exact_writer import odata
 from exact_writer.odata import UnreadableAnswerError
+from exact_writer.row_versions import FIRST_TIMESTAMP, Position, Rows
 from exact_writer.tables import ledger_lines, ledger_readings
 
 ENDPOINT: Final = "sync/Financial/TransactionLines"
 DELETED: Final = "sync/Deleted"
 TRANSACTION_LINES: Final = 1  # sync/Deleted EntityType
-FIRST_TIMESTAMP: Final = 1
 SELECT: Final = (
     *("Timestamp", "ID", "EntryID", "EntryNumber", "LineNumber", "LineType", "Type", "JournalCode", "Date"),
     *("FinancialYear", "FinancialPeriod", "GLAccountCode", "Account", "AmountDC", "Currency", "AmountFC"),
@@ -29,7 +29,6 @@ SELECT: Final = (
 _IDS_A_STATEMENT: Final = 500
 _FROM_START: Final[dict[str, Any]] = {
     "timestamp": FIRST_TIMESTAMP,
-    "highest": FIRST_TIMESTAMP,
     "deleted_timestamp": FIRST_TIMESTAMP,
     "next_page": None,
     "in_deletions": False,
@@ -42,6 +41,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     timestamp: int = FIRST_TIMESTAMP
     highest: int = FIRST_TIMESTAMP
+    until: int = FIRST_TIMESTAMP
+    in_order: bool = True
     next_page: str | None = None
     deleted_timestamp: int = FIRST_TIMESTAMP
     in_deletions: bool = False
@@ -72,18 +73,33 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
             return odata.query(DELETED, select=("Timestamp", "EntityKey"), filter_by=filter_by)
         return odata.query(ENDPOINT, select=SELECT, filter_by=f"Timestamp gt {odata.big(self.timestamp)}")
 
-    def after(self, highest: int, next_page: str | None, now: float) -> Reading:
-        """Where the reading is once a page with this highest row version, and that one behind it, is stored."""
-        found = self
+    @property
+    def position(self) -> Position:
+        """How far the list is read that is read now: lines, or what was deleted."""
+        at = self.deleted_timestamp if self.in_deletions else self.timestamp
+        if self.next_page is None:
+            return Position.behind(at)
+        return Position(at=at, until=self.until, in_order=self.in_order)
+
+    def after(self, rows: Rows, next_page: str | None, now: float) -> Reading:
+        """Where the reading is once a page of these rows, with that one behind it, is stored."""
+        position = self.position.after(rows)
+        at = position.at if next_page is not None else position.until
+        found = msgspec.structs.replace(
+            self,
+            **{"deleted_timestamp" if self.in_deletions else "timestamp": at},
+            until=position.until,
+            in_order=position.in_order,
+            highest=max(self.highest, *(int(row["Timestamp"]) for row in rows)) if rows else self.highest,
+            next_page=next_page,
+        )
         if not self.in_deletions and self.next_page is None:
-            found = msgspec.structs.replace(self, answering=self.asks, begun_at=now, highest=self.timestamp)
-        found = msgspec.structs.replace(found, highest=max(highest, found.highest), next_page=next_page)
+            found = msgspec.structs.replace(found, answering=self.asks, begun_at=now)
         if next_page is not None:
             return found
         if not self.in_deletions:
-            start = self.deleted_timestamp
-            return msgspec.structs.replace(found, timestamp=found.highest, in_deletions=True, highest=start, sees_deletions=True)
-        return msgspec.structs.replace(found, deleted_timestamp=found.highest).ended()
+            return msgspec.structs.replace(found, in_deletions=True, sees_deletions=True)
+        return found.ended()
 
     def ended(self, *, sees_deletions: bool = True) -> Reading:
         """Where the reading is once there is nothing left to read."""

@@ -100,8 +100,7 @@ class LedgerReader:
         lines = [] if found.in_deletions else [ledger_lines.line_of(row) for row in rows]
         await self._suspense.prepare(lines)
         gone = {str(row["EntityKey"]): int(row["Timestamp"]) for row in rows} if found.in_deletions else {}
-        highest = max((int(row["Timestamp"]) for row in rows), default=0)
-        await self._keep(epoch, lines, gone, found.after(highest, odata.next_page(answer.body), now))
+        await self._keep(epoch, lines, gone, found.after(rows, odata.next_page(answer.body), now))
         self._telemetry.count("ledger_lines_read", len(lines), division=str(self._division))
 
     async def _refused(
@@ -111,7 +110,7 @@ class LedgerReader:
         self._calls.forbidden -= {ENDPOINT, DELETED}
         log.error("Exact does not show its ledger", division=self._division, status=error.status, reason=error.message)
         if found.next_page is not None:
-            # Where Exact does not know its own link any more, the next reading begins where the last one ended.
+            # Where Exact does not know its own link any more, the next reading begins behind what came in order.
             await self._keep(epoch, [], {}, msgspec.structs.replace(found, next_page=None))
         if found.in_deletions:
             self._no_deletions_until = now + PAUSE_SECONDS
