@@ -177,6 +177,16 @@ async def test_a_payment_in_advance_is_kept_for_its_customer(desk: Desk) -> None
     assert (code, [payment["amount_unused"] for payment in desk.stage.transactions()]) == (0, [12_100])
 
 
+async def test_a_customer_of_a_site_that_the_configuration_does_not_have_is_refused_at_once(desk: Desk) -> None:
+    """A payment-matcher could never record it, and would say so until somebody takes it back."""
+    await desk.stage.see(bank_line(12_100, "aanbetaling", account_id="", gl_account="2090"))
+    await desk.stage.line()
+    code, answer = await desk.json("accept", "1111", "--excess", "--customer", "acme-tset/cust-1")
+    assert (code, answer["code"]) == (1, "unknown_site")
+    assert answer["sentences"] == ["The configuration has no site acme-tset, so nothing can be recorded there; it has acme-test."]
+    assert ((await desk.stage.line()).state, await desk.stage.open_intents()) == ("open", 0)
+
+
 async def test_what_cannot_be_done_is_said_with_exit_code_2(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

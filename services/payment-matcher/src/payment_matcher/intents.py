@@ -215,6 +215,12 @@ async def next_due(connection: AsyncConnection, now: datetime, paused_sites: fro
     return Due(intent, row["due_at_ms"])
 
 
+async def sites_with_work(connection: AsyncConnection) -> set[str]:
+    """Return the sites that payments are still to be recorded in."""
+    rows = await connection.execute(sa.select(intents.c.site).where(intents.c.outcome.is_(None)).distinct())
+    return {row.site for row in rows}
+
+
 async def take(connection: AsyncConnection, due: Due, until: datetime) -> bool:
     """Keep every other process from an intent until that moment; returns False when one of them was quicker."""
     taken = await connection.execute(

@@ -20,7 +20,7 @@ from bookkeeping.evidence import compact, iban_in
 from bookkeeping.money import decimals_of
 from contracts.bank_lines import BankLineObserved
 from payment_matcher.decision import HUNDREDTHS
-from payment_matcher.tables import accounts, bank_line_parts, bank_lines, customers, intents, known_ibans
+from payment_matcher.tables import account_owners, bank_line_parts, bank_lines, customers, intents, known_ibans
 
 State = Literal["open", "accepted", "recorded", "dismissed", "settled", "gone"]
 MONEY_OF = "line/"  # what an intent's term is called when it records money of a bank line
@@ -198,11 +198,12 @@ async def _keep_line(database: Database, connection: AsyncConnection, fact: Bank
 async def note_account(
     database: Database, connection: AsyncConnection, division: int, account_id: str, site: str, customer_id: str
 ) -> None:
-    """Remember whose account in Exact one is."""
+    """Remember whose account in Exact one is; a person may have linked several customers to it."""
     if account_id:
-        row = {"site": site, "customer_id": customer_id}
-        insert = database.insert(accounts).values(division=division, account_id=account_id, **row)
-        await connection.execute(insert.on_conflict_do_update(index_elements=["division", "account_id"], set_=row))
+        insert = database.insert(account_owners).values(
+            division=division, account_id=account_id, site=site, customer_id=customer_id
+        )
+        await connection.execute(insert.on_conflict_do_nothing())
 
 
 async def note_name(
@@ -216,12 +217,11 @@ async def note_name(
 
 
 async def owner_of(connection: AsyncConnection, division: int, account_id: str) -> tuple[str, str] | None:
-    """Return site and id of the customer whose account it is, None for an account that is not ours."""
-    query = sa.select(accounts.c.site, accounts.c.customer_id)
-    row = (
-        await connection.execute(query.where(accounts.c.division == division, accounts.c.account_id == account_id))
-    ).one_or_none()
-    return (row.site, row.customer_id) if row is not None else None
+    """Return site and id of the only customer whose account it is, None for one that is not ours or that several share."""
+    of_account = (account_owners.c.division == division, account_owners.c.account_id == account_id)
+    query = sa.select(account_owners.c.site, account_owners.c.customer_id).where(*of_account)
+    found = (await connection.execute(query.limit(2))).all()
+    return (found[0].site, found[0].customer_id) if len(found) == 1 else None
 
 
 async def learn_iban(
@@ -251,7 +251,11 @@ async def load(connection: AsyncConnection, *conditions: sa.ColumnElement[bool])
     parts = sa.select(sa.func.count()).select_from(bank_line_parts).where(*of_line)
     recorded = sa.select(sa.func.sum(intents.c.amount_minor)).where(*of_money, intents.c.transaction_id.is_not(None))
     pending = sa.select(sa.func.count()).select_from(intents).where(*of_money, intents.c.outcome.is_(None))
-    of_account = (accounts.c.division == bank_lines.c.division) & (accounts.c.account_id == bank_lines.c.account_id)
+    of_account = (account_owners.c.division == bank_lines.c.division, account_owners.c.account_id == bank_lines.c.account_id)
+    # Of an account that several customers share, nothing tells which of them paid.
+    is_one = sa.func.count() == 1
+    site = sa.select(sa.case((is_one, sa.func.min(account_owners.c.site)))).where(*of_account)
+    customer_id = sa.select(sa.case((is_one, sa.func.min(account_owners.c.customer_id)))).where(*of_account)
     query = (
         sa.select(
             bank_lines,
@@ -260,10 +264,9 @@ async def load(connection: AsyncConnection, *conditions: sa.ColumnElement[bool])
             parts.scalar_subquery().label("parts"),
             recorded.scalar_subquery().label("recorded"),
             pending.scalar_subquery().label("pending"),
-            accounts.c.site,
-            accounts.c.customer_id,
+            site.scalar_subquery().label("site"),
+            customer_id.scalar_subquery().label("customer_id"),
         )
-        .select_from(bank_lines.outerjoin(accounts, of_account))
         .where(*conditions)
         .order_by(bank_lines.c.day, bank_lines.c.entry_number, bank_lines.c.line_id)
     )

@@ -215,6 +215,7 @@ async def _record(
     site, customer_id = _whose(line, wanted, choice)
     if wanted.excess_minor and not customer_id:
         raise _RefusedError("whose", lang, id=short_id(line))
+    _check_sites({part.document.site for part in wanted.parts} | ({site} if wanted.excess_minor else set()), configuration, lang)
     recording = Recording(parts=wanted.parts, excess_minor=wanted.excess_minor, site=site, customer_id=customer_id)
     await decisions.record(database, connection, line, recording, by=getpass.getuser(), now=SystemClock().now())
 
@@ -235,6 +236,12 @@ async def _record(
     if recording.parts:
         told.append(say("match_it", lang, entry=entry_of(line, configuration, lang)))
     return Answer(is_done=True, code="accepted", sentences=tuple(told))
+
+
+def _check_sites(wanted: set[str], configuration: Configuration, lang: Language) -> None:
+    """Refuse a site that payments could never be recorded in, before a payment-matcher waits for it."""
+    for site in sorted(wanted - {*configuration.sites}):
+        raise _RefusedError("unknown_site", lang, site=site, sites=", ".join(sorted(configuration.sites)))
 
 
 def _whose(line: Line, wanted: Recording, choice: Choice) -> tuple[str, str]:

@@ -23,8 +23,8 @@ REASONS: dict[str, tuple[str, str]] = {
         "een valuta zonder centen heeft hier een deel van een eenheid; corrigeer het bedrag in Exact",
     ),
     "unknown_customer": (
-        "nothing tells which customer of Chargebee paid",
-        "niets zegt welke klant van Chargebee betaalde",
+        "nothing tells which customer of Chargebee paid, or several share the account",
+        "niets zegt welke klant van Chargebee betaalde, of meer klanten delen de rekening",
     ),
     "other_currency": (
         "the customer owes something, but not in this currency",
@@ -126,6 +126,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "whose": (
         "Nothing tells whose the rest of line {id} is; say so with --customer SITE/CUSTOMER.",
         "Niets zegt van wie de rest van regel {id} is; zeg het met --customer SITE/KLANT.",
+    ),
+    "unknown_site": (
+        "The configuration has no site {site}, so nothing can be recorded there; it has {sites}.",
+        "De configuratie heeft geen site {site}, dus daar kan niets worden vastgelegd; zij heeft {sites}.",
     ),
     "nothing_to_undo": (
         "There is no decision about line {id} to take back.",

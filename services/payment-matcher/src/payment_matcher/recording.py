@@ -102,6 +102,10 @@ class Recorder:
         paused = frozenset(site for site, until in self._paused_until.items() if until > now)
         async with self._database.reading() as connection:
             due = await intents.next_due(connection, now, paused)
+            if self._troubles:
+                # What a person took back meanwhile troubles nobody any more.
+                waiting = await intents.sites_with_work(connection)
+                self._troubles = {name: trouble for name, trouble in self._troubles.items() if name in waiting}
         if due is None:
             return False
         async with self._database.transaction() as connection:

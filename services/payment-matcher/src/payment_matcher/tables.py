@@ -95,14 +95,14 @@ customers = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
 )
 
-# Whose accounts Exact's are (GUIDs), and from which IBANs customers paid before.
-accounts = sa.Table(
-    "accounts",
+# Whose accounts Exact's are (GUIDs): several customers' where a person linked them. From which IBANs customers paid before.
+account_owners = sa.Table(
+    "account_owners",
     metadata,
     sa.Column("division", sa.Integer, primary_key=True),
     sa.Column("account_id", sa.Text, primary_key=True),
-    sa.Column("site", sa.Text, nullable=False),
-    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, primary_key=True),
 )
 known_ibans = sa.Table(
     "known_ibans",
