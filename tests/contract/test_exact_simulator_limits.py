@@ -150,3 +150,20 @@ async def test_limits_change_while_running():
         await client.get("crm/Accounts")
         assert (await client.get("crm/Accounts")).status_code == 429
         assert (await client.control("limits", hour_limit=1)).status_code == 422
+
+
+async def test_questions_are_told_apart_by_key_and_by_what_they_filter_by():
+    async with exact() as client:
+        made = await client.post("crm/Accounts", {"Name": "Bakker"})
+        key = made.json()["d"]["ID"]
+        await client.get(f"crm/Accounts(guid'{key}')")
+        await client.get("crm/Accounts", filter=f"ID eq guid'{key}' and substringof('eq or Code',Name) eq true", select="ID,Code")
+        await client.get("crm/Accounts", filter="Name eq 'd''Or (Status)'")
+        await client.get("sync/CRM/Accounts", filter="Timestamp gt 1L")
+        assert (await client.calls())["by_question"] == {
+            "POST crm/Accounts": 1,
+            "GET crm/Accounts(key)": 1,
+            "GET crm/Accounts?ID,Name": 1,
+            "GET crm/Accounts?Name": 1,
+            "GET sync/CRM/Accounts?Timestamp": 1,
+        }

@@ -20,8 +20,9 @@ POST /_simulator/limits {"minute_limit", "minute_seconds", "day_limit", "day_sec
 POST /_simulator/tokens {"client_id"}                               -> a fresh pair of tokens, as after a consent
 GET  /_simulator/ledger?division=                                   -> {"entries", "balances_minor",
     "balances_by_period_minor", "receivables"}; debit is positive
-GET  /_simulator/calls -> {"total", "division_calls", "by_endpoint", "writes", "rate_limited", "errors_counted",
+GET  /_simulator/calls -> {"total", "division_calls", "by_endpoint", "by_question", "writes", "rate_limited", "errors_counted",
     "error_blocks", "token_calls", "concurrent_max", "per_window": [{"start" (ms since 1970), "used", "limit", "division"}]}
+    A question is an endpoint with `(key)` where one entity was named, and `?` with the properties that were filtered by.
 GET  /_simulator/webhooks -> {"delivered", "lost"}
 """
 
@@ -122,6 +123,7 @@ def calls(simulator: "Simulator") -> dict[str, Any]:
         "total": traffic.total,
         "division_calls": traffic.division_calls,
         "by_endpoint": dict(sorted(traffic.by_endpoint.items())),
+        "by_question": dict(sorted(traffic.by_question.items())),
         "writes": traffic.writes,
         "rate_limited": gate.rate_limited,
         "errors_counted": gate.errors_counted,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
 import httpx
 
@@ -14,6 +15,9 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _API_PATH = re.compile(r"/api/v1/(?:(\d+)/)?([^(]+?)(?:\(.*)?")
+_LITERAL = re.compile(r"(?:guid|datetime)?'(?:[^']|'')*'")
+_NAME = re.compile(r"\b[A-Za-z_]\w*\b(?!\s*\()")
+_FILTER_WORDS = frozenset({"and", "or", "not", "eq", "ne", "gt", "ge", "lt", "le", "true", "false", "null"})
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _WRITES = frozenset({"POST", "PUT", "DELETE"})
 
@@ -53,13 +57,14 @@ class Fault:
 
 @dataclass
 class Traffic:
-    """What was asked of the stand-in: counts by endpoint, and how many calls of a division were in flight at once."""
+    """What was asked of the stand-in: counts by endpoint and question, and how many calls of a division ran at once."""
 
     total: int = 0
     division_calls: int = 0
     writes: int = 0
     concurrent_max: int = 0
     by_endpoint: Counter[str] = field(default_factory=Counter)
+    by_question: Counter[str] = field(default_factory=Counter)
     in_flight: Counter[int] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
 
@@ -77,13 +82,15 @@ class Traffic:
             return fault
         return None
 
-    def begin(self, method: str, path: str) -> int | None:
+    def begin(self, method: str, path: str, query: str) -> int | None:
         """Notes the start of an API call; returns its division."""
         found = _API_PATH.fullmatch(path)
         if found is None:
             return None
         self.total += 1
-        self.by_endpoint[f"{method} {found[2].strip('/')}"] += 1
+        endpoint = f"{method} {found[2].strip('/')}"
+        self.by_endpoint[endpoint] += 1
+        self.by_question[endpoint + ("(key)" if "(" in path else "") + _filtered_by(query)] += 1
         if found[1] is None:
             return None
         division = int(found[1])
@@ -114,7 +121,7 @@ class FrontDoor:
             await self.app(scope, receive, send)
             return
         method: str = scope["method"]
-        division = self.traffic.begin(method, path)
+        division = self.traffic.begin(method, path, scope.get("query_string", b"").decode("latin-1"))
         try:
             if self.latency_seconds:
                 await asyncio.sleep(self.latency_seconds)
@@ -163,6 +170,13 @@ class FrontDoor:
         await asyncio.sleep(fault.seconds)
         for message in answer:
             await send(message)
+
+
+def _filtered_by(query: str) -> str:
+    """`?` and the properties that a call filters by, in the order of the alphabet; empty without a filter."""
+    words = _NAME.findall(_LITERAL.sub("", " ".join(parse_qs(query).get("$filter", []))))
+    names = sorted(set(words) - _FILTER_WORDS)
+    return f"?{','.join(names)}" if names else ""
 
 
 async def _answer(send: Send, status: int, kind: bytes, body: bytes, retry_after_seconds: int | None) -> None:
