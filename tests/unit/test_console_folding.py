@@ -21,7 +21,7 @@ from console.folding import (
     microseconds,
     moment_of,
 )
-from contracts import commands, facts
+from contracts import bank_lines, commands, facts
 from contracts.envelope import Message, seal
 
 START = datetime(2026, 10, 5, 10, tzinfo=UTC)
@@ -140,6 +140,20 @@ def test_a_receipt_once_recorded_stays_recorded():
     for order in permutations([(1, POSTED), (2, refused), (3, recorded)]):
         row = told(*order)
         assert (row.state, row.receipt, row.receipt_sentence) == ("booked", "recorded", "")
+
+
+def test_what_a_person_has_to_know_after_a_recorded_receipt_replaces_it():
+    recorded = facts.PaymentRecorded(
+        document=DOCUMENT, transaction_id="txn", amount_minor=12_099, payment_date=date(2026, 10, 9), reference="KP-1"
+    )
+    written_off = bank_lines.ShortageWrittenOff(document=DOCUMENT, division=1, line_id="l", amount_minor=1)
+    assert in_turn(POSTED, recorded, written_off).receipt == "recorded"
+    more = msgspec.structs.replace(written_off, code="write_off_differs", sentence="More.", sentence_nl="Meer.")
+    row = in_turn(POSTED, recorded, more)
+    assert (row.receipt, row.receipt_sentence, row.receipt_sentence_nl) == ("write_off_differs", "More.", "Meer.")
+    for code, shown in (("shortage_changed", "shortage_changed"), ("taken_back", "taken_back"), ("already_paid", "recorded")):
+        refused = facts.PaymentNotRecorded(document=DOCUMENT, code=code, sentence="No.")
+        assert in_turn(POSTED, recorded, refused).receipt == shown
 
 
 def test_what_lowers_a_debt_is_negative_and_dates_are_cut_where_the_site_is():

@@ -25,7 +25,7 @@ Statement = facts.DocumentPlanned | facts.DocumentHeld | facts.DocumentSetAside 
 State = Literal["received", "waiting", "held", "set_aside", "planned", "booked"]
 STATES: tuple[State, ...] = ("received", "waiting", "held", "set_aside", "planned", "booked")
 # The one hold that concerns what is booked: it stands whether the mapper saw the change before the entry was made or after.
-TAKEN_BACK = "taken_back"  # the one refusal that follows a recorded payment
+AFTER_PAYMENT = frozenset({"taken_back", "shortage_changed"})  # refusals that follow a recorded payment
 CHANGED_AFTER_BOOKING = "changed_after_booking"
 KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
 # Chargebee counts these in whole units and all others in hundredths.
@@ -154,17 +154,29 @@ def fold(row: DocumentRow, envelope: Envelope, message: Message, document: Docum
             return _booked(row, message)
         case facts.PdfWanted() | facts.PdfAttached() | facts.PdfNotAttached():
             return _with_pdf(row, message, now_us)
-        case facts.PaymentRecorded():
-            return replace(row, receipt="recorded", receipt_sentence="", receipt_sentence_nl="")
-        case facts.PaymentNotRecorded(code=code) if row.receipt != "recorded" or code == TAKEN_BACK:
-            row = replace(row, receipt=message.code)
-            return replace(row, receipt_sentence=message.sentence, receipt_sentence_nl=message.sentence_nl)
+        case facts.PaymentRecorded() | facts.PaymentNotRecorded() | bank_lines.ShortageWrittenOff():
+            return _with_receipt(row, message)
         case facts.DocumentPlanned() | facts.DocumentHeld() | facts.DocumentSetAside() | facts.EntryRefused():
             if now_us < row.stated_at_us:
                 return row
             return _restated(row, message, now_us) if row.entry_id else _stated(row, message, now_us)
         case _:
             return row
+
+
+def _with_receipt(
+    row: DocumentRow, fact: facts.PaymentRecorded | facts.PaymentNotRecorded | bank_lines.ShortageWrittenOff
+) -> DocumentRow:
+    """Return the row with what became of its receipt: recorded, or the code of what a person has to know."""
+    match fact:
+        case facts.PaymentRecorded():
+            return replace(row, receipt="recorded", receipt_sentence="", receipt_sentence_nl="")
+        case facts.PaymentNotRecorded(code=code) if row.receipt == "recorded" and code not in AFTER_PAYMENT:
+            return row
+        case bank_lines.ShortageWrittenOff(code=""):
+            return row
+        case _:
+            return replace(row, receipt=fact.code, receipt_sentence=fact.sentence, receipt_sentence_nl=fact.sentence_nl)
 
 
 def _with_pdf(row: DocumentRow, fact: facts.PdfWanted | facts.PdfAttached | facts.PdfNotAttached, now_us: int) -> DocumentRow:

@@ -29,6 +29,7 @@ _TEMPLATES: dict[Language, dict[str, str]] = {
         "exact.receivable.open": "Exact shows it as open.",
         "matcher.payment.recorded": "The receipt was recorded in Chargebee as {transaction_id} under {reference}.",
         "matcher.shortage.written_off": "What the receipt fell short within the tolerance was written off in Chargebee.",
+        "matcher.shortage.differs": "Look at the write-off in Chargebee: {sentence}",
         "matcher.payment.not_recorded": "The receipt was not recorded in Chargebee: {sentence}",
     },
     "nl": {
@@ -53,6 +54,7 @@ _TEMPLATES: dict[Language, dict[str, str]] = {
         "exact.receivable.open": "Exact toont het als openstaand.",
         "matcher.payment.recorded": "De ontvangst is in Chargebee vastgelegd als {transaction_id} onder {reference}.",
         "matcher.shortage.written_off": "Wat er binnen de tolerantie ontbrak, is in Chargebee afgeboekt.",
+        "matcher.shortage.differs": "Bekijk de afboeking in Chargebee: {sentence}",
         "matcher.payment.not_recorded": "De ontvangst is niet in Chargebee vastgelegd: {sentence}",
     },
 }
@@ -74,6 +76,8 @@ def describe(message_type: str, details: dict[str, Any], language: Language = "e
         name = "mapper.document.waiting"
     elif message_type == "exact.entry.posted" and details.get("found"):
         name = "exact.entry.found"
+    elif message_type == "matcher.shortage.written_off" and details.get("code"):
+        name = "matcher.shortage.differs"
     elif message_type == "exact.receivable.observed":
         name = "exact.receivable.paid" if details.get("is_fully_paid") else "exact.receivable.open"
     if language == "nl":

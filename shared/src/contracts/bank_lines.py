@@ -106,10 +106,16 @@ class ExcessNotRecorded(Message, frozen=True, kw_only=True):
 
 
 class ShortageWrittenOff(Message, frozen=True, kw_only=True):
-    """The few cents that a bank line fell short of an invoice were written off in Chargebee, within the tolerance."""
+    """The few cents that a bank line fell short of an invoice were written off in Chargebee, within the tolerance.
+
+    `code` and its sentences say what a person has to mend where Chargebee wrote off another amount; else they are empty.
+    """
 
     TYPE: ClassVar[str] = "matcher.shortage.written_off"
     document: DocumentRef
     division: int
     line_id: str
     amount_minor: int
+    code: str = ""
+    sentence: str = ""
+    sentence_nl: str = ""

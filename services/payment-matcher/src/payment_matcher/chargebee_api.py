@@ -95,8 +95,8 @@ class PaymentApi(Protocol):
     ) -> Recorded:
         """Record a bank transfer that belongs to no invoice yet; raises MissingError when there is no such customer."""
 
-    async def write_off(self, site: str, number: str, *, reference: str, comment: str) -> None:
-        """Write off what is due on an invoice."""
+    async def write_off(self, site: str, number: str, *, reference: str, comment: str) -> int:
+        """Write off what is due on an invoice; return how much that was."""
 
 
 class ChargebeeApi:
@@ -168,11 +168,18 @@ class ChargebeeApi:
 
         return await self._counted("record_excess_payment", site, record)
 
-    async def write_off(self, site: str, number: str, *, reference: str, comment: str) -> None:
-        """Write off what is due on an invoice: Chargebee makes an adjustment credit note with the reason write_off."""
+    async def write_off(self, site: str, number: str, *, reference: str, comment: str) -> int:
+        """Write off what is due on an invoice: Chargebee makes an adjustment credit note with the reason write_off.
+
+        The call names no amount; what is due at that moment is written off, and the credit note says how much it was.
+        """
         headers = {"chargebee-idempotency-key": reference}
         params = {"comment": comment}
-        await self._counted("write_off", site, lambda client: client.Invoice.write_off(escaped(number), params, headers))
+
+        def write_off(client: Any) -> int:
+            return int(client.Invoice.write_off(escaped(number), params, headers).credit_note.raw_data["total"])
+
+        return await self._counted("write_off", site, write_off)
 
     async def _counted(self, operation: str, site: str, call: Callable[[Any], Answer]) -> Answer:
         try:
@@ -237,6 +244,7 @@ def _read_invoice(client: Any, number: str) -> InvoiceState:
         invoiced_at=row.get("date"),
         has_payments=bool(row.get("linked_payments")),
         deleted=bool(row.get("deleted", False)),
+        written_off_minor=int(row.get("write_off_amount") or 0),
     )
 
 

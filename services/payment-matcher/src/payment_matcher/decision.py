@@ -16,7 +16,7 @@ HUNDREDTHS = 100
 class InvoiceState:
     """An invoice as Chargebee shows it now; `amount_due_minor` in Chargebee's unit, `invoiced_at` in unix seconds.
 
-    `has_payments` is true when any transaction, of whatever outcome, is linked to it.
+    `has_payments` is true when any transaction, of whatever outcome, is linked to it; `written_off_minor` is what was given up.
     """
 
     number: str
@@ -27,6 +27,7 @@ class InvoiceState:
     invoiced_at: int | None = None
     has_payments: bool = False
     deleted: bool = False
+    written_off_minor: int = 0
 
 
 @dataclass(frozen=True)

@@ -130,17 +130,17 @@ class Payments:
     async def _write_off(self, work: Shortage, zone: ZoneInfo) -> Done | Refuse | None:
         number, short_minor = work.document.number, work.part.short_minor
         invoice = await self._api.invoice(work.site, number)
-        if invoice.amount_due_minor == 0 and work.intent.was_prepared:
-            # A write-off has no reference of ours; that nothing is due any more is what an earlier call made of it.
-            return Done(Recorded(intents.WRITTEN_OFF, short_minor), work.paid_on(zone), found=True)
+        if work.intent.was_prepared and invoice.written_off_minor and invoice.amount_due_minor != short_minor:
+            # A write-off has no reference of ours; that the invoice shows one is what an earlier call made of it.
+            return Done(Recorded(intents.WRITTEN_OFF, invoice.written_off_minor), work.paid_on(zone), found=True)
         if invoice.amount_due_minor != short_minor:
             details = {"number": number, "due": invoice.amount_due_minor, "short": short_minor}
             return refuse("shortage_changed", **details)
         if await self._prepare(work, payment_instant(work.paid_on(zone), None, zone, self._clock.now())) is None:
             return None
-        await self._api.write_off(work.site, number, reference=work.intent.reference, comment=work.comment)
+        written_minor = await self._api.write_off(work.site, number, reference=work.intent.reference, comment=work.comment)
         crash_point("payment-matcher.written_off")
-        return Done(Recorded(intents.WRITTEN_OFF, short_minor), work.paid_on(zone), found=False)
+        return Done(Recorded(intents.WRITTEN_OFF, written_minor), work.paid_on(zone), found=False)
 
     async def _prepare(self, work: Work, paid_at: int) -> int | None:
         """Note before the call that it may be made; return its date, None when another process has the intent.

@@ -168,7 +168,12 @@ class Recorder:
     async def _close_recorded(self, work: Work, done: Done) -> None:
         fact = work.recorded(done.payment, done.paid_on, found=done.found)
         outcome = "found" if done.found else "recorded"
-        await self._close(work, fact, state="recorded", outcome=outcome, payment=done.payment)
+        wrong = work.wrong(done.payment) if isinstance(work, Shortage) else None
+        if wrong is None:
+            await self._close(work, fact, state="recorded", outcome=outcome, payment=done.payment)
+            return
+        log.error("another amount was written off than was decided", invoice=label(work), reason=wrong.sentence)
+        await self._close(work, fact, state="recorded", outcome=wrong.code, payment=done.payment, why=wrong.sentence)
 
     async def _refuse(self, work: Work, refusal: Refuse) -> None:
         await self._close(work, work.refused(refusal), state="not_recorded", outcome=refusal.code, why=refusal.sentence)
@@ -214,8 +219,7 @@ class Recorder:
         decided = work.decided
         if isinstance(work, BankPayment) and not isinstance(work, Shortage) and work.part.short_minor and payment is not None:
             await self._plan_shortage(connection, work.intent, decided, now)
-        if not isinstance(work, Shortage):
-            await lines.refresh(connection, decided.division, decided.line_id, why)
+        await lines.refresh(connection, decided.division, decided.line_id, why)
 
     async def _plan_shortage(self, connection: AsyncConnection, intent: Intent, decided: BankLineDecided, now: datetime) -> None:
         site, number = intent.site, intent.number

@@ -85,6 +85,16 @@ REFUSALS: dict[str, Refusal] = {
         " tekortkwam, dus er wordt niets afgeboekt.",
         "Bekijk de factuur in Chargebee, en boek de rest daar met de hand af als dat moet.",
     ),
+    "write_off_differs": Refusal(
+        "Chargebee wrote {written} off on invoice {number} instead of the {short} that the receipt fell short,"
+        " since that was due at that moment.",
+        "Void that credit note in Chargebee, and see what became of the payment; write the rest off there by hand if it"
+        " should be.",
+        "Chargebee boekte {written} af op factuur {number} in plaats van de {short} die de ontvangst tekortkwam,"
+        " want dat stond op dat moment open.",
+        "Annuleer die creditnota in Chargebee, en kijk wat er met de betaling is gebeurd; boek de rest daar met de hand af"
+        " als dat moet.",
+    ),
     "refused": Refusal(
         "Chargebee refused the payment of invoice {number}: {message}",
         "Mend what Chargebee names and record the payment there by hand.",

@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from bookkeeping.money import format_minor
 from contracts.bank_lines import BankLineDecided, DecidedPart, ExcessNotRecorded, ExcessRecorded, ShortageWrittenOff
 from contracts.envelope import Message
 from contracts.facts import DocumentRef, PaymentNotRecorded, PaymentRecorded, ReceivableObserved
 from contracts.messages import unseal
-from payment_matcher.decision import Refuse
+from payment_matcher.decision import Refuse, refuse
 from payment_matcher.intents import Intent, Recorded
 from payment_matcher.lines import SHORTAGE_OF
 
@@ -89,14 +90,27 @@ class Shortage(BankPayment):
     """The few cents that a bank line fell short of an invoice, to be written off once the payment stands there."""
 
     def recorded(self, payment: Recorded, paid_on: date, *, found: bool) -> Message:
-        """Return the fact that they were written off."""
+        """Return the fact that they were written off, and that it was another amount where it was."""
         del paid_on, found  # a write-off has the day on which it is made
-        return ShortageWrittenOff(
+        told = ShortageWrittenOff(
             document=self.document,
             division=self.decided.division,
             line_id=self.decided.line_id,
             amount_minor=payment.amount_minor,
         )
+        wrong = self.wrong(payment)
+        if wrong is None:
+            return told
+        return msgspec.structs.replace(told, code=wrong.code, sentence=wrong.sentence, sentence_nl=wrong.sentence_nl)
+
+    def wrong(self, payment: Recorded) -> Refuse | None:
+        """Return what a person has to mend when Chargebee wrote off another amount: the call names none."""
+        if payment.amount_minor == self.part.short_minor:
+            return None
+        currency = self.document.currency
+        amounts = {"written": payment.amount_minor, "short": self.part.short_minor}
+        shown = {name: f"{currency} {format_minor(amount, currency)}" for name, amount in amounts.items()}
+        return refuse("write_off_differs", number=self.document.number, **shown)
 
 
 @dataclass(frozen=True)
