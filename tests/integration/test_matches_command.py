@@ -174,7 +174,11 @@ async def test_a_payment_in_advance_is_kept_for_its_customer(desk: Desk) -> None
     assert (await desk.json("accept", "1111", "--excess"))[1]["code"] == "whose"
     code, _ = await desk.run("accept", "1111", "--excess", "--customer", "acme-test/cust-1")
     await desk.work()
-    assert (code, [payment["amount_unused"] for payment in desk.stage.transactions()]) == (0, [12_100])
+    (payment,) = desk.stage.transactions()
+    assert (code, payment["amount_unused"]) == (0, 12_100)
+    # The line itself still says nothing of the customer.
+    _, text = await desk.run("undo", "1111")
+    assert text.startswith(f"In Chargebee, delete the excess payment {payment['id']} (EUR 121.00) of customer cust-1.\n")
 
 
 async def test_a_customer_of_a_site_that_the_configuration_does_not_have_is_refused_at_once(desk: Desk) -> None:

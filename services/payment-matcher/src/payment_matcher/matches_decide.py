@@ -20,6 +20,9 @@ from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database
 from backbone.settings import Settings
 from bookkeeping.money import format_minor
+from contracts import envelope as envelopes
+from contracts.bank_lines import BankLineDecided
+from contracts.messages import unseal
 from payment_matcher import decisions, lines, open_invoices
 from payment_matcher.amounts import minor_in
 from payment_matcher.decisions import DecidedAlreadyError, Recording
@@ -269,7 +272,10 @@ async def _what_to_undo(connection: AsyncConnection, line: Line, lang: Language)
     told = []
     for row in await connection.execute(sa.select(intents).where(*mine).order_by(intents.c.term_id, intents.c.due_at_ms)):
         amount = f"{line.currency} {format_minor(row.amount_minor, line.currency)}"
-        details = {"transaction": row.transaction_id, "amount": amount, "customer": line.customer_id or "?"}
+        # The customer as it was decided: a line on an account that nobody owns, or several do, has none itself.
+        decided = unseal(envelopes.decode(bytes(row.cause)))
+        customer_id = decided.customer_id if isinstance(decided, BankLineDecided) else line.customer_id
+        details = {"transaction": row.transaction_id, "amount": amount, "customer": customer_id}
         key = "undo_payment" if row.number else "undo_excess"
         if row.term_id.startswith(SHORTAGE_OF):
             key = "undo_write_off"
