@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
@@ -113,11 +113,18 @@ class Arrival(NamedTuple):
 class VirtualWriter:
     """The writer, its clock and its database."""
 
-    def __init__(self, writer: DivisionWriter, clock: VirtualClock, database: Database, server: ExactServer) -> None:
-        self.writer = writer
+    def __init__(self, begin: Callable[[], DivisionWriter], clock: VirtualClock, database: Database, server: ExactServer) -> None:
+        self._begin = begin
+        self.writer: DivisionWriter
         self.clock = clock
         self.database = database
         self.server = server
+
+    async def restart(self) -> None:
+        """Let another process take the division over: all that is not in the database is forgotten."""
+        self.writer = self._begin()
+        self.writer.journal_check_seconds = 3_600.0  # nobody else brings commands here
+        await self.writer.take_over()
 
     async def plan(self, *messages: Command) -> None:
         """Take commands into the journal, as the consumer does."""
@@ -191,11 +198,15 @@ async def virtual_writer(
             await migrate(database, "exact-writer")
             await log_in(server, settings, database, obtained_at=clock.seconds())
             context = Context(settings, configuration, clock, database, broker, telemetry)
-            login = login_of(settings, database, clock, telemetry, client)
-            writer = writer_of(DIVISION, context, client, login, Relay(database, broker, clock, telemetry=telemetry), timing)
-            writer.journal_check_seconds = 3_600.0  # nobody else brings commands here
-            await writer.take_over()
-            yield VirtualWriter(writer, clock, database, server)
+
+            def begin() -> DivisionWriter:
+                login = login_of(settings, database, clock, telemetry, client)
+                relay = Relay(database, broker, clock, telemetry=telemetry)
+                return writer_of(DIVISION, context, client, login, relay, timing)
+
+            stage = VirtualWriter(begin, clock, database, server)
+            await stage.restart()
+            yield stage
         finally:
             await client.close()
             await inside.aclose()
