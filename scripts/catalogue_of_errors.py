@@ -51,7 +51,7 @@ CONSENT: tuple[Row, ...] = (
     ("stands_by", "409: another process acts in the division.", "Name that one with `--writer-url`."),
     ("consent_needed", "Exact's tokens are missing or refused; entries wait.", "Run `kruispost login`."),
     ("blocked", "Exact takes no calls for a division; entries wait.", "Mend what `kruispost status` says about it."),
-    ("file_not_written", "The file of `kruispost export` cannot be written.", "Choose another place."),
+    ("file_not_written", "The file of `kruispost export` or `reconcile --csv` cannot be written.", "Choose another place."),
     (
         "file_not_read",
         "The file to verify is none that was exported, or cannot be read.",
@@ -70,6 +70,11 @@ BACKBONE: tuple[Row, ...] = (
         "broker_unavailable",
         "The broker does not answer; messages wait in the logs.",
         "Bring it back; everything goes on by itself.",
+    ),
+    (
+        "database_unreadable",
+        "A command cannot read a database, one is missing, or lacks what another has.",
+        "Correct the address, or restore the backup that the sentence names.",
     ),
     (
         "database_unavailable",

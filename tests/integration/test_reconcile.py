@@ -93,7 +93,8 @@ async def test_each_damage_is_named_with_its_document(tmp_path: Path) -> None:
         original = (await month.in_exact("GET", f"salesentry/SalesEntries(guid'{double.entry_id}')"))["d"]
         copy = {name: original[name] for name in ("Customer", "Journal", "YourRef")} | {"EntryDate": "2026-10-20"}
         copied = [
-            {"GLAccount": each["GLAccount"], "AmountFC": each["AmountFC"]} for each in await lines_of(month, double.entry_id)
+            {name: each[name] for name in ("GLAccount", "AmountFC", "VATCode", "VATAmountFC") if each.get(name) is not None}
+            for each in await lines_of(month, double.entry_id)
         ]
         await month.in_exact("POST", "salesentry/SalesEntries", {**copy, "SalesEntryLines": copied})
         await month.in_exact("PUT", f"salesentry/SalesEntries(guid'{moved.entry_id}')", {"ReportingPeriod": 11})
@@ -161,37 +162,3 @@ async def test_it_cannot_be_done_without_a_reading_of_exact(tmp_path: Path) -> N
         done = await month.run("reconcile", "--from", "2026-09-01", "--to", "2026-10-31", "--wait", "2")
         assert done.returncode == 2
         assert "could not be read up to now" in done.stderr
-
-
-async def test_what_was_booked_is_exported_with_hashes_that_show_every_change(tmp_path: Path) -> None:
-    file = tmp_path / "booked.csv"
-    async with whole_month(tmp_path) as month:
-        await month.receive(events_of_month(documents=DOCUMENTS))
-        await month.book()
-        done = await month.run("export", "--from", "2026-09-01", "--to", "2026-11-30", "--out", str(file))
-        assert done.returncode == 0, done.stderr
-        with file.open(encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-        exported = {fact.entry_id for fact in (await month.posted()).values()}
-        assert {row["entry_id"] for row in rows} == exported
-        euros = [row for row in rows if row["currency"] == "EUR"]
-        debit, credit = (
-            sum(Decimal(row[side] or 0) + Decimal(row[f"vat_{side}"] or 0) for row in euros) for side in ("debit", "credit")
-        )
-        assert debit == credit > 0
-        whole = await month.run("export", "--verify", str(file))
-        assert whole.returncode == 0
-        assert rows[-1]["sha256"] in done.stdout
-        assert rows[-1]["sha256"] in whole.stdout
-        text = file.read_text(encoding="utf-8").splitlines(keepends=True)
-        changed = text[5].replace("2026", "2025", 1)
-        assert changed != text[5]
-        for damaged, line in (
-            ([*text[:5], changed, *text[6:]], 6),
-            (text[:5] + text[6:], 6),
-            ([*text[:5], text[6], text[5], *text[7:]], 6),
-        ):
-            file.write_text("".join(damaged), encoding="utf-8")
-            found = await month.run("export", "--verify", str(file))
-            assert found.returncode == 1
-            assert f"Line {line} of" in found.stdout

@@ -18,6 +18,7 @@ Kind = Literal[
     "rounding",
     "missing",
     "doubled",
+    "by_hand",
     "period_moved",
     "edited",
     "exchange_rate",

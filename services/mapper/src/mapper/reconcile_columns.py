@@ -36,7 +36,7 @@ class Columns:
 
     def document(self, case: Case, customer: str, customers: Mapping[str, list[str]]) -> int:
         """Add a document; return what it adds to the debt in Exact. `customers` are those of Exact's accounts."""
-        agrees, exact = case.owed_minor == case.booked_minor, 0
+        agrees, exact = case.owed_minor == case.booked_minor and case.changed is None, 0
         if not agrees:
             self._add(case.day, customer, UNDIVIDED, case.currency, "chargebee", case.owed_minor)
         for place, booking in enumerate(case.bookings):
@@ -91,8 +91,10 @@ class Columns:
 
 
 def _owner(line: LedgerLine, booking: Booking, customers: Mapping[str, list[str]]) -> str:
-    """Return whose debt a line of Exact's is: the document's customer, unless the account is another's."""
-    known = [ref.split("/", 1)[1] for ref in customers.get(line.relation_id or "", [])]
+    """Return whose debt a line of Exact's is: the document's customer, unless the account is another's or nobody's."""
+    known = customers.get(line.relation_id or "", [])
+    ids = [ref.split("/", 1)[1] for ref in known]
     document, payer = booking.command.document, booking.command.customer_ref
-    is_own = not known or document.customer_id in known or payer in customers.get(line.relation_id or "", [])
-    return document.customer_id if is_own else known[0]
+    if line.relation_id is None or document.customer_id in ids or payer in known:
+        return document.customer_id
+    return ids[0] if ids else UNDIVIDED

@@ -29,6 +29,7 @@ from mapper.reconcile_scratch import Finding, Scratch, Series, Sum
 from mapper.reconcile_sources import open_sources
 from mapper.reconcile_wording import sentence_of, word
 from mapper.reconciling import Reconciler, Told
+from mapper.whole_file import written_whole
 from mapper.wording import Language, say
 
 _LISTED = 25
@@ -73,6 +74,7 @@ def _run(
 ) -> LedgerState:
     async def run() -> LedgerState:
         async with open_sources(settings) as sources:
+            sources.check_ingest()
             if options.patience_seconds:
                 await sources.ledger.refresh(mapping.division, options.patience_seconds)
             wish = Wish(division=mapping.division, first=options.first, last=options.last, by=options.by)
@@ -97,8 +99,7 @@ class _Documents:
         self._lang: Language = lang
         self._writer = None
         if file is not None:
-            stream = stack.enter_context(file.open("w", encoding="utf-8", newline=""))
-            self._writer = csv.writer(stream, lineterminator="\n")
+            self._writer = csv.writer(stack.enter_context(written_whole(file)), lineterminator="\n")
             self._writer.writerow(_HEAD)
 
     def write(self, told: Told) -> None:

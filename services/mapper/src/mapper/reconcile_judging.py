@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
+
+import msgspec
 
 from bookkeeping.journal import Entry
 from bookkeeping.money import decimals_of
@@ -15,8 +16,9 @@ from contracts import chargebee
 from contracts.commands import PostEntry
 from contracts.facts import DocumentRef, EntryPosted
 from contracts.ledger import LedgerLine, LedgerState
+from mapper.issue import booked_entry
 from mapper.reconcile_scratch import Finding
-from mapper.store import ISSUED, Row
+from mapper.store import ISSUED, Key, Row
 from mapper.subjects import LOWERS_DEBT, Money, Resource, is_void
 from mapper.translate_money import MONEY_UNDER_WAY
 
@@ -41,11 +43,22 @@ class Booking:
         return {line.account for line in self.entry.lines if line.is_receivable}
 
 
+def bookings_of(rows: Iterable[Row], receivable_account: str) -> dict[Key, Booking]:
+    """Return what was issued of these rows."""
+    found = {}
+    for row in rows:
+        if row.state in ISSUED and row.command is not None:
+            command = msgspec.json.decode(row.command, type=PostEntry)
+            entry = booked_entry(command, command.your_ref, receivable_account)
+            found[row.key] = Booking(row=row, command=command, entry=entry)
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A document of Chargebee with all its bookings. `owed_minor` is what it adds to the customer's debt now.
 
-    `is_handled` is false while the mapper has not heard of it.
+    `is_shown` is false where ingest has nothing of it, `is_handled` while the mapper has not heard of it.
     """
 
     kind: str
@@ -55,6 +68,7 @@ class Case:
     currency: str
     owed_minor: int
     is_gone: bool
+    is_shown: bool
     is_handled: bool
     rows: tuple[Row, ...]
     bookings: tuple[Booking, ...]
@@ -63,6 +77,12 @@ class Case:
     def booked_minor(self) -> int:
         """What the bookings add to the customer's debt."""
         return sum(each.entry.receivable_minor for each in self.bookings if each.row.key.kind == self.kind)
+
+    @property
+    def changed(self) -> Row | None:
+        """The newest booking whose document changed since, which a person is to look at; totals need not tell it."""
+        newest = {row.key.kind: row for row in self.rows if row.state in ISSUED}
+        return next((row for row in newest.values() if row.told is not None), None)
 
     @property
     def pending(self) -> Row | None:
@@ -84,14 +104,16 @@ def of_document(case: Case) -> Iterator[Finding]:
     """Give why a document is not booked as Chargebee has it, and what else of it waits for somebody."""
     pending, missing = case.pending, case.booked_minor - case.owed_minor
     shared: dict[str, Any] = {"document": case.kind, "number": case.number, "currency": case.currency, "amount_minor": missing}
-    told = next((row for row in case.rows if row.state in ISSUED and row.told is not None), None)
-    if not missing:
-        pass
-    elif pending is not None:
+    changed = case.changed
+    if not case.is_shown:
+        yield Finding(kind="missing", name="document_not_shown", **shared)
+    elif missing and pending is not None:
         kind = _STATES[pending.state]
         yield Finding(kind=kind, name=f"document_{kind}", code=pending.code or "", **shared)
-    elif told is not None:
-        yield Finding(kind="held", name="document_held", code=told.code or "", **shared)
+    elif changed is not None:
+        yield Finding(kind="held", name="document_held", code=changed.code or "", **shared)
+    elif not missing:
+        pass
     elif not case.rows and not case.is_handled:
         yield Finding(kind="waiting", name="document_unhandled", **shared)
     elif not case.rows:
@@ -109,7 +131,10 @@ def of_booking(booking: Booking, state: LedgerState, *, currency: str, customers
     command, posted = booking.command, booking.posted
     shared = _about(command.document, command.your_ref, command.currency)
     if posted is None:
-        yield Finding(kind="waiting", name="entry_waiting", amount_minor=-booking.entry.receivable_minor, **shared)
+        # The mapper calls it booked once the writer has said so.
+        is_told, amount = booking.row.state == "booked", -booking.entry.receivable_minor
+        name = "entry_untold" if is_told else "entry_waiting"
+        yield Finding(kind="missing" if is_told else "waiting", name=name, amount_minor=amount, **shared)
         return
     details: dict[str, Any] = {"entry": posted.entry_number, "journal": posted.journal, "reference": command.your_ref}
     if not booking.lines:
@@ -144,9 +169,12 @@ def _texts(booking: Booking, customers: dict[str, list[str]]) -> Iterator[Differ
         command.customer_ref
     }
     for line in booking.lines:
-        known = customers.get(line.relation_id or "", [])
-        if line.account in booking.debtor_accounts and known and not expected.intersection(known):
-            yield Difference(kind="edited", what="customer", booked=min(expected), found=known[0])
+        if line.relation_id is None or line.account not in booking.debtor_accounts:
+            continue
+        known = customers.get(line.relation_id, [])
+        if not expected.intersection(known):
+            # Exact's account may be no customer's.
+            yield Difference(kind="edited", what="customer", booked=min(expected), found=known[0] if known else "")
             return
 
 
@@ -188,8 +216,8 @@ def lines_of(command: PostEntry, posted: EntryPosted, lines: Iterable[LedgerLine
     """Return the lines of an entry that are of one command: those that name it, where the entry holds several documents."""
     if posted.booked_as != "ledger":
         return tuple(lines)
-    names = re.compile(rf"(?<![\w-]){re.escape(command.your_ref)}(?![\w-])")
-    return tuple(line for line in lines if names.search(line.description or ""))
+    # Each line begins with the reference of its booking; behind it another document may be named.
+    return tuple(line for line in lines if f"{line.description or ''} ".startswith(f"{command.your_ref} "))
 
 
 def in_range(case: Case, first: date, last: date) -> bool:

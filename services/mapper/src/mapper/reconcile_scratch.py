@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -13,6 +13,7 @@ from bookkeeping.number_series import Gap, gaps, numbered
 from bookkeeping.reconciliation import EXPLAINED, Kind
 
 Side = Literal["chargebee", "logs", "exact"]
+Mark = Literal["shown", "judged"]
 _BATCH = 500
 _SCHEMA = """
 CREATE TABLE sums (key TEXT, currency TEXT, chargebee INTEGER DEFAULT 0, logs INTEGER DEFAULT 0, exact INTEGER DEFAULT 0,
@@ -21,6 +22,7 @@ CREATE TABLE findings (place INTEGER PRIMARY KEY, kind TEXT, explained INTEGER, 
   number TEXT, currency TEXT, amount INTEGER, details TEXT);
 CREATE TABLE series (site TEXT, kind TEXT, prefix TEXT, value INTEGER, text TEXT, in_range INTEGER, reason TEXT,
   PRIMARY KEY (site, kind, prefix, value)) WITHOUT ROWID;
+CREATE TABLE marks (name TEXT, what TEXT, PRIMARY KEY (name, what)) WITHOUT ROWID;
 """
 
 
@@ -117,6 +119,14 @@ class Scratch:
         self._series.append((site, kind, found.prefix, found.value, number, in_range, reason))
         if len(self._series) >= _BATCH:
             self._flush_series()
+
+    def mark(self, name: Mark, whats: Iterable[str]) -> None:
+        """Remember documents that Chargebee showed, or commands whose entries were judged."""
+        self._file.executemany("INSERT OR IGNORE INTO marks VALUES (?, ?)", [(name, what) for what in whats])
+
+    def is_marked(self, name: Mark, what: str) -> bool:
+        """Tell whether it was remembered."""
+        return self._file.execute("SELECT 1 FROM marks WHERE name = ? AND what = ?", (name, what)).fetchone() is not None
 
     def sums(self) -> Iterator[Sum]:
         """Give the three columns in the order of their keys."""

@@ -72,19 +72,29 @@ class Sources:
     def __init__(self, mapper: Database, ingest: Database | None, ledger: Ledger) -> None:
         self.mapper = mapper
         self._ingest = ingest
+        self._position = START
         self.ledger = ledger
 
+    def check_ingest(self) -> None:
+        """Raise UnreadableError where ingest's database is missing: nothing of Chargebee's could be compared."""
+        if self._ingest is None:
+            raise UnreadableError(
+                "There is no database of ingest here, so that nothing of Chargebee can be compared; put it back into "
+                "KRUISPOST_DATA_DIR, or restore its backup."
+            )
+
     async def shown(self) -> AsyncIterator[list[Shown]]:
-        """Give every document of Chargebee at its newest version, a page after another."""
-        position = START
+        """Give every document of Chargebee at its newest version, a page after another; asked again, what came since."""
+        self.check_ingest()
         while self._ingest is not None:
             async with self._ingest.reading() as connection:
-                page = await event_log.read_newest(connection, position, PAGE, OBSERVED)
+                page = await event_log.read_newest(connection, self._position, PAGE, OBSERVED)
+            if page:
+                self._position = page[-1].position
             found = [(recorded.envelope, unseal(recorded.envelope)) for recorded in page]
             yield [Shown(fact, envelope.id, envelope.time) for envelope, fact in found if isinstance(fact, facts.Observed)]
             if len(page) < PAGE:
                 return
-            position = page[-1].position
 
     async def rows(self, site: str, kinds: Iterable[str], numbers: Sequence[str]) -> list[Row]:
         """Return the bookings of documents."""
@@ -110,12 +120,12 @@ class Sources:
             key = page[-1].key
             after = (key.site, key.kind, key.number, key.suffix)
 
-    async def known_commands(self, command_ids: Sequence[str]) -> set[str]:
-        """Return those of these commands that a booking of the mapper names."""
+    async def rows_of_commands(self, command_ids: Sequence[str]) -> dict[str, Row]:
+        """Return the bookings that these commands made, by command."""
         column = tables.documents.c
         async with self.mapper.reading() as connection:
-            rows = await connection.execute(sa.select(column.command_id).where(column.command_id.in_(command_ids)))
-            return {row.command_id for row in rows}
+            rows = await connection.execute(sa.select(*column).where(column.command_id.in_(command_ids)))
+            return {row.command_id: row_of(row) for row in rows}
 
     async def handled(self, message_ids: Sequence[str]) -> set[str]:
         """Return those of these messages that the mapper has handled."""

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
+from bookkeeping.journal import Entry
+from bookkeeping.reconciliation import Kind, places
 from contracts.ledger import LedgerLine, LedgerOwner
 from mapper.reconcile_columns import Columns, Wish
+from mapper.reconcile_judging import bookings_of, found_of, minor
 from mapper.reconcile_scratch import Finding, Scratch
 from mapper.reconcile_sources import Sources, customers_of
+from mapper.store import Row
 
 _AT_ONCE = 200
 
 
 class Strangers:
-    """Looks through the entries of the range in the journals that we book in."""
+    """Looks through the entries of the range in the journals that we book in. `judge` judges what is ours and was not judged."""
 
-    def __init__(self, wish: Wish, journals: Sequence[str], sources: Sources, scratch: Scratch, columns: Columns) -> None:
+    def __init__(
+        self,
+        wish: Wish,
+        journals: Sequence[str],
+        receivable_account: str,
+        sources: Sources,
+        scratch: Scratch,
+        columns: Columns,
+        judge: Callable[[Sequence[Row]], Awaitable[None]],
+    ) -> None:
         self._wish = wish
+        self._judge = judge
         self._journals = journals
+        self._receivable_account = receivable_account
         self._sources = sources
         self._scratch = scratch
         self._columns = columns
@@ -29,7 +45,7 @@ class Strangers:
         await self._others()
 
     async def _unknown(self) -> None:
-        """Look for entries of ours that the mapper knows nothing of: a document that was booked by two commands."""
+        """Look for entries of ours that no booking knows (a document booked twice), and for those moved to these days."""
         page: list[LedgerOwner] = []
         async for owner in self._sources.ledger.owners(self._wish.division, self._wish.first, self._wish.last):
             page.append(owner)
@@ -39,7 +55,8 @@ class Strangers:
         await self._check_owners(page)
 
     async def _check_owners(self, page: Sequence[LedgerOwner]) -> None:
-        known = await self._sources.known_commands([each.command_id for each in page]) if page else set()
+        known = await self._sources.rows_of_commands([each.command_id for each in page]) if page else {}
+        await self._judge(list(known.values()))
         for owner in page:
             if owner.command_id not in known:
                 details = {"entry": owner.entry_number, "reference": owner.your_ref}
@@ -60,19 +77,24 @@ class Strangers:
         customers = await customers_of(self._sources, self._wish.division, page)
         references = sorted({name for entry in page for name in _references(entry)})
         ours = await self._sources.ledger.booked_under(self._wish.division, references) if references else {}
+        rows = await self._sources.rows_of_commands([each.command_id for each in ours.values()]) if ours else {}
+        booked = {each.command.command_id: each.entry for each in bookings_of(rows.values(), self._receivable_account).values()}
         for entry in page:
             head = entry[0]
             owner = next((ours[name] for name in _references(entry) if name in ours), None)
             debt = self._columns.stranger(entry, customers)
+            kind: Kind = "not_ours"
             details: dict[str, Any] = {"entry": head.entry_number, "journal": head.journal, "day": head.day.isoformat()}
-            number = owner.your_ref if owner is not None else head.your_ref or str(head.entry_number)
             if owner is not None:
-                details |= {"ours": owner.entry_number, "reference": owner.your_ref}
+                mine = booked.get(owner.command_id)
+                kind = "doubled" if mine is not None and _is_same(entry, debt, mine) else "by_hand"
+                details |= {"ours": owner.entry_number, "reference": owner.your_ref, "debt": debt}
+                details["booked"] = mine.receivable_minor if mine is not None else 0
             finding = Finding(
-                kind="doubled" if owner is not None else "not_ours",
-                name="entry_doubled" if owner is not None else "entry_not_ours",
+                kind=kind,
+                name=f"entry_{kind}",
                 document="entry",
-                number=number,
+                number=owner.your_ref if owner is not None else head.your_ref or str(head.entry_number),
                 currency=head.currency,
                 amount_minor=debt,
                 details=details,
@@ -90,6 +112,19 @@ async def _entries(lines: AsyncIterator[LedgerLine]) -> AsyncIterator[list[Ledge
         entry.append(line)
     if entry:
         yield entry
+
+
+def _is_same(entry: Sequence[LedgerLine], debt_minor: int, ours: Entry) -> bool:
+    """Tell whether an entry says the same a second time: the same debt, or the same of every account."""
+    if entry[0].currency != ours.currency:
+        return False
+    if debt_minor:
+        return debt_minor == ours.receivable_minor
+    sums = Counter[str]()
+    for line in entry:
+        if not line.is_deferral:
+            sums[found_of(line).place] += minor(line.fc_hundredths, line.currency)
+    return sums == places(ours)
 
 
 def _references(entry: Sequence[LedgerLine]) -> list[str]:

@@ -12,7 +12,7 @@ from bookkeeping.reconciliation import VAT
 from mapper.reconcile_scratch import Finding
 from mapper.wording import Language, document_words
 
-_AMOUNTS = frozenset(("owed_minor", "booked_minor"))
+_AMOUNTS = frozenset(("owed_minor", "booked_minor", "debt"))
 # English, Dutch: what is the matter, and what to do; nothing where it passes by itself or has its command.
 _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "document_held": (("{document} is held: {code}.", "kruispost explain {number} says what it needs."),
@@ -27,6 +27,12 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
          "Compare `kruispost replay mapper`, and book it with --yes; report this as a defect."),
         ("{document} kwam uit Chargebee en er is niets mee gedaan.",
          "Vergelijk met `kruispost replay mapper` en boek het met --yes; meld dit als een fout in het programma."),
+    ),
+    "document_not_shown": (
+        ("{document} is booked, and nothing of it is known from Chargebee any more.",
+         "Let `kruispost backfill` fetch it; where many are named, restore a newer backup of ingest's database."),
+        ("{document} is geboekt, en uit Chargebee is er niets meer van bekend.",
+         "Laat `kruispost backfill` het ophalen; zet bij veel een nieuwere back-up van de database van ingest terug."),
     ),
     "document_differs": (
         ("{document} is {owed_minor} in Chargebee and {booked_minor} in our bookings.",
@@ -44,6 +50,12 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
                       ("{document} gaat geboekt worden en staat nog niet in Exact.", "")),
     "entry_unread": (("{document} was booked as entry {entry} after Exact's ledger was last read.", ""),
                      ("{document} is geboekt als {entry} nadat het grootboek van Exact het laatst is gelezen.", "")),
+    "entry_untold": (
+        ("{document} is booked, and the exact-writer has no record of it.",
+         "Restore a newer backup of the exact-writer's database; kruispost trace {number} says when it was booked."),
+        ("{document} is geboekt, en de exact-writer weet er niets van.",
+         "Zet een nieuwere back-up van de database van de exact-writer terug; kruispost trace {number} zegt sinds wanneer."),
+    ),
     "entry_missing": (
         ("{document} was booked as entry {entry} in journal {journal} and is not in Exact any more: it was deleted there.",
          "Enter it in Exact again with {reference} as its reference, or void it in Chargebee."),
@@ -113,6 +125,12 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("{number} staat dubbel in Exact: boeking {ours} is van ons, boeking {entry} in dagboek {journal} van {day} niet.",
          "Verwijder boeking {entry} in Exact of boek die tegen."),
     ),
+    "entry_by_hand": (
+        ("Entry {entry} in journal {journal} of {day} names {number}, with {debt} on debtors; our entry {ours} has {booked}.",
+         "Give Chargebee the same (a credit note, a payment recorded by hand), or accept that both differ by it."),
+        ("Boeking {entry} in dagboek {journal} van {day} noemt {number}, met {debt} op debiteuren; onze boeking {ours} {booked}.",
+         "Geef Chargebee hetzelfde (een creditnota, een handmatige betaling), of aanvaard dat beide hierin verschillen."),
+    ),
     "entry_unknown": (
         ("Entry {entry} under {number} is ours, and no booking here knows it: the document may stand in Exact twice.",
          "Look for {number} in Exact and delete the one too many; then report this as a defect."),
@@ -128,6 +146,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kind_rounding": ("rounding", "afronding"),
     "kind_missing": ("missing", "ontbreekt"),
     "kind_doubled": ("doubled", "dubbel"),
+    "kind_by_hand": ("corrected by hand", "met de hand gecorrigeerd"),
     "kind_period_moved": ("period moved", "periode verschoven"),
     "kind_edited": ("edited in Exact", "gewijzigd in Exact"),
     "kind_exchange_rate": ("exchange rate", "wisselkoers"),
@@ -169,6 +188,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "hand": ("; last changed by {modifier} on {when}", "; laatst gewijzigd door {modifier} op {when}"),
     "somebody": ("somebody", "iemand"),
     "entry": ("entry", "boeking"),
+    "nobody": ("an account that is no customer of Chargebee's", "een relatie die geen klant van Chargebee is"),
 }
 
 
@@ -194,6 +214,8 @@ def _values(finding: Finding, lang: Language) -> Mapping[str, Any]:
     base = str(details.get("base") or currency)
     values |= {name: shown(details.get(name)) for name in ("booked", "found")}
     values |= {f"{name}_base": shown(details.get(name), base) for name in ("booked", "found")}
+    if details.get("what") == "customer":
+        values["found"] = details.get("found") or word("nobody", lang)
     subject = word("entry", lang) if finding.document == "entry" else document_words(finding.document, finding.number, lang)
     return {
         **values,

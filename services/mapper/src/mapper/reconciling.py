@@ -1,7 +1,8 @@
 """The reconciliation of a division: three passes over what three services keep, a page at a time.
 
-Everything that Chargebee showed is looked up in the mapper and in the ledger; then the bookings of which Chargebee shows no
-document; then the entries of Exact's that are not ours. What is gathered goes to the scratch file, so that memory stays flat.
+Everything that Chargebee showed is looked up in the mapper and in the ledger; then the bookings of which Chargebee showed no
+document, by their nature or because ingest's log lacks it; then what else the ledger has in these days. What is gathered goes to
+the scratch file, so that memory stays flat.
 """
 
 from __future__ import annotations
@@ -9,26 +10,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, tzinfo
-from typing import Any, cast
+from datetime import UTC, date, tzinfo
+from typing import cast, get_args
 from zoneinfo import ZoneInfo
-
-import msgspec
 
 from backbone.configuration import Configuration
 from bookkeeping.bookings import booking_of
 from bookkeeping.deferral import UnreadableInstantError, local_date
 from bookkeeping.mapping import Mapping
 from contracts import chargebee, facts
-from contracts.commands import PostEntry
+from contracts.facts import DocumentKind
 from contracts.ledger import LedgerLine, LedgerState
-from mapper.issue import booked_entry
+from mapper.reading import UnreadableError
 from mapper.reconcile_columns import Columns, Wish
-from mapper.reconcile_judging import Booking, Case, in_range, lines_of, of_booking, of_document, owed_minor
+from mapper.reconcile_judging import Booking, Case, bookings_of, in_range, lines_of, of_booking, of_document, owed_minor
 from mapper.reconcile_scratch import Finding, Scratch
 from mapper.reconcile_sources import Shown, Sources, customers_of
 from mapper.reconcile_strangers import Strangers
-from mapper.store import ISSUED, Row
+from mapper.store import ISSUED, Key, Row
 from mapper.subjects import Resource, kind_of
 
 _KINDS: dict[str, tuple[str, ...]] = {
@@ -83,30 +82,78 @@ class Reconciler:
     async def run(self) -> LedgerState:
         """Make all passes; returns how far the ledger was read."""
         self._state = await self._sources.ledger.state(self._wish.division)
+        if self._state.read_at is None:
+            raise UnreadableError(
+                f"Exact's ledger of division {self._wish.division} was never read, so that there is nothing to compare with; "
+                "leave out --wait 0, or let a writer run."
+            )
         async for page in self._sources.shown():
             await self._documents(page)
-        async for rows in self._sources.rows_of_kinds(self._wish.division, _OF_THEIR_OWN):
-            await self._take([(None, [row]) for row in rows])
+        async for rows in self._sources.rows_of_kinds(self._wish.division, get_args(DocumentKind)):
+            await self._not_shown(rows)
         journals = sorted(self._configuration.divisions[self._wish.division].journals.codes())
-        await Strangers(self._wish, journals, self._sources, self._scratch, self._columns).run()
+        receivable_account = self._mapping.receivable_account
+        strangers = Strangers(
+            self._wish, journals, receivable_account, self._sources, self._scratch, self._columns, self._moved_in
+        )
+        await strangers.run()
         return self._state
+
+    async def _not_shown(self, rows: Sequence[Row]) -> None:
+        """Judge bookings whose document Chargebee did not show: payouts by nature, others because ingest's log lacks them."""
+        await self._take([(None, [row]) for row in rows if row.key.kind in _OF_THEIR_OWN])
+        issued = [row for row in rows if row.state in ISSUED and row.key.kind not in _OF_THEIR_OWN]
+        if all(self._is_shown(row.key) for row in issued):
+            return
+        async for page in self._sources.shown():  # it may have come since
+            await self._documents([each for each in page if not self._is_shown(_keys(each.fact)[0])])
+        lost: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for row in issued:
+            if not self._is_shown(row.key):
+                lost[row.key.site, row.key.kind].add(row.key.number)
+        for (site, kind), numbers in lost.items():
+            documents: defaultdict[str, list[Row]] = defaultdict(list)
+            for row in await self._sources.rows(site, (kind,), sorted(numbers)):
+                documents[row.key.number].append(row)
+            # Its bookings may go on in the next page.
+            self._scratch.mark("shown", [_name(document[0].key) for document in documents.values()])
+            await self._take([(None, _ordered(document)) for document in documents.values()])
+
+    def _is_shown(self, key: Key) -> bool:
+        return self._scratch.is_marked("shown", _name(key))
+
+    async def _moved_in(self, rows: Sequence[Row]) -> None:
+        """Judge bookings of other days whose entries stand in Exact in these days, where somebody moved them."""
+        first, last = self._wish.first, self._wish.last
+        mine = [row for row in rows if row.division == self._wish.division]
+        bookings = bookings_of(mine, self._mapping.receivable_account)
+        cases = [
+            self._booked(row, (bookings[row.key],))
+            for row in rows
+            if row.key in bookings and not self._scratch.is_marked("judged", row.command_id or "")
+        ]
+        for case in await self._with_lines([each for each in cases if not in_range(each, first, last)]):
+            # Revenue that an entry released in these days did not move.
+            days = [line.day for each in case.bookings for line in each.lines if not line.is_deferral]
+            if any(first <= day <= last for day in days):
+                self._judge(case)
 
     async def _documents(self, page: Sequence[Shown]) -> None:
         numbers: defaultdict[tuple[str, str], list[Shown]] = defaultdict(list)
         for shown in page:
-            if shown.fact.site in self._zones:
-                numbers[shown.fact.site, _kind(shown.fact)].append(shown)
+            numbers[shown.fact.site, _kind(shown.fact)].append(shown)
         found: list[tuple[Shown | None, list[Row]]] = []
         for (site, kind), members in numbers.items():
             rows: defaultdict[str, list[Row]] = defaultdict(list)
             for row in await self._sources.rows(site, _KINDS[kind], [_number(each.fact) for each in members]):
                 rows[row.key.number].append(row)
             found += [(each, _ordered(rows[_number(each.fact)])) for each in members]
+            self._scratch.mark("shown", [_name(key) for each in members for key in _keys(each.fact)])
         await self._take(found)
 
     async def _take(self, found: Sequence[tuple[Shown | None, list[Row]]]) -> None:
         """Judge documents: what Chargebee shows of each, if it shows it, and its bookings."""
-        bookings = await self._bookings([row for _, rows in found for row in rows])
+        bookings = bookings_of([row for _, rows in found for row in rows], self._mapping.receivable_account)
         unknown = [shown.message_id for shown, rows in found if shown is not None and not rows]
         handled = await self._sources.handled(unknown) if unknown else set()
         chosen = []
@@ -122,31 +169,11 @@ class Reconciler:
         for case in await self._with_lines(chosen):
             self._judge(case)
 
-    async def _bookings(self, rows: Sequence[Row]) -> dict[Any, Booking]:
-        found = {}
-        for row in rows:
-            if row.state in ISSUED and row.command is not None:
-                command = msgspec.json.decode(row.command, type=PostEntry)
-                entry = booked_entry(command, command.your_ref, self._mapping.receivable_account)
-                found[row.key] = Booking(row=row, command=command, entry=entry)
-        return found
-
     def _case(self, shown: Shown | None, rows: Sequence[Row], bookings: tuple[Booking, ...], handled: set[str]) -> Case | None:
+        if shown is None and rows[0].key.kind in _OF_THEIR_OWN:
+            return self._booked(rows[0], bookings)
         if shown is None:
-            booked = sum(each.entry.receivable_minor for each in bookings)
-            key, document = rows[0].key, bookings[0].command.document if bookings else None
-            return Case(
-                kind=key.kind,
-                number=key.number,
-                day=document.document_date if document else None,
-                customer_id=rows[0].customer_id,
-                currency=document.currency if document else "",
-                owed_minor=booked,
-                is_gone=False,
-                is_handled=True,
-                rows=tuple(rows),
-                bookings=bookings,
-            )
+            return replace(self._booked(rows[0], bookings), rows=tuple(rows), owed_minor=0, is_shown=False)
         resource, kind = _resource(shown.fact), _kind(shown.fact)
         is_gone = resource.deleted or shown.fact.deleted
         owed = 0 if is_gone else owed_minor(kind, resource)
@@ -155,30 +182,49 @@ class Reconciler:
         return Case(
             kind=kind,
             number=_number(shown.fact),
-            day=_day(resource.date, self._zones[shown.fact.site]),
+            day=_day(resource.date, self._zones.get(shown.fact.site, UTC)),
             customer_id=resource.customer_id or "",
             currency=resource.currency_code or "",
             owed_minor=owed,
             is_gone=is_gone,
+            is_shown=True,
             is_handled=shown.message_id in handled or bool(rows),
             rows=tuple(rows),
             bookings=bookings,
         )
 
+    def _booked(self, row: Row, bookings: tuple[Booking, ...]) -> Case:
+        """Return a case of what was booked, where Chargebee's side is not looked at."""
+        document = bookings[0].command.document if bookings else None
+        return Case(
+            kind=row.key.kind,
+            number=row.key.number,
+            day=document.document_date if document else None,
+            customer_id=row.customer_id,
+            currency=document.currency if document else "",
+            owed_minor=sum(each.entry.receivable_minor for each in bookings),
+            is_gone=False,
+            is_shown=True,
+            is_handled=True,
+            rows=(row,),
+            bookings=bookings,
+        )
+
     def _number(self, shown: Shown | None, case: Case, *, in_range: bool) -> None:
-        if shown is None or case.kind not in _SERIES:
+        if case.kind not in _SERIES:
             return
+        site = shown.fact.site if shown is not None else case.rows[0].key.site
         booked = any(each.row.key.kind == case.kind for each in case.bookings)
         reason = "" if booked else (case.pending.code if case.pending else None) or ("gone" if case.is_gone else "waiting")
-        self._scratch.number(shown.fact.site, case.kind, case.number, in_range=in_range, reason=reason)
+        self._scratch.number(site, case.kind, case.number, in_range=in_range, reason=reason)
 
     def _is_ours(self, shown: Shown | None, rows: Sequence[Row]) -> bool:
         """Tell whether a document is of the division; one whose division nobody knows yet is of its site's."""
         known = {row.division for row in rows if row.division is not None}
         if known or shown is None:
             return self._wish.division in known
-        site = self._configuration.sites[shown.fact.site]
-        return self._wish.division in (site.division, *site.business_entities.values())
+        site = self._configuration.sites.get(shown.fact.site)
+        return site is not None and self._wish.division in (site.division, *site.business_entities.values())
 
     async def _with_lines(self, cases: Sequence[Case]) -> list[Case]:
         """Add to each booking what was said of it and what Exact's ledger has of it."""
@@ -200,6 +246,7 @@ class Reconciler:
         return [replace(case, bookings=tuple(complete(each) for each in case.bookings)) for case in cases]
 
     def _judge(self, case: Case) -> None:
+        self._scratch.mark("judged", [each.command.command_id for each in case.bookings])
         findings = list(of_document(case))
         for booking in case.bookings:
             currency, customers = self._mapping.currency, self._customers
@@ -239,6 +286,15 @@ def _resource(fact: facts.Observed) -> Resource:
 def _number(fact: facts.Observed) -> str:
     resource = _resource(fact)
     return resource.number if isinstance(resource, chargebee.CreditNote) else resource.id
+
+
+def _keys(fact: facts.Observed) -> list[Key]:
+    """Return what the mapper may have booked of a document, without the suffixes."""
+    return [Key(fact.site, kind, _number(fact)) for kind in _KINDS[_kind(fact)]]
+
+
+def _name(key: Key) -> str:
+    return f"{key.kind}/{key.site}/{key.number}"
 
 
 def _kind(fact: facts.Observed) -> str:
