@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -21,7 +21,8 @@ class ChainWriter:
     """Writes lines of CSV, the hash behind each."""
 
     def __init__(self, stream: TextIO, columns: Sequence[str]) -> None:
-        self._writer = csv.writer(stream, lineterminator="\n")
+        # All in quotes: a carriage return by itself would end a line for whoever reads it.
+        self._writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
         self.last = START
         self.lines = 0
         self._write(columns, HASH)
@@ -48,7 +49,7 @@ class Checked:
 
 def check(stream: TextIO) -> Checked:
     """Compute every hash anew; raises ValueError for a file that is no such file."""
-    rows = csv.reader(stream)
+    rows = _rows(stream)
     heading = next(rows, None)
     if not heading or heading[-1] != HASH:
         raise ValueError("its last column is not called sha256")
@@ -61,7 +62,19 @@ def check(stream: TextIO) -> Checked:
     return Checked(lines, last, None)
 
 
+def _rows(stream: TextIO) -> Iterator[list[str]]:
+    """Give the lines; one that is no CSV any more is empty, which no line that was written is."""
+    rows = csv.reader(stream)
+    while True:
+        try:
+            yield next(rows)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield []
+
+
 def link(before: str, values: Sequence[str]) -> str:
     """Return the hash of a line: SHA-256 of the hash before it, a line feed, and its values as a JSON list without spaces."""
     text = f"{before}\n{json.dumps(list(values), ensure_ascii=False, separators=(',', ':'))}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

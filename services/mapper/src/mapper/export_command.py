@@ -26,6 +26,7 @@ from mapper.configuration import mappings_of
 from mapper.issue import booked_entry
 from mapper.reading import UnreadableError, chosen
 from mapper.reconcile_sources import Sources, open_sources
+from mapper.whole_file import written_whole
 from mapper.wording import Language
 
 COLUMNS = (
@@ -51,7 +52,7 @@ def export(options: Options, lang: Language) -> None:
     mapping = chosen(mappings_of(load_configuration(settings.config)), options.division)
 
     async def run() -> ChainWriter:
-        with options.file.open("w", encoding="utf-8", newline="") as stream:
+        with written_whole(options.file) as stream:
             writer = ChainWriter(stream, COLUMNS)
             async with open_sources(settings) as sources:
                 async for command, posted, at in _booked(sources, mapping.division):
@@ -62,12 +63,12 @@ def export(options: Options, lang: Language) -> None:
 
     try:
         written = asyncio.run(run())
-    except OSError as error:
-        raise KruispostError("file_not_written", f"{options.file} cannot be written ({error}); choose another file.") from error
     except Exception as error:
         if isinstance(error, KruispostError) or not (is_away(error) or isinstance(error, SQLAlchemyError)):
             raise
-        raise UnreadableError(f"The databases cannot be read ({error}); check their address.") from error
+        raise UnreadableError(
+            f"The databases cannot be read ({error}); check their address. {options.file} is as it was."
+        ) from error
     words = (
         f"{written.lines} lines in {options.file}. Note the last hash where nobody can change it: {written.last}",
         f"{written.lines} regels in {options.file}. Noteer de laatste hash waar niemand die kan wijzigen: {written.last}",
@@ -78,7 +79,8 @@ def export(options: Options, lang: Language) -> None:
 def verify(file: Path, lang: Language) -> bool:
     """Check a file that was exported, without any database; return whether it is as it was written. Raises KruispostError."""
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
+        # A byte that is no UTF-8 was not written so: its line is broken, and the file is an export none the less.
+        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             found = check(stream)
     except (OSError, ValueError) as error:
         raise KruispostError("file_not_read", f"{file} is no export of Kruispost ({error}); name one.") from error
@@ -97,15 +99,22 @@ def verify(file: Path, lang: Language) -> bool:
 
 
 async def _booked(sources: Sources, division: int) -> AsyncIterator[tuple[PostEntry, EntryPosted, float]]:
-    """Give what was booked, by site, kind of document and number, with what the writer said of it; a page is in memory."""
+    """Give what was booked, by site, kind of document and number, with what the writer said of it; a page is in memory.
+
+    Raises UnreadableError where the writer has no record of a booking: the file would be short of it, and vouch for that.
+    """
     async for rows in sources.rows_of_kinds(division, get_args(DocumentKind)):
         booked = [row for row in rows if row.state == "booked" and row.command is not None and row.command_id is not None]
         said = await sources.ledger.posted([row.command_id or "" for row in booked])
         told = {fact.command_id: (fact, at) for fact, at in said}
         for row in booked:
             posted = told.get(row.command_id or "")
-            if posted is not None:
-                yield (msgspec.json.decode(row.command or b"", type=PostEntry), *posted)
+            if posted is None:
+                raise UnreadableError(
+                    f"{row.key.kind} {row.key.number}{row.key.suffix} is booked, and the exact-writer has no record of it, so "
+                    "that the file would not be whole; restore a newer backup of the exact-writer's database."
+                )
+            yield (msgspec.json.decode(row.command or b"", type=PostEntry), *posted)
 
 
 def _lines(command: PostEntry, posted: EntryPosted, at: float, mapping: Mapping) -> list[tuple[Any, ...]]:
