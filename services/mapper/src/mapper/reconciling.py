@@ -125,13 +125,10 @@ class Reconciler:
     async def _moved_in(self, rows: Sequence[Row]) -> None:
         """Judge bookings of other days whose entries stand in Exact in these days, where somebody moved them."""
         first, last = self._wish.first, self._wish.last
-        mine = [row for row in rows if row.division == self._wish.division]
+        division = self._wish.division
+        mine = [row for row in rows if row.division == division and not self._scratch.is_marked("judged", row.command_id or "")]
         bookings = bookings_of(mine, self._mapping.receivable_account)
-        cases = [
-            self._booked(row, (bookings[row.key],))
-            for row in rows
-            if row.key in bookings and not self._scratch.is_marked("judged", row.command_id or "")
-        ]
+        cases = [self._booked(row, (bookings[row.key],)) for row in mine if row.key in bookings]
         for case in await self._with_lines([each for each in cases if not in_range(each, first, last)]):
             # Revenue that an entry released in these days did not move.
             days = [line.day for each in case.bookings for line in each.lines if not line.is_deferral]
