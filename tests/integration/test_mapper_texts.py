@@ -70,7 +70,10 @@ async def test_empty_values_leave_nothing_behind_and_long_ones_are_cut_at_a_word
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
-        ({"entry_description": "{nummer}"}, "divisions.100001.texts.entry_description: {nummer} is no placeholder; use one of"),
+        (
+            {"entry_description": "{nummer}"},
+            "divisions.100001.texts.entry_description: {nummer} is no placeholder; did you mean {number}?",
+        ),
         ({"entry_description": "{line}"}, "{line} is no placeholder"),
         ({"notes": "[{number}"}, "a square bracket in '[{number}' is not closed"),
         ({"line_description": "{line} {"}, "the brackets in '{line} {' do not fit"),
@@ -243,5 +246,5 @@ def test_the_rules_that_contradict_each_other_are_named():
         "exchange_rates": {"policy": "table", "table": rates},
     }
     for key, value in wrong.items():
-        with pytest.raises(ConfigurationError, match=f"divisions.100001.{key}: "):
+        with pytest.raises(ConfigurationError, match=rf"divisions\.100001\.{key}.*remove one of them|add a rule for both"):
             mappings_of(configured(**{key: value}))

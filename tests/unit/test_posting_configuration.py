@@ -65,7 +65,10 @@ def test_editors_know_both_ways_to_write_a_policy(rates):
             "    exchange_rates: {table: [{currency: USD, from: 2026-01-01, rate: 1}]}\n",
             "a table of rates goes with policy: table",
         ),
-        ("    exchange_rates: {policy: table, table: [{currency: USD, from: 2026-01-01, rate: 0}]}\n", "greater than 0"),
+        (
+            "    exchange_rates: {policy: table, table: [{currency: USD, from: 2026-01-01, rate: 0}]}\n",
+            "write more than 0, not 0",
+        ),
         ("    discounts: {posting: gross, rules: [{when: {type: coupon}, account: 8090}]}\n", "item_level_coupon"),
         ("    texts: {reference: '{number}'}\n", "texts.reference"),
         ("    debtors: [{account: 1310}]\n", "debtors[0].when"),

@@ -106,8 +106,7 @@ def load_configuration(path: Path) -> Configuration:
     try:
         reading = read_with_places(text)
     except yaml.YAMLError as error:
-        place = " ".join(str(error).split())
-        raise ConfigurationError(f"{path}: this is not YAML: {place}; correct the file.") from error
+        raise ConfigurationError(f"{path}:{_about_yaml(error)}") from error
     mistakes = repeated_keys(reading)
     configuration: Configuration | None = None
     try:
@@ -121,6 +120,20 @@ def load_configuration(path: Path) -> Configuration:
         f"{written}\nCorrect the file; `kruispost config-schema` prints what is allowed.",
         configuration or _readable(reading, mistakes, path),
     )
+
+
+def _about_yaml(error: yaml.YAMLError) -> str:
+    """Return the line, what is wrong there and what to look for."""
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else " ".join(str(error).split())
+    if mark is None:
+        return f"1: this is not YAML: {problem}; save the file as plain text."
+    remedy = "look there and just before for a bracket, quote, comma or colon that is missing or too many"
+    if problem is not None and "'\\t'" in problem:
+        remedy = "indent with blanks instead of tabs"
+    elif problem is not None and "alias" in problem:
+        remedy = "write quotes around a text that begins with *"
+    return f"{mark.line + 1}: this is not YAML: {problem} (column {mark.column + 1}); {remedy}."
 
 
 def _readable(reading: Reading, mistakes: list[Mistake], path: Path) -> Configuration | None:

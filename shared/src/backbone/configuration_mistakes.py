@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from backbone.configuration_types import PlacedError
+from backbone.mistake_sentences import KEY, sentence_of
 from backbone.yaml_reading import Reading
 
 # Places of the model that are keys of the file and may look like numbers: divisions are keyed by theirs.
@@ -45,9 +45,9 @@ def mistakes_of(error: ValidationError, model: type[BaseModel], reading: Reading
     found = []
     for item in error.errors(include_url=False):
         cause = item.get("ctx", {}).get("error")
-        places = cause.mistakes if isinstance(cause, PlacedError) else [((), _sentence(item, model))]
+        places = cause.mistakes if isinstance(cause, PlacedError) else [((), sentence_of(item, model))]
         for inner, sentence in places:
-            place = (*item["loc"], *inner)
+            place = (*(part for part in item["loc"] if part != KEY), *inner)
             found.append(Mistake(reading.line(place), place, sentence))
     return sorted(found, key=lambda each: (each.line, written_place(each.place)))
 
@@ -55,44 +55,6 @@ def mistakes_of(error: ValidationError, model: type[BaseModel], reading: Reading
 def repeated_keys(reading: Reading) -> list[Mistake]:
     """Return the keys that stand twice in one place, of which only the last would count."""
     return [Mistake(line, (), f"the key {key} stands here twice; remove one of them") for line, key in reading.repeated]
-
-
-def _sentence(item: Any, model: type[BaseModel]) -> str:
-    message = item["msg"].removeprefix("Value error, ")
-    kind = item["type"]
-    if kind == "extra_forbidden":
-        return _about_unknown_key(str(item["loc"][-1]), sorted(_keys_at(model, item["loc"][:-1])))
-    if kind == "missing":
-        return "this is required and missing; add it"
-    message = message.replace("a valid tuple", "a list")
-    given = item.get("input")
-    is_shown = isinstance(given, (str, int, float)) and kind != "value_error"
-    return f"{message[:1].lower()}{message[1:]}" + (f", not {given!r}" if is_shown else "")
-
-
-def _about_unknown_key(key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    if near:
-        return f"there is no key {key}; did you mean {near[0]}?"
-    return f"there is no key {key}" + (f"; known are {', '.join(known)}" if known else "")
-
-
-def _keys_at(model: type[BaseModel], place: Iterable[int | str]) -> set[str]:
-    models: set[type[BaseModel]] = {model}
-    for part in place:
-        annotations = [
-            field.annotation for each in models for name, field in each.model_fields.items() if part in (name, field.alias)
-        ]
-        # A number in a list or the name of a section leads to what the annotation holds, which was unfolded already.
-        models = {found for annotation in annotations for found in _models_in(annotation)} if annotations else models
-    return {field.alias or name for each in models for name, field in each.model_fields.items()}
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models_in(inner)
 
 
 def without(reading: Reading, mistakes: Iterable[Mistake]) -> Reading:

@@ -33,8 +33,10 @@ Code = Annotated[
     # Editors must not complain of a code that is written without quotes.
     WithJsonSchema({"type": ["string", "number"], "minLength": 1, "maxLength": 50}),
 ]
-Country = Annotated[str, Field(pattern=r"^([A-Z]{2}|non-EU)$", description="ISO code; EU and non-EU are groups of countries")]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+COUNTRY = r"^([A-Z]{2}|non-EU)$"
+CURRENCY = r"^[A-Z]{3}$"
+Country = Annotated[str, Field(pattern=COUNTRY, description="ISO code; EU and non-EU are groups of countries")]
+Currency = Annotated[str, Field(pattern=CURRENCY)]
 LineType = Literal["plan_item_price", "addon_item_price", "charge_item_price", "adhoc", "plan", "addon", "plan_setup"]
 
 

@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from backbone.configuration_types import Strict
+from backbone.configuration_types import PlacedError, Strict
 
-AccountCode = Annotated[str, Field(pattern=r"^(\d{1,18}|new)$", description="code of an account in Exact, or new")]
-CustomField = Annotated[str, Field(pattern=r"^cf_\w+$", description="name of a custom field in Chargebee, such as cf_kvk")]
+ACCOUNT_CODE = r"^(\d{1,18}|new)$"
+CUSTOM_FIELD_NAME = r"^cf_\w+$"
+AccountCode = Annotated[str, Field(pattern=ACCOUNT_CODE, description="code of an account in Exact, or new")]
+CustomField = Annotated[str, Field(pattern=CUSTOM_FIELD_NAME, description="name of a custom field in Chargebee, such as cf_kvk")]
 AccountField = Literal["remarks", "trade_name", "website", "code_at_supplier"]
 Mark = Literal["vat_number", "email"]
 
@@ -47,5 +49,5 @@ class CustomersConfiguration(Strict):
     def _one_thing_in_a_field(self) -> CustomersConfiguration:
         if self.chargebee_id == "code_at_supplier" and "code_at_supplier" in self.account_fields:
             message = "code_at_supplier holds Chargebee's customer id (chargebee_id); give account_fields another field"
-            raise ValueError(message)
+            raise PlacedError([(("account_fields", "code_at_supplier"), message)])
         return self

@@ -22,6 +22,9 @@ from backbone.posting_configuration import (
 )
 from backbone.rule_configuration import DimensionRule, Products, RevenueRule, VatRule
 
+PERCENT = r"^\d{1,2}(\.\d{1,2})?$"
+CURRENCY_OR_ANY = r"^([A-Z]{3}|\*)$"
+
 
 class Journals(Strict):
     """The journal codes in Exact that entries go to."""
@@ -90,7 +93,7 @@ class FeeVat(Strict):
 
     treatment: Literal["exempt", "reverse_charge", "domestic"] = "exempt"
     code: Code | None = Field(None, description="a VAT code for purchases; needed unless the fees are exempt")
-    rate: Annotated[str, Field(pattern=r"^\d{1,2}(\.\d{1,2})?$")] | None = Field(
+    rate: Annotated[str, Field(pattern=PERCENT)] | None = Field(
         None, description="percent, for domestic VAT that the settlement file does not show"
     )
 
@@ -114,7 +117,7 @@ class ControlAccount(Strict):
     """The clearing ledger account of one payment gateway and currency; `*` is any."""
 
     gateway_account: Code = "*"
-    currency: Annotated[str, Field(pattern=r"^([A-Z]{3}|\*)$")] = "*"
+    currency: Annotated[str, Field(pattern=CURRENCY_OR_ANY)] = "*"
     account: Code
 
 
@@ -191,7 +194,7 @@ class DivisionConfiguration(Strict):
     def _mode_has_a_journal(self) -> DivisionConfiguration:
         if self.mode == "ledger" and self.journals.ledger is None:
             message = "mode ledger needs journals.ledger, a general journal of Exact that allows VAT; add it, or use mode: entry"
-            raise ValueError(message)
+            raise PlacedError([(("mode",), message)])
         return self
 
     @model_validator(mode="after")
@@ -228,19 +231,19 @@ class DivisionConfiguration(Strict):
     def _write_offs_have_a_journal(self) -> DivisionConfiguration:
         if self.write_offs is not None and self.journals.write_offs is None:
             message = "write_offs needs a general journal of Exact; add journals.write_offs"
-            raise ValueError(message)
+            raise PlacedError([(("write_offs",), message)])
         return self
 
     @model_validator(mode="after")
     def _settlements_have_a_journal(self) -> DivisionConfiguration:
         if self.settlements is not None and self.journals.settlements is None:
             message = "settlements needs a general journal of Exact; add journals.settlements"
-            raise ValueError(message)
+            raise PlacedError([(("settlements",), message)])
         return self
 
     @model_validator(mode="after")
     def _zero_invoices_have_lines(self) -> DivisionConfiguration:
         if self.zero_invoices == "book" and self.discounts.posting == "net":
             message = "zero_invoices: book shows revenue and discount, so it needs discounts: {posting: gross, rules: [...]}"
-            raise ValueError(message)
+            raise PlacedError([(("zero_invoices",), message)])
         return self

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from backbone.configuration_types import Code, Currency, Strict
+
+ENTRY_DETAILS = ("division", "entry_id", "entry_number")
+
+
+def _details_known(link: str) -> str:
+    strange = [name for name in re.findall(r"\{([^{}]*)\}", link) if name not in ENTRY_DETAILS]
+    if strange:
+        known = ", ".join(f"{{{name}}}" for name in ENTRY_DETAILS)
+        message = f"{{{strange[0]}}} is not known of an entry; use {known}"
+        raise ValueError(message)
+    return link
 
 
 class BankMatching(Strict):
@@ -23,7 +35,7 @@ class BankMatching(Strict):
         default_factory=dict,
         description="how much of an invoice may be missing, by currency and in its smallest unit; the rest is written off",
     )
-    entry_link: Annotated[str, Field(max_length=500)] | None = Field(
+    entry_link: Annotated[str, Field(max_length=500), AfterValidator(_details_known)] | None = Field(
         None,
         description="the address of an entry in Exact as your browser shows it, with {division}, {entry_id} or {entry_number} in"
         " the place of the ids; lines to match are listed with it",

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from backbone.configuration_types import Code, Strict
+from backbone.configuration_types import Code, PlacedError, Strict
 
-PeriodName = Annotated[str, Field(pattern=r"^\d{4}-\d{2}$", description="year and period, such as 2026-03")]
+PERIOD_NAME = r"^\d{4}-\d{2}$"
+PeriodName = Annotated[str, Field(pattern=PERIOD_NAME, description="year and period, such as 2026-03")]
 
 
 class PeriodAnswer(Strict):
@@ -36,13 +37,14 @@ class Periods(Strict):
 
     @model_validator(mode="after")
     def _answers_once(self) -> Periods:
-        seen = set()
-        for answer in self.answers:
-            asked = (answer.document, answer.period, answer.journal)
-            if asked in seen:
-                message = f"{answer.document or answer.period} is answered twice; keep one of the answers"
-                raise ValueError(message)
-            seen.add(asked)
+        asked = [(answer.document, answer.period, answer.journal) for answer in self.answers]
+        twice = [
+            (("answers", index), f"{document or period} is answered twice; keep one of the answers")
+            for index, (document, period, journal) in enumerate(asked)
+            if (document, period, journal) in asked[:index]
+        ]
+        if twice:
+            raise PlacedError(twice)
         return self
 
 

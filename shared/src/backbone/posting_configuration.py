@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from backbone.configuration_types import Code, Country, Currency, Strict, exact_decimal
+from backbone.configuration_types import Code, Country, Currency, PlacedError, Strict, exact_decimal
 from backbone.rule_configuration import CustomerKind
 
 DiscountType = Literal[
@@ -54,7 +54,7 @@ class Discounts(Strict):
     def _rules_are_for_gross(self) -> Discounts:
         if self.rules and self.posting == "net":
             message = "the rules are for discounts that are shown: write posting: gross, or remove the rules"
-            raise ValueError(message)
+            raise PlacedError([(("rules",), message)])
         return self
 
 

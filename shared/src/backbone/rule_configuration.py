@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from backbone.configuration_types import Code, Country, Currency, LineType, Rate, Strict
+from backbone.configuration_types import COUNTRY, Code, Country, Currency, LineType, PlacedError, Rate, Strict
 
-COUNTRY_SCHEMA = {"type": "string", "pattern": r"^([A-Z]{2}|non-EU)$"}
+COUNTRY_SCHEMA = {"type": "string", "pattern": COUNTRY}
 SUBSCRIPTION_FIELD_NAME = r"^cf_.+$"
 FIELD_NAME = r"^(cf_.+|sku|accounting_code|accounting_category[1-4])$"
 
@@ -99,12 +99,14 @@ class LineWhen(Strict):
 
     @model_validator(mode="after")
     def _fields_agree(self) -> LineWhen:
-        for fields in (self.field, self.subscription_field):
-            names = [each.name for each in fields]
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                message = f"the field {twice[0]} is asked for twice; one document has one value"
-                raise ValueError(message)
+        twice = [
+            ((key, index), f"the field {each.name} is asked for twice; one document has one value, so remove one of them")
+            for key, fields in (("field", self.field), ("subscription_field", self.subscription_field))
+            for index, each in enumerate(fields)
+            if any(each.name == other.name for other in fields[:index])
+        ]
+        if twice:
+            raise PlacedError(twice)
         return self
 
 
@@ -117,7 +119,7 @@ class GroupedWhen(LineWhen):
     def _group_stands_alone(self) -> GroupedWhen:
         if self.group is not None and (self.item_price or self.item or self.family):
             message = "a group is a list of item prices, items and families; name the group or one of those, not both"
-            raise ValueError(message)
+            raise PlacedError([(("group",), message)])
         return self
 
 
@@ -161,7 +163,7 @@ class Dated(Strict):
     def _ends_after_it_begins(self) -> Dated:
         if self.first is not None and self.last is not None and self.last < self.first:
             message = f"until {self.last} is before from {self.first}; a rule is in force on both days"
-            raise ValueError(message)
+            raise PlacedError([(("until",), message)])
         return self
 
 

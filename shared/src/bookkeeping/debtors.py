@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from bookkeeping.conditions import CustomerKind
-from bookkeeping.vat import INSIDE_UNION, OUTSIDE_UNION, AmbiguousRulesError, country_fits, describe_conditions
+from bookkeeping.troubles import Trouble, refuse
+from bookkeeping.vat import INSIDE_UNION, OUTSIDE_UNION, country_fits, describe_conditions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ class DebtorRules:
     def __init__(self, otherwise: str, rules: Iterable[DebtorRule] = ()) -> None:
         self._otherwise = otherwise
         self._rules = tuple(sorted(rules, key=DebtorRule.rank, reverse=True))
-        _refuse_ties(self._rules, ("currency", "country", "customer"), "two debtor rules can fit one customer")
+        refuse(debtor_troubles(self._rules))
 
     def __bool__(self) -> bool:
         return bool(self._rules)
@@ -116,24 +117,43 @@ class TermsRules:
     def __init__(self, rules: Iterable[TermsRule], *, hold_unmapped: bool) -> None:
         self.hold_unmapped = hold_unmapped
         self._rules = tuple(sorted(rules, key=TermsRule.rank, reverse=True))
-        names = ("net_term_days", "auto_collection", "method")
-        _refuse_ties(self._rules, names, "two payment conditions can fit one invoice")
+        refuse(terms_troubles(self._rules))
 
     def find(self, terms: Terms) -> TermsRule | None:
         """Return the most specific rule, or None."""
         return next((rule for rule in self._rules if rule.fits(terms)), None)
 
 
-def _refuse_ties(rules: Sequence[DebtorRule] | Sequence[TermsRule], names: Sequence[str], sentence: str) -> None:
-    """Raise AmbiguousRulesError for two rules with as many conditions that can both fit, unless a third one has those of both."""
+def debtor_troubles(rules: Sequence[DebtorRule]) -> list[Trouble]:
+    """Return every pair of debtor rules of which neither is more specific, though one customer can meet both."""
+    return _ties(rules, ("currency", "country", "customer"), "two debtor rules can fit one customer")
+
+
+def terms_troubles(rules: Sequence[TermsRule]) -> list[Trouble]:
+    """Return every pair of payment conditions of which neither is more specific, though one invoice can meet both."""
+    return _ties(rules, ("net_term_days", "auto_collection", "method"), "two payment conditions can fit one invoice")
+
+
+def _ties(rules: Sequence[DebtorRule] | Sequence[TermsRule], names: Sequence[str], sentence: str) -> list[Trouble]:
+    """Return two rules with as many conditions that can both fit, unless a third one has those of both."""
     conditions = [{name: value for name in names if (value := getattr(rule, name)) is not None} for rule in rules]
+    found = []
     for (index, one), (other_index, other) in combinations(enumerate(conditions), 2):
         both = _both(one, other)
         if len(one) != len(other) or both is None:
             continue
+        words = f"{sentence} ({rules[index].words}) and ({rules[other_index].words})"
         # Rules on the same things can both fit only where one names a country and the other its group: the country decides.
-        if one == other or (one.keys() != other.keys() and both not in conditions):
-            raise AmbiguousRulesError(f"{sentence} ({rules[index].words}) and ({rules[other_index].words})")
+        if one == other:
+            found.append(Trouble((index, other_index), words, "remove one of them"))
+        elif one.keys() != other.keys() and both not in conditions:
+            wanted = describe_conditions({name: _as_written(both[name]) for name in names if name in both})
+            found.append(Trouble((index, other_index), words, f"add a rule for both: when: {{{wanted}}}"))
+    return found
+
+
+def _as_written(value: object) -> object:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 def _both(one: dict[str, object], other: dict[str, object]) -> dict[str, object] | None:

@@ -10,7 +10,8 @@ from fractions import Fraction
 from bookkeeping.documents import LineDiscount
 from bookkeeping.journal import Line, Role
 from bookkeeping.money import allocate, half_up
-from bookkeeping.vat import AmbiguousRulesError, describe_conditions
+from bookkeeping.troubles import Trouble, refuse, repeated
+from bookkeeping.vat import describe_conditions
 
 PERCENT = 100
 
@@ -38,17 +39,21 @@ class DiscountRules:
     __slots__ = ("_rules",)
 
     def __init__(self, rules: Iterable[DiscountRule] = ()) -> None:
-        self._rules: dict[tuple[str | None, str | None], DiscountRule] = {}
-        for rule in rules:
-            same = self._rules.setdefault((rule.coupon, rule.type), rule)
-            if same is not rule:
-                raise AmbiguousRulesError(f"two discount rules have the same conditions ({rule.words})")
+        given = tuple(rules)
+        refuse(discount_troubles(given))
+        self._rules = {(rule.coupon, rule.type): rule for rule in given}
 
     def find(self, discount: LineDiscount) -> DiscountRule | None:
         """Return the most specific rule for a discount, or None: an account that was not written down is never taken."""
         coupon, kind = discount.coupon, discount.type
         keys = ((coupon, kind), (coupon, None), (None, kind), (None, None))
         return next((rule for key in keys if (rule := self._rules.get(key)) is not None), None)
+
+
+def discount_troubles(rules: Sequence[DiscountRule]) -> list[Trouble]:
+    """Return the discount rules whose conditions an earlier one has."""
+    sentences = [f"two discount rules have the same conditions ({rule.words})" for rule in rules]
+    return repeated([(rule.coupon, rule.type) for rule in rules], sentences)
 
 
 @dataclass(frozen=True, slots=True)

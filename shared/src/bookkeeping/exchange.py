@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Literal
 
 from bookkeeping.documents import MoneyMovement, SalesDocument
 from bookkeeping.rejections import Rejection, reject
-from bookkeeping.vat import AmbiguousRulesError
+from bookkeeping.troubles import Trouble, refuse, repeated
 
 ExchangePolicy = Literal["chargebee", "exact", "table"]
 
@@ -26,6 +26,12 @@ class DatedRate:
     rate: Decimal
 
 
+def rate_troubles(rates: Sequence[DatedRate]) -> list[Trouble]:
+    """Return the rates that begin on the day of an earlier one of their currency."""
+    sentences = [f"two exchange rates of {each.currency} begin on {each.first}" for each in rates]
+    return repeated([(each.currency, each.first) for each in rates], sentences)
+
+
 class ExchangeRates:
     """The policy of a division; raises AmbiguousRulesError for two rates of one currency on one day."""
 
@@ -34,11 +40,10 @@ class ExchangeRates:
     def __init__(self, policy: ExchangePolicy = "chargebee", rates: Iterable[DatedRate] = ()) -> None:
         self.policy = policy
         self._rates: dict[str, list[tuple[date, Decimal]]] = defaultdict(list)
-        for each in sorted(rates, key=lambda rate: rate.first):
-            known = self._rates[each.currency]
-            if known and known[-1][0] == each.first:
-                raise AmbiguousRulesError(f"two exchange rates of {each.currency} begin on {each.first}")
-            known.append((each.first, each.rate))
+        given = tuple(rates)
+        refuse(rate_troubles(given))
+        for each in sorted(given, key=lambda rate: rate.first):
+            self._rates[each.currency].append((each.first, each.rate))
 
     def in_table(self, currency: str, day: date) -> Decimal | None:
         """Return the rate that was written down for a day, or None before the first one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
@@ -17,6 +18,7 @@ from bookkeeping.periods import PeriodPolicy, PeriodRules
 from bookkeeping.rejections import Rejection, reject
 from bookkeeping.rules import CodeRule, RevenueRule, Rules
 from bookkeeping.texts import Texts
+from bookkeeping.troubles import Trouble, repeated
 
 JournalKind = Literal["invoices", "credit_notes", "payments"]
 WRITE_OFF = "write_off"
@@ -29,6 +31,14 @@ class ControlAccount:
     gateway_account: str
     currency: str
     account: str
+
+
+def control_troubles(controls: Sequence[ControlAccount]) -> list[Trouble]:
+    """Return the control accounts whose gateway account and currency an earlier one has."""
+    sentences = [
+        f"two control accounts are for gateway_account: {each.gateway_account}, currency: {each.currency}" for each in controls
+    ]
+    return repeated([(each.gateway_account, each.currency) for each in controls], sentences)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

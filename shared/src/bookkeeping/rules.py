@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from bookkeeping.conditions import Conditions, Group, Question
 from bookkeeping.documents import Product
-from bookkeeping.vat import AmbiguousRulesError
+from bookkeeping.troubles import Trouble, refuse
 
 SETUP_FEE = "plan_setup"
 WITHOUT_PRODUCT = "adhoc"
@@ -79,15 +79,6 @@ class SubscriptionNeeded:
 
 
 Found: TypeAlias = AnyRule | ProductNeeded | SubscriptionNeeded | None
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What is wrong with a list of rules: which of them (from 0), and in words what and what to do."""
-
-    rules: tuple[int, ...]
-    sentence: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +213,7 @@ class Rules(Generic[AnyRule]):
     ) -> None:
         self.rules = tuple(rules)
         self.goods = goods
-        found = troubles(self.rules, noun)
-        if found:
-            raise AmbiguousRulesError("; ".join(f"{trouble.sentence}; {trouble.remedy}" for trouble in found))
+        refuse(troubles(self.rules, noun))
         self._setup_fees_apart = setup_fees_apart
         self._cases = sorted(_cases(self.rules), key=_narrowest_first)
         conditions = [rule.when for rule in self.rules]

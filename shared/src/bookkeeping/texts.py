@@ -6,6 +6,7 @@ what the customer has open.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
@@ -89,11 +90,7 @@ class Template:
             name, mark = found["name"], found["mark"]
             if name is not None:
                 if name not in allowed and not _is_field(name):
-                    known = ", ".join(allowed)
-                    raise TemplateError(
-                        f"{{{name}}} is no placeholder; use one of {known}, or a custom field such as cf_project, or"
-                        " subscription.cf_project"
-                    )
+                    raise TemplateError(_about_placeholder(name, allowed))
                 current.append((True, name))
             elif mark is None:
                 current.append((False, found["text"]))
@@ -104,7 +101,7 @@ class Template:
                 parts.append(tuple(current))
                 current = []
         if inside:
-            raise TemplateError(f"a square bracket in {source!r} is not closed")
+            raise TemplateError(f"a square bracket in {source!r} is not closed; write ] after what is left out when empty")
         parts.append(tuple(current))
         return cls(source, tuple(parts))
 
@@ -124,6 +121,14 @@ class Template:
             if not in_brackets or "" not in found:
                 written += found
         return " ".join("".join(written).split())
+
+
+def _about_placeholder(name: str, allowed: MappingOf[str, str]) -> str:
+    near = difflib.get_close_matches(name, allowed, n=1)
+    if near:
+        return f"{{{name}}} is no placeholder; did you mean {{{near[0]}}}?"
+    known = ", ".join(allowed)
+    return f"{{{name}}} is no placeholder; use one of {known}, or a custom field such as cf_project, or subscription.cf_project"
 
 
 def _is_field(name: str) -> bool:

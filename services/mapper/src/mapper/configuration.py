@@ -10,12 +10,13 @@ from backbone.configuration import Configuration
 from backbone.errors import ConfigurationError
 from backbone.mapping_configuration import DivisionConfiguration
 from bookkeeping.customers import CustomerRules
-from bookkeeping.mapping import ControlAccount, FeeVat, Mapping, Settlements, WriteOffs
+from bookkeeping.mapping import FeeVat, Mapping, Settlements, WriteOffs
 from bookkeeping.periods import PeriodAnswer, PeriodRules
-from bookkeeping.rules import Rule, Trouble, country_troubles, troubles
+from bookkeeping.rules import Rule, country_troubles, troubles
+from bookkeeping.troubles import Trouble
 from bookkeeping.write_offs import normal_reason
 from mapper.line_rules import dimension_rules, line_rules, revenue_rules, route_rules, vat_rules
-from mapper.posting_rules import PostingMistakeError, posting_rules
+from mapper.posting_rules import control_accounts, posting_rules, posting_troubles, text_mistakes
 
 
 def mappings_of(configuration: Configuration) -> dict[int, Mapping]:
@@ -27,7 +28,7 @@ def mappings_of(configuration: Configuration) -> dict[int, Mapping]:
 
 
 def check(configuration: Configuration) -> list[str]:
-    """Return a sentence with file and line for each pair of rules that contradict each other or leave a gap.
+    """Return a sentence with file and line for each contradiction, gap and unusable template in the rules.
 
     `kruispost doctor` asks before a mapper is started.
     """
@@ -37,12 +38,13 @@ def check(configuration: Configuration) -> list[str]:
         for trouble in troubles(rules, noun)
     ]
     for division, each in configuration.divisions.items():
-        place = ("divisions", division, "vat")
-        complaints += [_complaint(configuration, place, trouble) for trouble in country_troubles(vat_rules(each), "VAT rules")]
-        try:
-            posting_rules(division, each)
-        except PostingMistakeError as error:
-            complaints.append(configuration.mistake(error.place, error.reason))
+        lists = [(("vat",), country_troubles(vat_rules(each), "VAT rules")), *posting_troubles(each)]
+        complaints += [
+            _complaint(configuration, ("divisions", division, *place), trouble) for place, found in lists for trouble in found
+        ]
+        complaints += [
+            configuration.mistake(("divisions", division, *place), sentence) for place, sentence in text_mistakes(each)
+        ]
     return complaints
 
 
@@ -83,7 +85,7 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         ledger_journal=journals.ledger,
         receivable_account=configuration.receivable_account,
         **line_rules(configuration),
-        control_accounts=tuple(ControlAccount(**each.model_dump()) for each in configuration.control_accounts),
+        control_accounts=control_accounts(configuration),
         vat_boxes=configuration.vat_boxes,
         rounding_account=rounding.account if rounding else None,
         rounding_vat_code=rounding.vat_code if rounding else None,
@@ -103,7 +105,7 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         book_from=configuration.book_from,
         pdf_policy=configuration.pdf.policy,
         pdf_of_credit_notes=configuration.pdf.credit_notes,
-        **posting_rules(division, configuration),
+        **posting_rules(configuration),
     )
 
 

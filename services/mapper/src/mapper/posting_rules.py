@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypedDict, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TypedDict
 
-from backbone.errors import ConfigurationError
 from backbone.mapping_configuration import DivisionConfiguration
-from bookkeeping.debtors import DebtorRule, DebtorRules, TermsRule, TermsRules
-from bookkeeping.discounts import DiscountRule, DiscountRules
-from bookkeeping.exchange import DatedRate, ExchangeRates
-from bookkeeping.mapping import JournalKind
+from bookkeeping.debtors import DebtorRule, DebtorRules, TermsRule, TermsRules, debtor_troubles, terms_troubles
+from bookkeeping.discounts import DiscountRule, DiscountRules, discount_troubles
+from bookkeeping.exchange import DatedRate, ExchangeRates, rate_troubles
+from bookkeeping.mapping import ControlAccount, JournalKind, control_troubles
 from bookkeeping.texts import OF_ENTRIES, OF_LINES, Template, TemplateError, Texts
-from bookkeeping.vat import AmbiguousRulesError
+from bookkeeping.troubles import Trouble
 
-Made = TypeVar("Made")
-
-
-class PostingMistakeError(ConfigurationError):
-    """A part of a division's section that contradicts itself; `place` is where it stands in the file."""
-
-    def __init__(self, division: int, place: tuple[str, ...], reason: str) -> None:
-        self.place: tuple[int | str, ...] = ("divisions", division, *place)
-        self.reason = reason
-        super().__init__(f"{'.'.join(map(str, self.place))}: {reason}")
+Place = tuple[str, ...]
 
 
 class PostingRules(TypedDict):
@@ -38,78 +28,108 @@ class PostingRules(TypedDict):
     currency_journals: dict[tuple[JournalKind, str], str]
 
 
-def posting_rules(division: int, configuration: DivisionConfiguration) -> PostingRules:
-    """Return the rules of a division. Raises PostingMistakeError for what contradicts itself."""
+def posting_rules(configuration: DivisionConfiguration) -> PostingRules:
+    """Return the rules of a division. Raises AmbiguousRulesError or TemplateError for what the two functions below tell of."""
     return PostingRules(
-        discounts=_checked(division, "discounts", lambda: _discounts(configuration)),
+        discounts=_discounts(configuration),
         zero_invoices=configuration.zero_invoices,
-        texts=_texts(division, configuration),
-        debtors=_checked(division, "debtors", lambda: _debtors(configuration)),
-        terms=_checked(division, "payment_conditions", lambda: _terms(configuration)),
-        exchange_rates=_checked(division, "exchange_rates", lambda: _exchange_rates(configuration)),
+        texts=_texts(configuration),
+        debtors=_debtors(configuration),
+        terms=_terms(configuration),
+        exchange_rates=_exchange_rates(configuration),
         currency_journals=_currency_journals(configuration),
     )
 
 
-def _checked(division: int, key: str, make: Callable[[], Made]) -> Made:
-    try:
-        return make()
-    except AmbiguousRulesError as error:
-        raise PostingMistakeError(division, (key,), f"{error}; make one of them more specific or remove it.") from error
+def posting_troubles(configuration: DivisionConfiguration) -> Iterator[tuple[Place, list[Trouble]]]:
+    """Yield the contradictions in each list of rules, with its place in the division's section."""
+    yield ("discounts", "rules"), discount_troubles(_discount_rules(configuration))
+    yield ("debtors",), debtor_troubles(_debtor_rules(configuration))
+    yield ("payment_conditions", "rules"), terms_troubles(_terms_rules(configuration))
+    yield ("exchange_rates", "table"), rate_troubles(_rates(configuration))
+    yield ("control_accounts",), control_troubles(control_accounts(configuration))
+
+
+def text_mistakes(configuration: DivisionConfiguration) -> Iterator[tuple[Place, str]]:
+    """Yield each template that cannot be filled in, with its place in the division's section and what to write."""
+    for key, source, allowed in _templates(configuration):
+        try:
+            Template.parse(source, allowed)
+        except TemplateError as error:
+            yield ("texts", key), str(error)
+
+
+def control_accounts(configuration: DivisionConfiguration) -> tuple[ControlAccount, ...]:
+    """Return the control accounts in the order of the file."""
+    return tuple(ControlAccount(**each.model_dump()) for each in configuration.control_accounts)
+
+
+def _discount_rules(configuration: DivisionConfiguration) -> list[DiscountRule]:
+    rules = configuration.discounts.rules
+    return [DiscountRule(account=rule.account, coupon=rule.when.coupon, type=rule.when.type) for rule in rules]
 
 
 def _discounts(configuration: DivisionConfiguration) -> DiscountRules | None:
-    section = configuration.discounts
-    if section.posting == "net":
-        return None
-    return DiscountRules(
-        DiscountRule(account=rule.account, coupon=rule.when.coupon, type=rule.when.type) for rule in section.rules
-    )
+    return DiscountRules(_discount_rules(configuration)) if configuration.discounts.posting == "gross" else None
 
 
-def _texts(division: int, configuration: DivisionConfiguration) -> Texts:
+def _templates(configuration: DivisionConfiguration) -> list[tuple[str, str, dict[str, str]]]:
+    """Return the templates that are written down: the key, the template, and its placeholders."""
     section = configuration.texts
+    templates = (
+        ("entry_description", section.entry_description, OF_ENTRIES),
+        ("line_description", section.line_description, OF_LINES),
+        ("notes", section.notes, OF_LINES),
+    )
+    return [(key, source, allowed) for key, source, allowed in templates if source is not None]
 
-    def template(key: str, source: str | None, allowed: dict[str, str]) -> Template | None:
-        try:
-            return Template.parse(source, allowed) if source is not None else None
-        except TemplateError as error:
-            raise PostingMistakeError(division, ("texts", key), f"{error}.") from error
 
+def _texts(configuration: DivisionConfiguration) -> Texts:
+    made = {key: Template.parse(source, allowed) for key, source, allowed in _templates(configuration)}
     return Texts(
         language=configuration.language,
-        entry=template("entry_description", section.entry_description, OF_ENTRIES),
-        line=template("line_description", section.line_description, OF_LINES),
-        notes=template("notes", section.notes, OF_LINES),
-        ellipsis=section.ellipsis,
+        entry=made.get("entry_description"),
+        line=made.get("line_description"),
+        notes=made.get("notes"),
+        ellipsis=configuration.texts.ellipsis,
     )
+
+
+def _debtor_rules(configuration: DivisionConfiguration) -> list[DebtorRule]:
+    return [DebtorRule(account=rule.account, **rule.when.model_dump()) for rule in configuration.debtors]
 
 
 def _debtors(configuration: DivisionConfiguration) -> DebtorRules:
-    rules = (DebtorRule(account=rule.account, **rule.when.model_dump()) for rule in configuration.debtors)
-    return DebtorRules(configuration.receivable_account, rules)
+    return DebtorRules(configuration.receivable_account, _debtor_rules(configuration))
 
 
-def _terms(configuration: DivisionConfiguration) -> TermsRules | None:
+def _terms_rules(configuration: DivisionConfiguration) -> list[TermsRule]:
     section = configuration.payment_conditions
-    if section is None:
-        return None
-    rules = (
+    return [
         TermsRule(
             code=rule.code,
             net_term_days=rule.when.net_term_days,
             auto_collection=None if rule.when.auto_collection is None else rule.when.auto_collection == "on",
             method=rule.when.method,
         )
-        for rule in section.rules
-    )
-    return TermsRules(rules, hold_unmapped=section.unmapped == "hold")
+        for rule in (section.rules if section is not None else ())
+    ]
+
+
+def _terms(configuration: DivisionConfiguration) -> TermsRules | None:
+    section = configuration.payment_conditions
+    if section is None:
+        return None
+    return TermsRules(_terms_rules(configuration), hold_unmapped=section.unmapped == "hold")
+
+
+def _rates(configuration: DivisionConfiguration) -> Sequence[DatedRate]:
+    table = configuration.exchange_rates.table
+    return [DatedRate(currency=each.currency, first=each.first, rate=each.rate) for each in table]
 
 
 def _exchange_rates(configuration: DivisionConfiguration) -> ExchangeRates:
-    section = configuration.exchange_rates
-    rates = (DatedRate(currency=each.currency, first=each.first, rate=each.rate) for each in section.table)
-    return ExchangeRates(section.policy, rates)
+    return ExchangeRates(configuration.exchange_rates.policy, _rates(configuration))
 
 
 def _currency_journals(configuration: DivisionConfiguration) -> dict[tuple[JournalKind, str], str]:
