@@ -32,6 +32,21 @@ DOOR: tuple[Row, ...] = (
     ("event_type_unusable", "422: the event's type is too long, unprintable or no text.", _SENDER),
     ("content_missing", "422: the event has no content.", _SENDER),
     ("content_not_an_object", "422: the event's content is no object.", _SENDER),
+    (
+        "exact_webhooks_off",
+        "404: a webhook of Exact came, and no secret is set to check it by.",
+        "Set KRUISPOST_EXACT_WEBHOOK_SECRET to the webhook secret of the app at Exact.",
+    ),
+    (
+        "signature_wrong",
+        "401: the HashCode of a webhook of Exact does not sign its Content with our secret.",
+        "Compare KRUISPOST_EXACT_WEBHOOK_SECRET with the app's webhook secret at Exact; until then only polls see changes.",
+    ),
+    (
+        "exact_webhook_unreadable",
+        "422: the body is no webhook of Exact.",
+        "Find out who sends it: Exact does not. Nothing came of it.",
+    ),
     ("store_unavailable", "503: the event could not be stored just now.", "Bring the database back; Chargebee delivers again."),
 )
 STORED: tuple[Row, ...] = (

@@ -91,7 +91,7 @@ def test_a_service_gets_only_the_secrets_it_uses():
         return {name for name, service in services.items() if variable in service.get("environment", {})}
 
     assert holders("KRUISPOST_EXACT_CLIENT_SECRET") == holders("KRUISPOST_ENCRYPTION_KEYS") == {"exact-writer"}
-    assert holders("KRUISPOST_WEBHOOK_PASSWORD") == {"ingest"}
+    assert holders("KRUISPOST_WEBHOOK_PASSWORD") == holders("KRUISPOST_EXACT_WEBHOOK_SECRET") == {"ingest"}
     assert holders("KRUISPOST_CHARGEBEE_API_KEY") == {"ingest", "payment-matcher"}
 
 

@@ -137,7 +137,7 @@ def test_only_those_who_need_a_secret_get_it():
             holders.setdefault(variable["name"].removeprefix("KRUISPOST_"), set()).add(name)
     assert holders["DATABASE_URL"] == {*SERVICES, "migrate"}
     assert holders["EXACT_CLIENT_SECRET"] == holders["ENCRYPTION_KEYS"] == {"exact-writer"}
-    assert holders["WEBHOOK_PASSWORD"] == {"ingest"}
+    assert holders["WEBHOOK_PASSWORD"] == holders["EXACT_WEBHOOK_SECRET"] == {"ingest"}
     assert holders["CHARGEBEE_API_KEY"] == {"ingest", "payment-matcher"}
     assert holders["ADMIN_TOKEN"] == {"exact-writer", "console"}
 

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     webhook_username: SecretStr | None = Field(None, description="user name that Chargebee's webhooks carry")
     webhook_password: SecretStr | None = Field(None, description="password that Chargebee's webhooks carry")
     chargebee_api_key: SecretStr | None = Field(None, description="API key of the Chargebee site")
+    exact_webhook_secret: SecretStr | None = Field(
+        None, description="webhook secret of the app that is registered at Exact; unset: no webhooks of Exact are taken"
+    )
     catch_up_seconds: float = Field(300.0, ge=0, description="how often Chargebee is asked for what no webhook brought; 0: never")
     exact_client_id: str | None = Field(None, description="client id of the app that is registered at Exact")
     exact_client_secret: SecretStr | None = Field(None, description="client secret of that app")

@@ -30,6 +30,8 @@ CounterName = Literal[
     "messages_published",  # by service: what the relay got confirmed
     "relay_failures",  # by service: rounds that ended in an error
     "webhooks_received",  # by outcome: stored, duplicate, refused
+    "exact_webhooks_received",  # by outcome: heard, validated, ignored, refused
+    "exact_hints_sent",  # by topic: what those webhooks were drawn together to
     "facts_recorded",  # by type: what was made of raw events
     "unreadable_resources",  # by kind: resources of Chargebee that fit no struct
     "documents_planned",  # by kind

@@ -43,7 +43,7 @@ FACTS: tuple[type[Message], ...] = (
     bank_lines.ShortageWrittenOff,
 )
 COMMANDS: tuple[type[Message], ...] = (commands.SaveAccount, commands.PostEntry)
-PARCELS: tuple[type[Message], ...] = (parcels.PdfFetched,)
+PARCELS: tuple[type[Message], ...] = (parcels.PdfFetched, parcels.ChangeHinted)
 MESSAGES: dict[str, type[Message]] = {message.TYPE: message for message in (*FACTS, *COMMANDS, *PARCELS)}
 FACT_TYPES = frozenset(message.TYPE for message in FACTS)
 COMMAND_TYPES = frozenset(message.TYPE for message in COMMANDS)

@@ -75,7 +75,7 @@ def command_routing_key(message_type: str, division: int) -> str:
 
 
 def parcel_routing_key(message_type: str, division: int) -> str:
-    """A parcel goes to the writer of its division and to nobody else: it is large."""
+    """A parcel goes to the writer of its division and to nobody else: it is large, or worth nothing to others."""
     return f"{message_type}.{division}"
 
 
@@ -90,7 +90,7 @@ def writer_queue(division: int) -> str:
 
 
 def parcels_queue(division: int) -> str:
-    """The writer's queue of the PDFs that it asked for in one division."""
+    """The writer's queue of what comes past the logs in one division: PDFs that it asked for, hints that something changed."""
     return f"exact-writer-parcels.{division}"
 
 
@@ -131,7 +131,10 @@ def topology(divisions: Iterable[int]) -> Topology:
         Queue(
             name=parcels_queue(division),
             single_active=True,
-            bindings=(Binding(exchange=PARCELS_EXCHANGE, pattern=f"chargebee.pdf.fetched.{division}"),),
+            bindings=tuple(
+                Binding(exchange=PARCELS_EXCHANGE, pattern=f"{parcel}.{division}")
+                for parcel in ("chargebee.pdf.fetched", "exact.change.hinted")
+            ),
         )
         for division in sorted(set(divisions))
     ]

@@ -14,6 +14,8 @@ from contracts.topology import INGEST_QUEUE, topology
 from ingest.catch_up import CatchUp
 from ingest.credentials import Credentials
 from ingest.events_api import ChargebeeEvents
+from ingest.exact_webhook import ExactDoor
+from ingest.hints import Hints
 from ingest.pdf_api import ChargebeePdfs
 from ingest.pdfs import PdfFetcher
 from ingest.store import EventStore
@@ -39,10 +41,24 @@ async def build(context: Context) -> Application:
     collect_garbage_rarely()
     pdfs = _pdf_fetcher(context)
     catch_up = _catch_up(context, store)
+    hints = Hints(context.broker, context.clock, context.telemetry)
+    doors = router(door)
+    secret = settings.exact_webhook_secret
+    exact_door = ExactDoor(
+        hints,
+        secret.get_secret_value() if secret is not None else None,
+        context.configuration.divisions,
+        max_body_bytes=settings.max_body_bytes,
+        telemetry=context.telemetry,
+    )
+    doors.include_router(exact_door.router())
     return Application(
         name="ingest",
-        workers=[translator.run, relay.run, _consuming(context, pdfs), pdfs.run, *([catch_up.run] if catch_up else [])],
-        router=router(door),
+        workers=[
+            *(translator.run, relay.run, _consuming(context, pdfs), pdfs.run, hints.run),
+            *([catch_up.run] if catch_up else []),
+        ],
+        router=doors,
         ready=[relay.ready, pdfs.ready],
     )
 

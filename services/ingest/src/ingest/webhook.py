@@ -22,6 +22,7 @@ from ingest.store import EventStore, StoreUnavailableError
 
 PATH = "/webhooks/chargebee/{site}"
 JSON = "application/json"
+BASIC = 'Basic realm="kruispost", charset="UTF-8"'
 STORED = b'{"status":"stored"}'
 DUPLICATE = b'{"status":"duplicate"}'
 LONGEST_LENGTH = 18  # digits of a Content-Length that are worth turning into a number
@@ -30,17 +31,17 @@ LONGEST_LENGTH = 18  # digits of a Content-Length that are worth turning into a 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault
     """Why a webhook gets no 200: the HTTP status, a stable code and a sentence for whoever set the webhook up."""
 
-    def __init__(self, status: int, code: str, sentence: str) -> None:
+    def __init__(self, status: int, code: str, sentence: str, *, challenge: str | None = None) -> None:
+        """Refuse; `challenge` is what a 401 asks for in `WWW-Authenticate`."""
         super().__init__(sentence)
         self.status = status
         self.code = code
         self.sentence = sentence
+        self.challenge = challenge
 
     def answer(self) -> Response:
         """Return the HTTP answer, with {"code", "message"} as its body."""
-        headers = (
-            {"www-authenticate": 'Basic realm="kruispost", charset="UTF-8"'} if self.status == HTTPStatus.UNAUTHORIZED else {}
-        )
+        headers = {"www-authenticate": self.challenge} if self.challenge is not None else {}
         body = msgspec.json.encode({"code": self.code, "message": self.sentence})
         return Response(body, self.status, headers, JSON)
 
@@ -93,7 +94,8 @@ class Door:
 
     async def _take(self, request: Request) -> bool:
         if not self._credentials.admit(request.headers.get("authorization")):
-            raise Refusal(401, "credentials_wrong", "The user name or the password of this webhook is wrong.")
+            sentence = "The user name or the password of this webhook is wrong."
+            raise Refusal(401, "credentials_wrong", sentence, challenge=BASIC)
         site = request.path_params["site"]
         if site not in self._sites:
             sentence = "This Chargebee site is not in the configuration; add it there, or correct the webhook's address."
