@@ -1,12 +1,15 @@
 """Every reason why a document is not booked can be read in Dutch, with the same values filled in."""
 
+from decimal import Decimal
 from string import Formatter
 from typing import get_args
 
 import pytest
 
 from bookkeeping.dutch import DUTCH_REASONS, DUTCH_SET_ASIDES, document_in_dutch
-from bookkeeping.rejections import REASONS, SET_ASIDES, InTwo, reject, set_aside
+from bookkeeping.reasons import LineReason
+from bookkeeping.rejections import REASONS, SET_ASIDES, reject, set_aside
+from bookkeeping.telling import TOLD, InTwo, tell
 from contracts.facts import DocumentKind
 from payment_matcher.refusals import REFUSALS
 
@@ -33,6 +36,41 @@ def test_the_dutch_of_a_reason_tells_as_much_as_the_english(code):
 def test_the_dutch_of_what_is_set_aside_tells_as_much_as_the_english(code):
     assert values_of(SET_ASIDES[code]) == values_of(DUTCH_SET_ASIDES[code])
     assert SET_ASIDES[code] != DUTCH_SET_ASIDES[code]
+
+
+@pytest.mark.parametrize("name", sorted(TOLD))
+def test_the_dutch_of_an_explanation_tells_as_much_as_the_english(name):
+    english, dutch = TOLD[name]
+    assert values_of(english) == values_of(dutch)
+    assert english != dutch
+    words = tell(name, **dict.fromkeys(values_of(english), InTwo("one", "een")))
+    assert "een" not in words.english.split()
+    assert "one" not in words.dutch.split()
+
+
+def test_the_line_of_an_explanation_stands_in_both_languages():
+    reason = LineReason(
+        description="Team",
+        account="8000",
+        net_minor=10000,
+        revenue_rule="any line",
+        revenue_index=0,
+        vat_code="4",
+        vat_minor=2100,
+        vat_rule="country: NL",
+        vat_index=0,
+        rate=Decimal(21),
+        about_dimensions="; cost centre NL by rule (any line)",
+        about_dimensions_nl="; kostenplaats NL volgens regel (elke regel)",
+    )
+    told = reason.sentence("EUR")
+    assert told.english == (
+        "'Team' 100.00 on 8000 by rule (any line); VAT 21.00 with code 4 by rule (country: NL); cost centre NL by rule (any line)."
+    )
+    assert told.dutch == (
+        "'Team' 100.00 op 8000 volgens regel (elke regel); btw 21.00 met code 4 volgens regel (country: NL); kostenplaats NL"
+        " volgens regel (elke regel)."
+    )
 
 
 @pytest.mark.parametrize("kind", get_args(DocumentKind))

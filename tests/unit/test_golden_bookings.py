@@ -66,7 +66,7 @@ def particulars(booking: dict[str, Any], made: Entry) -> None:
         assert reported is None
     if "deferred" not in booking:
         assert all(line.first is None for line in made.lines)
-    assert any(booking.get("explained", "") in sentence for sentence in made.explanation), made.explanation
+    assert any(booking.get("explained", "") in str(sentence) for sentence in made.explanation), made.explanation
 
 
 def test_every_case_that_the_reference_lists_is_there():

@@ -89,7 +89,7 @@ def _details(message: Message) -> dict[str, Any]:
         return seen if status is None else {**seen, "status": status}
     data: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(message))
     kept = ("division", "command_id", "journal", "entry_number", "your_ref", "code", "sentence", "action", "message", "found")
-    dutch = ("sentence_nl", "action_nl")
+    dutch = ("sentence_nl", "action_nl", "message_nl", "explanation_nl")
     more = ("reporting_year", "reporting_period", "entry_date", "explanation", "transaction_id", "amount_minor", "created")
     dates = ("payment_date", "last_payment_date", "is_fully_paid", "mapping_version", "reference", "name", "waiting", "file_name")
     return {name: data[name] for name in (*kept, *dutch, *more, *dates) if data.get(name) is not None}

@@ -125,7 +125,8 @@ def life(out: Console, found: Sequence[dict[str, Any]], language: Language) -> N
         for step in row["timeline"]:
             sentence = describe(step["type"], step["details"], language)
             out.print(f"  {step['time'][:19].replace('T', ' ')} UTC  {sentence}", soft_wrap=True)
-            for words in step["details"].get("explanation", ()):
+            told = step["details"]
+            for words in (told.get("explanation_nl") if language == "nl" else None) or told.get("explanation", ()):
                 out.print(f"      {words}", soft_wrap=True)
 
 

@@ -17,6 +17,7 @@ from bookkeeping.payments import money_entry, withheld_entry
 from bookkeeping.rejections import Rejection, SetAside
 from bookkeeping.sales import sales_entry
 from bookkeeping.settlements import payout_entry
+from bookkeeping.telling import tell
 from bookkeeping.write_offs import is_write_off, reclaim_entry, write_off_entry
 
 
@@ -70,5 +71,5 @@ def reverse(entry: Entry, day: date, mapping: Mapping) -> Entry:
         reporting_period=None,
         lines=tuple(lines),
         description=mapping.texts.reversal(entry.description),
-        explanation=(f"Mirror of the entry of {entry.entry_date}, booked on {day}.",),
+        explanation=(tell("mirror", date=entry.entry_date, day=day),),
     )

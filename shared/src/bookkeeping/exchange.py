@@ -12,6 +12,7 @@ from typing import Literal
 
 from bookkeeping.documents import MoneyMovement, SalesDocument
 from bookkeeping.rejections import Rejection, reject
+from bookkeeping.telling import InTwo, tell
 from bookkeeping.troubles import Trouble, refuse, repeated
 
 ExchangePolicy = Literal["chargebee", "exact", "table"]
@@ -57,7 +58,7 @@ class RateUsed:
     """What the entry says of its rate: division currency per unit, None when Exact takes its own; in words for people."""
 
     rate: Decimal | None = None
-    words: str | None = None
+    words: InTwo | None = None
 
 
 SAME_CURRENCY = RateUsed()
@@ -76,13 +77,13 @@ def rate_of(
         return SAME_CURRENCY
     pair = f"{division_currency} per {currency}"
     if rates.policy == "exact":
-        return RateUsed(None, f"The rate is Exact's own of the day ({pair}), by exchange_rates: exact.")
+        return RateUsed(None, tell("rate_of_exact", pair=pair))
     if rates.policy == "table":
         rate = rates.in_table(currency, document.document_date)
         if rate is None:
             return reject("no_rate_in_table", document=name, currency=currency, day=document.document_date, division=division)
-        return RateUsed(rate, f"The rate is {rate} {pair}, by the table of exchange_rates.")
+        return RateUsed(rate, tell("rate_of_table", rate=rate, pair=pair))
     given = document.exchange_rate
     if document.base_currency != division_currency or given is None or given <= 0:
         return reject("no_exchange_rate", document=name, currency=currency, division_currency=division_currency)
-    return RateUsed(given, f"The rate is {given} {pair}, Chargebee's own.")
+    return RateUsed(given, tell("rate_of_chargebee", rate=given, pair=pair))

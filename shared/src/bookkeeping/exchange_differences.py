@@ -15,6 +15,7 @@ from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import decimals_of, half_up
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from bookkeeping.telling import tell
 
 
 def rate_of_settled(document: MoneyMovement, mapping: Mapping, name: str) -> RateUsed | Rejection:
@@ -30,9 +31,7 @@ def rate_of_settled(document: MoneyMovement, mapping: Mapping, name: str) -> Rat
     if mapping.exchange_difference_account is None:
         return reject("no_exchange_difference_account", document=name, rate=own.rate, booked=rates[0], division=mapping.division)
     account = mapping.exchange_difference_account
-    words = (
-        f"The rate is {rates[0]}, that of what it settles; what its own rate {own.rate} makes of it more or less is on {account}."
-    )
+    words = tell("rate_of_settled", rate=rates[0], own=own.rate, account=account)
     return RateUsed(rates[0], words)
 
 
@@ -75,7 +74,7 @@ def difference_entry(document: ExchangeDifference, mapping: Mapping) -> Entry | 
             Line(role=Role.EXCHANGE, account=account, amount_minor=-more_minor, description=words),
         ),
         description=f"Exchange difference {document.number}",
-        explanation=(f"Booked at {booked.rate}, received at {own.rate}: the difference is on {account}.",),
+        explanation=(tell("exchange_difference", booked=booked.rate, own=own.rate, account=account),),
     )
 
 

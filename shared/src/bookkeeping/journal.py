@@ -11,6 +11,7 @@ from typing import Literal
 from bookkeeping.money import decimals_of
 from bookkeeping.periods import Move
 from bookkeeping.reasons import LineReason
+from bookkeeping.telling import InTwo
 
 
 class UnbalancedEntryError(ValueError):
@@ -90,7 +91,7 @@ class Entry:
     reporting_year: int | None = None
     reporting_period: int | None = None
     payment_condition: str | None = None
-    explanation: tuple[str, ...] = ()
+    explanation: tuple[InTwo, ...] = ()
     reasons: tuple[LineReason, ...] = ()
     moves: tuple[Move, ...] = ()
     customer_id: str | None = None

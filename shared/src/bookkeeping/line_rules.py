@@ -12,6 +12,7 @@ from bookkeeping.mapping import Mapping
 from bookkeeping.parts import Part, label
 from bookkeeping.rejections import Rejection, reject
 from bookkeeping.rules import SETUP_FEE, WITHOUT_PRODUCT, CodeRule, Found, ProductNeeded, RevenueRule, Rules, SubscriptionNeeded
+from bookkeeping.telling import rule_in_dutch
 from bookkeeping.vat import NO_REASON, REVERSE_CHARGE
 
 EXPORT = "export"
@@ -26,6 +27,7 @@ class LineRules:
     cost_center: str | None
     cost_unit: str | None
     about_dimensions: str = ""
+    about_dimensions_nl: str = ""
 
 
 def rules_of_line(
@@ -101,10 +103,10 @@ def _with_dimensions(
 ) -> LineRules | Rejection:
     """Add the cost centre and the cost unit; the revenue rule's own come first, and a line that no rule covers has none."""
     codes: list[str | None] = []
-    words = ""
-    for own, rules, name in (
-        (revenue.cost_center, mapping.cost_centers, "cost centre"),
-        (revenue.cost_unit, mapping.cost_units, "cost unit"),
+    words, dutch = "", ""
+    for own, rules, name, name_nl in (
+        (revenue.cost_center, mapping.cost_centers, "cost centre", "kostenplaats"),
+        (revenue.cost_unit, mapping.cost_units, "cost unit", "kostendrager"),
     ):
         found = rules.find(question, _product(question, products)) if rules is not None and own is None else None
         if isinstance(found, ProductNeeded | SubscriptionNeeded):
@@ -112,7 +114,8 @@ def _with_dimensions(
         codes.append(own if found is None else found.code)
         if found is not None:
             words += f"; {name} {found.code} by rule ({found.words})"
-    return LineRules(revenue, vat, codes[0], codes[1], words)
+            dutch += f"; {name_nl} {found.code} volgens regel ({rule_in_dutch(found.words)})"
+    return LineRules(revenue, vat, codes[0], codes[1], words, dutch)
 
 
 def _vat_rule(

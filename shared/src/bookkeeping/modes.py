@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from bookkeeping.journal import Entry, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import decimals_of
+from bookkeeping.telling import InTwo, tell
 
 
 def in_mode(entry: Entry, mapping: Mapping) -> Entry:
@@ -20,20 +21,20 @@ def in_mode(entry: Entry, mapping: Mapping) -> Entry:
     if entry.kind != "sales":
         return entry
     if mapping.mode == "document" and entry.currency != mapping.currency:
-        return _told(entry, "Booked as a sales entry: a sales invoice of Exact's takes no exchange rate.")
+        return _told(entry, tell("no_rate_on_invoice"))
     if mapping.mode != "ledger" or mapping.ledger_journal is None:
         return entry
     if any(line.first is not None for line in entry.lines):
-        return _told(entry, "Booked by itself: Exact defers revenue on sales entries only, not in mode ledger.")
+        return _told(entry, tell("deferred_by_itself"))
     if entry.currency != mapping.currency and entry.exchange_rate is None:
-        return _told(entry, "Booked by itself: in mode ledger, the rate that Exact takes would be that of another day.")
+        return _told(entry, tell("rate_of_another_day"))
     if not _balances_converted(entry, mapping.currency):
-        return _told(entry, f"Booked by itself: rounded to {mapping.currency}, its lines would not balance in mode ledger.")
+        return _told(entry, tell("would_not_balance", currency=mapping.currency))
     lines = tuple(line for line in entry.lines if line.role is not Role.RECEIVABLE or line.amount_minor)
     return replace(entry, kind="general", journal=mapping.ledger_journal, lines=lines)
 
 
-def _told(entry: Entry, sentence: str) -> Entry:
+def _told(entry: Entry, sentence: InTwo) -> Entry:
     return replace(entry, explanation=(*entry.explanation, sentence))
 
 

@@ -8,6 +8,7 @@ from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from bookkeeping.telling import InTwo, tell
 
 
 def money_label(document: Payment | Refund) -> str:
@@ -98,12 +99,13 @@ def withheld_entry(document: WithheldTax, mapping: Mapping) -> Entry | Rejection
         lines=tuple(Line(role=role, account=code, amount_minor=amount, description=words) for role, code, amount in sides),
         description=f"Tax withheld from invoice {document.invoice}",
         explanation=(
-            f"Tax that the customer held back from invoice {document.invoice}, on {account}.",
+            tell("withheld_tax", invoice=document.invoice, account=account),
             *([used.words] if used.words else []),
         ),
     )
 
 
-def _explanation(document: Payment | Refund, account: str) -> str:
+def _explanation(document: Payment | Refund, account: str) -> InTwo:
     amount = f"{format_minor(document.amount_minor, document.currency)} {document.currency}"
-    return f"{amount} against control account {account} of gateway account {document.gateway_account or 'any'}."
+    gateway = document.gateway_account or InTwo("any", "*")
+    return tell("control_account", amount=amount, account=account, gateway=gateway)

@@ -10,7 +10,8 @@ from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from bookkeeping.periods import Move, Period, Periods
-from bookkeeping.rejections import InTwo, Rejection, reject
+from bookkeeping.rejections import Rejection, reject
+from bookkeeping.telling import InTwo, tell
 
 
 def place_in_period(entry: Entry, name: str, periods: Periods, mapping: Mapping) -> Entry | Rejection:
@@ -28,7 +29,7 @@ def place_in_period(entry: Entry, name: str, periods: Periods, mapping: Mapping)
     moved = _reported_in(entry, own, target, mapping)
     if all(line.first is None for line in moved.lines):
         return moved
-    notes: list[str] = []
+    notes: list[InTwo] = []
     moves: dict[tuple[str, str], Move] = {}
     lines = tuple(_start_in_open(line, moved, target, periods, mapping, notes, moves) for line in moved.lines)
     if not notes:
@@ -127,11 +128,11 @@ def _reported_in(entry: Entry, own: Period | None, target: Period, mapping: Mapp
     )
     told = []
     if own is not target:
-        why = "is closed" if own is not None else "does not exist"
-        told.append(f"Period {move.from_period} of journal {entry.journal} {why}: reported in {target}.")
+        name = "period_is_closed" if own is not None else "period_does_not_exist"
+        told.append(tell(name, period=move.from_period, journal=entry.journal, target=target))
     if missed:
         amount = f"{inside.currency} {format_minor(move.vat_minor, inside.currency)}"
-        told.append(f"VAT after filing: {amount} belongs to the VAT return of {move.filed_return}, which was filed without it.")
+        told.append(tell("vat_after_filing", amount=amount, filed=move.filed_return))
     return replace(
         entry,
         reporting_year=None if own is target else target.year,
@@ -147,7 +148,7 @@ def _start_in_open(
     target: Period,
     periods: Periods,
     mapping: Mapping,
-    notes: list[str],
+    notes: list[InTwo],
     moves: dict[tuple[str, str], Move],
 ) -> Line:
     if line.first is None or line.last is None:
@@ -162,16 +163,8 @@ def _start_in_open(
     amount = sum(each.amount_minor for each in closed)
     written = format_minor(amount, entry.currency)
     span = _named(periods, closed[0].first, closed[-1].first)
-    if whole:
-        notes.append(
-            f"'{line.description}': its whole service period lies in closed periods, so it is not deferred; {written} is reported"
-            f" in {into} instead of {span}."
-        )
-    else:
-        notes.append(
-            f"'{line.description}': deferral starts on {start} instead of {line.first}, which is in a closed period; {written} of"
-            f" closed {span} is released from {into} on."
-        )
+    told = {"line": line.description, "amount": written, "into": into, "span": span}
+    notes.append(tell("not_deferred", **told) if whole else tell("deferral_starts_later", start=start, first=line.first, **told))
     if line.role in (Role.REVENUE, Role.DISCOUNT):
         known = moves.get((span, str(into)))
         moves[span, str(into)] = Move(

@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 from bookkeeping.money import format_minor
+from bookkeeping.telling import InTwo, rule_in_dutch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +40,15 @@ class LineReason:
     rate: Decimal
     moved_minor: int = 0
     about_dimensions: str = ""
+    about_dimensions_nl: str = ""
     shares: tuple[Share, ...] = ()
 
-    def sentence(self, currency: str) -> str:
+    def sentence(self, currency: str) -> InTwo:
         """Return it in words."""
-        return (
-            f"'{self.description}' {format_minor(self.net_minor, currency)} on {self.account} by rule"
-            f" ({self.revenue_rule}); VAT {format_minor(self.vat_minor, currency)} with code {self.vat_code} by rule"
-            f" ({self.vat_rule}){self.about_dimensions}."
+        net, vat = format_minor(self.net_minor, currency), format_minor(self.vat_minor, currency)
+        return InTwo(
+            f"'{self.description}' {net} on {self.account} by rule ({self.revenue_rule}); VAT {vat} with code {self.vat_code} by"
+            f" rule ({self.vat_rule}){self.about_dimensions}.",
+            f"'{self.description}' {net} op {self.account} volgens regel ({rule_in_dutch(self.revenue_rule)}); btw {vat} met code"
+            f" {self.vat_code} volgens regel ({rule_in_dutch(self.vat_rule)}){self.about_dimensions_nl}.",
         )

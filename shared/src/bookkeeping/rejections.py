@@ -6,21 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from bookkeeping.dutch import DUTCH_REASONS, DUTCH_SET_ASIDES, value_in_dutch
+from bookkeeping.telling import InTwo
 
 # What has waited so long does not pass by itself: a person is asked. Chargebee repeats a webhook for three days and seven hours,
 # and days are counted by their dates, so that five of them are four whole ones at least.
 PATIENCE_DAYS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class InTwo:
-    """A value of a template that is put together of words, in English and Dutch."""
-
-    english: str
-    dutch: str
-
-    def __str__(self) -> str:
-        return self.english
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

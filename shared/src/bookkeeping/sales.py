@@ -18,6 +18,7 @@ from bookkeeping.parts import Part, label, parts_of
 from bookkeeping.reasons import LineReason, Share
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.rules import RevenueRule
+from bookkeeping.telling import InTwo, rule_in_dutch, tell
 from bookkeeping.wording import empty_fields, texts_of_line, words_of_document
 
 
@@ -60,7 +61,7 @@ def sales_entry(
         if isinstance(rounding, Rejection):
             return rounding
         lines.append(rounding)
-        explanation.append(f"Rounding of {format_minor(document.round_off_minor, document.currency)} on its own account.")
+        explanation.append(tell("rounding", amount=format_minor(document.round_off_minor, document.currency)))
     return Entry(
         kind="sales",
         journal=mapping.journal("invoices" if isinstance(document, Invoice) else "credit_notes", document.currency),
@@ -111,10 +112,10 @@ def _awaited(document: Invoice | CreditNote, mapping: Mapping) -> Rejection | No
     return waiting if mapping.credit_note_wait_days is None else replace(waiting, overdue="")
 
 
-def _explanation_of_credit(document: Invoice | CreditNote) -> list[str]:
+def _explanation_of_credit(document: Invoice | CreditNote) -> list[InTwo]:
     if not isinstance(document, CreditNote) or document.reference_known:
         return []
-    return [f"Invoice {document.reference_invoice} was never seen: booked with the customer's own country."]
+    return [tell("invoice_never_seen", invoice=document.reference_invoice)]
 
 
 def _discounts_last(lines: list[Line], mapping: Mapping) -> list[Line]:
@@ -123,13 +124,13 @@ def _discounts_last(lines: list[Line], mapping: Mapping) -> list[Line]:
     return revenue + merged(discounts, mapping.texts.word("discount"))
 
 
-def _about_heading(document: Invoice | CreditNote, rate: RateUsed, debtors: str, mapping: Mapping) -> list[str]:
+def _about_heading(document: Invoice | CreditNote, rate: RateUsed, debtors: str, mapping: Mapping) -> list[InTwo]:
     told = [] if rate.words is None else [rate.words]
     if debtors != mapping.receivable_account:
-        told.append(f"Debtor account {debtors}, by a rule under debtors.")
+        told.append(tell("debtor_account", account=debtors))
     empty = empty_fields(document, mapping.texts)
     if empty:
-        told.append(f"Neither the document nor its customer has a value for {', '.join(empty)}: the texts leave it out.")
+        told.append(tell("empty_fields", names=", ".join(empty)))
     return told
 
 
@@ -160,7 +161,7 @@ def _lines_of(
     mapping: Mapping,
     products: MappingOf[str, Product],
     sign: int,
-    explanation: list[str],
+    explanation: list[InTwo],
     reasons: list[LineReason],
     words: dict[str, str],
 ) -> list[Line] | Rejection:
@@ -194,6 +195,7 @@ def _lines_of(
         rate=part.rate,
         moved_minor=part.moved_minor,
         about_dimensions=rules.about_dimensions,
+        about_dimensions_nl=rules.about_dimensions_nl,
         shares=tuple(Share(amount_minor=each.amount_minor, first=each.first, last=each.last) for each in portions),
     )
     reasons.append(why)
@@ -220,7 +222,9 @@ def _lines_of(
         return lines
     for each in shown:
         discount = format_minor(each.net_minor, document.currency)
-        explanation.append(f"'{line.description}' discount {discount} on {each.rule.account} by rule ({each.rule.words}).")
+        where = {"line": line.description, "amount": discount, "account": each.rule.account}
+        rule = InTwo(each.rule.words, rule_in_dutch(each.rule.words))
+        explanation.append(tell("discount", rule=rule, **where))
     return with_discounts(lines, shown, sign, mapping.texts.word("discount"))
 
 

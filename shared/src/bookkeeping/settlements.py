@@ -14,6 +14,7 @@ from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import FeeVat, Mapping, Settlements
 from bookkeeping.money import format_minor, half_up
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from bookkeeping.telling import tell
 
 
 def payout_entry(payout: Payout, mapping: Mapping) -> Entry | Rejection | SetAside:
@@ -48,7 +49,7 @@ def payout_entry(payout: Payout, mapping: Mapping) -> Entry | Rejection | SetAsi
         lines=tuple(lines),
         description=f"Payout {payout.number}",
         explanation=(
-            f"{paid} {payout.currency} paid out and {fees} held back as fees, off control account {account}.",
+            tell("payout", paid=paid, currency=payout.currency, fees=fees, account=account),
             *([used.words] if used.words else []),
         ),
     )

@@ -16,9 +16,10 @@ from bookkeeping.documents import CreditNote, VatReclaim
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping, WriteOffs
 from bookkeeping.money import format_minor
-from bookkeeping.rejections import InTwo, Rejection, SetAside, reject, set_aside
+from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.rules import RevenueRule, Rules
 from bookkeeping.sales import sales_entry
+from bookkeeping.telling import InTwo, tell
 
 
 def normal_reason(reason: str | None) -> str | None:
@@ -57,9 +58,7 @@ def write_off_entry(note: CreditNote, mapping: Mapping) -> Entry | Rejection | S
             Line(role=Role.RECEIVABLE, account=debtors, amount_minor=-note.total_minor, description=words),
         ),
         description=f"Write-off {note.number} for invoice {note.reference_invoice}",
-        explanation=(
-            f"{format_minor(note.total_minor, note.currency)} written off on {policy.account}; no sale and no VAT is taken back.",
-        ),
+        explanation=(tell("written_off", amount=format_minor(note.total_minor, note.currency), account=policy.account),),
     )
 
 
@@ -114,9 +113,7 @@ def reclaim_entry(reclaim: VatReclaim, mapping: Mapping) -> Entry | Rejection | 
         entry_date=reclaim.document_date,
         lines=tuple(lines),
         description=f"VAT of write-off {note.number} for invoice {note.reference_invoice}",
-        explanation=(
-            f"VAT reclaimed on {reclaim.document_date}, a year after invoice {note.reference_invoice} was due: {told}.",
-        ),
+        explanation=(tell("vat_reclaimed", date=reclaim.document_date, invoice=note.reference_invoice, vat=told),),
     )
 
 

@@ -181,11 +181,15 @@ class ReasonOfLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     vat_index: int | None = None
     moved_minor: int = 0
     about_dimensions: str = ""
+    about_dimensions_nl: str = ""
     shares: tuple[ShareOfLine, ...] = ()
 
 
 class DocumentPlanned(Message, frozen=True, kw_only=True):
-    """An entry was made for the document and its command issued; `explanation` says in words which rules made the lines."""
+    """An entry was made for the document and its command issued; `explanation` says in words which rules made the lines.
+
+    The same sentences stand in Dutch in `explanation_nl`; what was told before there was Dutch has none.
+    """
 
     TYPE: ClassVar[str] = "mapper.document.planned"
     document: DocumentRef
@@ -193,6 +197,7 @@ class DocumentPlanned(Message, frozen=True, kw_only=True):
     command_id: str
     mapping_version: str
     explanation: tuple[str, ...] = ()
+    explanation_nl: tuple[str, ...] = ()
     reasons: tuple[ReasonOfLine, ...] = ()
     moves: tuple[PeriodMove, ...] = ()
 

@@ -12,6 +12,7 @@ from backbone.configuration import load_configuration
 from backbone.settings import Settings
 from bookkeeping.bookings import reference
 from bookkeeping.money import format_minor
+from bookkeeping.telling import rule_in_dutch
 from mapper.comparison import ONLY_IN_TOTALS
 from mapper.configuration import mappings_of
 from mapper.explaining import Explainer, Explanation, RulePlace, Why
@@ -67,7 +68,7 @@ def _lines(found: Explanation, file: Path, lang: Language) -> list[str]:
     lines.append(f"  {words}")
     for why in found.whys:
         lines += _line(why, ref.currency, file, lang)
-    lines += [f"  {note}" for note in found.notes]
+    lines += [f"  {note.dutch if lang == 'nl' else note.english}" for note in found.notes]
     if found.changes:
         changes = ", ".join(say(f"change_{change}", lang) for change in found.changes)
         lines.append(f"  {say('would_differ', lang, changes=changes)}")
@@ -85,9 +86,9 @@ def _line(why: Why, currency: str, file: Path, lang: Language) -> list[str]:
     net, vat = format_minor(reason.net_minor, currency), format_minor(reason.vat_minor, currency)
     lines = [
         f"  {say('on_account', lang, line=reason.description, amount=net, account=reason.account)}",
-        f"    {say('by_rule', lang, rule=reason.revenue_rule)}{_at(why.revenue_place, file)}",
+        f"    {say('by_rule', lang, rule=_rule(reason.revenue_rule, lang))}{_at(why.revenue_place, file)}",
         f"    {say('with_code', lang, amount=vat, rate=f'{reason.rate.normalize():f}', code=reason.vat_code)}",
-        f"      {say('by_rule', lang, rule=reason.vat_rule)}{_at(why.vat_place, file)}",
+        f"      {say('by_rule', lang, rule=_rule(reason.vat_rule, lang))}{_at(why.vat_place, file)}",
     ]
     if reason.moved_minor:
         lines.append(f"    {say('cents_moved', lang, amount=format_minor(reason.moved_minor, currency))}")
@@ -98,6 +99,10 @@ def _line(why: Why, currency: str, file: Path, lang: Language) -> list[str]:
         elif len(reason.shares) > 1:
             lines.append(f"    {say('at_once', lang, amount=amount)}")
     return lines
+
+
+def _rule(words: str, lang: Language) -> str:
+    return rule_in_dutch(words) if lang == "nl" else words
 
 
 def _at(place: RulePlace | None, file: Path) -> str:

@@ -15,6 +15,7 @@ from bookkeeping.bookings import booking_of
 from bookkeeping.journal import Entry
 from bookkeeping.reasons import LineReason
 from bookkeeping.rejections import Rejection
+from bookkeeping.telling import InTwo
 from contracts.commands import PostEntry
 from contracts.facts import DocumentPlanned, ReasonOfLine
 from contracts.messages import unseal
@@ -64,7 +65,7 @@ class Explanation:
     sentence_nl: str | None = None
     action_nl: str | None = None
     whys: tuple[Why, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[InTwo, ...] = ()
     changes: tuple[Change, ...] = ()
     differences: list[Difference] = field(default_factory=list)
 
@@ -101,7 +102,8 @@ class Explanation:
                 }
                 for why in self.whys
             ],
-            "notes": list(self.notes),
+            "notes": [note.english for note in self.notes],
+            "notes_nl": [note.dutch for note in self.notes],
             "would_change": list(self.changes),
             "differences": [asdict(each) for each in self.differences],
         }
@@ -136,8 +138,8 @@ class Explainer:
         entry = booked_entry(command, command.your_ref, mapping.receivable_account if mapping is not None else "?")
         is_present = mapping is not None and mapping.version == row.mapping_version
         reasons = planned.reasons if planned is not None else ()
-        told = {_sentence(reason, entry.currency) for reason in reasons}
-        sentences = planned.explanation if planned is not None else ()
+        told = {_sentence(reason, entry.currency).english for reason in reasons}
+        sentences = _sentences(planned) if planned is not None else []
         changes: tuple[Change, ...] = ()
         differences: list[Difference] = []
         if command.kind == "sales" and row is kept.last and not booking_of(row.key.suffix).is_reversal:
@@ -154,7 +156,7 @@ class Explainer:
             is_present=is_present,
             entry=entry,
             whys=self._whys(command.division, reasons, is_present=is_present),
-            notes=tuple(sentence for sentence in sentences if sentence not in told),
+            notes=tuple(sentence for sentence in sentences if sentence.english not in told),
             changes=changes,
             differences=differences,
         )
@@ -225,6 +227,12 @@ class Explainer:
         )
 
 
-def _sentence(reason: ReasonOfLine, currency: str) -> str:
+def _sentences(planned: DocumentPlanned) -> list[InTwo]:
+    """Return what was told; what was told before there was Dutch is told in English."""
+    dutch = planned.explanation_nl or planned.explanation
+    return [InTwo(one, other) for one, other in zip(planned.explanation, dutch, strict=True)]
+
+
+def _sentence(reason: ReasonOfLine, currency: str) -> InTwo:
     values = {name: getattr(reason, name) for name in LineReason.__dataclass_fields__ if name != "shares"}
     return LineReason(**values).sentence(currency)

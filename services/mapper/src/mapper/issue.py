@@ -13,6 +13,7 @@ from bookkeeping.customers import chamber_of_commerce_of
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import decimals_of
+from bookkeeping.telling import InTwo, tell
 from bookkeeping.vat import vat_number_of
 from contracts import chargebee
 from contracts.commands import EntryLine, PostEntry, SaveAccount
@@ -121,6 +122,7 @@ def reasons_of(entry: Entry) -> tuple[ReasonOfLine, ...]:
             rate=each.rate,
             moved_minor=each.moved_minor,
             about_dimensions=each.about_dimensions,
+            about_dimensions_nl=each.about_dimensions_nl,
             shares=tuple(
                 ShareOfLine(amount_minor=share.amount_minor, first=share.first, last=share.last) for share in each.shares
             ),
@@ -252,19 +254,19 @@ def _usable_vat_number(customer: chargebee.Customer) -> str | None:
     return vat_number_of(raw, country_of(customer.billing_address))
 
 
-def remarks_on(customer: chargebee.Customer | None, mapping: Mapping) -> tuple[str, ...]:
+def remarks_on(customer: chargebee.Customer | None, mapping: Mapping) -> tuple[InTwo, ...]:
     """Return what of a customer is not sent because Exact would refuse it, in sentences for the one who reads the booking."""
     if customer is None:
         return ()
     remarks = []
     if customer.vat_number and _usable_vat_number(customer) is None:
-        remarks.append(f"VAT number {customer.vat_number} of customer {customer.id} cannot be right and is not sent to Exact.")
+        remarks.append(tell("vat_number_not_sent", number=customer.vat_number, customer=customer.id))
     field = mapping.customers.chamber_of_commerce
     number = customer.custom_field_texts.get(field or "")
     if number and chamber_of_commerce_of(number) is None:
-        remarks.append(f"{field} {number} of customer {customer.id} is no chamber of commerce number and is not sent to Exact.")
+        remarks.append(tell("chamber_of_commerce_not_sent", field=field, number=number, customer=customer.id))
     too_long = mapping.customers.too_long(customer.custom_field_texts)
-    remarks += [f"{each} of customer {customer.id} is too long for its field in Exact and is not sent." for each in too_long]
+    remarks += [tell("field_too_long", field=each, customer=customer.id) for each in too_long]
     return tuple(remarks)
 
 

@@ -16,6 +16,7 @@ from bookkeeping.entries import reverse
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
+from bookkeeping.telling import InTwo, tell
 from contracts import chargebee
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message, seal
@@ -117,7 +118,7 @@ class Planner:
         if subject.is_gone:
             return last.state == "booked"
         if last.fingerprint == subject.fingerprint:
-            await self._withdraw_change(store, subject, last, "The document is again as it was booked.", cause)
+            await self._withdraw_change(store, subject, last, tell("again_as_booked"), cause)
             return False
         mapping = subject.mapping
         if mapping is not None and mapping.changes == "correct":
@@ -129,7 +130,7 @@ class Planner:
             await self._tell(store, last.key, _ref(subject, last.key.suffix), decision, cause)
         return False
 
-    async def _withdraw_change(self, store: Store, subject: Subject, last: Row, words: str, cause: Cause) -> None:
+    async def _withdraw_change(self, store: Store, subject: Subject, last: Row, words: InTwo, cause: Cause) -> None:
         """Say that nobody needs to look at a change any more that had been told."""
         if last.told is None:
             return
@@ -141,7 +142,8 @@ class Planner:
             division=last.division,
             command_id=last.command_id,
             mapping_version=last.mapping_version or "",
-            explanation=(words,),
+            explanation=(words.english,),
+            explanation_nl=(words.dutch,),
         )
         await self._append(store, last.key, [(planned, _customer_key(subject.ref))], cause, f"again {last.command_id}")
 
@@ -167,12 +169,14 @@ class Planner:
             if customer is not None:
                 await self.send_account(store, ref.site, customer, mapping.division, cause)
         key = replace(subject.key, suffix=suffix)
+        told = entry.explanation + remarks_on(party.customer, mapping)
         planned = DocumentPlanned(
             document=ref,
             division=mapping.division,
             command_id=command.command_id,
             mapping_version=mapping.version,
-            explanation=entry.explanation + remarks_on(party.customer, mapping),
+            explanation=tuple(each.english for each in told),
+            explanation_nl=tuple(each.dutch for each in told),
             reasons=reasons_of(entry),
             moves=period_moves(entry),
         )
@@ -323,9 +327,8 @@ class Planner:
             await self._refrain(store, subject, pending, placed, cause, suffix)
             return
         ref = msgspec.structs.replace(command.document, suffix=suffix, total_minor=-command.document.total_minor)
-        await self._withdraw_change(
-            store, subject, last, f"It is booked back as {reference(base_reference(ref), suffix)}.", cause
-        )
+        back = tell("booked_back", reference=reference(base_reference(ref), suffix))
+        await self._withdraw_change(store, subject, last, back, cause)
         await self._issue(store, subject, pending, placed, cause, suffix, Party(mapping, customer, ref))
 
     def _day_of(self, cause: Cause) -> date:

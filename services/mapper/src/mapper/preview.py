@@ -71,7 +71,8 @@ class Planned:
             "currency": entry.currency,
             "exchange_rate": str(entry.exchange_rate) if entry.exchange_rate is not None else None,
             "postings": postings,
-            "explanation": list(entry.explanation),
+            "explanation": [each.english for each in entry.explanation],
+            "explanation_nl": [each.dutch for each in entry.explanation],
         }
 
 

@@ -1,0 +1,169 @@
+"""What an entry says of how it was made, in sentences of English and Dutch: the same values in both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class InTwo:
+    """Words in English and Dutch: a sentence, or a value of a template."""
+
+    english: str
+    dutch: str
+
+    def __str__(self) -> str:
+        return self.english
+
+
+# name: (English, Dutch)
+TOLD: Final[dict[str, tuple[str, str]]] = {
+    "rounding": (
+        "Rounding of {amount} on its own account.",
+        "Afronding van {amount} op een eigen rekening.",
+    ),
+    "invoice_never_seen": (
+        "Invoice {invoice} was never seen: booked with the customer's own country.",
+        "Factuur {invoice} is nooit gezien: geboekt met het eigen land van de klant.",
+    ),
+    "debtor_account": (
+        "Debtor account {account}, by a rule under debtors.",
+        "Debiteurenrekening {account}, volgens een regel onder debtors.",
+    ),
+    "empty_fields": (
+        "Neither the document nor its customer has a value for {names}: the texts leave it out.",
+        "Het document en de klant hebben geen waarde voor {names}: de teksten laten dat weg.",
+    ),
+    "rate_of_exact": (
+        "The rate is Exact's own of the day ({pair}), by exchange_rates: exact.",
+        "De koers is die van Exact zelf van die dag ({pair}), volgens exchange_rates: exact.",
+    ),
+    "rate_of_table": (
+        "The rate is {rate} {pair}, by the table of exchange_rates.",
+        "De koers is {rate} {pair}, volgens de tabel van exchange_rates.",
+    ),
+    "rate_of_chargebee": (
+        "The rate is {rate} {pair}, Chargebee's own.",
+        "De koers is {rate} {pair}, die van Chargebee zelf.",
+    ),
+    "rate_of_settled": (
+        "The rate is {rate}, that of what it settles; what its own rate {own} makes of it more or less is on {account}.",
+        "De koers is {rate}, die van wat het vereffent; wat de eigen koers {own} meer of minder oplevert, staat op {account}.",
+    ),
+    "discount": (
+        "'{line}' discount {amount} on {account} by rule ({rule}).",
+        "'{line}' korting {amount} op {account} volgens regel ({rule}).",
+    ),
+    "booked_back": ("It is booked back as {reference}.", "Het is teruggeboekt als {reference}."),
+    "mirror": (
+        "Mirror of the entry of {date}, booked on {day}.",
+        "Spiegelbeeld van de boeking van {date}, geboekt op {day}.",
+    ),
+    "no_rate_on_invoice": (
+        "Booked as a sales entry: a sales invoice of Exact's takes no exchange rate.",
+        "Geboekt als verkoopboeking: een verkoopfactuur van Exact kent geen wisselkoers.",
+    ),
+    "deferred_by_itself": (
+        "Booked by itself: Exact defers revenue on sales entries only, not in mode ledger.",
+        "Apart geboekt: Exact stelt omzet alleen op verkoopboekingen uit, niet in modus ledger.",
+    ),
+    "rate_of_another_day": (
+        "Booked by itself: in mode ledger, the rate that Exact takes would be that of another day.",
+        "Apart geboekt: in modus ledger zou Exact de koers van een andere dag nemen.",
+    ),
+    "would_not_balance": (
+        "Booked by itself: rounded to {currency}, its lines would not balance in mode ledger.",
+        "Apart geboekt: afgerond op {currency} zouden de regels in modus ledger niet in evenwicht zijn.",
+    ),
+    "control_account": (
+        "{amount} against control account {account} of gateway account {gateway}.",
+        "{amount} tegen tussenrekening {account} van account {gateway} bij de betaaldienst.",
+    ),
+    "withheld_tax": (
+        "Tax that the customer held back from invoice {invoice}, on {account}.",
+        "Belasting die de klant op factuur {invoice} heeft ingehouden, op {account}.",
+    ),
+    "payout": (
+        "{paid} {currency} paid out and {fees} held back as fees, off control account {account}.",
+        "{paid} {currency} uitbetaald en {fees} als kosten ingehouden, van tussenrekening {account}.",
+    ),
+    "exchange_difference": (
+        "Booked at {booked}, received at {own}: the difference is on {account}.",
+        "Geboekt tegen {booked}, ontvangen tegen {own}: het verschil staat op {account}.",
+    ),
+    "period_is_closed": (
+        "Period {period} of journal {journal} is closed: reported in {target}.",
+        "Periode {period} van dagboek {journal} is gesloten: gerapporteerd in {target}.",
+    ),
+    "period_does_not_exist": (
+        "Period {period} of journal {journal} does not exist: reported in {target}.",
+        "Periode {period} van dagboek {journal} bestaat niet: gerapporteerd in {target}.",
+    ),
+    "vat_after_filing": (
+        "VAT after filing: {amount} belongs to the VAT return of {filed}, which was filed without it.",
+        "Btw na aangifte: {amount} hoort bij de btw-aangifte van {filed}, die zonder dat bedrag is ingediend.",
+    ),
+    "not_deferred": (
+        (
+            "'{line}': its whole service period lies in closed periods, so it is not deferred; {amount} is reported in {into}"
+            " instead of {span}."
+        ),
+        (
+            "'{line}': de hele periode van levering ligt in gesloten periodes, dus er wordt niets uitgesteld; {amount} wordt"
+            " gerapporteerd in {into} in plaats van {span}."
+        ),
+    ),
+    "deferral_starts_later": (
+        (
+            "'{line}': deferral starts on {start} instead of {first}, which is in a closed period; {amount} of closed {span} is"
+            " released from {into} on."
+        ),
+        (
+            "'{line}': de spreiding begint op {start} in plaats van {first}, dat in een gesloten periode ligt; {amount} van het"
+            " gesloten {span} valt vanaf {into} vrij."
+        ),
+    ),
+    "written_off": (
+        "{amount} written off on {account}; no sale and no VAT is taken back.",
+        "{amount} afgeboekt op {account}; er wordt geen omzet of btw teruggenomen.",
+    ),
+    "vat_reclaimed": (
+        "VAT reclaimed on {date}, a year after invoice {invoice} was due: {vat}.",
+        "Btw teruggevraagd op {date}, een jaar nadat factuur {invoice} betaald moest zijn: {vat}.",
+    ),
+    "again_as_booked": (
+        "The document is again as it was booked.",
+        "Het document is weer zoals het geboekt was.",
+    ),
+    "vat_number_not_sent": (
+        "VAT number {number} of customer {customer} cannot be right and is not sent to Exact.",
+        "Btw-nummer {number} van klant {customer} kan niet kloppen en wordt niet naar Exact gestuurd.",
+    ),
+    "chamber_of_commerce_not_sent": (
+        "{field} {number} of customer {customer} is no chamber of commerce number and is not sent to Exact.",
+        "{field} {number} van klant {customer} is geen KvK-nummer en wordt niet naar Exact gestuurd.",
+    ),
+    "field_too_long": (
+        "{field} of customer {customer} is too long for its field in Exact and is not sent.",
+        "{field} van klant {customer} is te lang voor zijn veld in Exact en wordt niet gestuurd.",
+    ),
+}
+_ANYTHING = {
+    "any line": "elke regel",
+    "any discount": "elke korting",
+    "any customer": "elke klant",
+    "any terms": "elke afspraak",
+}
+
+
+def tell(name: str, /, **values: object) -> InTwo:
+    """Fill in a sentence in both languages; raises KeyError for one that is not in the list above."""
+    english, dutch = TOLD[name]
+    in_dutch = {key: value.dutch if isinstance(value, InTwo) else value for key, value in values.items()}
+    return InTwo(english.format_map(values), dutch.format_map(in_dutch))
+
+
+def rule_in_dutch(words: str) -> str:
+    """Return the conditions of a rule for Dutch: as they stand in the configuration, or that there are none."""
+    return _ANYTHING.get(words, words)
