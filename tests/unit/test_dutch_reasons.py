@@ -65,7 +65,8 @@ def test_the_line_of_an_explanation_stands_in_both_languages():
     )
     told = reason.sentence("EUR")
     assert told.english == (
-        "'Team' 100.00 on 8000 by rule (any line); VAT 21.00 with code 4 by rule (country: NL); cost centre NL by rule (any line)."
+        "'Team' 100.00 on 8000 by rule (any line); VAT 21.00 with code 4 by rule (country: NL); cost centre NL by rule"
+        " (any line)."
     )
     assert told.dutch == (
         "'Team' 100.00 op 8000 volgens regel (elke regel); btw 21.00 met code 4 volgens regel (country: NL); kostenplaats NL"
