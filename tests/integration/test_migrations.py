@@ -30,7 +30,7 @@ async def test_the_migrations_make_the_declared_tables(tmp_path, dialect, servic
 
 @pytest.mark.parametrize("dialect", DATABASES)
 async def test_migrating_again_and_at_once_changes_nothing(tmp_path, dialect):
-    async with settings_for(dialect, tmp_path) as settings:
+    async with settings_for(dialect, tmp_path, empty=True) as settings:
         databases = [Database.open(settings, "ingest") for _ in range(3)]
         await asyncio.gather(*(migrate(database, "ingest") for database in databases))
         async with databases[0].transaction() as connection:
@@ -60,7 +60,7 @@ async def test_a_service_that_is_not_installed_is_named(tmp_path):
 
 @pytest.mark.postgres
 async def test_services_share_a_database_without_seeing_each_others_tables(tmp_path):
-    async with settings_for("postgresql", tmp_path) as settings:
+    async with settings_for("postgresql", tmp_path, empty=True) as settings:
         ingest, mapper = Database.open(settings, "ingest"), Database.open(settings, "mapper")
         await migrate(ingest, "ingest")
         await migrate(mapper, "mapper")

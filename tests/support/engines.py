@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from support.prepared_databases import prepared_database
 
 from backbone.broker import Broker
 from backbone.broker_embedded import EmbeddedBroker
@@ -56,13 +57,27 @@ async def postgresql_database() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def settings_for(dialect: str, directory: Path, **more: Any) -> AsyncIterator[Settings]:
-    """Give settings whose database is a fresh one of this dialect."""
+async def settings_for(dialect: str, directory: Path, *, empty: bool = False, **more: Any) -> AsyncIterator[Settings]:
+    """Give settings whose database is a fresh one of this dialect; on PostgreSQL it has the services' tables, unless `empty`."""
     if dialect == "sqlite":
         yield Settings(data_dir=directory, **more)
         return
-    async with postgresql_database() as url:
+    if empty:
+        async with postgresql_database() as url:
+            yield Settings(data_dir=directory, database_url=url, **more)
+        return
+    await _reachable()
+    async with prepared_database(DATABASE_URL) as url:
         yield Settings(data_dir=directory, database_url=url, **more)
+
+
+async def _reachable() -> None:
+    try:
+        server = await asyncpg.connect(DATABASE_URL, timeout=10)
+    except (OSError, asyncpg.PostgresError) as error:
+        unreachable("PostgreSQL", error)
+    else:
+        await server.close()
 
 
 @asynccontextmanager
