@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from support.writer_stage import payment, sale, save_account
 
 from contracts.commands import EntryLine
-from exact_writer import error_limit, lookup, odata, payloads, refusals, schedule
+from exact_writer import error_limit, lookup, odata, payloads, polling, refusals, schedule
 from exact_writer.client import Answer, ForbiddenError, RateLimitedError, RefusedError, UnknownError, interpret
-from exact_writer.schedule import Candidate, Kind, Polling, State
+from exact_writer.polling import Polling
+from exact_writer.schedule import Candidate, Kind, State
 from exact_writer.work_classes import HISTORY, ORDER, RESERVES, Turns, WorkClass
 
 
@@ -117,17 +118,17 @@ class TestWhatComesNext:
         assert got[first] >= int(400 * (1 - others)) - 1, "what nobody is owed goes in the order"
 
     def test_a_backlog_is_interrupted_once_in_two_hundred_writes(self) -> None:
-        polling = Polling(last_at=100.0, writes_since=199)
-        assert schedule.poll_due_at(polling, 1.0, 5_000, backlog=True) is None
-        assert schedule.poll_due_at(schedule.wrote(polling), 1.0, 5_000, backlog=True) == 101.0
+        before = Polling(last_at=100.0, polled_at=100.0, writes_since=199)
+        assert polling.poll_due_at(before, 1.0, 5_000, backlog=True) is None
+        assert polling.poll_due_at(polling.wrote(before), 1.0, 5_000, backlog=True) == 101.0
 
     def test_asking_for_changes_uses_at_most_a_tenth_of_a_day(self) -> None:
-        polling, now, polls = schedule.polled(Polling(), 5_000, 0.001), 0.0, 0
+        state, now, polls = polling.polled(Polling(), 1.0, 5_000, 0.001, backlog=False), 0.0, 0
         while now < 10 * 86_400:
-            now = schedule.poll_due_at(polling, 1.0, 5_000, backlog=False) or now
-            polling = schedule.polled(polling, 5_000, now)
+            now = polling.poll_due_at(state, 1.0, 5_000, backlog=False) or now
+            state = polling.polled(state, 1.0, 5_000, now, backlog=False)
             polls += 1
-        assert polls <= 10 * 500 + schedule.POLLS_SAVED_UP + 1
+        assert polls <= 10 * 500 + polling.POLLS_SAVED_UP + 1
 
 
 class TestWhatIsSent:

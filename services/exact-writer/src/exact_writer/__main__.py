@@ -20,6 +20,7 @@ from backbone.settings import Settings
 from backbone.telemetry import Telemetry
 from contracts.envelope import Envelope, Message
 from contracts.master_data import MasterData
+from contracts.parcels import ChangeHinted
 from contracts.topology import parcels_queue, topology, writer_queue
 from exact_writer import journal
 from exact_writer.account_matching import AccountMatcher
@@ -238,8 +239,14 @@ def _consuming(context: Context, division: int, writers: Mapping[int, DivisionWr
 
 
 def _taking_parcels(context: Context, division: int, writers: Mapping[int, DivisionWriter], relay: Relay) -> Worker:
-    """Take the PDFs that one division's writer asked for; few at a time, since they are large."""
+    """Take the PDFs that a division's writer asked for, few at a time, since they are large, and hints that something changed."""
     queue = topology(context.configuration.divisions).queue(parcels_queue(division))
+
+    async def take(connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
+        if isinstance(message, ChangeHinted):
+            await writers[division].hearing.take(connection, message)
+        else:
+            await writers[division].pdfs.take(connection, envelope, message)
 
     async def consume(stop: asyncio.Event) -> None:
         consumer = await consume_envelopes(
@@ -247,7 +254,7 @@ def _taking_parcels(context: Context, division: int, writers: Mapping[int, Divis
             context.broker,
             queue,
             f"{SOURCE}.parcels.{division}",
-            writers[division].pdfs.take,
+            take,
             relay,
             after_commit=writers[division].wake,
             telemetry=context.telemetry,

@@ -72,6 +72,7 @@ class DivisionCalls:
         self._unsaved_errors: list[str] = []
         self.expected_today = 0.0  # how many calls the documents that are still to come today are likely to need
         self.waiting_today = 0  # and how many those need that are here
+        self.made = 0  # calls since the start of this process
         self.forbidden: set[str] = set()  # endpoints whose last answer was that this app may not use them
 
     async def load(self, epoch: int | None = None) -> None:
@@ -176,6 +177,7 @@ class DivisionCalls:
         """Count a call that is about to leave; raises LeaseLostError when another process has the division now."""
         self._counted_at = (self._now(), self._clock.monotonic())
         self._budget = rules.sent(self._budget, self._now())
+        self.made += 1
         await self.save(connection)
 
     async def send(self, request: Request, token: str) -> Answer:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from exact_writer.budget import DAY_SECONDS, kept_for_the_day
-from exact_writer.schedule import BACKLOG_WRITES_PER_POLL, POLLS_SHARE_OF_DAY
+from exact_writer.polling import BACKLOG_WRITES_PER_POLL, POLLS_SHARE_OF_DAY
 from exact_writer.work_classes import CURRENT, ORDER, RESERVES, WorkClass
 
 MINUTE_SECONDS: Final = 60.0

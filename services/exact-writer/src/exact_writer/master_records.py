@@ -26,6 +26,7 @@ Kind = Literal[
     "division",
     "deleted",
 ]
+STATUSES: Final = "read/financial/JournalStatusList"  # which periods are open, read beside those periods
 MANDATORY, NOT_ALLOWED = 1, 2  # GLAccounts UseCostcenter and UseCostunit; 0 leaves it to whoever books
 
 

@@ -25,7 +25,7 @@ from exact_writer import announce, ledger_lines, master_records, odata, payment_
 from exact_writer.account_mirror import AccountMirror
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import ForbiddenError
-from exact_writer.master_records import SOURCES, Kind, Record
+from exact_writer.master_records import SOURCES, STATUSES, Kind, Record
 from exact_writer.row_versions import NEVER, Follower, Rows
 from exact_writer.tables import ledger_readings, master_data, mirror_state, receivables
 
@@ -41,7 +41,6 @@ AT_START: Final[tuple[Kind, ...]] = ("division", "ledger", "journal", "vat_code"
 # Without the right to these the connector works, but does not notice what they say.
 _OPTIONAL: Final[tuple[Kind, ...]] = ("division", "deleted")
 _FOLLOWED: Final = tuple(kind for kind, source in SOURCES.items() if source.is_sync)
-_STATUSES: Final = "read/financial/JournalStatusList"
 _ACCOUNTS, _CONTACTS, _LEDGERS, _PAYMENT_TERMS = 2, 5, 7, 10  # sync/Deleted EntityType
 
 
@@ -290,7 +289,7 @@ class Mirror:
         periods = await self.read_all(source.endpoint, odata.query(source.endpoint, select=source.select))
         which = " or ".join(f"Journal eq {odata.text(journal)}" for journal in self._journals)
         select = ("Journal", "Year", "Period", "Status")
-        statuses = await self.read_all(_STATUSES, odata.query(_STATUSES, select=select, filter_by=which))
+        statuses = await self.read_all(STATUSES, odata.query(STATUSES, select=select, filter_by=which))
         closed = {
             (odata.code(row["Journal"]), int(row["Year"]), int(row["Period"])) for row in statuses if int(row["Status"]) == CLOSED
         }

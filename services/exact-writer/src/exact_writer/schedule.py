@@ -18,11 +18,6 @@ Kind = Literal["account", "sales", "document", "general", "ledger"]
 State = Literal["planned", "prepared", "sent", "unknown", "posted", "refused"]
 
 OPEN: Final = frozenset({"planned", "prepared", "sent", "unknown"})
-BACKLOG_WRITES_PER_POLL: Final = 200
-POLLS_SAVED_UP: Final = 300.0
-POLLS_SHARE_OF_DAY: Final = 0.1
-DAY_SECONDS: Final = 86_400.0
-UNTOLD_DAY_LIMIT: Final = 5_000
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,43 +94,6 @@ def _free(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
         earlier.add(candidate.work_class)
         if free:
             yield candidate
-
-
-class Polling(msgspec.Struct, frozen=True, kw_only=True):
-    """When the writer last asked for changes, how many polls are saved up, and how much it wrote since."""
-
-    last_at: float = 0.0
-    saved_up: float = POLLS_SAVED_UP
-    writes_since: int = 0
-
-
-def refill(polling: Polling, day_limit: int | None, now: float) -> Polling:
-    """Save up polls as time goes by: at most a tenth of the day's calls, so that asking never uses up what booking needs."""
-    earned = (now - polling.last_at) * (day_limit or UNTOLD_DAY_LIMIT) * POLLS_SHARE_OF_DAY / DAY_SECONDS
-    saved_up = POLLS_SAVED_UP if polling.last_at == 0.0 else min(POLLS_SAVED_UP, polling.saved_up + max(0.0, earned))
-    return msgspec.structs.replace(polling, saved_up=saved_up)
-
-
-def poll_due_at(polling: Polling, poll_seconds: float, day_limit: int | None, *, backlog: bool) -> float | None:
-    """The instant of the next poll; None while a backlog is written and too little was written since the last one."""
-    if backlog and polling.writes_since < BACKLOG_WRITES_PER_POLL:
-        return None
-    due = polling.last_at + poll_seconds
-    missing = 1.0 - refill(polling, day_limit, due).saved_up
-    if missing <= 0:
-        return due
-    return due + missing * DAY_SECONDS / ((day_limit or UNTOLD_DAY_LIMIT) * POLLS_SHARE_OF_DAY)
-
-
-def polled(polling: Polling, day_limit: int | None, now: float) -> Polling:
-    """Account for a poll that was made."""
-    full = refill(polling, day_limit, now)
-    return Polling(last_at=now, saved_up=full.saved_up - 1.0, writes_since=0)
-
-
-def wrote(polling: Polling) -> Polling:
-    """Account for a write."""
-    return msgspec.structs.replace(polling, writes_since=polling.writes_since + 1)
 
 
 def kinds_of(endpoints: Sequence[str]) -> frozenset[Kind]:

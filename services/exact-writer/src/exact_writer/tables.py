@@ -211,6 +211,32 @@ receivables = sa.Table(
     sa.Index("receivables_entry", "division", "entry_id"),
 )
 
+# What Exact's webhooks said and the writer has not asked for yet: the part of what it reads from Exact that changed, and the
+# thing by its GUID, empty when there were many.
+hints = sa.Table(
+    "hints",
+    metadata,
+    sa.Column("sequence", _big, primary_key=True, autoincrement=True),
+    sa.Column("division", sa.BigInteger(), nullable=False),
+    sa.Column("part", sa.Text(), nullable=False),
+    sa.Column("key", sa.Text(), nullable=False),
+    sa.Column("heard_at", _seconds, nullable=False),
+    sa.Index("hints_division", "division", "sequence"),
+)
+
+# The topics of Exact's webhooks: when each was last heard (0: never), and how our subscription stands. `state` is empty where it
+# was never looked at, `subscribed`, or `refused` with the reason; it was looked at last at `checked_at`.
+webhook_topics = sa.Table(
+    "webhook_topics",
+    metadata,
+    sa.Column("division", sa.BigInteger(), primary_key=True),
+    sa.Column("topic", sa.Text(), primary_key=True),
+    sa.Column("heard_at", _seconds, nullable=False, server_default="0"),
+    sa.Column("state", sa.Text(), nullable=False, server_default=""),
+    sa.Column("reason", sa.Text(), nullable=False, server_default=""),
+    sa.Column("checked_at", _seconds, nullable=False, server_default="0"),
+)
+
 # The tokens, encrypted; `obtained_at` and `expires_in_seconds` stay readable, so that nothing is decrypted to know the time.
 tokens = sa.Table(
     "tokens",

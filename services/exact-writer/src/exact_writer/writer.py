@@ -14,20 +14,22 @@ from backbone.database import Database, is_away
 from backbone.locks import FileLock, SessionLock
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
-from exact_writer import attach, journal, receivables, schedule
+from exact_writer import attach, journal, polling, receivables, schedule
 from exact_writer.attach import PdfPoster
 from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import CallError, ForbiddenError, NotFoundError, RateLimitedError, RefusedError, UnauthorizedError
 from exact_writer.connection_state import ConnectionState
 from exact_writer.error_limit import STOP_AT
+from exact_writer.hearing import PAYMENTS, Hearing
 from exact_writer.journal import LeaseLostError
-from exact_writer.ledger_reader import LedgerReader
+from exact_writer.ledger_reader import NEVER, LedgerReader
 from exact_writer.looking import Desk
 from exact_writer.mirror import Mirror
 from exact_writer.odata import UnreadableAnswerError
+from exact_writer.polling import Polling
 from exact_writer.post import Poster
-from exact_writer.schedule import Choice, Polling
+from exact_writer.schedule import Choice
 from exact_writer.timing import LOCK_CHECK_SECONDS, Timing
 from exact_writer.work_queue import REREAD_SECONDS, WorkQueue
 
@@ -67,6 +69,7 @@ class DivisionWriter:
         self._mirror = mirror
         self._poster = poster
         self.pdfs = pdfs
+        self.hearing = Hearing(division, database, clock)
         self._ledger = ledger
         self._telemetry = telemetry
         self._timing = timing
@@ -83,7 +86,8 @@ class DivisionWriter:
         self._stands_by = False
 
     def wake(self) -> None:
-        """Say that there is a new command."""
+        """Say that there is a new command or hint."""
+        self.hearing.forget()
         self._woken.set()
 
     @property
@@ -198,11 +202,8 @@ class DivisionWriter:
             return None
         closed = {name: at for name, at in self._calls.blocked_endpoints().items() if name not in attach.ENDPOINTS}
         choice = await self._queue.next(schedule.kinds_of(list(closed)), self._poster.batches_wait_until)
-        due = schedule.poll_due_at(self._polling, self._poll_seconds, self._calls.day_limit, backlog=choice is not None)
-        if due is not None and due <= self._now() and receivables.ENDPOINT not in closed:
-            await receivables.poll(self.division, self._database, self._clock, self._calls, self._mirror)
-            self._polling = schedule.polled(self._polling, self._calls.day_limit, self._now())
-            await self._answered()
+        due = await self._ask_what_changed(closed, backlog=choice is not None)
+        if due is None:
             return None
         if closed:
             await self._report_closed(closed)
@@ -225,7 +226,37 @@ class DivisionWriter:
         finally:
             self._calls.forbidden &= closed_before
 
-    async def _spend_spare_moment(self, due: float | None, closed: dict[str, float]) -> float | None:
+    async def _ask_what_changed(self, closed: dict[str, float], *, backlog: bool) -> float | None:
+        """Ask for what is due or hinted at: None when that was done, else the instant of the next time.
+
+        One part at a time, and the one that was asked for longest ago first, so that a flood of webhooks keeps nothing waiting.
+        """
+        now, seconds, day_limit = self._now(), self._poll_seconds, self._calls.day_limit
+        await self.hearing.look()
+        due = polling.poll_due_at(self._polling, seconds, day_limit, backlog=backlog, listens=self.hearing.listens)
+        hinted_due = polling.hinted_due_at(self._polling, seconds, day_limit, backlog=backlog)
+        is_due = due is not None and due <= now and receivables.ENDPOINT not in closed
+        parts = self.hearing.wanted(self._polling.polled_at + seconds, closed, with_payments=is_due)
+        if not parts or hinted_due is None or hinted_due > now:
+            instants = [due, hinted_due if parts else None, self.hearing.next_instant(self._polling.polled_at + seconds)]
+            return min((at for at in instants if at is not None and at > now), default=NEVER)
+        part, made, until = parts[0], self._calls.made, self.hearing.seen
+        try:
+            if part == PAYMENTS:
+                await receivables.poll(self.division, self._database, self._clock, self._calls, self._mirror)
+            else:
+                await self._mirror.refresh(part)
+        finally:
+            calls = self._calls.made - made
+            if part == PAYMENTS and calls:
+                self._polling = polling.polled(self._polling, seconds, day_limit, self._now(), backlog=backlog)
+            elif calls:
+                self._polling = polling.asked(self._polling, seconds, day_limit, self._now(), backlog=backlog, calls=calls)
+        await self.hearing.answered(part, until)
+        await self._answered()
+        return None
+
+    async def _spend_spare_moment(self, due: float, closed: dict[str, float]) -> float | None:
         """Use a moment without bookings for the ledger or a PDF; the instant until which to pause when neither is to be done.
 
         The ledger comes first: a page of it is one call for a thousand lines, and PDFs may be many.
@@ -242,7 +273,7 @@ class DivisionWriter:
         self._queue.remove(candidate)
         try:
             if await self._poster.work(candidate.command_id, self._epoch):
-                self._polling = schedule.wrote(self._polling)
+                self._polling = polling.wrote(self._polling)
                 self._queue.took(choice)
         except (CallError, NotAllowedNowError, NoTokenNowError, ConsentNeededError, UnreadableAnswerError):
             self._queue.forget()
@@ -253,11 +284,11 @@ class DivisionWriter:
             self._queue.forget()  # others may be free now, or gone with it
         self._wake_relay()
 
-    def _idle_until(self, due: float | None, closed: dict[str, float]) -> float:
+    def _idle_until(self, due: float, closed: dict[str, float]) -> float:
         """The next instant at which there may be something to do: a poll, a look-up that is due, an endpoint that opens again."""
         now = self._now()
         instants = [due, self._poster.batches_wait_until, *closed.values(), self._queue.next_instant()]
-        soonest = min((at for at in instants if at is not None and at > now), default=now + self._poll_seconds)
+        soonest = min((at for at in instants if at is not None and now < at < NEVER), default=now + self._poll_seconds)
         return min(soonest, now + self.journal_check_seconds)
 
     async def _answered(self) -> None:

@@ -1,0 +1,171 @@
+"""What Exact's webhooks change: what they tell is asked for at once, and never with more calls than the polls would have made."""
+
+import pytest
+from support.exact_server import DIVISION
+from support.virtual_writer import virtual_writer
+from support.writer_stage import payment, said, sale, save_account
+
+from contracts import facts
+from contracts.parcels import ChangeHinted
+from exact_writer.hearing import ATTENTIVE_SECONDS, LISTENING_SECONDS
+from exact_writer.polling import LISTENING_FACTOR
+from exact_writer.tables import hints
+
+TERMS = "sync/Cashflow/PaymentTerms"
+POLL_SECONDS = 30.0
+SOMETHING = "b1f0e2c0-0001-4000-8000-000000000001"  # that is not ours
+DEAREST_READING = 6  # the periods and their status for each journal, a page after the other
+
+
+class Heard:
+    """A writer in virtual time, to which webhooks come."""
+
+    def __init__(self, stage):
+        self.stage = stage
+
+    def now(self):
+        return self.stage.clock.seconds()
+
+    async def hear(self, topic="BankEntries", *keys, has_deleted=False):
+        hint = ChangeHinted(division=DIVISION, topic=topic, heard_at=self.now(), keys=keys, has_deleted=has_deleted)
+        async with self.stage.database.transaction() as connection:
+            await self.stage.writer.hearing.take(connection, hint)
+        self.stage.writer.wake()
+
+    async def run(self, seconds):
+        await self.stage.run(self.now() + seconds)
+
+    async def asked(self, endpoint=TERMS):
+        return (await self.stage.server.calls())["by_endpoint"].get(f"GET {endpoint}", 0)
+
+    async def paid(self):
+        return [fact for fact in await said(self.stage.database, facts.ReceivableObserved) if fact.is_fully_paid]
+
+    async def receive(self, number):
+        await self.stage.server.control(
+            "bank-receipts", division=DIVISION, your_ref=number, amount_minor=12_100, date="2026-03-20"
+        )
+
+    async def waiting(self):
+        async with self.stage.database.reading() as connection:
+            return (await connection.execute(hints.select())).all()
+
+
+@pytest.fixture
+async def heard(tmp_path):
+    async with virtual_writer(tmp_path, poll_seconds=POLL_SECONDS) as stage:
+        each = Heard(stage)
+        await stage.plan(save_account(), sale("INV-1"), sale("INV-2"))
+        await each.run(60)
+        yield each
+
+
+async def test_a_receipt_of_which_a_webhook_tells_is_seen_at_once_and_one_of_which_none_tells_by_the_polls_that_stay(heard):
+    await heard.hear()
+    await heard.run(ATTENTIVE_SECONDS + LISTENING_FACTOR * POLL_SECONDS)
+    before = await heard.asked()
+    await heard.receive("INV-1")
+    await heard.run(2)
+    assert await heard.paid() == []
+    await heard.hear("BankEntries", SOMETHING)
+    await heard.run(2)
+    assert {fact.document.number for fact in await heard.paid() if fact.document} == {"INV-1"}
+    assert await heard.asked() == before + 1
+    assert await heard.waiting() == []
+    await heard.run(ATTENTIVE_SECONDS)
+    await heard.receive("INV-2")  # and its webhook gets lost
+    await heard.run(LISTENING_FACTOR * POLL_SECONDS + 1)
+    assert {fact.document.number for fact in await heard.paid() if fact.document} == {"INV-1", "INV-2"}
+
+
+async def test_while_webhooks_are_heard_and_nothing_happens_polls_are_ten_times_rarer_and_come_back_when_none_is_heard(heard):
+    before = await heard.asked()
+    await heard.run(1_500)
+    without = await heard.asked() - before
+    await heard.hear()
+    await heard.run(ATTENTIVE_SECONDS + LISTENING_FACTOR * POLL_SECONDS)
+    before = await heard.asked()
+    await heard.run(1_500)
+    assert without == 1_500 / POLL_SECONDS
+    assert await heard.asked() - before == 1_500 / POLL_SECONDS / LISTENING_FACTOR
+    heard.stage.clock.advance(LISTENING_SECONDS)
+    await heard.run(10)
+    before = await heard.asked()
+    await heard.run(300)
+    assert await heard.asked() - before == 300 / POLL_SECONDS
+
+
+async def test_ten_thousand_webhooks_cost_no_more_calls_than_the_polls_of_their_time(heard):
+    topics = ("BankEntries", "Accounts", "GLAccounts", "JournalStatusList")
+    calls = {}
+    for kind in ("silence", "flood"):
+        before = (await heard.stage.server.calls())["total"]
+        for moment in range(60):  # as ingest lets them through: one message a topic every five seconds
+            for topic in topics if kind == "flood" else ():
+                await heard.hear(topic, *(f"{topic}-{moment}-{number}" for number in range(42)))
+            await heard.run(5)
+        calls[kind] = (await heard.stage.server.calls())["total"] - before
+    assert calls["flood"] <= calls["silence"] + DEAREST_READING
+    for endpoint in ("sync/CRM/Accounts", "sync/Financial/GLAccounts", "read/financial/JournalStatusList", TERMS):
+        assert await heard.asked(endpoint) >= 3, "a flood of one topic keeps the others waiting for no more than their turn"
+    assert len(await heard.waiting()) < 10_000
+
+
+async def test_our_own_bookings_come_back_and_cost_no_call(heard):
+    await heard.hear()
+    await heard.run(ATTENTIVE_SECONDS + 100)
+    await heard.stage.plan(payment("PAY-1"))
+    await heard.run(3)
+    (posted,) = [fact for fact in await said(heard.stage.database, facts.EntryPosted) if fact.document.number == "PAY-1"]
+    (saved,) = await said(heard.stage.database, facts.AccountSaved)
+    before = (await heard.stage.server.calls())["total"]
+    await heard.hear("GeneralJournalEntries", posted.entry_id.upper())
+    await heard.run(10)
+    assert (await heard.stage.server.calls())["total"] == before
+    assert await heard.waiting() == []
+    await heard.hear("Accounts", saved.account_id)  # its sending is long ago: somebody changed it
+    await heard.run(10)
+    assert (await heard.stage.server.calls())["total"] == before + 1
+
+
+async def test_a_closed_period_is_told_at_once(heard):
+    await heard.hear()
+    await heard.run(ATTENTIVE_SECONDS + 2 * POLL_SECONDS)
+    await heard.stage.server.control("periods", division=DIVISION, journal="70", year=2026, period=1, open=False)
+    await heard.hear("JournalStatusList", SOMETHING)
+    await heard.run(5)
+    (closed,) = [fact for fact in await said(heard.stage.database, facts.PeriodObserved) if not fact.is_open]
+    assert (closed.journal, closed.year, closed.period) == ("70", 2026, 1)
+
+
+async def test_a_deletion_is_looked_for_beside_what_its_topic_says(heard):
+    before = await heard.asked("sync/Deleted")
+    await heard.hear("BankEntries", SOMETHING, has_deleted=True)
+    await heard.run(2 * POLL_SECONDS)
+    assert await heard.asked("sync/Deleted") == before + 1
+    assert await heard.waiting() == []
+
+
+async def test_what_was_heard_is_still_asked_for_after_a_restart_and_a_topic_that_nothing_hangs_on_is_dropped(heard):
+    await heard.hear("Quotations", SOMETHING)
+    assert await heard.waiting() == []
+    await heard.run(POLL_SECONDS)
+    await heard.hear("GLAccounts")
+    before = await heard.asked("sync/Financial/GLAccounts")
+    await heard.stage.restart()
+    await heard.run(2 * POLL_SECONDS)
+    assert await heard.asked("sync/Financial/GLAccounts") == before + 1
+
+
+async def test_in_a_backlog_webhooks_leave_the_calls_of_an_invoice_where_they_were(tmp_path):
+    async with virtual_writer(tmp_path, poll_seconds=POLL_SECONDS) as stage:
+        each, documents = Heard(stage), 120
+        await stage.plan(save_account())
+        await each.run(60)
+        await stage.plan(*(sale(f"INV-{number}") for number in range(documents)))
+        before = (await stage.server.calls())["total"]
+        while await stage.waiting():
+            await each.hear("BankEntries", SOMETHING)
+            await each.hear("Accounts")
+            await each.run(10)
+        assert (await stage.server.calls())["total"] - before <= documents * 1.02
