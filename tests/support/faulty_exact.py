@@ -31,8 +31,11 @@ from contracts.messages import unseal
 from contracts.parcels import PdfFetched
 from exact_writer import journal, payloads
 from exact_writer.__main__ import login_of, writer_of
+from exact_writer.calls import DivisionCalls
 from exact_writer.client import ExactClient
+from exact_writer.client_keys import ClientKeys
 from exact_writer.journal import LeaseLostError
+from exact_writer.probe import Probe, Report
 from exact_writer.tables import attachments
 from exact_writer.tables import commands as journal_table
 from exact_writer.timing import Timing
@@ -76,7 +79,8 @@ AFTER: Final = (
 )
 FAULTS: Final = BEFORE + AFTER
 _PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
-_LATE_SHARE = 0.9  # of the longest request: when a late commit happens
+# When a late commit happens, as a share of the longest request; later than that nobody expects one.
+LATE_SHARES: Final = {"late": 0.9, "unexpectedly_late": 1.5}
 
 
 class DiedError(Exception):
@@ -159,8 +163,8 @@ class FaultyExact(httpx.AsyncBaseTransport):
     async def _strike(self, fault: str, request: httpx.Request) -> httpx.Response:
         if fault in BEFORE:
             return self._fail(fault, request)
-        if fault == "late":
-            due = self._clock.now().timestamp() + _LATE_SHARE * self._timing.timeout_seconds * 2
+        if fault in LATE_SHARES:
+            due = self._clock.now().timestamp() + LATE_SHARES[fault] * self._timing.timeout_seconds * 2
             self._late.append((due, request))
             return self._fail("timeout_after", request)
         if fault == "taken_over":
@@ -211,6 +215,27 @@ class Rehearsal:
         self.clock = cast("OurClock", context.clock)
         self.database = database
         exact.take_over = self._usurp
+
+    async def probe(self) -> Report:
+        """Try in the division whether Exact keeps keys that we give, as `kruispost doctor --probe` does, and start anew."""
+        context = self._context
+        client = ExactClient("http://exact.test", self._timing, transport=self.exact)
+        login = login_of(context.settings, context.database, context.clock, context.telemetry, client)
+        calls = DivisionCalls(
+            DIVISION,
+            database=context.database,
+            clock=context.clock,
+            client=client,
+            login=login,
+            telemetry=context.telemetry,
+            timing=self._timing,
+        )
+        trial = Probe(DIVISION, calls, context.clock)
+        report = await trial.run(await trial.look())
+        traits = {each.endpoint: each.trait for each in report.trials if each.trait is not None}
+        await ClientKeys(context.database, context.clock).learn(traits, DIVISION)
+        await self.start()
+        return report
 
     async def start(self) -> None:
         """Let a new writer take the division over; the one before it is gone, or finds out at its next change."""
@@ -357,10 +382,10 @@ class Rehearsal:
 
 
 @asynccontextmanager
-async def rehearsal(directory: Path) -> AsyncIterator[Rehearsal]:
-    """A writer that has taken over a fresh division, and the stand-in with wide limits."""
+async def rehearsal(directory: Path, **switches: Any) -> AsyncIterator[Rehearsal]:
+    """A writer that has taken over a fresh division, and the stand-in with wide limits and these switches."""
     clock = OurClock(datetime(2026, 3, 10, 10, tzinfo=UTC))
-    app = create_app(ExactSettings(clock=clock.true_seconds, minute_limit=1_000_000, day_limit=100_000_000))
+    app = create_app(ExactSettings(clock=clock.true_seconds, minute_limit=1_000_000, day_limit=100_000_000, **switches))
     simulator: Simulator = app.state.simulator
     settings = Settings(data_dir=directory, poll_seconds=600.0, **writer_environment("http://exact.test"))
     timing = Timing.of(settings)

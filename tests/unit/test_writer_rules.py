@@ -261,7 +261,7 @@ class TestWhatIsRead:
         assert odata.next_page({"d": []}) is None
 
     def test_quotes_in_a_reference_stay_in_the_literal(self) -> None:
-        request = lookup.request_for(sale("O'Neil & Co"), None)
+        request = lookup.request_for(sale("O'Neil & Co"), None, None)
         assert "YourRef%20eq%20'O''Neil%20%26%20Co'" in request.path
 
     def test_a_reference_within_another_is_not_found(self) -> None:
@@ -272,8 +272,8 @@ class TestWhatIsRead:
             {"EntryID": "d", "EntryNumber": 4, "Description": "corrects TX-1", "AmountFC": Decimal("-121.00")},
         ]
         answer = Answer(status=200, body={"d": {"results": rows}}, headers={})
-        assert [each.exact_id for each in lookup.found_in(payment("TX-1"), answer)] == ["b"]
-        assert lookup.found_in(save_account(), Answer(status=200, body={"d": []}, headers={})) == []
+        assert [each.exact_id for each in lookup.found_in(payment("TX-1"), answer, None)] == ["b"]
+        assert lookup.found_in(save_account(), Answer(status=200, body={"d": []}, headers={}), None) == []
 
     def test_errors_are_counted_within_the_hour_and_stop_before_exact_blocks(self) -> None:
         seven = [float(second) for second in range(7)]

@@ -27,6 +27,8 @@ from console.doctor import Finding, Look, examine
 from console.folding import State
 from console.live import NotLookedAtError, master_data_of, proposal_for
 from console.login import LoginError, log_in
+from console.probing import check_division
+from console.probing import probe as try_keys
 from console.sentences import Language
 from console.service_commands import ServiceCommands
 from console.words import say
@@ -204,13 +206,23 @@ def doctor(
     propose: Annotated[
         int | None, typer.Option(metavar="DIVISION", help="print a first kruispost.yaml for this division of Exact instead")
     ] = None,
-    lang: Annotated[Language, typer.Option(help="en or nl, for what does not fit the division")] = "en",
+    probe: Annotated[
+        int | None,
+        typer.Option(metavar="DIVISION", help="try in this test division whether Exact keeps keys of ours; it writes there"),
+    ] = None,
+    agreed: Annotated[
+        int | None, typer.Option(metavar="DIVISION", help="with --probe: its number once more, in place of being asked")
+    ] = None,
+    even_if_booked: Annotated[bool, typer.Option(help="with --probe: also in a division that the mapping books in")] = False,
+    lang: Annotated[Language, typer.Option(help="en or nl, for what is said about a division")] = "en",
     as_json: AsJson = False,
 ) -> None:
-    """Check configuration, secrets and systems, and the mapping against the division in Exact. Writes nothing.
+    """Check configuration, secrets and systems, and the mapping against the division in Exact. Only --probe writes anything.
 
     Exit code 1 for a finding. Looking at a division takes nine reading calls.
     """
+    if probe is not None:
+        raise typer.Exit(_probe(probe, agreed, lang, is_forced=even_if_booked, as_json=as_json))
     if propose is not None:
         text = _proposal(propose, writer_url)
         if as_json:
@@ -232,6 +244,29 @@ def _proposal(division: int, writer_url: str | None) -> str:
         return proposal_for(settings, asyncio.run(master_data_of(settings, writer_url, division)))
     except NotLookedAtError as error:
         raise UnusableError(f"Division {division} was not looked at: {error}; connect with `kruispost login` first.") from error
+
+
+def _probe(division: int, agreed: int | None, lang: Language, *, is_forced: bool, as_json: bool) -> int:
+    if as_json and agreed != division:
+        raise UnusableError(f"With --json nobody can be asked; say --agreed {division} when it may be written to.")
+    settings = Settings()
+    check_division(settings, division, is_forced=is_forced)
+
+    def agree(plan: list[str]) -> bool:
+        if not as_json:
+            for line in plan:
+                out.print(line, soft_wrap=True)
+        answer = str(agreed) if agreed is not None else typer.prompt(say("Type the division's number to agree", lang))
+        return str(answer).strip() == str(division)
+
+    report = asyncio.run(try_keys(settings, division, lang, agree))
+    if as_json:
+        _print_json(report)
+    else:
+        show.trials(out, report)
+    if not report["agreed"]:
+        return IMPOSSIBLE
+    return WRONG if report["left"] or any(each["outcome"] == "unclear" for each in report["trials"]) else 0
 
 
 @app.command()

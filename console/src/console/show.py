@@ -138,6 +138,15 @@ def findings(out: Console, found: Sequence[Finding]) -> None:
         out.print(f"{mark}{finding.subject}: {finding.sentence}{advice}", style=style, soft_wrap=True)
 
 
+def trials(out: Console, report: dict[str, Any]) -> None:
+    """Show what a trial found, and what it left behind."""
+    for each in report["trials"]:
+        out.print(f"{each['endpoint']}: {each['sentence']}", soft_wrap=True)
+    out.print(report["sentence"], soft_wrap=True)
+    for each in report["left"]:
+        out.print(f"  {each['endpoint']}(guid'{each['key']}'): {each['reason']}", style="red", soft_wrap=True)
+
+
 def topology(out: Console, declared: Topology) -> None:
     """Show exchanges, queues and what they are bound to."""
     out.print(f"exchanges: {', '.join(declared.exchanges)}", soft_wrap=True)

@@ -40,6 +40,7 @@ DUTCH: dict[str, str] = {
     "not attached: {code}": "niet bijgevoegd: {code}",
     "division {division}": "administratie {division}",
     "connected": "verbonden",
+    "Type the division's number to agree": "Typ het nummer van de administratie om akkoord te gaan",
     "consent_needed": "toestemming nodig",
     "blocked": "geblokkeerd",
     "nothing is held": "er wordt niets vastgehouden",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,7 +23,7 @@ from contracts.envelope import Envelope, Message
 from contracts.master_data import MasterData
 from contracts.parcels import ChangeHinted
 from contracts.topology import parcels_queue, topology, writer_queue
-from exact_writer import journal
+from exact_writer import journal, probe_words
 from exact_writer.account_matching import AccountMatcher
 from exact_writer.accounts import Accounts
 from exact_writer.announce import SOURCE
@@ -31,12 +32,14 @@ from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
 from exact_writer.bank_lines import SuspenseLines
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import CallError, ExactClient
+from exact_writer.client_keys import ClientKeys
 from exact_writer.ledger_reader import LedgerReader
 from exact_writer.ledger_shelf import LedgerShelf, NotFreshError
 from exact_writer.looking import LookError, read_master_data
 from exact_writer.mirror import Mirror
 from exact_writer.odata import UnreadableAnswerError
 from exact_writer.post import Poster
+from exact_writer.probe import Probe
 from exact_writer.routes import consent_router, master_data_router
 from exact_writer.timing import Timing
 from exact_writer.vault import Vault
@@ -70,6 +73,28 @@ async def build(context: Context) -> Application:
 
 async def look(settings: Settings, division: int) -> MasterData:
     """Read a division's master data while no writer runs; raises LookError, which says why it cannot be read now."""
+    async with _in_its_place(settings, division) as (calls, _):
+        return await read_master_data(division, calls.read_all)
+
+
+async def probe(settings: Settings, division: int, lang: str, agree: Callable[[list[str]], bool]) -> dict[str, Any]:
+    """Try in a division whether Exact keeps keys that we give, after `agree` to what is going to be written there.
+
+    Raises LookError, which says why it cannot be tried now. What was found is kept, and writers use it from their next start.
+    """
+    async with _in_its_place(settings, division) as (calls, keys):
+        trial = Probe(division, calls, SystemClock())
+        place = await trial.look()
+        if not agree(probe_words.plan(division, place, lang)):
+            return probe_words.nothing_done(division, lang)
+        report = await trial.run(place)
+        await keys.learn({each.endpoint: each.trait for each in report.trials if each.trait is not None}, division)
+        return probe_words.told(division, report, lang)
+
+
+@asynccontextmanager
+async def _in_its_place(settings: Settings, division: int) -> AsyncIterator[tuple[DivisionCalls, ClientKeys]]:
+    """The calls of a division in which no writer acts; raises LookError for whatever stands in the way of them."""
     if settings.database_url is None and not (settings.data_dir / f"{schema_of(SOURCE)}.sqlite").exists():
         # Opening a SQLite file would make an empty one, and a question must change nothing.
         raise LookError("no writer has ever run here; start one and run `kruispost login`")
@@ -85,7 +110,7 @@ async def look(settings: Settings, division: int) -> MasterData:
             division, database=database, clock=clock, client=client, login=login, telemetry=telemetry, timing=timing
         )
         await calls.load()
-        return await read_master_data(division, calls.read_all)
+        yield calls, ClientKeys(database, clock)
     except (ConsentNeededError, NoTokenNowError, NotAllowedNowError, CallError, UnreadableAnswerError) as error:
         raise LookError(str(error) or type(error).__name__) from error
     finally:
@@ -176,6 +201,7 @@ def writer_of(
         division, database=database, clock=clock, client=client, login=login, telemetry=telemetry, timing=timing
     )
     mirror = Mirror(division, configuration, database=database, clock=clock, calls=calls)
+    keys = ClientKeys(database, clock)
     matcher = AccountMatcher(division, configuration.customers, database, mirror.accounts)
     poster = Poster(
         division,
@@ -185,7 +211,8 @@ def writer_of(
         clock=clock,
         calls=calls,
         mirror=mirror,
-        accounts=Accounts(division, database, mirror, matcher),
+        accounts=Accounts(division, database, mirror, matcher, keys),
+        keys=keys,
         telemetry=telemetry,
         timing=timing,
     )
@@ -197,7 +224,8 @@ def writer_of(
         calls=calls,
         mirror=mirror,
         poster=poster,
-        pdfs=PdfPoster(division, database=database, clock=clock, calls=calls, telemetry=telemetry, timing=timing),
+        pdfs=PdfPoster(division, database=database, clock=clock, calls=calls, keys=keys, telemetry=telemetry, timing=timing),
+        keys=keys,
         ledger=LedgerReader(
             division,
             database=database,

@@ -13,6 +13,7 @@ from exact_writer import account_book, odata, payloads
 from exact_writer.account_book import Known
 from exact_writer.account_matching import NEW, AccountMatcher, Match, Unmatched
 from exact_writer.client import Request
+from exact_writer.client_keys import ClientKeys
 from exact_writer.master_records import Kind
 from exact_writer.mirror import Mirror
 from exact_writer.precheck import DEBTORS
@@ -35,21 +36,25 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 class Accounts:
     """Decides how the customers of one division are saved."""
 
-    def __init__(self, division: int, database: Database, mirror: Mirror, matcher: AccountMatcher) -> None:
+    def __init__(self, division: int, database: Database, mirror: Mirror, matcher: AccountMatcher, keys: ClientKeys) -> None:
+        self._keys = keys
         self._division = division
         self._database = database
         self._mirror = mirror
         self._matcher = matcher
 
-    async def next_step(self, command: SaveAccount) -> Step | Unmatched:
-        """What to do about a customer; raises what DivisionCalls.read raises when the mirror is read again."""
+    async def next_step(self, command: SaveAccount, cause: str) -> Step | Unmatched:
+        """What to do about a customer, because of the command with the id `cause`.
+
+        Raises what DivisionCalls.read raises when the mirror is read again.
+        """
         missing = await self._missing(command)
         if missing is not None:
             return missing
         async with self._database.reading() as connection:
             known = await account_book.find(connection, self._division, command.customer_ref)
         if known is None or _names_another(command, known) or await self._is_gone(known):
-            return await self._begin(command)
+            return await self._begin(command, cause)
         if known.fingerprint == command.fingerprint:
             return Step(saved=known)
         body = await self._whole_body(command)
@@ -114,7 +119,7 @@ class Accounts:
             return Unmatched(code="wrong_gl_account_type", message=message)
         return None
 
-    async def _begin(self, command: SaveAccount) -> Step | Unmatched:
+    async def _begin(self, command: SaveAccount, cause: str) -> Step | Unmatched:
         """Find the account of a customer that has none, or that a person linked to another one; else make one."""
         await self._read_contacts(seconds=float("inf"))
         found = await self._matcher.find(command)
@@ -127,9 +132,7 @@ class Accounts:
         body = await self._whole_body(command)
         created = msgspec.structs.replace(self.created(command, ""), sent=body)
         if found is None:
-            endpoint = ENDPOINTS["account"]
-            encoded = payloads.encode(payloads.new_account(body))
-            return Step(saved=created, request=Request(method="POST", endpoint=endpoint, path=endpoint, body=encoded))
+            return Step(saved=created, request=self._keys.post(ENDPOINTS["account"], cause, payloads.new_account(body)))
         record = found.record
         saved = msgspec.structs.replace(created, account_id=record.account_id, origin=found.origin)
         return Step(saved=saved, request=_put(record.account_id, _own(payloads.adoption(body, record.values), saved)))

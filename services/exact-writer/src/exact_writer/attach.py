@@ -23,7 +23,9 @@ from exact_writer import account_book, announce, attachments, odata, payloads
 from exact_writer.attachments import Attachment, State
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import Answer, CallError, ForbiddenError, NotFoundError, RefusedError, Request, UnknownError
+from exact_writer.client_keys import ClientKeys, is_key, or_by_key
 from exact_writer.refusals import PDF_ACTIONS
+from exact_writer.sending import DUPLICATE
 from exact_writer.timing import Timing
 
 DOCUMENTS: Final = "documents/Documents"
@@ -48,6 +50,7 @@ class PdfPoster:
         database: Database,
         clock: Clock,
         calls: DivisionCalls,
+        keys: ClientKeys,
         telemetry: Telemetry,
         timing: Timing,
     ) -> None:
@@ -55,6 +58,7 @@ class PdfPoster:
         self._database = database
         self._clock = clock
         self._calls = calls
+        self._keys = keys
         self._telemetry = telemetry
         self._timing = timing
         self._paused_until = 0.0
@@ -165,7 +169,7 @@ class PdfPoster:
         self, attachment: Attachment, endpoint: str, body: dict[str, Any], epoch: int, sending: State
     ) -> Answer | None:
         """Make the call; None when its outcome is open, and it is looked up soon, or when Exact refused this one."""
-        request = Request(method="POST", endpoint=endpoint, path=endpoint, body=payloads.encode(body))
+        request = self._keys.post(endpoint, attachment.command_id, body)
         token = await self._calls.token()
         now = self._now()
         values = {"sent_at": now, "attempts": attachment.attempts + 1, "not_before": now + self._timing.first_look_seconds}
@@ -175,9 +179,13 @@ class PdfPoster:
             await self._calls.count(connection)
         crash_point("exact_writer.pdf_sent")
         try:
-            return await self._calls.send(request, token)
+            answer = await self._calls.send(request, token)
         except RefusedError as error:
             async with self._database.transaction() as connection:
+                if request.key is not None and error.code == DUPLICATE:
+                    # It may stand there under its key already, by a call whose answer was lost: it is looked up.
+                    await self._calls.save(connection)
+                    return None
                 await self._fail(connection, attachment, error.code, error.message)
                 await self._calls.save(connection)
             return None
@@ -191,12 +199,15 @@ class PdfPoster:
                 await attachments.move(connection, attachment, attachment.state, attempts=attachment.attempts, not_before=0.0)
                 await self._calls.save(connection)
             raise
+        await self._keys.compare(request, answer)
+        return answer
 
     async def _resolve(self, attachment: Attachment, epoch: int) -> None:
         """Look Exact up: go on with what is there, or send again once the lost request can have no effect any more."""
         creating = attachment.state == "creating"
         asked_at = self._now()
-        found = _found_in(attachment, await self._calls.read(_lookup(attachment)))
+        key = self._keys.of(DOCUMENTS if creating else ATTACHMENTS, attachment.command_id)
+        found = _found_in(attachment, await self._calls.read(_lookup(attachment, key)), key)
         settled_at = (attachment.sent_at or 0.0) + self._timing.longest_request_seconds
         async with self._database.transaction() as connection:
             await attachments.check_lease(connection, self._division, epoch)
@@ -258,21 +269,21 @@ class PdfPoster:
         return self._clock.now().timestamp()
 
 
-def _lookup(attachment: Attachment) -> Request:
+def _lookup(attachment: Attachment, key: str | None) -> Request:
     if attachment.state == "creating":
         by_entry = f"FinancialTransactionEntryID eq {odata.guid(attachment.entry_id)}"
         conditions = f"{by_entry} and Subject eq {odata.text(attachment.subject)}"
-        path = odata.query(DOCUMENTS, select=("ID", "Subject"), filter_by=conditions)
+        path = odata.query(DOCUMENTS, select=("ID", "Subject"), filter_by=or_by_key("ID", key, conditions))
         return Request(method="GET", endpoint=DOCUMENTS, path=path)
     by_document = f"Document eq {odata.guid(attachment.document_id or '')}"
-    path = odata.query(ATTACHMENTS, select=("ID", "FileName"), filter_by=by_document)
+    path = odata.query(ATTACHMENTS, select=("ID", "FileName"), filter_by=or_by_key("ID", key, by_document))
     return Request(method="GET", endpoint=ATTACHMENTS, path=path)
 
 
-def _found_in(attachment: Attachment, answer: Answer) -> str | None:
+def _found_in(attachment: Attachment, answer: Answer, key: str | None) -> str | None:
     """The id of what a lost call had made after all; filters of Exact compare without case, so the rows are compared again."""
     name, wanted = ("Subject", attachment.subject) if attachment.state == "creating" else ("FileName", attachment.file_name)
-    return next((str(row["ID"]) for row in odata.rows(answer.body) if row[name] == wanted), None)
+    return next((str(row["ID"]) for row in odata.rows(answer.body) if is_key(key, row["ID"]) or row[name] == wanted), None)
 
 
 def _id_of(answer: Answer | None) -> str | None:

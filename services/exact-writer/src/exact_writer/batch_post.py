@@ -21,6 +21,7 @@ from contracts.commands import PostEntry
 from exact_writer import account_book, attachments, batches, journal, ledger_lists, lookup, odata, payloads, precheck
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import RefusedError, Request
+from exact_writer.client_keys import ClientKeys, cause_of
 from exact_writer.journal import Work
 from exact_writer.mirror import Mirror
 from exact_writer.outcomes import Outcomes
@@ -57,6 +58,7 @@ class BatchPoster:
         mirror: Mirror,
         outcomes: Outcomes,
         sending: Sending,
+        keys: ClientKeys,
         telemetry: Telemetry,
         timing: Timing,
     ) -> None:
@@ -69,6 +71,7 @@ class BatchPoster:
         self._mirror = mirror
         self._outcomes = outcomes
         self._sending = sending
+        self._keys = keys
         self._telemetry = telemetry
         self._timing = timing
         self.wait_until = 0.0  # no batch goes before this instant, since more may come
@@ -91,11 +94,9 @@ class BatchPoster:
         members = await self._sound(gathered, epoch)
         if not members:
             return False
-        body, members = self._body_of(members)
+        request, members = self._request_for(members)
         batch_id = members[0].work.command_id
         works = [member.work for member in members]
-        endpoint = ENDPOINTS["ledger"]
-        request = Request(method="POST", endpoint=endpoint, path=endpoint, body=body)
         refused = partial(self._refused, works, epoch)
         answer = await self._sending.send(works, request, epoch, refused, batch_id=batch_id)
         if answer is None:
@@ -117,14 +118,15 @@ class BatchPoster:
             works = await journal.batch(connection, self._division, first.batch_id or first.command_id, ("unknown",))
             known = await account_book.find(connection, self._division, works[0].command.customer_ref)
         named = cast("PostEntry", works[0].command)
+        key = self._keys.of(ENDPOINTS["ledger"], cause_of(work.command_id for work in works))
         asked_at = self._now()
         try:
-            answer = await self._calls.read(lookup.request_for(named, known.account_id if known else None))
+            answer = await self._calls.read(lookup.request_for(named, known.account_id if known else None, key))
         except RefusedError as error:
             log.error("an unknown outcome cannot be looked up", command=first.command_id, reason=error.message)
             await self._sending.move(works, epoch, "unknown", not_before=self._now() + REFUSED_LOOK_SECONDS)
             return
-        found = lookup.found_in(named, answer)
+        found = lookup.found_in(named, answer, key)
         async with self._database.reading() as connection:
             taken = await journal.owners(connection, self._division, [each.exact_id for each in found])
         found = [each for each in found if each.exact_id not in taken]
@@ -202,14 +204,17 @@ class BatchPoster:
                 await self._outcomes.refused_unsent(member.work, epoch, problem)
         return sound
 
-    def _body_of(self, members: list[Member]) -> tuple[bytes, list[Member]]:
+    def _request_for(self, members: list[Member]) -> tuple[Request, list[Member]]:
+        """The call, and the members that fit into it."""
         period = precheck.period_of(members[0].command, self._mirror) or (None, None)
         while True:
             pairs = [(member.command, member.account_id) for member in members]
             others = {ref: account for member in members for ref, account in member.others.items()}
-            body = payloads.encode(payloads.ledger_entry(pairs, self._mirror.ledgers(), self._currency, period, others))
-            if len(body) <= batches.MOST_BYTES or len(members) == 1:
-                return body, members
+            body = payloads.ledger_entry(pairs, self._mirror.ledgers(), self._currency, period, others)
+            cause = cause_of(member.work.command_id for member in members)
+            request = self._keys.post(ENDPOINTS["ledger"], cause, body)
+            if len(request.body or b"") <= batches.MOST_BYTES or len(members) == 1:
+                return request, members
             members = list(batches.halves(members)[0])
 
     async def _posted(self, works: Sequence[Work], entity: dict[str, Any], epoch: int, *, found: bool = False) -> None:

@@ -38,12 +38,16 @@ Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A call in a division. `path` follows `/api/v1/{division}/`; `endpoint` is the resource that the error limit counts."""
+    """A call in a division. `path` follows `/api/v1/{division}/`; `endpoint` is the resource that the error limit counts.
+
+    `key` is the one that the body gives to what a POST makes, if it gives one.
+    """
 
     method: Method
     endpoint: str
     path: str
     body: bytes | None = None
+    key: str | None = None
 
     @property
     def is_write(self) -> bool:

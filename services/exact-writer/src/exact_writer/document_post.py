@@ -21,6 +21,7 @@ from contracts.commands import PostEntry
 from exact_writer import account_book, journal, odata, payloads, precheck
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import Answer, RefusedError, Request
+from exact_writer.client_keys import ClientKeys, is_key, or_by_key
 from exact_writer.items import Items
 from exact_writer.journal import Work
 from exact_writer.mirror import Mirror
@@ -47,6 +48,7 @@ class DocumentPoster:
         mirror: Mirror,
         outcomes: Outcomes,
         sending: Sending,
+        keys: ClientKeys,
         telemetry: Telemetry,
         timing: Timing,
     ) -> None:
@@ -57,6 +59,7 @@ class DocumentPoster:
         self._mirror = mirror
         self._outcomes = outcomes
         self._sending = sending
+        self._keys = keys
         self._telemetry = telemetry
         self._timing = timing
         self._items = Items(division, database=database, calls=calls, mirror=mirror)
@@ -87,7 +90,7 @@ class DocumentPoster:
                 await self._outcomes.refused(connection, work, epoch, error.code, error.message)
             return True
         body = payloads.sales_invoice(command, known.account_id, items, self._mirror.ledgers())
-        request = Request(method="POST", endpoint=DRAFTS, path=DRAFTS, body=payloads.encode(body))
+        request = self._keys.post(DRAFTS, work.command_id, body)
         answer = await self._sending.send([work], request, epoch, partial(self._refused, work, epoch))
         if answer is None:
             return True
@@ -97,10 +100,12 @@ class DocumentPoster:
 
     async def resolve(self, work: Work, command: PostEntry, epoch: int) -> None:
         """Look the invoice up after a lost answer: final, drafted, or not there."""
+        key = self._keys.of(DRAFTS, work.command_id)
+        by_reference = f"YourRef eq {odata.text(command.your_ref)} and Journal eq {odata.text(command.journal)}"
         path = odata.query(
             DRAFTS,
             select=("InvoiceID", "InvoiceNumber", "YourRef", "Status", "AmountFC", "VATAmountFC"),
-            filter_by=f"YourRef eq {odata.text(command.your_ref)} and Journal eq {odata.text(command.journal)}",
+            filter_by=or_by_key("InvoiceID", key, by_reference),
         )
         asked_at = self._now()
         try:
@@ -109,7 +114,11 @@ class DocumentPoster:
             log.error("an unknown outcome cannot be looked up", command=work.command_id, reason=error.message)
             await self._sending.move([work], epoch, "unknown", not_before=self._now() + REFUSED_LOOK_SECONDS)
             return
-        rows = [row for row in odata.rows(answer.body) if str(row["YourRef"] or "") == command.your_ref]
+        rows = [
+            row
+            for row in odata.rows(answer.body)
+            if is_key(key, row["InvoiceID"]) or str(row["YourRef"] or "") == command.your_ref
+        ]
         async with self._database.reading() as connection:
             taken = await journal.owners(connection, self._division, [str(row["InvoiceID"]) for row in rows])
         ours = [row for row in rows if command in taken.get(str(row["InvoiceID"]), [command])]

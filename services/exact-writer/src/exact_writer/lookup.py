@@ -10,6 +10,7 @@ import msgspec
 from contracts.commands import PostEntry, SaveAccount
 from exact_writer import odata, payloads
 from exact_writer.client import Answer, Request
+from exact_writer.client_keys import is_key, or_by_key
 
 _SALES = "salesentry/SalesEntries"
 _GENERAL_LINES = "generaljournalentry/GeneralJournalEntryLines"
@@ -23,34 +24,34 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     number: int = 0
 
 
-def request_for(command: PostEntry | SaveAccount, account_id: str | None) -> Request:
+def request_for(command: PostEntry | SaveAccount, account_id: str | None, key: str | None) -> Request:
     """The reading call that shows whether a command was carried out.
 
     Accounts are found by their search code, sales entries by YourRef within customer and journal, general entries by the
-    reference that stands in the description of each of their lines.
+    reference that stands in the description of each of their lines; and all of them by the `key` that they may have been given.
     """
     if isinstance(command, SaveAccount):
         by_code = f"SearchCode eq {odata.text(payloads.search_code(command.customer_ref))}"
-        return _get(_ACCOUNTS, ("ID", "SearchCode"), by_code)
+        return _get(_ACCOUNTS, ("ID", "SearchCode"), by_code, key)
     if command.kind == "sales":
         conditions = [f"YourRef eq {odata.text(command.your_ref)}", f"Journal eq {odata.text(command.journal)}"]
         if account_id is not None:
             conditions.append(f"Customer eq {odata.guid(account_id)}")
-        return _get(_SALES, ("EntryID", "EntryNumber", "YourRef"), " and ".join(conditions))
+        return _get(_SALES, ("EntryID", "EntryNumber", "YourRef"), " and ".join(conditions), key)
     within = f"substringof({odata.text(command.your_ref)},Description) eq true"
     if account_id is not None and any(line.is_receivable and line.customer_ref is None for line in command.lines):
         within = f"Account eq {odata.guid(account_id)} and {within}"
-    return _get(_GENERAL_LINES, ("EntryID", "EntryNumber", "Description", "AmountFC"), within)
+    return _get(_GENERAL_LINES, ("EntryID", "EntryNumber", "Description", "AmountFC"), within, key)
 
 
-def found_in(command: PostEntry | SaveAccount, answer: Answer) -> list[Found]:
+def found_in(command: PostEntry | SaveAccount, answer: Answer, key: str | None) -> list[Found]:
     """What the call found, each record once; filters of Exact compare without case, so the rows are compared again."""
     found: dict[str, Found] = {}
     for row in odata.rows(answer.body):
         if isinstance(command, SaveAccount):
-            if odata.code(row["SearchCode"]) == payloads.search_code(command.customer_ref):
+            if is_key(key, row["ID"]) or odata.code(row["SearchCode"]) == payloads.search_code(command.customer_ref):
                 found[str(row["ID"])] = Found(exact_id=str(row["ID"]))
-        elif _is_named(command, row):
+        elif is_key(key, row["EntryID"]) or _is_named(command, row):
             found[str(row["EntryID"])] = Found(exact_id=str(row["EntryID"]), number=int(row["EntryNumber"] or 0))
     return list(found.values())
 
@@ -70,5 +71,7 @@ def _is_named(command: PostEntry, row: dict[str, Any]) -> bool:
     )
 
 
-def _get(endpoint: str, select: tuple[str, ...], filter_by: str) -> Request:
-    return Request(method="GET", endpoint=endpoint, path=odata.query(endpoint, select=select, filter_by=filter_by))
+def _get(endpoint: str, select: tuple[str, ...], filter_by: str, key: str | None) -> Request:
+    """What is selected first is the key."""
+    path = odata.query(endpoint, select=select, filter_by=or_by_key(select[0], key, filter_by))
+    return Request(method="GET", endpoint=endpoint, path=path)

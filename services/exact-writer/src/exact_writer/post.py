@@ -21,7 +21,8 @@ from exact_writer.account_matching import Unmatched
 from exact_writer.accounts import Accounts
 from exact_writer.batch_post import OTHER_ACCOUNT_SECONDS, BatchPoster
 from exact_writer.calls import DivisionCalls
-from exact_writer.client import Answer, NotFoundError, RefusedError, Request
+from exact_writer.client import Answer, NotFoundError, RefusedError
+from exact_writer.client_keys import ClientKeys
 from exact_writer.document_post import DocumentPoster
 from exact_writer.journal import Work
 from exact_writer.lookup import Found
@@ -47,11 +48,13 @@ class Poster:
         calls: DivisionCalls,
         mirror: Mirror,
         accounts: Accounts,
+        keys: ClientKeys,
         telemetry: Telemetry,
         timing: Timing,
     ) -> None:
         self._division = division
         self._accounts = accounts
+        self._keys = keys
         self._currency = currency
         self._database = database
         self._clock = clock
@@ -60,7 +63,7 @@ class Poster:
         self._telemetry = telemetry
         self._timing = timing
         self._outcomes = Outcomes(division, database=database, clock=clock, mirror=mirror, telemetry=telemetry)
-        self._sending = Sending(division, database=database, clock=clock, calls=calls, timing=timing)
+        self._sending = Sending(division, database=database, clock=clock, calls=calls, keys=keys, timing=timing)
         shared: dict[str, Any] = {
             "database": database,
             "clock": clock,
@@ -68,6 +71,7 @@ class Poster:
             "mirror": mirror,
             "outcomes": self._outcomes,
             "sending": self._sending,
+            "keys": keys,
             "telemetry": telemetry,
             "timing": timing,
         }
@@ -109,7 +113,7 @@ class Poster:
             await self._documents.resolve(work, work.command, epoch)
 
     async def _save_account(self, work: Work, command: SaveAccount, epoch: int) -> bool:
-        step = await self._accounts.next_step(command)
+        step = await self._accounts.next_step(command, work.command_id)
         if isinstance(step, Unmatched):
             async with self._database.transaction() as connection:
                 message = f"{step.message} {ACTIONS[step.code]}"
@@ -161,8 +165,7 @@ class Poster:
             await self._outcomes.refused_unsent(work, epoch, problem)
             return False
         body = self._body_of(command, known.account_id if known else "", others)
-        endpoint = ENDPOINTS[work.kind]
-        request = Request(method="POST", endpoint=endpoint, path=endpoint, body=payloads.encode(body))
+        request = self._keys.post(ENDPOINTS[work.kind], work.command_id, body)
         answer = await self._sending.send([work], request, epoch, partial(self._refused, work, epoch))
         if answer is None:
             return True
@@ -196,14 +199,15 @@ class Poster:
             state: State = "prepared" if asked_at >= settled_at else "unknown"
             await self._sending.move([work], epoch, state, not_before=settled_at)
             return
+        key = self._keys.of(ENDPOINTS[work.kind], work.command_id)
         try:
-            answer = await self._calls.read(lookup.request_for(work.command, known.account_id if known else None))
+            answer = await self._calls.read(lookup.request_for(work.command, known.account_id if known else None, key))
         except RefusedError as error:
             # Only this command's question is refused; it waits for a person or a new release, and the others go on.
             log.error("an unknown outcome cannot be looked up", command=work.command_id, reason=error.message)
             await self._sending.move([work], epoch, "unknown", not_before=self._now() + REFUSED_LOOK_SECONDS)
             return
-        found = lookup.found_in(work.command, answer)
+        found = lookup.found_in(work.command, answer, key)
         if found and work.kind != "account":
             async with self._database.reading() as connection:
                 taken = await journal.owners(connection, self._division, [each.exact_id for each in found])

@@ -14,12 +14,14 @@ from backbone.telemetry import log
 from exact_writer import journal
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import Answer, CallError, NotFoundError, RefusedError, Request, UnknownError
+from exact_writer.client_keys import ClientKeys
 from exact_writer.journal import Work
 from exact_writer.schedule import State
 from exact_writer.timing import Timing
 
 MOST_ATTEMPTS: Final = 5
 REFUSED_LOOK_SECONDS: Final = 3_600.0
+DUPLICATE: Final = "duplicate"  # refusals.classify of Exact's words for a key that is taken
 
 Refused = Callable[[AsyncConnection, RefusedError], Awaitable[None]]
 
@@ -27,7 +29,10 @@ Refused = Callable[[AsyncConnection, RefusedError], Awaitable[None]]
 class Sending:
     """Sends what a command or a batch asks for, and moves the commands as the answer says."""
 
-    def __init__(self, division: int, *, database: Database, clock: Clock, calls: DivisionCalls, timing: Timing) -> None:
+    def __init__(
+        self, division: int, *, database: Database, clock: Clock, calls: DivisionCalls, keys: ClientKeys, timing: Timing
+    ) -> None:
+        self._keys = keys
         self._division = division
         self._database = database
         self._clock = clock
@@ -50,8 +55,12 @@ class Sending:
             await self._calls.count(connection)
         crash_point("exact_writer.sent")
         try:
-            return await self._calls.send(request, token)
+            answer = await self._calls.send(request, token)
         except RefusedError as error:
+            if request.key is not None and error.code == DUPLICATE:
+                # It may stand there under its key already, by a call whose answer was lost.
+                await self.move(works, epoch, "unknown", not_before=self._now())
+                return None
             async with self._database.transaction() as connection:
                 await refused(connection, error)
                 await self._calls.save(connection)
@@ -69,6 +78,8 @@ class Sending:
                 raise
             await self._give_back(works, epoch)
             raise
+        await self._keys.compare(request, answer)
+        return answer
 
     async def set_unknown(self, works: Sequence[Work], epoch: int) -> None:
         """Have the outcome looked up soon."""

@@ -276,3 +276,13 @@ counted_errors = sa.Table(
     sa.Column("at", _seconds, nullable=False),
     sa.Index("counted_errors_at", "division", "at"),
 )
+
+# What Exact does with the key that a POST carries, by endpoint, as `kruispost doctor --probe` found it out in a division.
+client_keys = sa.Table(
+    "client_keys",
+    metadata,
+    sa.Column("endpoint", sa.Text(), primary_key=True),
+    sa.Column("trait", sa.Text(), nullable=False),
+    sa.Column("division", sa.BigInteger(), nullable=False),
+    sa.Column("tried_at", _seconds, nullable=False),
+)

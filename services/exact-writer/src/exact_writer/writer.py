@@ -19,6 +19,7 @@ from exact_writer.attach import PdfPoster
 from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import CallError, ForbiddenError, NotFoundError, RateLimitedError, RefusedError, UnauthorizedError
+from exact_writer.client_keys import ClientKeys
 from exact_writer.connection_state import ConnectionState
 from exact_writer.error_limit import STOP_AT
 from exact_writer.hearing import PAYMENTS, Hearing
@@ -53,6 +54,7 @@ class DivisionWriter:
         mirror: Mirror,
         poster: Poster,
         pdfs: PdfPoster,
+        keys: ClientKeys,
         ledger: LedgerReader,
         telemetry: Telemetry,
         timing: Timing,
@@ -70,6 +72,7 @@ class DivisionWriter:
         self._poster = poster
         self.pdfs = pdfs
         self.hearing = Hearing(division, database, clock)
+        self._keys = keys
         self._ledger = ledger
         self._telemetry = telemetry
         self._timing = timing
@@ -132,6 +135,7 @@ class DivisionWriter:
             self._epoch = await journal.take_over(self._database, connection, self.division, first_look, self._now())
         await self._calls.load(self._epoch)
         await self._mirror.load()
+        await self._keys.load()
         await self.connection.load()
         self._queue.start()
         self._lock_checked_at = self._now()

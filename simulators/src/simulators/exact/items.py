@@ -40,6 +40,18 @@ def change(division: Division, row: Row, body: Row) -> None:
     division.notify("Items", row["ID"])
 
 
+def delete(division: Division, item: Row) -> None:
+    """Deletes an item that no line of an invoice names."""
+    findings = Findings()
+    if any(line.get("Item") == item["ID"] for line in division.table("salesinvoice/SalesInvoiceLines")):
+        dutch = division.settings.language.startswith("nl")
+        words = "Artikel - Gebruikt in: Facturen" if dutch else "Item - Used in: Invoices"
+        findings.add("cannot_delete", words)
+    findings.raise_if_any()
+    division.delete(ITEMS, item["ID"], None)
+    division.notify("Items", item["ID"], "Delete")
+
+
 def _check(division: Division, findings: Findings, row: Row) -> None:
     if len(row.get("Description") or "") > DESCRIPTION_LENGTH:
         findings.add("too_long", "description")

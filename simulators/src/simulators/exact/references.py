@@ -3,7 +3,7 @@ import uuid
 from decimal import Decimal
 from typing import Any
 
-from simulators.exact.refusals import Findings
+from simulators.exact.refusals import ApiError, Findings
 from simulators.exact.wire import Row
 from simulators.exact.world import Division
 
@@ -144,6 +144,8 @@ def client_key(division: Division, findings: Findings, body: Row, table: str, na
     choice = division.settings.client_guid
     if given is None or choice == "ignored":
         return division.world.next_id()
+    if choice == "refused_400":
+        raise ApiError(400, f"Error processing request stream. The property '{name}' cannot be set.")
     if choice == "refused":
         findings.add("blank")
     elif division.table(table).get(given) is not None:

@@ -89,6 +89,7 @@ DELETE: dict[str, Delete] = {
     "salesinvoice/SalesInvoices": sales_invoices.delete,
     "generaljournalentry/GeneralJournalEntries": journal_entries.delete,
     "financialtransaction/BankEntries": bank_entries.delete,
+    "logistics/Items": items.delete,
     "documents/Documents": documents.delete_document,
     "documents/DocumentAttachments": _plain_delete("documents/DocumentAttachments", documents.ENTITY_ATTACHMENTS),
     "webhooks/WebhookSubscriptions": _plain_delete("webhooks/WebhookSubscriptions"),

@@ -42,7 +42,7 @@ class ExactSettings:
     url_limit_characters: int = 6_000
     body_limit_bytes: int = 10 * 1024 * 1024
 
-    client_guid: Literal["honoured", "ignored", "refused"] = "ignored"  # unknown: a key sent with a POST
+    client_guid: Literal["honoured", "ignored", "refused", "refused_400"] = "ignored"  # unknown: a key sent with a POST
     duplicate_entry_number: Literal["refused", "renumbered"] = "refused"  # unknown
     journal_amount: Literal["AmountFC", "AmountDC", "both"] = "AmountFC"  # unknown: which one a general journal line takes
     invoice_vat: Literal["given", "computed"] = "computed"  # unknown: VATAmountFC on the line of a sales invoice
