@@ -145,7 +145,6 @@ def topology(divisions: Iterable[int]) -> Topology:
         bindings=facts(
             "chargebee.customer.observed.*",
             "chargebee.invoice.observed.*",
-            "chargebee.credit_note.observed.*",
             "chargebee.transaction.observed.*",
             "exact.entry.posted.*",
             "exact.receivable.observed.*",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
+from bookkeeping.money import format_minor
 from payment_matcher import refusals
 
 PAYABLE_STATUSES = frozenset({"payment_due", "posted", "not_paid"})
@@ -58,11 +59,15 @@ class Record:
 
 @dataclass(frozen=True)
 class Refuse:
-    """Do not record, for the reason `code` of the refusals table."""
+    """Do not record, for the reason `code` of the refusals table.
+
+    `left_minor` is money that Exact has matched and that stands nowhere in Chargebee: a person has to see it.
+    """
 
     code: str
     sentence: str
     sentence_nl: str
+    left_minor: int = 0
 
 
 def refuse(code: str, **details: object) -> Refuse:
@@ -85,7 +90,7 @@ def decide(receipt: Receipt, invoice: InvoiceState, *, zone: ZoneInfo, now: date
     number = receipt.number
     refusal = _not_payable(number, invoice)
     if refusal is not None:
-        return refusal
+        return _with_money(refusal, receipt, invoice)
     received_minor = _in_chargebee_unit(receipt, receipt.amount_hundredths)
     open_minor = _in_chargebee_unit(receipt, receipt.open_hundredths)
     if isinstance(received_minor, Refuse):
@@ -102,6 +107,18 @@ def decide(receipt: Receipt, invoice: InvoiceState, *, zone: ZoneInfo, now: date
         amount_minor=min(missing_minor, received_minor),
         paid_at=payment_instant(receipt.paid_on, invoice.invoiced_at, zone, now),
     )
+
+
+def _with_money(refusal: Refuse, receipt: Receipt, invoice: InvoiceState) -> Refuse:
+    """Name the money of a receipt that pays nothing in Chargebee, where it is known how much of it is money."""
+    received = min(receipt.amount_hundredths, receipt.money_hundredths or 0)
+    left_minor = _in_chargebee_unit(receipt, received)
+    if isinstance(left_minor, Refuse) or left_minor <= 0:
+        return refusal
+    if refusal.code == "already_paid":
+        amount = f"{receipt.currency} {format_minor(left_minor, receipt.currency)}"
+        refusal = refuse("money_without_debt", number=receipt.number, amount=amount, status=invoice.status)
+    return replace(refusal, left_minor=left_minor)
 
 
 def decide_bank_payment(

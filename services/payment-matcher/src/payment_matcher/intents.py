@@ -246,12 +246,29 @@ async def postpone(connection: AsyncConnection, intent: Intent, *, due_at: datet
 
 
 async def close(
-    connection: AsyncConnection, reference: str, *, state: str, outcome: str, payment: Recorded | None = None
+    connection: AsyncConnection,
+    reference: str,
+    *,
+    state: str,
+    outcome: str,
+    payment: Recorded | None = None,
+    left_minor: int = 0,
 ) -> bool:
-    """End the intent, with the payment that it became; returns False when another process already did."""
-    values = {"transaction_id": payment.transaction_id, "amount_minor": payment.amount_minor} if payment is not None else {}
+    """End the intent, with the payment that it became, or with the money that a person was told of instead.
+
+    Returns False when another process already did.
+    """
+    values: dict[str, object] = {"amount_minor": left_minor} if left_minor else {}
+    if payment is not None:
+        values = {"transaction_id": payment.transaction_id, "amount_minor": payment.amount_minor}
     result = await connection.execute(_open(reference).values(state=state, outcome=outcome, last_error=None, **values))
     return bool(result.rowcount == 1)
+
+
+async def forget_money(connection: AsyncConnection, reference: str) -> None:
+    """Let a receipt that paid nothing in Chargebee be looked at anew when Exact matches it again: its match was taken back."""
+    mine = (intents.c.reference == reference, intents.c.outcome.is_not(None), intents.c.transaction_id.is_(None))
+    await connection.execute(sa.update(intents).where(*mine).values(outcome=NO_MONEY, amount_minor=None))
 
 
 async def recorded(connection: AsyncConnection, reference: str) -> Recorded | None:

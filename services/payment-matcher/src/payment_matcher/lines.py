@@ -304,6 +304,21 @@ async def money_in_both(connection: AsyncConnection, division: int, account_id: 
     return sum(max(0, min(line.recorded_hundredths, line.matched_hundredths - line.base_hundredths)) for line in found)
 
 
+async def money_out(connection: AsyncConnection, division: int, account_id: str, currency: str) -> int:
+    """Return, in hundredths, how much Exact matched on an account that went out by bank, which our own documents do not show."""
+    of_account = (
+        bank_lines.c.division == division,
+        bank_lines.c.account_id == account_id,
+        bank_lines.c.currency == currency,
+        bank_line_parts.c.is_matched,
+        bank_line_parts.c.is_gone.is_(sa.false()),
+        bank_line_parts.c.amount_hundredths < 0,
+    )
+    same = (bank_lines.c.division == bank_line_parts.c.division) & (bank_lines.c.line_id == bank_line_parts.c.line_id)
+    amount = sa.select(sa.func.sum(bank_line_parts.c.amount_hundredths)).join(bank_lines, same).where(*of_account)
+    return -int(await connection.scalar(amount) or 0)
+
+
 async def forget_payment(connection: AsyncConnection, site: str, transaction_id: str) -> list[Line]:
     """Take a payment off its line: somebody deleted it in Chargebee, so the money has to be decided about again.
 

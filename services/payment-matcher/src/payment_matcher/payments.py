@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
 from backbone.database import Database
@@ -22,6 +24,7 @@ from payment_matcher.decision import (
     Refuse,
     decide,
     decide_bank_payment,
+    is_settled,
     payment_instant,
     refuse,
 )
@@ -41,6 +44,10 @@ class Done:
     found: bool
 
 
+class Nothing:
+    """No money is in question: an invoice that Chargebee has as settled was settled in Exact by our own documents, too."""
+
+
 class Payments:
     """Does one piece of work at a time; None says that another process has it meanwhile."""
 
@@ -49,7 +56,7 @@ class Payments:
         self._clock = clock
         self._api = api
 
-    async def do(self, work: Work, zone: ZoneInfo) -> Done | Refuse | None:
+    async def do(self, work: Work, zone: ZoneInfo) -> Done | Refuse | Nothing | None:
         """Record what the work is about, once; raises ChargebeeError."""
         match work:
             case Shortage():
@@ -59,8 +66,10 @@ class Payments:
             case Excess():
                 return await self._keep_excess(work, zone)
 
-    async def _pay(self, work: MatchedReceipt | BankPayment, zone: ZoneInfo) -> Done | Refuse | None:
+    async def _pay(self, work: MatchedReceipt | BankPayment, zone: ZoneInfo) -> Done | Refuse | Nothing | None:
         intent, number = work.intent, work.document.number
+        if isinstance(work, MatchedReceipt) and not intent.was_prepared and await self._is_settled_without_money(work):
+            return Nothing()
         invoice = await self._api.invoice(work.site, number)
         # An earlier attempt may have succeeded without its answer reaching us. Without a call made and without a payment on the
         # invoice there is nothing to find, and the look is saved: Chargebee allows few calls a minute.
@@ -85,6 +94,18 @@ class Payments:
         crash_point("payment-matcher.called")
         return Done(payment, work.paid_on(zone), found=False)
 
+    async def _is_settled_without_money(self, work: MatchedReceipt) -> bool:
+        async with self._database.reading() as connection:
+            known = await intents.known_invoice(connection, work.site, work.document.number)
+            if known is None or not is_settled(known["status"], known["amount_due_minor"], deleted=known["deleted"]):
+                return False
+            money = await self._money(connection, work)
+        return money is not None and money <= 0
+
+    async def _money(self, connection: AsyncConnection, work: MatchedReceipt) -> int | None:
+        seen = work.receivable
+        return await terms.money_hundredths(connection, seen.division, seen.account_id, seen.currency)
+
     async def _verdict(self, work: MatchedReceipt | BankPayment, invoice: InvoiceState, zone: ZoneInfo) -> Record | Refuse:
         now = self._clock.now()
         if isinstance(work, BankPayment):
@@ -92,7 +113,7 @@ class Payments:
         receivable, document = work.receivable, work.document
         async with self._database.reading() as connection:
             matched = await terms.matched_hundredths(connection, document)
-            money = await terms.money_hundredths(connection, receivable, document.decimals)
+            money = await self._money(connection, work)
         total = document.total_minor * (HUNDREDTHS if document.decimals == 0 else 1)
         receipt = Receipt(
             number=document.number,

@@ -19,7 +19,6 @@ from contracts.chargebee import Customer
 from contracts.envelope import Envelope, Message, seal
 from contracts.facts import (
     AccountSaved,
-    CreditNoteObserved,
     CustomerObserved,
     DocumentRef,
     EntryPosted,
@@ -46,11 +45,6 @@ class Receipts:
         match message:
             case InvoiceObserved():
                 await self._fold_invoice(connection, message)
-            case CreditNoteObserved(site=site, resource=note):
-                available = 0 if message.deleted or note.deleted else note.amount_available
-                key, version = (site, note.id), message.resource_version
-                await terms.fold_credit_note(self._database, connection, key=key, version=version, available_minor=available)
-                await intents.open_again(connection, terms.on_account_of(site, note.id), self._clock.now())
             case ReceivableObserved():
                 await self._plan(connection, envelope, message)
             case EntryPosted(document=document) if document.kind == "invoice":
@@ -63,6 +57,10 @@ class Receipts:
                 await lines.note_name(self._database, connection, site, customer.id, version=version, name=name)
             case BankLineObserved():
                 await lines.fold(self._database, connection, message)
+                if message.is_matched and message.amount_minor < 0:
+                    # What went out by bank was no invoice's: more of what Exact matched on the account came in, then.
+                    of_account = terms.on_account(message.division, message.account_id)
+                    await intents.open_again(connection, of_account, self._clock.now())
             case AccountSaved(division=division, account_id=account):
                 await self._note_account(connection, division, account, *message.customer_ref.split("/", 1))
             case TransactionObserved(resource=money) if message.deleted or money.deleted:
@@ -128,11 +126,15 @@ class Receipts:
                 "unknown_site",
                 f"invoice {document.number} is paid in Exact but its site {document.site} is not in the configuration; add it",
             )
-        known = await intents.known_invoice(connection, document.site, document.number)
-        # An invoice paid online is seen paid in Exact too, by our own booking of that payment.
+        known, now = await intents.known_invoice(connection, document.site, document.number), self._clock.now()
+        # An invoice paid online is seen paid in Exact too, by our own booking of that payment; but Exact may have matched money
+        # with an invoice that Chargebee has as settled by something else.
         if known is not None and is_settled(known["status"], known["amount_due_minor"], deleted=known["deleted"]):
-            return
-        await intents.plan(self._database, connection, cause=envelope, receivable=fact, document=document, now=self._clock.now())
+            money = await terms.money_hundredths(connection, fact.division, fact.account_id, fact.currency)
+            if not money or money <= 0:
+                return
+            now += intents.SETTLE  # an invoice on which something is due goes first
+        await intents.plan(self._database, connection, cause=envelope, receivable=fact, document=document, now=now)
 
     async def _taken_back(
         self, connection: AsyncConnection, envelope: Envelope, fact: ReceivableObserved, document: DocumentRef
@@ -141,6 +143,7 @@ class Receipts:
         reference = intents.reference_of(fact.division, fact.term_id)
         payment = await intents.recorded(connection, reference)
         if payment is None:
+            await intents.forget_money(connection, reference)
             return
         amount = f"{document.currency} {format_minor(payment.amount_minor, document.currency)}"
         details = {"number": document.number, "amount": amount, "transaction": payment.transaction_id}

@@ -30,7 +30,7 @@ from payment_matcher.chargebee_api import (
 )
 from payment_matcher.decision import Refuse, refuse
 from payment_matcher.intents import Intent, Recorded
-from payment_matcher.payments import LEASE, Done, Payments
+from payment_matcher.payments import LEASE, Done, Nothing, Payments
 from payment_matcher.work import BankPayment, Excess, MatchedReceipt, Shortage, Work, label, subject, work_of
 
 SOURCE = "payment-matcher"
@@ -129,10 +129,7 @@ class Recorder:
         try:
             zone = ZoneInfo(site.time_zone)
             done = await self._payments.do(work, zone)
-            if isinstance(done, Refuse):
-                await self._refuse(work, done)
-            elif done is not None:
-                await self._close_recorded(work, done)
+            await self._end(work, done)
         except UnavailableError as error:
             await self._wait_out(work, error)
         except AccessDeniedError as error:
@@ -152,6 +149,18 @@ class Recorder:
                 await self._postpone(work, error, _delay_seconds(self._conflicts[reference]))
         except RefusedError as error:
             await self._refuse(work, _refused(work, error))
+
+    async def _end(self, work: Work, done: Done | Refuse | Nothing | None) -> None:
+        match done:
+            case Nothing():
+                async with self._database.transaction() as connection:
+                    await intents.close(connection, work.intent.reference, state="not_recorded", outcome=intents.NO_MONEY)
+            case Refuse():
+                await self._refuse(work, done)
+            case Done():
+                await self._close_recorded(work, done)
+            case None:
+                pass  # another process has it meanwhile
 
     async def _wait_out(self, work: Work, error: UnavailableError) -> None:
         delay_seconds = _delay_seconds(work.intent.attempts)
@@ -176,10 +185,20 @@ class Recorder:
         await self._close(work, fact, state="recorded", outcome=wrong.code, payment=done.payment, why=wrong.sentence)
 
     async def _refuse(self, work: Work, refusal: Refuse) -> None:
-        await self._close(work, work.refused(refusal), state="not_recorded", outcome=refusal.code, why=refusal.sentence)
+        left_minor = refusal.left_minor
+        fact = work.refused(refusal)
+        await self._close(work, fact, state="not_recorded", outcome=refusal.code, why=refusal.sentence, left_minor=left_minor)
 
     async def _close(
-        self, work: Work, fact: Message, *, state: str, outcome: str, payment: Recorded | None = None, why: str | None = None
+        self,
+        work: Work,
+        fact: Message,
+        *,
+        state: str,
+        outcome: str,
+        payment: Recorded | None = None,
+        why: str | None = None,
+        left_minor: int = 0,
     ) -> None:
         intent, site = work.intent, work.site
         now = self._clock.now()
@@ -197,7 +216,8 @@ class Recorder:
         async with self._database.transaction() as connection:
             if not isinstance(work, MatchedReceipt):
                 await lines.lock(connection, work.decided.division, work.decided.line_id)
-            is_first = await intents.close(connection, intent.reference, state=state, outcome=outcome, payment=payment)
+            ended = {"state": state, "outcome": outcome, "payment": payment, "left_minor": left_minor}
+            is_first = await intents.close(connection, intent.reference, **ended)
             if is_first:
                 stream = f"payment/{intent.reference}"
                 await event_log.append(connection, stream, await event_log.stream_version(connection, stream), [envelope])

@@ -23,6 +23,15 @@ REFUSALS: dict[str, Refusal] = {
         " niet vastgelegd.",
         "",
     ),
+    "money_without_debt": Refusal(
+        "Exact matched {amount} with invoice {number}, which has nothing due in Chargebee any more (status {status}): this money"
+        " is on no invoice and in no excess payment there.",
+        "Take that match back in Exact, and match what settled the invoice there; the receipt then comes to `kruispost matches`.",
+        "Exact letterde {amount} af met factuur {number}, waarop in Chargebee niets meer openstaat (status {status}): dit geld"
+        " staat daar op geen factuur en in geen te veel betaald bedrag.",
+        "Maak die aflettering in Exact ongedaan, en letter af wat de factuur voldeed; de ontvangst komt dan bij"
+        " `kruispost matches`.",
+    ),
     "already_counted": Refusal(
         "What Exact matched with invoice {number} is in Chargebee already, or is a credit note that Chargebee still has to give.",
         "Allocate that credit note in Chargebee as Exact did; where there is none, nothing is to be done.",

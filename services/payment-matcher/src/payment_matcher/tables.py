@@ -51,16 +51,6 @@ terms = sa.Table(
 sa.Index("terms_of_document", terms.c.site, terms.c.number, terms.c.suffix)
 sa.Index("terms_of_account", terms.c.division, terms.c.account_id)
 
-# How much of each credit note Chargebee still has to give.
-credit_notes = sa.Table(
-    "credit_notes",
-    metadata,
-    sa.Column("site", sa.Text, primary_key=True),
-    sa.Column("number", sa.Text, primary_key=True),
-    sa.Column("resource_version", sa.BigInteger, nullable=False),
-    sa.Column("available_minor", sa.BigInteger, nullable=False),
-)
-
 # planned: the receipt is known, nothing is fixed yet. prepared: amount and date are fixed, the call may have been made.
 # recorded, not_recorded: the two ends.
 intents = sa.Table(

@@ -1,7 +1,7 @@
 """The parts of each of our receivables as Exact showed them last: how much of them Exact has matched, and with what.
 
 Exact splits a receivable when only a part of it is matched, and each part keeps its own id from then on. It does not say what it
-matched with what; but a credit note that it matched, and that Chargebee still has to give, settled an invoice without money.
+matched with what; but what our own documents on an account settled of each other was settled without money.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.database import Database
+from bookkeeping.money import decimals_of
 from contracts.facts import DocumentRef, ReceivableObserved
 from payment_matcher import lines
 from payment_matcher.decision import HUNDREDTHS
-from payment_matcher.tables import credit_notes, intents, terms
+from payment_matcher.tables import bank_lines, intents, terms
 
 MATCHED = 50  # Status of sync/Cashflow/PaymentTerms
 
@@ -61,55 +62,57 @@ async def matched_hundredths(connection: AsyncConnection, document: DocumentRef)
     return int(total or 0)
 
 
-async def money_hundredths(connection: AsyncConnection, fact: ReceivableObserved, decimals: int) -> int | None:
-    """How much of what Exact matched of an account's invoices may be money that is not in Chargebee yet.
+async def money_hundredths(connection: AsyncConnection, division: int, account_id: str, currency: str) -> int | None:
+    """How much of what Exact matched on an account may be money that is not in Chargebee yet, in hundredths.
 
-    What a credit note settled in Exact while Chargebee still has it to give is no money; what was recorded is there already, also
-    by a decision about a bank line that Exact matched later. None where Exact did not say the account.
+    Exact matches debit with credit, so what our own documents (invoices, credit notes, online payments, refunds) leave
+    over of each other was settled by what is not ours: money from the bank, or to it, which is known by its own lines. What was
+    recorded is in Chargebee already, also by a decision about a bank line that Exact matched later. None where Exact did not say
+    the account.
     """
-    if not fact.account_id:
+    if not account_id:
         return None
-    to_hundredths = HUNDREDTHS if decimals == 0 else 1
-    mine = (terms.c.division == fact.division, terms.c.account_id == fact.account_id, terms.c.currency == fact.currency)
-    invoices = sa.select(sa.func.sum(terms.c.amount_hundredths)).where(*mine, terms.c.is_matched, terms.c.kind == "invoice")
+    mine = (terms.c.division == division, terms.c.account_id == account_id, terms.c.currency == currency)
+    own = await connection.scalar(sa.select(sa.func.sum(terms.c.amount_hundredths)).where(*mine, terms.c.is_matched))
     same_term = (intents.c.division == terms.c.division) & (intents.c.term_id == terms.c.term_id)
     recorded = sa.select(sa.func.sum(intents.c.amount_minor)).select_from(intents.join(terms, same_term)).where(*mine)
-    notes = (
-        sa.select(sa.func.sum(terms.c.amount_hundredths).label("matched"), credit_notes.c.available_minor)
-        .join(credit_notes, (credit_notes.c.site == terms.c.site) & (credit_notes.c.number == terms.c.number))
-        .where(*mine, terms.c.is_matched, terms.c.kind == "credit_note", terms.c.suffix == "")
-        .group_by(credit_notes.c.site, credit_notes.c.number, credit_notes.c.available_minor)
+    in_both = await lines.money_in_both(connection, division, account_id, currency)
+    paid_out = await lines.money_out(connection, division, account_id, currency)
+    to_hundredths = HUNDREDTHS if decimals_of(currency) == 0 else 1
+    elsewhere = await _recorded_of_suspense(connection, division, account_id)
+    return (
+        int(own or 0)
+        + paid_out
+        - in_both
+        - elsewhere * to_hundredths
+        - int(await connection.scalar(recorded) or 0) * to_hundredths
     )
-    unused: int = sum(
-        min(-int(row.matched), int(row.available_minor) * to_hundredths)
-        for row in await connection.execute(notes)
-        if row.matched is not None and row.matched < 0
-    )
-    matched = int(await connection.scalar(invoices) or 0)
-    decided = await lines.money_in_both(connection, fact.division, fact.account_id, fact.currency)
-    return matched - unused - decided - int(await connection.scalar(recorded) or 0) * to_hundredths
 
 
-async def fold_credit_note(
-    database: Database, connection: AsyncConnection, *, key: tuple[str, str], version: int, available_minor: int
-) -> None:
-    """Keep how much of a credit note Chargebee still has to give; an older or equal version changes nothing."""
-    site, number = key
-    row = {"resource_version": version, "available_minor": available_minor}
-    statement = database.insert(credit_notes).values(site=site, number=number, **row)
-    newer = credit_notes.c.resource_version < version
-    await connection.execute(statement.on_conflict_do_update(index_elements=["site", "number"], set_=row, where=newer))
+async def _recorded_of_suspense(connection: AsyncConnection, division: int, account_id: str) -> int:
+    """How much of an account's invoices that Exact has matched was recorded of bank lines that stood on no account of a customer.
+
+    A person moves that money to the customer in Exact and matches it there, by an entry that is neither ours nor a bank line.
+    """
+    mine = (terms.c.division == division, terms.c.account_id == account_id, terms.c.kind == "invoice")
+    of_invoice = (terms.c.site == intents.c.site, terms.c.number == intents.c.number)
+    matched = sa.select(sa.func.sum(terms.c.amount_hundredths)).where(*mine, *of_invoice, terms.c.is_matched).scalar_subquery()
+    of_line = (
+        bank_lines.c.division == intents.c.division,
+        intents.c.term_id == sa.literal(lines.MONEY_OF) + bank_lines.c.line_id,
+        bank_lines.c.account_id == "",
+    )
+    here = (intents.c.division == division, intents.c.transaction_id.is_not(None), sa.exists().where(*mine, *of_invoice))
+    recorded = (
+        sa.select(sa.func.sum(intents.c.amount_minor).label("minor"), matched.label("matched"))
+        .select_from(intents)
+        .where(*here, sa.exists().where(*of_line))
+        .group_by(intents.c.site, intents.c.number)
+    )
+    return sum(min(int(row.minor), int(row.matched or 0)) for row in await connection.execute(recorded))
 
 
 def on_account(division: int, account_id: str, *, besides: str = "") -> sa.Select[tuple[int, str]]:
     """Select the terms that stand on an account, but for one; none where Exact did not say the account."""
     on_it = (terms.c.division == division, terms.c.account_id == account_id, terms.c.account_id != "")
     return sa.select(terms.c.division, terms.c.term_id).where(*on_it, terms.c.term_id != besides)
-
-
-def on_account_of(site: str, number: str) -> sa.Select[tuple[int, str]]:
-    """Select the terms that stand on the same accounts as a credit note's."""
-    own = terms.alias("own")
-    of_note = (own.c.site == site, own.c.number == number, own.c.kind == "credit_note", own.c.account_id != "")
-    same = (own.c.division == terms.c.division) & (own.c.account_id == terms.c.account_id)
-    return sa.select(terms.c.division, terms.c.term_id).join(own, same).where(*of_note)
