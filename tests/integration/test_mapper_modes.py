@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from support.engines import database_for
-from support.facts import customer, invoice, line
+from support.facts import OCTOBER_5, customer, invoice, line
 from support.mapper_stage import CONFIGURATION, Stage, payment, period, posted, refused
 
 from backbone.configuration import Configuration
+from contracts import facts
+
+DAY_IS_OVER = datetime(2026, 10, 5, 23, tzinfo=UTC)  # an hour after midnight in Amsterdam
 
 
 def in_ledger() -> Configuration:
@@ -65,6 +68,24 @@ async def test_a_refused_batch_is_planned_again_in_the_next_open_period_of_the_j
     await stage.hear(period(10, is_open=False, journal="91"), refused(entry, "period_closed"))
     again = (await stage.entries())[-1]
     assert (again.reporting_year, again.reporting_period, again.entry_date) == (2026, 11, date(2026, 10, 5))
+
+
+async def test_daily_payments_wait_for_the_end_of_their_day_on_the_sites_clock_and_go_by_control_account(tmp_path: Path):
+    data = CONFIGURATION.model_dump()
+    accounts = [{"account": "1290"}, {"gateway_account": "gw_2", "account": "1291"}]
+    data["divisions"][100001] |= {"payments": "daily", "control_accounts": accounts}
+    async with database_for("sqlite", tmp_path, "mapper") as database:
+        stage = Stage(database, Configuration.model_validate(data))
+        await stage.hear(customer(), invoice(), payment(), payment(id="txn_2", gateway_account_id="gw_2"))
+        sale, first, other = await stage.entries()
+        assert (sale.mode, sale.bundle, sale.not_before) == ("entry", None, None)
+        assert (first.mode, first.bundle, first.not_before) == ("ledger", "1290 2026-10-05", DAY_IS_OVER)
+        assert other.bundle == "1291 2026-10-05"
+        assert "after its day" in " ".join((await stage.said(facts.DocumentPlanned))[1].explanation)
+        await stage.post_all()
+        await stage.hear(payment(status="late_failure", updated_at=OCTOBER_5 + 2 * 86_400, version=2))
+        mirror = (await stage.entries())[-1]
+        assert (mirror.document.suffix, mirror.bundle) == ("R", "1290 2026-10-07")
 
 
 def test_mode_ledger_needs_its_journal():

@@ -61,7 +61,7 @@ async def test_todays_invoice_goes_before_hundreds_of_its_customers_history(tmp_
         await stage.until(facts.EntryPosted, document=document("NEW-1"))
         assert len(await order_of(stage)) < 200, "it did not wait for the three hundred"
         async with stage.database.reading() as connection:
-            counts = await waiting.counts(connection, DIVISION)
+            counts = await waiting.counts(connection, DIVISION, SystemClock().now().timestamp())
         assert {each.work_class for each in counts} == {"backfill"}
 
 
@@ -123,7 +123,7 @@ async def test_history_leaves_the_rest_of_the_day_to_what_is_still_to_come(tmp_p
         await stage.tell(save_account(), *history(80))
         await stage.until(facts.EntryPosted, 20)
         async with stage.database.reading() as connection:
-            left = await waiting.counts(connection, DIVISION)
+            left = await waiting.counts(connection, DIVISION, SystemClock().now().timestamp())
         assert left, "not all of it goes on the first day"
         await stage.tell(sale("NEW-1", entry_date=TODAY))
         await stage.until(facts.EntryPosted, document=document("NEW-1"))

@@ -43,7 +43,7 @@ async def looked_ahead(stage: VirtualWriter) -> tuple[Outlook, Limits]:
 
 async def history_left(stage: VirtualWriter) -> int:
     async with stage.database.reading() as connection:
-        counts = await waiting.counts(connection, DIVISION)
+        counts = await waiting.counts(connection, DIVISION, stage.clock.seconds())
     return sum(each.commands for each in counts if each.work_class == "backfill")
 
 

@@ -35,6 +35,7 @@ DATA = MasterData(
     ),
     journals=(
         Journal(code="20", description="Bank", type=12),
+        Journal(code="25", description="Betaaldienst", type=16),
         Journal(code="70", description="Verkoop", type=20, allows_vat=True),
         Journal(code="71", description="Creditnota's", type=21, allows_vat=True),
         Journal(code="72", description="Oude verkoop", type=20, is_blocked=True),

@@ -112,6 +112,7 @@ def test_each_mistake_is_named_where_it_stands(changes: dict[str, Any], code: st
         ({"invoices": "71"}, "wrong_journal_type", ("journals", "invoices")),
         ({"credit_notes": "90"}, "wrong_journal_type", ("journals", "credit_notes")),
         ({"payments": "20"}, "wrong_journal_type", ("journals", "payments")),
+        ({"payments": "25"}, "payment_service_journal", ("journals", "payments")),
         ({"ledger": "90"}, "journal_without_vat", ("journals", "ledger")),
         (
             {"currencies": {"USD": {"invoices": "73"}}},

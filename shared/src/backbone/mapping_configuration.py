@@ -158,6 +158,11 @@ class DivisionConfiguration(Strict):
     )
     control_accounts: tuple[ControlAccount, ...] = ()
     book_payments: bool = True
+    payments: Literal["each", "daily"] = Field(
+        "each",
+        description="online payments and refunds are booked one by one as they come, or those of a control account, currency and"
+        " day together in one entry after the day, each with a debtor line of its own",
+    )
     customers: CustomersConfiguration = CustomersConfiguration()
     write_offs: WriteOffs | None = None
     credit_notes: CreditNotes = CreditNotes()

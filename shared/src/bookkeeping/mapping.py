@@ -99,6 +99,7 @@ class Mapping:
     deferral_account: str | None = None
     deferral_method: Method = "per_period"
     book_payments: bool = True
+    payments: Literal["each", "daily"] = "each"
     mode: Literal["entry", "document", "ledger"] = "entry"
     ledger_journal: str | None = None
     changes: Literal["hold", "correct"] = "hold"

@@ -66,7 +66,11 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
         exchange_rate=used.rate,
         lines=tuple(lines),
         description=f"{name[:1].upper()}{name[1:]}",
-        explanation=(_explanation(document, account), *([used.words] if used.words else [])),
+        explanation=(
+            _explanation(document, account),
+            *([used.words] if used.words else []),
+            *([tell("payments_of_a_day")] if mapping.payments == "daily" else []),
+        ),
     )
 
 

@@ -80,6 +80,10 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "{amount} against control account {account} of gateway account {gateway}.",
         "{amount} tegen tussenrekening {account} van account {gateway} bij de betaaldienst.",
     ),
+    "payments_of_a_day": (
+        "It goes to Exact after its day, in one entry with the other payments of that account and currency.",
+        "Zij gaat na haar dag naar Exact, in een boeking met de andere betalingen van die rekening en valuta.",
+    ),
     "withheld_tax": (
         "Tax that the customer held back from invoice {invoice}, on {account}.",
         "Belasting die de klant op factuur {invoice} heeft ingehouden, op {account}.",

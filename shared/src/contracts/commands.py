@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import ClassVar, Literal
 
@@ -81,6 +81,9 @@ class PostEntry(Message, frozen=True, kw_only=True):
     rate and period; its lines stay its own, each with the reference in its description. Mode `document` books a sales entry as a
     sales invoice of items, where Exact comes to the same cents, and else as a sales entry.
 
+    `bundle` narrows that down to the entries of one bundle, such as the payments of a control account and day, which are sent
+    when no more are expected: not before `not_before`.
+
     `command_id` derives from the document and is the same after every replay. `your_ref` (at most 30 characters) is what an
     unknown outcome is looked up by: in YourRef for sales entries, in the lines' description for general ones.
     `exchange_rate` is division currency per unit of `currency`; without it Exact takes its own of the day. `payment_condition`
@@ -112,4 +115,6 @@ class PostEntry(Message, frozen=True, kw_only=True):
     reporting_period: int | None = None
     mapping_version: str = ""
     mode: Literal["entry", "document", "ledger"] = "entry"
+    bundle: str | None = None
+    not_before: datetime | None = None
     pdf: bool = False

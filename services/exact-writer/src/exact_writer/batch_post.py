@@ -162,8 +162,9 @@ class BatchPoster:
             if first.batch_id is not None:
                 works = await journal.batch(connection, self._division, first.batch_id, ("planned", "prepared"))
             else:
-                key = batches.key_of(cast("PostEntry", first.command))
-                works = await journal.gather(connection, self._division, key, batches.MOST_DOCUMENTS)
+                named = cast("PostEntry", first.command)
+                key, most = batches.key_of(named), batches.most_documents(named)
+                works = await journal.gather(connection, self._division, key, most, self._now())
             members = []
             for work in works:
                 command = cast("PostEntry", work.command)

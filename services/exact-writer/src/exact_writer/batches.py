@@ -16,6 +16,7 @@ QUIET_SECONDS: Final = 1.0  # company that came more recently than this may be f
 LONGEST_GATHER_SECONDS: Final = 15.0  # however much more may come
 EVERY_SECONDS: Final = 60.0  # how long batches let other work go first, so that new customers' documents come together
 MOST_DOCUMENTS: Final = 200
+MOST_BUNDLED: Final = 1_000
 MOST_LINES: Final = 2_000
 MOST_BYTES: Final = 4_000_000  # Exact takes 9.5 MB; a smaller call is answered sooner
 
@@ -28,7 +29,19 @@ Member = TypeVar("Member")
 def key_of(command: PostEntry) -> str:
     """What commands must have in common; the period of a date is told apart later, by Exact's own periods."""
     period = f"{command.reporting_year}/{command.reporting_period}" if command.reporting_year else f"{command.entry_date:%Y-%m}"
-    return f"{command.journal} {command.currency} {command.exchange_rate or 1} {period}"
+    key = f"{command.journal} {command.currency} {command.exchange_rate or 1} {period}"
+    return key if command.bundle is None else f"{key} {command.bundle}"
+
+
+def most_documents(command: PostEntry) -> int:
+    """How many commands may go into one entry with this one; those of a bundle are small, and one entry is what it is for."""
+    return MOST_DOCUMENTS if command.bundle is None else MOST_BUNDLED
+
+
+def earliest(command: PostEntry, now: float) -> float:
+    """The instant (unix seconds) before which a command that was planned now is not sent: more may come to go with it."""
+    gathered = now + GATHER_SECONDS
+    return gathered if command.not_before is None else max(gathered, command.not_before.timestamp())
 
 
 def wait_until(planned_at: Sequence[float], now: float) -> float | None:

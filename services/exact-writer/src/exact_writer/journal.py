@@ -71,7 +71,7 @@ async def plan(database: Database, connection: AsyncConnection, envelope: Envelo
         "state": "planned",
         "is_open": True,
         "planned_at": now,
-        "not_before": now + batches.GATHER_SECONDS if kind_of(command) == "ledger" else 0.0,
+        "not_before": batches.earliest(entry, now) if entry and kind_of(command) == "ledger" else 0.0,
         "batch_key": batches.key_of(entry) if entry and kind_of(command) == "ledger" else None,
         "work_class": work_class,
         "site": entry.document.site if entry else command.customer_ref.partition("/")[0],
@@ -170,7 +170,13 @@ async def batch(connection: AsyncConnection, division: int, batch_id: str, state
     return [work_of(row) for row in await connection.execute(sa.select(commands).where(*where).order_by(commands.c.sequence))]
 
 
-async def gather(connection: AsyncConnection, division: int, batch_key: str, most: int) -> list[Work]:
+def waits_for_day(rows: Any, now: float) -> sa.ColumnElement[bool]:
+    """Whether a row of the journal waits for the others of its day: it holds up nothing, since nothing builds on it."""
+    is_later = rows.c.not_before > now + batches.GATHER_SECONDS
+    return sa.and_(rows.c.kind == "ledger", rows.c.state == "planned", is_later)
+
+
+async def gather(connection: AsyncConnection, division: int, batch_key: str, most: int, now: float) -> list[Work]:
     """The commands that fit into one entry of Exact's, and that nothing earlier of their customer holds up: history last."""
     earlier = commands.alias("earlier")
     held_up = sa.exists().where(
@@ -180,6 +186,7 @@ async def gather(connection: AsyncConnection, division: int, batch_key: str, mos
         earlier.c.sequence < commands.c.sequence,
         (earlier.c.work_class != "backfill") | (commands.c.work_class == "backfill"),
         (sa.func.coalesce(earlier.c.batch_key, "") != batch_key) | earlier.c.batch_id.is_not(None),
+        ~waits_for_day(earlier, now),
     )
     statement = (
         sa.select(commands)

@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from exact_writer.journal import NOBODY
+from exact_writer.journal import NOBODY, waits_for_day
 from exact_writer.schedule import Candidate, Kind, State
 from exact_writer.tables import accounts, commands
 from exact_writer.work_classes import OF_COMMANDS, WorkClass, waits_for
@@ -26,11 +26,11 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     commands: int
 
 
-async def counts(connection: AsyncConnection, division: int) -> list[Waiting]:
-    """How many commands have not ended, by class and site."""
+async def counts(connection: AsyncConnection, division: int, now: float) -> list[Waiting]:
+    """How many commands have not ended, by class and site, without those that wait for their day to end."""
     statement = (
         sa.select(commands.c.work_class, commands.c.site, sa.func.count().label("commands"))
-        .where(commands.c.division == division, commands.c.is_open)
+        .where(commands.c.division == division, commands.c.is_open, ~waits_for_day(commands, now))
         .group_by(commands.c.work_class, commands.c.site)
     )
     return [
@@ -39,13 +39,13 @@ async def counts(connection: AsyncConnection, division: int) -> list[Waiting]:
     ]
 
 
-async def candidates(connection: AsyncConnection, division: int, found: list[Waiting]) -> list[Candidate]:
+async def candidates(connection: AsyncConnection, division: int, found: list[Waiting], now: float) -> list[Candidate]:
     """The oldest open commands of each class and site, so that a backlog of one hides nothing of another.
 
     Left out are entries whose account is not known, and commands that an earlier one of another class holds up, which may be
-    further back in its own class than is read here.
+    further back in its own class than is read here. So are payments that wait for the others of their day.
     """
-    rows = [row for each in found for row in await connection.execute(_oldest(division, each))]
+    rows = [row for each in found for row in await connection.execute(_oldest(division, each, now))]
     return [
         Candidate(
             sequence=row.sequence,
@@ -78,7 +78,7 @@ async def usual_arrivals(connection: AsyncConnection, division: int, now: float,
     return float((await connection.execute(statement)).scalar_one()) / len(days)
 
 
-def _oldest(division: int, of: Waiting) -> Any:
+def _oldest(division: int, of: Waiting, now: float) -> Any:
     known_account = (accounts.c.division == commands.c.division) & (accounts.c.customer_ref == commands.c.customer_ref)
     oldest = (
         sa.select(commands)
@@ -88,6 +88,7 @@ def _oldest(division: int, of: Waiting) -> Any:
             commands.c.is_open,
             commands.c.work_class == of.work_class,
             commands.c.site == of.site,
+            ~waits_for_day(commands, now),
             (commands.c.kind == "account") | accounts.c.account_id.is_not(None) | (commands.c.customer_ref == NOBODY),
         )
         .order_by(commands.c.sequence)
@@ -103,6 +104,7 @@ def _oldest(division: int, of: Waiting) -> Any:
         other.c.is_open,
         other.c.work_class.in_(others),
         other.c.sequence < oldest.c.sequence,
+        ~waits_for_day(other, now),
         (oldest.c.kind != "account") | holds_up_account,
     )
     return sa.select(oldest).where(~held_up)

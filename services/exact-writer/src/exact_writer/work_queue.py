@@ -98,8 +98,8 @@ class WorkQueue:
     async def _read(self) -> None:
         self._read_at = self._now()
         async with self._database.reading() as connection:
-            counts = await waiting.counts(connection, self._division)
-            self._candidates = await waiting.candidates(connection, self._division, counts)
+            counts = await waiting.counts(connection, self._division, self._read_at)
+            self._candidates = await waiting.candidates(connection, self._division, counts, self._read_at)
         self._calls.waiting_today = sum(each.commands for each in counts if each.work_class in CURRENT)
         by_class: dict[WorkClass, int] = dict.fromkeys(OF_COMMANDS, 0)
         for each in counts:

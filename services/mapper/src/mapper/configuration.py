@@ -94,6 +94,7 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         deferral_account=configuration.deferral.account if configuration.deferral is not None else None,
         deferral_method=configuration.deferral.schedule if configuration.deferral is not None else "per_period",
         book_payments=configuration.book_payments,
+        payments=configuration.payments,
         changes=configuration.changes,
         customers=CustomerRules(**configuration.customers.model_dump(include={field.name for field in fields(CustomerRules)})),
         write_offs=_write_offs(configuration),

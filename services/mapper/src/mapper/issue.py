@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal
 
 import msgspec
@@ -26,6 +27,7 @@ YOUR_REF_LENGTH = 30
 DESCRIPTION_LENGTH = 60
 NAME_LENGTH = 50
 HASH_LENGTH = 8
+AFTER_THE_DAY = timedelta(hours=1)
 
 
 def your_ref(reference: str) -> str:
@@ -50,14 +52,17 @@ def with_pdf(document: DocumentRef, customer: chargebee.Customer | None, mapping
     return mapping.wants_pdf(document.kind, is_business=is_business)
 
 
-def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: int, *, pdf: bool = False) -> PostEntry:
-    """Return the command that books an entry.
+def post_entry(
+    entry: Entry, document: DocumentRef, mapping: Mapping, attempt: int, *, pdf: bool = False, zone: tzinfo = UTC
+) -> PostEntry:
+    """Return the command that books an entry; `zone` is where the site's days end, for what is booked after its day.
 
     Exact makes the debtor line of a sales entry itself, so only the others are sent, with their signs turned: revenue is
     positive there. A general entry is sent whole, positive in debit; in mode ledger the writer may send it with others.
     """
     sales = entry.kind == "sales"
-    mode = _mode_of(entry, mapping)
+    bundle = bundle_of(entry, document, mapping)
+    mode = "ledger" if bundle is not None else _mode_of(entry, mapping)
     sign = -1 if sales else 1
     lines = [
         EntryLine(
@@ -102,6 +107,8 @@ def post_entry(entry: Entry, document: DocumentRef, mapping: Mapping, attempt: i
         reporting_year=entry.reporting_year,
         reporting_period=entry.reporting_period,
         mode=mode,
+        bundle=bundle,
+        not_before=_end_of_day(entry.entry_date, zone) if bundle is not None else None,
         pdf=pdf,
     )
 
@@ -147,6 +154,25 @@ def period_moves(entry: Entry) -> tuple[PeriodMove, ...]:
         )
         for move in entry.moves
     )
+
+
+def bundle_of(entry: Entry, document: DocumentRef, mapping: Mapping) -> str | None:
+    """Return which payments an entry goes together with: those of its control account and day; None for one by itself.
+
+    The writer tells currencies, rates and periods apart. One without a rate gets that of its own day from Exact, by itself.
+    """
+    if mapping.payments != "daily" or document.kind not in ("payment", "refund"):
+        return None
+    if entry.currency != mapping.currency and entry.exchange_rate is None:
+        return None
+    account = next((line.account for line in entry.lines if line.role is Role.CONTROL), "")
+    return f"{account} {entry.entry_date.isoformat()}"
+
+
+def _end_of_day(day: date, zone: tzinfo) -> datetime:
+    """Return when the payments of a day may be booked: an hour after it, when its last webhooks have come or were asked for."""
+    following = datetime.combine(day + timedelta(days=1), time.min, tzinfo=zone)
+    return following.astimezone(UTC) + AFTER_THE_DAY
 
 
 def _mode_of(entry: Entry, mapping: Mapping) -> Literal["entry", "document", "ledger"]:

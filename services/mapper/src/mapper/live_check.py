@@ -13,6 +13,7 @@ from mapper.live_vat import vat_complaints
 from mapper.live_words import Complaint, Step, named_things
 
 DEBTORS = 20
+PAYMENT_SERVICE = 16
 SALES, RETURNS, GENERAL = 20, 21, 90
 MANDATORY, NOT_USED = 1, 2
 # Cash, bank, payment service, debtors, prepayments of debtors, creditors, VAT: Exact keeps these by itself or by other entries.
@@ -105,7 +106,8 @@ class _Section:
         if journal.is_blocked:
             yield Complaint(path=self.path(*steps), code="journal_blocked", values=values)
         elif journal.type not in types:
-            yield Complaint(path=self.path(*steps), code="wrong_journal_type", values=values)
+            code = "payment_service_journal" if journal.type == PAYMENT_SERVICE else "wrong_journal_type"
+            yield Complaint(path=self.path(*steps), code=code, values=values)
         elif purpose in with_vat and not journal.allows_vat:
             yield Complaint(path=self.path(*steps), code="journal_without_vat", values=values)
         elif not fits(journal):

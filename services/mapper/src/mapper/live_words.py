@@ -115,6 +115,12 @@ COMPLAINTS: dict[str, tuple[str, str, str, str]] = {
         "dagboek {code} ({description}) is van type {type}; {purpose} gaan naar een dagboek van type {wanted}.",
         "schrijf een van: {candidates}",
     ),
+    "payment_service_journal": (
+        "journal {code} ({description}) belongs to a payment service (type {type}), and Exact has no call that books into one.",
+        "write a general journal, one of: {candidates}; its ledger account may be a control account if nothing else fills it",
+        "dagboek {code} ({description}) hoort bij een betaaldienst (type {type}), en Exact heeft geen aanroep die daarin boekt.",
+        "schrijf een memoriaal, een van: {candidates}; zijn grootboekrekening mag tussenrekening zijn als niets anders haar vult",
+    ),
     "journal_without_vat": (
         "journal {code} ({description}) does not allow VAT, so entries with VAT codes are refused.",
         "allow VAT on it in Exact, or write one of: {candidates}",

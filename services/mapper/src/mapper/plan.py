@@ -161,7 +161,7 @@ class Planner:
         entry = replace(entry, reference=reference(base_reference(ref), suffix))
         if entry.kind == "general":
             entry = with_reference(replace(entry, reference=your_ref(entry.reference)), ref.number)
-        command = post_entry(entry, ref, mapping, attempt, pdf=with_pdf(ref, party.customer, mapping))
+        command = post_entry(entry, ref, mapping, attempt, pdf=with_pdf(ref, party.customer, mapping), zone=subject.zone)
         for customer_id in filter(None, entry.customers(ref.customer_id)):
             customer = party.customer
             if customer is None or customer_id != customer.id:

@@ -216,8 +216,9 @@ class Recorder:
         async with self._database.transaction() as connection:
             if not isinstance(work, MatchedReceipt):
                 await lines.lock(connection, work.decided.division, work.decided.line_id)
-            ended = {"state": state, "outcome": outcome, "payment": payment, "left_minor": left_minor}
-            is_first = await intents.close(connection, intent.reference, **ended)
+            is_first = await intents.close(
+                connection, intent.reference, state=state, outcome=outcome, payment=payment, left_minor=left_minor
+            )
             if is_first:
                 stream = f"payment/{intent.reference}"
                 await event_log.append(connection, stream, await event_log.stream_version(connection, stream), [envelope])

@@ -128,6 +128,14 @@ def match(division: Division, one: Row, other: Row) -> None:
     division.notify("FinancialTransactions", one["TransactionEntryID"])
 
 
+def match_part(division: Division, one: Row, other: Row, amount: Decimal) -> None:
+    """Settles so much of two open terms with each other, as a person does who shares a payment out over invoices."""
+    for term in (one, other):
+        if abs(term["AmountDC"]) > amount:
+            _split(division, term, amount)
+    match(division, one, other)
+
+
 def _split(division: Division, term: Row, paid: Decimal) -> None:
     part = paid if term["AmountDC"] > 0 else -paid
     part_fc = part if term["RateFC"] == 1 else (part / term["RateFC"]).quantize(Decimal("0.01"))
