@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,25 @@ def test_every_reason_and_piece_of_evidence_is_told_in_both_languages() -> None:
     assert {*judging.Reason.__args__} | {""} == {*matches_words.REASONS}  # type: ignore[attr-defined]  # a Literal's values
     for told in (matches_words.REASONS, matches_words.STATES):
         assert all(english and dutch for english, dutch in told.values())
+
+
+async def test_money_that_stays_too_long_is_named_with_its_age_whatever_was_decided(desk: Desk) -> None:
+    today = SystemClock().now().date()
+    old, recent = today - timedelta(days=47), today - timedelta(days=3)
+    on_suspense: dict[str, Any] = {"gl_account": "1660", "account_id": ""}
+    lines = (
+        bank_line(5_000, "voorschot", line_id="aaaaaaaa", day=old, **on_suspense),
+        bank_line(700, "weggelegd", line_id="bbbbbbbb", day=old, **on_suspense),
+        bank_line(900, "afgeletterd", line_id="cccccccc", day=old, is_matched=True),
+        bank_line(1_100, "net binnen", line_id="dddddddd", day=recent, **on_suspense),
+    )
+    for line in lines:
+        await desk.stage.see(line)
+    await desk.stage.proposer.step()
+    assert (await desk.run("dismiss", "bbbbbbbb", "--why", "van de buren"))[0] == 0
+    code, text = await desk.run("--days", "30", "--lang", "nl")
+    assert code == 1
+    assert [row[:8] for row in text.splitlines() if "EUR" in row] == ["aaaaaaaa", "bbbbbbbb", "EUR 57.0"]
+    assert "  staat al 47 dagen op 1660" in text.splitlines()
+    assert text.splitlines()[-1] == "EUR 57.00 staat al 30 dagen of langer op 1660"
+    assert (await desk.run("--days", "60"))[0] == 0

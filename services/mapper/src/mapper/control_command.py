@@ -58,7 +58,7 @@ def show_control_accounts(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     on = wish.on or SystemClock().now().date()
 
     async def question(store: PagedStore) -> dict[Place, ProofMaker]:
-        return await _read(store, mappings, wish.division, on)
+        return await read_accounts(store, mappings, wish.division, on)
 
     proofs = {place: maker.prove() for place, maker in sorted(ask(settings, question).items())}
     due = on - timedelta(days=wish.days)
@@ -73,7 +73,10 @@ def show_control_accounts(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     return all(proof.is_sound and not proof.older_than(due) for proof in proofs.values())
 
 
-async def _read(store: PagedStore, mappings: dict[int, Mapping], division: int | None, on: date) -> dict[Place, ProofMaker]:
+async def read_accounts(
+    store: PagedStore, mappings: dict[int, Mapping], division: int | None, on: date
+) -> dict[Place, ProofMaker]:
+    """Return what was booked on each control account up to a day, and what the gateways' files say of it, ready to be proved."""
     makers: defaultdict[Place, ProofMaker] = defaultdict(ProofMaker)
     async for kept in documents(store, Selection(division=division, states=ISSUED)):
         kind = kept.key.kind

@@ -38,6 +38,10 @@ def listing(
         str | None, typer.Option(help="only open lines that wait for this reason, such as unknown_customer")
     ] = None,
     division: Annotated[int | None, typer.Option(help="only this division")] = None,
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, help="money that stands in Exact for so many days or longer, on debtors or suspense, in any state"),
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, help="show at most so many lines; the totals count all")] = 25,
     lang: Lang = "en",
     as_json: AsJson = False,
@@ -47,7 +51,8 @@ def listing(
         return
     from payment_matcher.matches_list import Wish, show_matches
 
-    wish = Wish(state=state, customer=customer, amount=amount, text=text, reason=reason, division=division, limit=limit)
+    about: dict[str, str | None] = {"customer": customer, "amount": amount, "text": text, "reason": reason}
+    wish = Wish(state="all" if days and state == "open" else state, division=division, days=days, limit=limit, **about)
     raise typer.Exit(WRONG if show_matches(wish, lang, as_json=as_json) else 0)
 
 

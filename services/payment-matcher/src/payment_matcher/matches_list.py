@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 import typer
 
+from backbone.clock import SystemClock
 from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database
 from backbone.settings import Settings
@@ -26,7 +30,7 @@ ID_CHARACTERS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """Which lines are asked for; None means any."""
+    """Which lines are asked for; None means any. With `days` those of which money stands unmatched in Exact for so long."""
 
     state: str
     customer: str | None
@@ -35,6 +39,7 @@ class Wish:
     reason: str | None
     division: int | None
     limit: int
+    days: int | None = None
 
 
 def show_matches(wish: Wish, lang: Language, *, as_json: bool) -> bool:
@@ -46,7 +51,8 @@ def show_matches(wish: Wish, lang: Language, *, as_json: bool) -> bool:
         async with database.reading() as connection:
             return await lines.load(connection, *_conditions(wish))
 
-    found = [line for line in with_database(settings, read) if _fits(line, wish)]
+    today = SystemClock().now().date()
+    found = [line for line in with_database(settings, read) if _fits(line, wish) and _is_old(line, wish.days, today)]
     shown = found[: wish.limit]
     counts = {"open": sum(line.state == "open" for line in found), "to_match": sum(line.is_to_match for line in found)}
     if as_json:
@@ -54,9 +60,31 @@ def show_matches(wish: Wish, lang: Language, *, as_json: bool) -> bool:
         typer.echo(json.dumps({"found": len(found), **counts, "lines": listed}, indent=2, ensure_ascii=False, default=str))
     else:
         for line in shown:
-            typer.echo("\n".join(in_words(line, configuration, lang)) + "\n")
+            told = in_words(line, configuration, lang)
+            if wish.days is not None and line.day is not None:
+                told.append(say("stands", lang, days=(today - line.day).days, account=line.gl_account))
+            typer.echo("\n".join(told) + "\n")
         typer.echo(say("totals", lang, **counts) if found else say("none", lang))
-    return bool(counts["open"])
+        for (account, currency), left in sorted(_standing(found).items()) if wish.days is not None else ():
+            words = {"account": account, "amount": f"{currency} {shown_hundredths(left)}", "days": wish.days}
+            typer.echo(say("stands_together", lang, **words))
+    return bool(found if wish.days is not None else counts["open"])
+
+
+def _is_old(line: Line, days: int | None, today: date) -> bool:
+    """Tell whether money of a line stands unmatched in Exact since so many days; dismissed or recorded here, it stands there."""
+    if days is None:
+        return True
+    stands = line.state not in ("settled", "gone") and line.matched_hundredths != line.total_hundredths
+    return stands and line.day is not None and (today - line.day).days >= days
+
+
+def _standing(found: Sequence[Line]) -> dict[tuple[str, str], int]:
+    """Sum what stands unmatched, in hundredths, by ledger account and currency."""
+    sums: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for line in found:
+        sums[line.gl_account, line.currency] += line.total_hundredths - line.matched_hundredths
+    return sums
 
 
 def _conditions(wish: Wish) -> list[sa.ColumnElement[bool]]:

@@ -59,6 +59,11 @@ STATES: dict[str, tuple[str, str]] = {
 _WORDS: dict[str, tuple[str, str]] = {
     "none": ("No bank line fits.", "Geen bankregel past."),
     "totals": ("{open} open, {to_match} to be matched in Exact", "{open} open, {to_match} in Exact af te letteren"),
+    "stands": ("  stands for {days} days on {account}", "  staat al {days} dagen op {account}"),
+    "stands_together": (
+        "{amount} stands on {account} for {days} days or longer",
+        "{amount} staat al {days} dagen of langer op {account}",
+    ),
     "of_total": ("{left} left of {total}", "nog {left} van {total}"),
     "text": ("  text: {text}", "  omschrijving: {text}"),
     "why": ("  last time: {why}", "  vorige keer: {why}"),
