@@ -112,19 +112,20 @@ async def test_a_wanted_pdf_goes_to_the_writer_as_it_is(tmp_path, dialect):
 
 
 async def test_a_pdf_that_is_wanted_again_after_its_answer_is_answered_again(tmp_path):
-    async with stage(tmp_path, Answers(NoPdfError("pdf_missing", "Not there."), b"%PDF-1")) as ingest:
+    async with stage(tmp_path, Answers(NoPdfError("pdf_missing", "missing", name="invoice INV-1"), b"%PDF-1")) as ingest:
         await ingest.want()
         await ingest.fetcher.fetch_next()
         await ingest.want(again="2")
         await ingest.fetcher.fetch_next()
         (first, missing), (second, found) = await ingest.parcels(2)
         assert first != second, "the writer's inbox would drop it"
-        assert (missing.content, missing.code, missing.message) == (None, "pdf_missing", "Not there.")
+        assert (missing.content, missing.code, missing.message) == (None, "pdf_missing", "Chargebee has no invoice INV-1.")
+        assert missing.message_nl == "Chargebee heeft geen factuur INV-1."
         assert found.content == b"%PDF-1"
 
 
 async def test_what_does_not_answer_is_tried_again_later_each_time_and_told_in_the_end(tmp_path):
-    errors = [NotNowError("pdf_unusable", "What Chargebee sent for invoice INV-1 is no PDF.")] * MOST_ATTEMPTS
+    errors = [NotNowError("pdf_unusable", "no_pdf", name="invoice INV-1")] * MOST_ATTEMPTS
     answers = Answers(*errors)
     async with stage(tmp_path, answers) as ingest:
         await ingest.want()
@@ -139,9 +140,7 @@ async def test_what_does_not_answer_is_tried_again_later_each_time_and_told_in_t
 
 
 async def test_a_refused_key_keeps_the_pdf_and_says_what_to_do(tmp_path):
-    async with stage(
-        tmp_path, Answers(DeniedError("pdf_unavailable", "Chargebee refuses the API key for PDFs"), b"%PDF-1")
-    ) as ingest:
+    async with stage(tmp_path, Answers(DeniedError("pdf_unavailable", "denied", message="401"), b"%PDF-1")) as ingest:
         await ingest.want()
         await ingest.fetcher.fetch_next()
         assert "KRUISPOST_CHARGEBEE_API_KEY" in await ingest.fetcher.ready()
@@ -152,7 +151,7 @@ async def test_a_refused_key_keeps_the_pdf_and_says_what_to_do(tmp_path):
 
 
 async def test_one_pdf_that_waits_holds_up_no_other(tmp_path):
-    async with stage(tmp_path, Answers(NotNowError("pdf_unavailable", "No answer."), b"%PDF-2")) as ingest:
+    async with stage(tmp_path, Answers(NotNowError("pdf_unavailable", "no_answer", name="invoice INV-1"), b"%PDF-2")) as ingest:
         await ingest.want("INV-1")
         await ingest.want("INV-2")
         await ingest.fetcher.fetch_next()

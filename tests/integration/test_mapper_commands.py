@@ -58,6 +58,10 @@ async def test_the_plan_of_what_is_held_is_what_the_present_mapping_books_and_co
     code, found = await installed.json("plan")
     assert (code, found["totals"]["entries"], found["totals"]["calls"]) == (0, 1, 2)
     assert "8060" in {each["account"] for each in found["totals"]["accounts"]}
+    assert found["totals"]["lines"] == {"100001": 2}
+    installed.write(installed.directory / "kruispost.yaml", revenue=revenue, licence={"lines_a_month": 1})
+    done = await installed.run("plan")
+    assert "WARNING: the entries for division 100001 have 2 lines, and its licence takes 1 a month" in done.stdout
     assert await installed.stage.entries() == []
 
 
@@ -69,6 +73,8 @@ async def test_dutch_is_spoken(installed):
     why = "Geen omzetregel past op regel 'Old-EUR' (plan Old-EUR) van factuur INV-2."
     way = 'wat te doen: Zet onder divisions.100001.revenue: {when: {item_price: Old-EUR}, account: "..."}'
     assert f"factuur INV-2, vastgehouden: {why}" in done.stdout
+    assert "btw 2" in done.stdout
+    assert "VAT" not in done.stdout
     assert way in done.stdout
     explained = await installed.run("explain", "INV-2", "--lang", "nl")
     assert why in explained.stdout

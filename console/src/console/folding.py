@@ -61,6 +61,7 @@ class DocumentRow:
     receipt_sentence: str = ""
     pdf: str = ""
     pdf_sentence: str = ""
+    pdf_sentence_nl: str = ""
     pdf_stated_at_us: int = 0
     updated_at_us: int = 0
     sentence_nl: str = ""
@@ -183,14 +184,14 @@ def _with_pdf(row: DocumentRow, fact: facts.PdfWanted | facts.PdfAttached | fact
     """Return the row with how its PDF stands: wanted, attached, or the code why not; an older message replaces nothing."""
     if row.pdf == "attached" or (now_us < row.pdf_stated_at_us and not isinstance(fact, facts.PdfAttached)):
         return row
-    row = replace(row, pdf_stated_at_us=now_us, pdf_sentence="")
+    row = replace(row, pdf_stated_at_us=now_us, pdf_sentence="", pdf_sentence_nl="")
     match fact:
         case facts.PdfWanted():
             return replace(row, pdf="wanted")
         case facts.PdfAttached():
             return replace(row, pdf="attached")
         case facts.PdfNotAttached():
-            return replace(row, pdf=fact.code, pdf_sentence=fact.message)
+            return replace(row, pdf=fact.code, pdf_sentence=fact.message, pdf_sentence_nl=fact.message_nl)
 
 
 def _described(row: DocumentRow, document: DocumentRef) -> DocumentRow:
@@ -238,7 +239,7 @@ def _stated(row: DocumentRow, statement: Statement, now_us: int) -> DocumentRow:
         case facts.EntryRefused():
             # The mapper answers a refusal with a new plan or with a hold; until then it is under way.
             row = replace(_cleared(row, "waiting", now_us), division=statement.division)
-            return replace(row, code=statement.code, sentence=statement.message)
+            return replace(row, code=statement.code, sentence=statement.message, sentence_nl=statement.message_nl)
 
 
 def _cleared(row: DocumentRow, state: State, stated_at_us: int) -> DocumentRow:

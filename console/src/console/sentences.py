@@ -81,7 +81,7 @@ def describe(message_type: str, details: dict[str, Any], language: Language = "e
     elif message_type == "exact.receivable.observed":
         name = "exact.receivable.paid" if details.get("is_fully_paid") else "exact.receivable.open"
     if language == "nl":
-        dutch = {each: details[f"{each}_nl"] for each in ("sentence", "action") if details.get(f"{each}_nl")}
+        dutch = {each: details[f"{each}_nl"] for each in ("sentence", "action", "message") if details.get(f"{each}_nl")}
         details = {**details, **dutch}
     template = _TEMPLATES[language].get(name)
     return template.format_map(_Values(details)) if template is not None else message_type

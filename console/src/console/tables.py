@@ -32,6 +32,7 @@ documents = sa.Table(
     sa.Column("receipt_sentence", sa.Text, nullable=False),
     sa.Column("pdf", sa.Text, nullable=False, server_default=""),
     sa.Column("pdf_sentence", sa.Text, nullable=False, server_default=""),
+    sa.Column("pdf_sentence_nl", sa.Text, nullable=False, server_default=""),
     sa.Column("pdf_stated_at_us", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("updated_at_us", sa.BigInteger, nullable=False),
     sa.Column("sentence_nl", sa.Text, nullable=False, server_default=""),

@@ -121,6 +121,12 @@ class ControlAccount(Strict):
     account: Code
 
 
+class Licence(Strict):
+    """What the contract with Exact allows beside calls; Exact tells no app of it, so it is taken from the contract."""
+
+    lines_a_month: int | None = Field(None, ge=1, description="entry lines that may be booked in a month; `plan` warns beyond")
+
+
 class DivisionConfiguration(Strict):
     """One Exact administration and the mapping that turns documents into its entries."""
 
@@ -180,6 +186,7 @@ class DivisionConfiguration(Strict):
     payment_conditions: PaymentConditions | None = Field(None, description="absent: Exact's own for the customer")
     exchange_rates: ExchangeRates = ExchangeRates()
     pdf: Pdf = Pdf()
+    licence: Licence = Licence()
     changes: Literal["hold", "correct"] = Field(
         "hold",
         description="a document whose amounts change after it was booked is held for a person, or booked back and booked anew",

@@ -10,6 +10,18 @@ from typing import Final, Literal
 NEW_ACCOUNT: Final = "new"
 # How much the free fields of an account take at most, as far as is safe: Exact tells no lengths, and refuses what is too long.
 ACCOUNT_FIELD_LENGTHS: Final[Mapping[str, int]] = {"remarks": 250, "trade_name": 50, "website": 100, "code_at_supplier": 30}
+# The same for what Chargebee knows of a customer; an address is cut there, and anything else is left out.
+CONTACT_LENGTHS: Final[Mapping[str, int]] = {
+    "address_line1": 100,
+    "address_line2": 100,
+    "address_line3": 100,
+    "city": 100,
+    "postcode": 20,
+    "phone": 25,
+    "email": 128,
+}
+_MAY_BE_CUT: Final = frozenset(("address_line1", "address_line2", "address_line3", "city"))
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _CHAMBER_OF_COMMERCE = re.compile(r"\d{8}")
 _SEPARATORS = re.compile(r"[\s.\-]")
 
@@ -48,6 +60,20 @@ class CustomerRules:
         if locale is None:
             return None
         return self.languages.get(locale) or self.languages.get(re.split(r"[-_]", locale, maxsplit=1)[0])
+
+
+def usable_contact(contact: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return the contact details that Exact takes; what is no e-mail address, or too long and not to be cut, is None."""
+    found: dict[str, str | None] = {}
+    for name, value in contact.items():
+        given = (value or "").strip() or None
+        longest = CONTACT_LENGTHS[name]
+        if given is not None and len(given) > longest:
+            given = given[:longest].rstrip() if name in _MAY_BE_CUT else None
+        if name == "email" and given is not None and _EMAIL.fullmatch(given) is None:
+            given = None
+        found[name] = given
+    return found
 
 
 def chamber_of_commerce_of(raw: str | None) -> str | None:

@@ -148,6 +148,14 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "{field} {number} of customer {customer} is no chamber of commerce number and is not sent to Exact.",
         "{field} {number} van klant {customer} is geen KvK-nummer en wordt niet naar Exact gestuurd.",
     ),
+    "contact_cut": (
+        "{field} of customer {customer} is too long for Exact and is cut at {most} characters.",
+        "{field} van klant {customer} is te lang voor Exact en wordt na {most} tekens afgebroken.",
+    ),
+    "contact_not_sent": (
+        "{field} {value} of customer {customer} is not what Exact takes and is not sent.",
+        "{field} {value} van klant {customer} is niet wat Exact aanneemt en wordt niet gestuurd.",
+    ),
     "field_too_long": (
         "{field} of customer {customer} is too long for its field in Exact and is not sent.",
         "{field} van klant {customer} is te lang voor zijn veld in Exact en wordt niet gestuurd.",
@@ -158,6 +166,18 @@ _ANYTHING = {
     "any discount": "elke korting",
     "any customer": "elke klant",
     "any terms": "elke afspraak",
+}
+
+
+# What contact details are called, as in Chargebee's own form.
+CONTACT_WORDS: Final[dict[str, InTwo]] = {
+    "address_line1": InTwo("Address line 1", "Adresregel 1"),
+    "address_line2": InTwo("Address line 2", "Adresregel 2"),
+    "address_line3": InTwo("Address line 3", "Adresregel 3"),
+    "city": InTwo("City", "Plaats"),
+    "postcode": InTwo("Postcode", "Postcode"),
+    "phone": InTwo("Phone number", "Telefoonnummer"),
+    "email": InTwo("E-mail address", "E-mailadres"),
 }
 
 

@@ -103,6 +103,7 @@ class ExcessNotRecorded(Message, frozen=True, kw_only=True):
     customer_id: str
     code: str
     sentence: str
+    sentence_nl: str = ""
 
 
 class ShortageWrittenOff(Message, frozen=True, kw_only=True):

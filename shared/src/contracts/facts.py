@@ -250,6 +250,7 @@ class AccountRefused(Message, frozen=True, kw_only=True):
     customer_ref: str
     code: str
     message: str
+    message_nl: str = ""
 
 
 class EntryPosted(Message, frozen=True, kw_only=True):
@@ -286,6 +287,7 @@ class EntryRefused(Message, frozen=True, kw_only=True):
     document: DocumentRef
     code: str
     message: str
+    message_nl: str = ""
 
 
 class ReceivableObserved(Message, frozen=True, kw_only=True):
@@ -367,6 +369,7 @@ class PdfNotAttached(Message, frozen=True, kw_only=True):
     document: DocumentRef
     code: str
     message: str
+    message_nl: str = ""
 
 
 # ---------------------------------------------------------------------------------------------- payment-matcher

@@ -23,6 +23,7 @@ class PdfFetched(Message, frozen=True, kw_only=True):
     content: bytes | None = None
     code: str = ""
     message: str = ""
+    message_nl: str = ""
 
 
 class ChangeHinted(Message, frozen=True, kw_only=True):

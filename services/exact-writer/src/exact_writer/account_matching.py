@@ -16,9 +16,9 @@ from contracts.commands import SaveAccount
 from exact_writer import account_book, payloads
 from exact_writer.account_book import Origin
 from exact_writer.account_mirror import AccountMirror, AccountRecord, MarkKind, normalised
+from exact_writer.words import Told, say
 
 NEW: Final = "new"
-_NAMES: Final[dict[str, str]] = {"vat_number": "VAT number", "email": "e-mail address"}
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +32,7 @@ class Unmatched(msgspec.Struct, frozen=True, kw_only=True):
     """Why a person has to say which account a customer is."""
 
     code: str
-    message: str
+    told: Told
 
 
 class AccountMatcher:
@@ -53,10 +53,8 @@ class AccountMatcher:
         """The account of a customer; None when it needs a new one."""
         found = await self._find(command)
         if isinstance(found, Match) and found.record.is_blocked:
-            message = (
-                f"Account {found.record.label} in Exact is customer {_id_of(command.customer_ref)}, and it is blocked there."
-            )
-            return Unmatched(code="account_blocked", message=message)
+            told = say("account_blocked_of", label=found.record.label, customer=_id_of(command.customer_ref))
+            return Unmatched(code="account_blocked", told=told)
         return found
 
     async def _find(self, command: SaveAccount) -> Match | Unmatched | None:
@@ -67,23 +65,23 @@ class AccountMatcher:
             named = await self._mirror.find("code", command.account_code)
             if named:
                 return Match(record=named[0], origin="linked")
-            message = f"Exact has no account {command.account_code}, which customer {_id_of(command.customer_ref)} is linked to."
-            return Unmatched(code="unknown_account", message=message)
+            told = say("unknown_account", code=command.account_code, customer=_id_of(command.customer_ref))
+            return Unmatched(code="unknown_account", told=told)
         if ours:
             return Match(record=ours[0], origin="created")
         customer_id = _id_of(command.customer_ref)
         if self._configuration.chargebee_id is not None:
-            found = await self._one_of(self._configuration.chargebee_id, customer_id, f"Chargebee's id {customer_id}", command)
+            found = await self._one_of(self._configuration.chargebee_id, customer_id, say("mark_id", value=customer_id), command)
             if found is not None:
                 return found
         for kind in self._configuration.match:
             value = command.vat_number if kind == "vat_number" else command.email
-            found = await self._one_of(kind, value, f"{_NAMES[kind]} {value}", command)
+            found = await self._one_of(kind, value, say(f"mark_{kind}", value=value), command)
             if found is not None:
                 return found
         return None
 
-    async def _one_of(self, kind: MarkKind, value: str | None, words: str, command: SaveAccount) -> Match | Unmatched | None:
+    async def _one_of(self, kind: MarkKind, value: str | None, mark: Told, command: SaveAccount) -> Match | Unmatched | None:
         hits = await self._mirror.find(kind, value)
         if kind == "email":
             by_id = {record.account_id: record for record in (*hits, *await self._mirror.find("contact_email", value))}
@@ -99,19 +97,17 @@ class AccountMatcher:
         taken = [record for record in free if owners.get(record.account_id)]
         if len(free) == 1 and not taken and not _contradicts(free[0], command):
             return Match(record=free[0], origin="matched")
-        return self._ask(free, owners, words, command)
+        return self._ask(free, owners, mark, command)
 
     def _ask(
-        self, hits: list[AccountRecord], owners: dict[str, list[tuple[str, Origin]]], words: str, command: SaveAccount
+        self, hits: list[AccountRecord], owners: dict[str, list[tuple[str, Origin]]], mark: Told, command: SaveAccount
     ) -> Unmatched:
-        customer_id = _id_of(command.customer_ref)
-        listed = "; ".join(_described(record, owners.get(record.account_id, []), command) for record in hits)
-        number = "One account" if len(hits) == 1 else f"{len(hits)} accounts"
-        verb = "has" if len(hits) == 1 else "have"
-        message = (
-            f"{number} in Exact {verb} the {words} of customer {customer_id} ({command.name}): {listed}. Is it one of these?"
-        )
-        return Unmatched(code="customer_ambiguous", message=message)
+        described = [_described(record, owners.get(record.account_id, []), command) for record in hits]
+        listed = Told("; ".join(each.english for each in described), "; ".join(each.dutch for each in described))
+        name = "customer_ambiguous_one" if len(hits) == 1 else "customer_ambiguous"
+        customer = _id_of(command.customer_ref)
+        told = say(name, count=len(hits), mark=mark, customer=customer, name=command.name, listed=listed)
+        return Unmatched(code="customer_ambiguous", told=told)
 
 
 def _is_of_another(record: AccountRecord, owners: list[tuple[str, Origin]], customer_ref: str) -> bool:
@@ -129,11 +125,14 @@ def _contradicts(record: AccountRecord, command: SaveAccount) -> bool:
     return here is not None and there is not None and here != there
 
 
-def _described(record: AccountRecord, owners: list[tuple[str, Origin]], command: SaveAccount) -> str:
-    remarks = [f"already customer {_id_of(owner)}" for owner, _ in owners if owner != command.customer_ref]
+def _described(record: AccountRecord, owners: list[tuple[str, Origin]], command: SaveAccount) -> Told:
+    remarks = [say("already_customer", customer=_id_of(owner)) for owner, _ in owners if owner != command.customer_ref]
     if _contradicts(record, command):
-        remarks.append(f"with VAT number {record.values.get('VATNumber')}")
-    return f"{record.label} ({', '.join(remarks)})" if remarks else record.label
+        remarks.append(say("with_vat_number", number=record.values.get("VATNumber")))
+    if not remarks:
+        return Told(record.label, record.label)
+    english, dutch = (", ".join(getattr(each, name) for each in remarks) for name in ("english", "dutch"))
+    return Told(f"{record.label} ({english})", f"{record.label} ({dutch})")
 
 
 def _id_of(customer_ref: str) -> str:

@@ -18,6 +18,7 @@ from exact_writer.master_records import Kind
 from exact_writer.mirror import Mirror
 from exact_writer.precheck import DEBTORS
 from exact_writer.schedule import ENDPOINTS
+from exact_writer.words import say
 
 # A new customer may have been entered in Exact by hand since the mirror was read: at most so often, one call finds out.
 LOOK_AGAIN_SECONDS: Final = 3_600.0
@@ -102,21 +103,21 @@ class Accounts:
 
     async def _missing(self, command: SaveAccount) -> Unmatched | None:
         """What the mapping names for the customer and Exact does not have, after one look whether it is there by now."""
-        named: tuple[tuple[Kind, str | None, str, str], ...] = (
-            ("ledger", command.receivable_account, "unknown_gl_account", "ledger"),
-            ("payment_condition", command.payment_condition, "unknown_payment_condition", "payment condition"),
+        named: tuple[tuple[Kind, str | None, str], ...] = (
+            ("ledger", command.receivable_account, "unknown_gl_account"),
+            ("payment_condition", command.payment_condition, "unknown_payment_condition"),
         )
-        for kind, code, refusal, name in named:
+        for kind, code, refusal in named:
             if code is None or self._mirror.find(kind, code) is not None:
                 continue
             if self._mirror.is_older_than(kind, LOOK_AGAIN_SECONDS):
                 await self._mirror.refresh(kind)
             if self._mirror.find(kind, code) is None:
-                return Unmatched(code=refusal, message=f"Exact has no {name} {code}.")
+                return Unmatched(code=refusal, told=say(refusal, code=code))
         debtors = self._mirror.find("ledger", command.receivable_account or "")
         if debtors is not None and debtors.type != DEBTORS:
-            message = f"Ledger {command.receivable_account} is no debtors account in Exact (type {DEBTORS})."
-            return Unmatched(code="wrong_gl_account_type", message=message)
+            told = say("no_debtors_account", code=command.receivable_account, type=DEBTORS)
+            return Unmatched(code="wrong_gl_account_type", told=told)
         return None
 
     async def _begin(self, command: SaveAccount, cause: str) -> Step | Unmatched:

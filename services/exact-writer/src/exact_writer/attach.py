@@ -24,9 +24,10 @@ from exact_writer.attachments import Attachment, State
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import Answer, CallError, ForbiddenError, NotFoundError, RefusedError, Request, UnknownError
 from exact_writer.client_keys import ClientKeys, is_key, or_by_key
-from exact_writer.refusals import PDF_ACTIONS
+from exact_writer.refusals import pdf_action
 from exact_writer.sending import DUPLICATE
 from exact_writer.timing import Timing
+from exact_writer.words import Told, say
 
 DOCUMENTS: Final = "documents/Documents"
 ATTACHMENTS: Final = "documents/DocumentAttachments"
@@ -111,7 +112,7 @@ class PdfPoster:
         async with self._database.transaction() as connection:
             await attachments.check_lease(connection, self._division, epoch)
             if attachment.asks >= MOST_ASKS:
-                await self._fail(connection, attachment, "pdf_not_answered", "The PDF was asked for and did not come.")
+                await self._fail(connection, attachment, "pdf_not_answered", say("pdf_not_answered"))
                 return
             wanted = PdfWanted(
                 division=self._division,
@@ -186,7 +187,7 @@ class PdfPoster:
                     # It may stand there under its key already, by a call whose answer was lost: it is looked up.
                     await self._calls.save(connection)
                     return None
-                await self._fail(connection, attachment, error.code, error.message)
+                await self._fail(connection, attachment, error.code, Told(error.message, error.message))
                 await self._calls.save(connection)
             return None
         except UnknownError as error:
@@ -218,7 +219,7 @@ class PdfPoster:
             elif asked_at < settled_at:
                 await attachments.move(connection, attachment, attachment.state, not_before=settled_at)
             elif attachment.attempts >= MOST_ATTEMPTS:
-                await self._fail(connection, attachment, "exact_failure", f"Exact failed {attachment.attempts} times.")
+                await self._fail(connection, attachment, "exact_failure", say("file_failure", times=attachment.attempts))
             else:
                 await attachments.move(connection, attachment, "fetched" if creating else "created", not_before=0.0)
 
@@ -231,9 +232,9 @@ class PdfPoster:
             return
         content = message.content
         if content is None:
-            await self._fail(connection, attachment, message.code, message.message)
+            await self._fail(connection, attachment, message.code, Told(message.message, message.message_nl or message.message))
         elif len(content) > LARGEST_PDF_BYTES:
-            await self._fail(connection, attachment, "pdf_too_large", f"The PDF has {len(content)} bytes.")
+            await self._fail(connection, attachment, "pdf_too_large", say("pdf_too_large", bytes=len(content)))
         else:
             state: State = "fetched" if attachment.document_id is None else "created"
             await attachments.move(connection, attachment, state, content=content, not_before=0.0)
@@ -250,11 +251,19 @@ class PdfPoster:
         await self._say(connection, attachment, told)
         self._telemetry.count("pdfs_finished", outcome="attached")
 
-    async def _fail(self, connection: AsyncConnection, attachment: Attachment, code: str, message: str) -> None:
-        told = f"{message} {PDF_ACTIONS.get(code, PDF_ACTIONS['other'])}"
-        await attachments.move(connection, attachment, "failed", code=code, message=told)
-        log.warning("a file was not attached", file=attachment.file_name, entry=attachment.entry_id, code=code, reason=told)
-        fact = PdfNotAttached(division=self._division, document=attachment.command.document, code=code, message=told)
+    async def _fail(self, connection: AsyncConnection, attachment: Attachment, code: str, why: Told) -> None:
+        told = why.and_then(pdf_action(code))
+        await attachments.move(connection, attachment, "failed", code=code, message=told.english)
+        log.warning(
+            "a file was not attached", file=attachment.file_name, entry=attachment.entry_id, code=code, reason=told.english
+        )
+        fact = PdfNotAttached(
+            division=self._division,
+            document=attachment.command.document,
+            code=code,
+            message=told.english,
+            message_nl=told.dutch,
+        )
         await self._say(connection, attachment, fact)
         self._telemetry.count("pdfs_finished", outcome="failed")
 

@@ -25,7 +25,6 @@ from exact_writer.client_keys import ClientKeys, cause_of
 from exact_writer.journal import Work
 from exact_writer.mirror import Mirror
 from exact_writer.outcomes import Outcomes
-from exact_writer.refusals import ACTIONS
 from exact_writer.schedule import ENDPOINTS
 from exact_writer.sending import MOST_ATTEMPTS, REFUSED_LOOK_SECONDS, Sending
 from exact_writer.timing import Timing
@@ -148,9 +147,8 @@ class BatchPoster:
                 await self._split(connection, works, epoch)
             elif attempts >= MOST_ATTEMPTS:
                 self._telemetry.count("unknown_outcomes", outcome="given_up")
-                message = f"Exact failed {attempts} times and booked nothing. {ACTIONS['exact_failure']}"
                 for work in works:
-                    await self._outcomes.refused(connection, work, epoch, "exact_failure", message)
+                    await self._outcomes.failed(connection, work, epoch, attempts)
             else:
                 self._telemetry.count("unknown_outcomes", outcome="not_there")
                 for work in works:

@@ -26,7 +26,6 @@ from exact_writer.items import Items
 from exact_writer.journal import Work
 from exact_writer.mirror import Mirror
 from exact_writer.outcomes import Outcomes
-from exact_writer.refusals import ACTIONS
 from exact_writer.sending import MOST_ATTEMPTS, REFUSED_LOOK_SECONDS, Sending
 from exact_writer.timing import Timing
 
@@ -134,8 +133,7 @@ class DocumentPoster:
             await self._sending.move([work], epoch, "unknown", not_before=settled_at)
         elif work.attempts >= MOST_ATTEMPTS:
             async with self._database.transaction() as connection:
-                message = f"Exact failed {work.attempts} times and booked nothing. {ACTIONS['exact_failure']}"
-                await self._outcomes.refused(connection, work, epoch, "exact_failure", message)
+                await self._outcomes.failed(connection, work, epoch, work.attempts)
         else:
             self._telemetry.count("unknown_outcomes", outcome="not_there")
             await self._sending.move([work], epoch, "prepared", not_before=0.0, exact_id=work.exact_id if ours else None)

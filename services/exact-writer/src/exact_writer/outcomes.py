@@ -18,7 +18,8 @@ from exact_writer.account_book import Known
 from exact_writer.journal import Work
 from exact_writer.mirror import Mirror
 from exact_writer.precheck import Problem
-from exact_writer.refusals import ACTIONS
+from exact_writer.refusals import action
+from exact_writer.words import Told, say
 
 
 class Outcomes:
@@ -83,15 +84,26 @@ class Outcomes:
     async def refused_unsent(self, work: Work, epoch: int, problem: Problem) -> None:
         """Exact would refuse the command, so that no call is made."""
         async with self._database.transaction() as connection:
-            await self.refused(connection, work, epoch, problem.code, f"{problem.message} {ACTIONS[problem.code]}")
+            await self.refused(connection, work, epoch, problem.code, problem.told.and_then(action(problem.code)))
 
-    async def refused(self, connection: AsyncConnection, work: Work, epoch: int, code: str, message: str) -> None:
-        """The command cannot be carried out. A period that Exact calls closed is told before, so that it is not planned again."""
+    async def failed(self, connection: AsyncConnection, work: Work, epoch: int, times: int) -> None:
+        """Exact failed so often that the command is given up; nothing was booked."""
+        told = say("exact_failure", times=times).and_then(action("exact_failure"))
+        await self.refused(connection, work, epoch, "exact_failure", told)
+
+    async def refused(self, connection: AsyncConnection, work: Work, epoch: int, code: str, told: Told | str) -> None:
+        """The command cannot be carried out, in our words or in Exact's own.
+
+        A period that Exact calls closed is told before, so that the entry is not planned for it again.
+        """
         command, now = work.command, self._clock.now()
+        message, dutch = (told.english, told.dutch) if isinstance(told, Told) else (told, "")
         await journal.mark(connection, self._division, work.command_id, epoch, "refused", code=code, message=message)
         self._telemetry.count("commands_finished", type=work.kind, outcome="refused")
         if isinstance(command, SaveAccount):
-            refusal = AccountRefused(division=self._division, customer_ref=command.customer_ref, code=code, message=message)
+            refusal = AccountRefused(
+                division=self._division, customer_ref=command.customer_ref, code=code, message=message, message_nl=dutch
+            )
             await announce.account(connection, refusal, work.envelope, now)
             return
         period = precheck.period_of(command, self._mirror)
@@ -103,6 +115,7 @@ class Outcomes:
             document=command.document,
             code=code,
             message=message,
+            message_nl=dutch,
         )
         await announce.entry(connection, fact, work.envelope, now)
 

@@ -28,7 +28,7 @@ from exact_writer.journal import Work
 from exact_writer.lookup import Found
 from exact_writer.mirror import Mirror
 from exact_writer.outcomes import Outcomes
-from exact_writer.refusals import ACTIONS
+from exact_writer.refusals import action
 from exact_writer.schedule import ENDPOINTS, State
 from exact_writer.sending import MOST_ATTEMPTS, REFUSED_LOOK_SECONDS, Sending
 from exact_writer.timing import Timing
@@ -116,8 +116,7 @@ class Poster:
         step = await self._accounts.next_step(command, work.command_id)
         if isinstance(step, Unmatched):
             async with self._database.transaction() as connection:
-                message = f"{step.message} {ACTIONS[step.code]}"
-                await self._outcomes.refused(connection, work, epoch, step.code, message)
+                await self._outcomes.refused(connection, work, epoch, step.code, step.told.and_then(action(step.code)))
             return False
         if step.request is None:
             async with self._database.transaction() as connection:
@@ -221,8 +220,7 @@ class Poster:
                 return
             if work.attempts >= MOST_ATTEMPTS:
                 self._telemetry.count("unknown_outcomes", outcome="given_up")
-                message = f"Exact failed {work.attempts} times and booked nothing. {ACTIONS['exact_failure']}"
-                await self._outcomes.refused(connection, work, epoch, "exact_failure", message)
+                await self._outcomes.failed(connection, work, epoch, work.attempts)
                 return
             self._telemetry.count("unknown_outcomes", outcome="not_there")
             await journal.mark(connection, self._division, work.command_id, epoch, "prepared", not_before=0.0)

@@ -12,6 +12,7 @@ from exact_writer.account_mirror import AccountRecord
 from exact_writer.master_records import MANDATORY, NOT_ALLOWED, Kind, Record
 from exact_writer.mirror import Mirror
 from exact_writer.payloads import CUSTOMER
+from exact_writer.words import Told, say
 
 JOURNAL_TYPES = {"sales": frozenset({20, 21}), "general": frozenset({90})}
 DEBTORS: Final = 20  # the type of ledger on which Exact keeps what customers owe
@@ -23,7 +24,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Why an entry cannot be posted; `part` is the part of the mirror that may be out of date, or None."""
 
     code: str
-    message: str
+    told: Told
     part: Kind | None = None
 
 
@@ -65,14 +66,13 @@ def check_accounts(command: PostEntry, accounts: Sequence[AccountRecord]) -> Pro
     for account in accounts:
         if account.is_gone:
             name = f" {account.label}" if account.code else ""
-            message = f"The account{name} of its customer was deleted in Exact, or merged into another."
-            return Problem(code="account_gone", message=message)
+            return Problem(code="account_gone", told=say("account_gone", label=name))
         if account.is_blocked:
-            message = f"Account {account.code} {account.values.get('Name', '')} is blocked in Exact."
-            return Problem(code="account_blocked", message=message, part="account")
+            label = f"{account.code} {account.values.get('Name', '')}"
+            return Problem(code="account_blocked", told=say("account_blocked", label=label), part="account")
         if command.kind == "sales" and account.status not in ("", CUSTOMER):
-            message = f"Account {account.label} has the status {account.status} in Exact; an invoice needs a customer (C)."
-            return Problem(code="not_a_customer", message=message, part="account")
+            told = say("not_a_customer", label=account.label, status=account.status)
+            return Problem(code="not_a_customer", told=told, part="account")
     return None
 
 
@@ -99,58 +99,56 @@ def period_of(command: PostEntry, mirror: Mirror) -> tuple[int, int] | None:
 
 def _check_itself(command: PostEntry) -> Problem | None:
     if len(command.your_ref) > REFERENCE_LENGTH:
-        message = f"The reference {command.your_ref} has more than the {REFERENCE_LENGTH} characters that Exact takes."
-        return Problem(code="reference_too_long", message=message)
+        told = say("reference_too_long", reference=command.your_ref, most=REFERENCE_LENGTH)
+        return Problem(code="reference_too_long", told=told)
     with_vat = any(line.vat_code for line in command.lines)
     rest = sum(line.amount_minor for line in command.lines)
     if command.kind == "general" and not with_vat and rest != 0:
-        return Problem(code="unbalanced", message=f"Debit and credit of the entry differ by {rest} minor units.")
+        return Problem(code="unbalanced", told=say("unbalanced", rest=rest))
     return None
 
 
 def _check_journal(command: PostEntry, mirror: Mirror) -> Problem | None:
     journal = mirror.find("journal", command.journal)
     if journal is None:
-        return Problem(code="unknown_journal", message=f"Exact has no journal {command.journal}.", part="journal")
+        return Problem(code="unknown_journal", told=say("unknown_journal", code=command.journal), part="journal")
     if journal.type not in JOURNAL_TYPES[command.kind]:
-        kind = "a sales journal" if command.kind == "sales" else "a general journal"
-        return Problem(code="wrong_journal_type", message=f"Journal {command.journal} is not {kind} in Exact.", part="journal")
+        name = "no_sales_journal" if command.kind == "sales" else "no_general_journal"
+        return Problem(code="wrong_journal_type", told=say(name, code=command.journal), part="journal")
     if journal.is_blocked:
-        return Problem(code="blocked_journal", message=f"Journal {command.journal} is blocked in Exact.", part="journal")
+        return Problem(code="blocked_journal", told=say("blocked_journal", code=command.journal), part="journal")
     if command.kind == "general" and not journal.allows_vat and any(line.vat_code for line in command.lines):
-        return Problem(code="vat_not_allowed", message=f"Journal {command.journal} takes no VAT in Exact.", part="journal")
+        return Problem(code="vat_not_allowed", told=say("vat_not_allowed", code=command.journal), part="journal")
     if journal.only_currency and journal.only_currency != command.currency:
-        message = f"Journal {command.journal} takes only {journal.only_currency} in Exact; the entry is in {command.currency}."
-        return Problem(code="currency_not_allowed", message=message, part="journal")
+        told = say("currency_not_allowed", code=command.journal, only=journal.only_currency, currency=command.currency)
+        return Problem(code="currency_not_allowed", told=told, part="journal")
     return None
 
 
 def _check_currency(command: PostEntry, mirror: Mirror) -> Problem | None:
     if command.currency == mirror.currency or mirror.find("currency", command.currency) is not None:
         return None
-    message = f"The currency {command.currency} is not active in Exact."
-    return Problem(code="unknown_currency", message=message, part="currency")
+    return Problem(code="unknown_currency", told=say("unknown_currency", code=command.currency), part="currency")
 
 
 def _check_payment_condition(command: PostEntry, mirror: Mirror) -> Problem | None:
     code = command.payment_condition
     if code is None or mirror.find("payment_condition", code) is not None:
         return None
-    return Problem(code="unknown_payment_condition", message=f"Exact has no payment condition {code}.", part="payment_condition")
+    told = say("unknown_payment_condition", code=code)
+    return Problem(code="unknown_payment_condition", told=told, part="payment_condition")
 
 
 def _check_line(line: EntryLine, command: PostEntry, mirror: Mirror) -> Problem | None:
     ledger = mirror.find("ledger", line.gl_account)
     if ledger is None:
-        return Problem(code="unknown_gl_account", message=f"Exact has no ledger {line.gl_account}.", part="ledger")
+        return Problem(code="unknown_gl_account", told=say("unknown_gl_account", code=line.gl_account), part="ledger")
     if ledger.is_blocked:
-        return Problem(code="blocked_gl_account", message=f"Ledger {line.gl_account} is blocked in Exact.", part="ledger")
+        return Problem(code="blocked_gl_account", told=say("blocked_gl_account", code=line.gl_account), part="ledger")
     if ledger.type == DEBTORS and command.kind == "sales":
-        message = f"Ledger {line.gl_account} is a debtors account in Exact; a line of an invoice needs another one."
-        return Problem(code="wrong_gl_account_type", message=message, part="ledger")
+        return Problem(code="wrong_gl_account_type", told=say("debtors_on_sale", code=line.gl_account), part="ledger")
     if ledger.type == DEBTORS and not line.is_receivable:
-        message = f"Ledger {line.gl_account} is a debtors account in Exact, and a line on it names no customer."
-        return Problem(code="customer_missing", message=message, part="ledger")
+        return Problem(code="customer_missing", told=say("customer_missing", code=line.gl_account), part="ledger")
     return (
         _check_vat(line, command, mirror)
         or _check_dimension(line, ledger, mirror, "cost_center")
@@ -164,34 +162,32 @@ def _check_vat(line: EntryLine, command: PostEntry, mirror: Mirror) -> Problem |
         return None
     found = mirror.find("vat_code", code)
     if found is None:
-        return Problem(code="unknown_vat_code", message=f"Exact has no VAT code {code}.", part="vat_code")
+        return Problem(code="unknown_vat_code", told=say("unknown_vat_code", code=code), part="vat_code")
     if found.is_blocked:
-        return Problem(code="blocked_vat_code", message=f"VAT code {code} is blocked in Exact.", part="vat_code")
+        return Problem(code="blocked_vat_code", told=say("blocked_vat_code", code=code), part="vat_code")
     if command.kind == "sales" and found.is_purchase_only:
-        message = f"VAT code {code} is for purchases only in Exact."
-        return Problem(code="vat_code_for_purchases", message=message, part="vat_code")
+        return Problem(code="vat_code_for_purchases", told=say("vat_code_for_purchases", code=code), part="vat_code")
     if found.vat_type == "I":
-        message = f"VAT code {code} is inclusive (type I) in Exact, which would take VAT off amounts that have none."
-        return Problem(code="vat_code_inclusive", message=message, part="vat_code")
+        return Problem(code="vat_code_inclusive", told=say("vat_code_inclusive", code=code), part="vat_code")
     if found.vat_type in _WITHOUT_AMOUNT and line.vat_amount_minor:
-        message = f"VAT code {code} carries no VAT in Exact (type {found.vat_type}), and a line of the document has VAT."
-        return Problem(code="vat_amount_not_allowed", message=message, part="vat_code")
+        told = say("vat_amount_not_allowed", code=code, type=found.vat_type)
+        return Problem(code="vat_amount_not_allowed", told=told, part="vat_code")
     return None
 
 
 def _check_dimension(line: EntryLine, ledger: Record, mirror: Mirror, kind: Kind) -> Problem | None:
     """Cost centre or cost unit: the ledger may want one, or none."""
-    name, code, use = ("cost centre", line.cost_center, ledger.cost_center_use)
+    code, use = line.cost_center, ledger.cost_center_use
     if kind == "cost_unit":
-        name, code, use = ("cost unit", line.cost_unit, ledger.cost_unit_use)
+        code, use = line.cost_unit, ledger.cost_unit_use
     if code is None:
         if use != MANDATORY:
             return None
-        return Problem(code=f"{kind}_missing", message=f"Ledger {line.gl_account} wants a {name} in Exact.", part="ledger")
+        return Problem(code=f"{kind}_missing", told=say(f"{kind}_missing", ledger=line.gl_account), part="ledger")
     if mirror.find(kind, code) is None:
-        return Problem(code=f"unknown_{kind}", message=f"Exact has no {name} {code}.", part=kind)
+        return Problem(code=f"unknown_{kind}", told=say(f"unknown_{kind}", code=code), part=kind)
     if use == NOT_ALLOWED:
-        return Problem(code=f"{kind}_not_allowed", message=f"Ledger {line.gl_account} takes no {name} in Exact.", part="ledger")
+        return Problem(code=f"{kind}_not_allowed", told=say(f"{kind}_not_allowed", ledger=line.gl_account), part="ledger")
     return None
 
 
@@ -200,12 +196,11 @@ def _check_period(command: PostEntry, mirror: Mirror) -> Problem | None:
         return None
     period = period_of(command, mirror)
     if period is None:
-        message = f"Exact has no financial year for {command.entry_date.isoformat()}."
-        return Problem(code="no_financial_year", message=message, part="period")
+        told = say("no_financial_year", day=command.entry_date.isoformat())
+        return Problem(code="no_financial_year", told=told, part="period")
     year, number = period
     if not mirror.has_period(command.journal, year, number):
-        return Problem(code="no_financial_year", message=f"Exact has no period {number} of {year}.", part="period")
+        return Problem(code="no_financial_year", told=say("no_period", period=number, year=year), part="period")
     if mirror.is_period_closed(command.journal, year, number):
-        message = f"Period {number} of {year} is closed for journal {command.journal} in Exact."
-        return Problem(code="period_closed", message=message)
+        return Problem(code="period_closed", told=say("period_closed", period=number, year=year, journal=command.journal))
     return None

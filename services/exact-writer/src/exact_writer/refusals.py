@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from exact_writer.words import ACTIONS_NL, PDF_ACTIONS_NL, Told
+
 # Every code that EntryRefused and AccountRefused can carry, with what a person can do.
 ACTIONS: Final[dict[str, str]] = {
     "period_closed": "Open the period in Exact, or let the document move to the next open period.",
@@ -87,6 +89,17 @@ _FAILURES: Final = re.compile(
     r"a problem has occurred|er is een probleem opgetreden|object reference not set|objectverwijzing is niet|server unavailable",
     re.IGNORECASE,
 )
+
+
+def action(code: str) -> Told:
+    """What a person can do about a refusal with this code."""
+    return Told(ACTIONS[code], ACTIONS_NL[code])
+
+
+def pdf_action(code: str) -> Told:
+    """What a person can do about a PDF that is not attached."""
+    known = code if code in PDF_ACTIONS else "other"
+    return Told(PDF_ACTIONS[known], PDF_ACTIONS_NL[known])
 
 
 def classify(message: str) -> str:

@@ -30,15 +30,58 @@ NOT_FOUND: Final = 404
 DENIED: Final = frozenset((401, 403))
 
 
+# Why there is no PDF, in English and Dutch; `name` is that of the document.
+WHYS: Final[dict[str, tuple[str, str]]] = {
+    "unreadable": (
+        "Chargebee's answer about the PDF of {name} cannot be read.",
+        "Het antwoord van Chargebee over de pdf van {name} is niet te lezen.",
+    ),
+    "no_answer": (
+        "Chargebee gave no valid answer about the PDF of {name}.",
+        "Chargebee gaf geen geldig antwoord over de pdf van {name}.",
+    ),
+    "not_https": (
+        "Chargebee offers the PDF of {name} at an address that is not https.",
+        "Chargebee biedt de pdf van {name} aan op een adres dat geen https is.",
+    ),
+    "download_answered": (
+        "The download of the PDF of {name} answered {status}.",
+        "De download van de pdf van {name} antwoordde {status}.",
+    ),
+    "download_failed": (
+        "The PDF of {name} could not be downloaded: {error}.",
+        "De pdf van {name} kon niet gedownload worden: {error}.",
+    ),
+    "no_pdf": ("What Chargebee sent for {name} is no PDF.", "Wat Chargebee voor {name} stuurde, is geen pdf."),
+    "too_large": ("The PDF of {name} is larger than {most:,} bytes.", "De pdf van {name} is groter dan {most:,} bytes."),
+    "too_slow": ("The download of the PDF of {name} takes too long.", "De download van de pdf van {name} duurt te lang."),
+    "cut_off": ("The download of the PDF of {name} was cut off.", "De download van de pdf van {name} werd afgebroken."),
+    "not_made": (
+        "Chargebee did not make the PDF of {name}: {message}",
+        "Chargebee maakte de pdf van {name} niet: {message}",
+    ),
+    "denied": (
+        "Chargebee refuses the API key for PDFs ({message})",
+        "Chargebee weigert de API-sleutel voor pdf's ({message})",
+    ),
+    "missing": ("Chargebee has no {name}.", "Chargebee heeft geen {name}."),
+    "refused": ("Chargebee refused the PDF of {name}: {message}", "Chargebee weigerde de pdf van {name}: {message}"),
+}
+_KINDS_NL = {"invoice": "factuur", "credit note": "creditnota"}
+
+
 class PdfError(Exception):
-    """A PDF that was not fetched; `code` is stable and `message` a sentence for people."""
+    """A PDF that was not fetched; `code` is stable, `message` a sentence for people, which stands in Dutch as well."""
 
     outcome: ClassVar[str]
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, why: str, **values: object) -> None:
+        english, dutch = WHYS[why]
         self.code = code
-        self.message = message
+        self.message = english.format_map(values)
+        kind, _, number = str(values.get("name", "")).rpartition(" ")
+        self.message_nl = dutch.format_map({**values, "name": f"{_KINDS_NL.get(kind, kind)} {number}"})
+        super().__init__(self.message)
 
 
 class NotNowError(PdfError):
@@ -46,8 +89,8 @@ class NotNowError(PdfError):
 
     outcome = "unavailable"
 
-    def __init__(self, code: str, message: str, *, retry_after_seconds: float | None = None) -> None:
-        super().__init__(code, message)
+    def __init__(self, code: str, why: str, *, retry_after_seconds: float | None = None, **values: object) -> None:
+        super().__init__(code, why, **values)
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -106,24 +149,24 @@ class ChargebeePdfs:
             retry_after = retry_after_seconds(error.http_headers)
             raise classify(int(error.http_status_code), str(error.api_error_code), str(error), name, retry_after) from error
         except (KeyError, AttributeError, TypeError, ValueError) as error:
-            raise NotNowError("pdf_unavailable", f"Chargebee's answer about the PDF of {name} cannot be read.") from error
+            raise NotNowError("pdf_unavailable", "unreadable", name=name) from error
         except Exception as error:
             if not is_missing_answer(error):
                 raise
-            raise NotNowError("pdf_unavailable", f"Chargebee gave no valid answer about the PDF of {name}.") from error
+            raise NotNowError("pdf_unavailable", "no_answer", name=name) from error
 
     def _download(self, address: str, name: str) -> bytes:
         if urlsplit(address).scheme != "https" and self._base_url is None:
-            raise NoPdfError("pdf_refused", f"Chargebee offers the PDF of {name} at an address that is not https.")
+            raise NoPdfError("pdf_refused", "not_https", name=name)
         try:
             with urllib.request.urlopen(address, timeout=READ_TIMEOUT_SECONDS) as answer:  # noqa: S310 - checked above
                 content = self._read(answer, name)
         except urllib.error.HTTPError as error:
-            raise NotNowError("pdf_unavailable", f"The download of the PDF of {name} answered {error.code}.") from error
+            raise NotNowError("pdf_unavailable", "download_answered", name=name, status=error.code) from error
         except (OSError, ValueError) as error:
-            raise NotNowError("pdf_unavailable", f"The PDF of {name} could not be downloaded: {type(error).__name__}.") from error
+            raise NotNowError("pdf_unavailable", "download_failed", name=name, error=type(error).__name__) from error
         if not content.startswith(BEGINNING):
-            raise NotNowError("pdf_unusable", f"What Chargebee sent for {name} is no PDF.")
+            raise NotNowError("pdf_unusable", "no_pdf", name=name)
         return content
 
     def _read(self, answer: Any, name: str) -> bytes:
@@ -132,12 +175,12 @@ class ChargebeePdfs:
         while chunk := answer.read(CHUNK_BYTES):
             content += chunk
             if len(content) > LARGEST_PDF_BYTES:
-                raise NoPdfError("pdf_too_large", f"The PDF of {name} is larger than {LARGEST_PDF_BYTES:,} bytes.")
+                raise NoPdfError("pdf_too_large", "too_large", name=name, most=LARGEST_PDF_BYTES)
             if self._clock.monotonic() - started > DOWNLOAD_SECONDS:
-                raise NotNowError("pdf_unavailable", f"The download of the PDF of {name} takes too long.")
+                raise NotNowError("pdf_unavailable", "too_slow", name=name)
         expected = answer.headers.get("Content-Length")
         if expected is not None and expected.isdigit() and int(expected) != len(content):
-            raise NotNowError("pdf_unavailable", f"The download of the PDF of {name} was cut off.")
+            raise NotNowError("pdf_unavailable", "cut_off", name=name)
         return bytes(content)
 
     def _client(self, site: str) -> Any:
@@ -151,10 +194,9 @@ class ChargebeePdfs:
 def classify(status: int, code: str, message: str, name: str, retry_after: float | None) -> PdfError:
     """Turn an error answer of Chargebee into one of this module's errors; an unknown 4xx is final."""
     if status in {TOO_MANY_REQUESTS, CONFLICT} or status >= SERVER_ERRORS_FROM:
-        said = f"Chargebee did not make the PDF of {name}: {message}"
-        return NotNowError("pdf_unavailable", said, retry_after_seconds=retry_after)
+        return NotNowError("pdf_unavailable", "not_made", name=name, message=message, retry_after_seconds=retry_after)
     if status in DENIED or code == "site_not_found":
-        return DeniedError("pdf_unavailable", f"Chargebee refuses the API key for PDFs ({message})")
+        return DeniedError("pdf_unavailable", "denied", message=message)
     if status == NOT_FOUND:
-        return NoPdfError("pdf_missing", f"Chargebee has no {name}.")
-    return NoPdfError("pdf_refused", f"Chargebee refused the PDF of {name}: {message}")
+        return NoPdfError("pdf_missing", "missing", name=name)
+    return NoPdfError("pdf_refused", "refused", name=name, message=message)

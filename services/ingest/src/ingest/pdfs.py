@@ -23,7 +23,7 @@ from contracts.envelope import Envelope, Message, seal
 from contracts.facts import PdfWanted
 from contracts.parcels import PdfFetched
 from contracts.topology import PARCELS_EXCHANGE, parcel_routing_key
-from ingest.pdf_api import DeniedError, NoPdfError, NotNowError, PdfApi
+from ingest.pdf_api import DeniedError, NoPdfError, NotNowError, PdfApi, PdfError
 from ingest.tables import wanted_pdfs
 from ingest.translate import SOURCE
 
@@ -110,9 +110,9 @@ class PdfFetcher:
             if row.attempts + 1 < MOST_ATTEMPTS:
                 await self._later(row.request_id, row.attempts + 1, pause_seconds(row.attempts, error.retry_after_seconds))
                 return 0.0
-            fact = _answer(row, None, error.code, error.message)
+            fact = _answer(row, None, error)
         except NoPdfError as error:
-            fact = _answer(row, None, error.code, error.message)
+            fact = _answer(row, None, error)
         else:
             fact = _answer(row, content)
         self._complaint = None
@@ -155,5 +155,13 @@ def pause_seconds(attempts: int, wished_seconds: float | None) -> float:
     return max(own, min(wished_seconds or 0.0, LONGEST_PAUSE_SECONDS))
 
 
-def _answer(row: sa.Row[tuple[object, ...]], content: bytes | None, code: str = "", message: str = "") -> PdfFetched:
-    return PdfFetched(division=row.division, request_id=row.request_id, content=content, code=code, message=message)
+def _answer(row: sa.Row[tuple[object, ...]], content: bytes | None, error: PdfError | None = None) -> PdfFetched:
+    if error is None:
+        return PdfFetched(division=row.division, request_id=row.request_id, content=content)
+    return PdfFetched(
+        division=row.division,
+        request_id=row.request_id,
+        code=error.code,
+        message=error.message,
+        message_nl=error.message_nl,
+    )

@@ -14,6 +14,7 @@ from backbone.database import Database
 from bookkeeping.mapping import Mapping
 from bookkeeping.periods import Period
 from bookkeeping.rejections import reject
+from bookkeeping.telling import InTwo
 from bookkeeping.write_offs import normal_reason
 from contracts import chargebee, facts
 from contracts.commands import EntryLine, PostEntry
@@ -184,7 +185,9 @@ class Mapper:
         await self._hold_refused(store, row, fact, cause)
 
     async def _hold_refused(self, store: Store, row: Row, fact: facts.EntryRefused, cause: Cause) -> None:
-        decision = reject("exact_refused", document=_name_of(fact.document), message=fact.message)
+        decision = reject(
+            "exact_refused", document=_name_of(fact.document), message=InTwo(fact.message, fact.message_nl or fact.message)
+        )
         await self._planner.hold(store, row, fact.document, decision, cause, state="refused")
 
     async def _period_was_closed(self, store: Store, row: Row, fact: facts.EntryRefused, cause: Cause) -> None:
@@ -213,7 +216,7 @@ class Mapper:
         await self._planner.plan(store, row.key, cause, again=True)
 
     async def _account_refused(self, store: Store, fact: facts.AccountRefused, cause: Cause) -> None:
-        refusal = Refusal(fact.code, fact.message)
+        refusal = Refusal(fact.code, fact.message, fact.message_nl or fact.message)
         await store.set_refusal(fact.division, fact.customer_ref, refusal)
         site, _, customer_id = fact.customer_ref.partition("/")
         for key in await store.of_customer(site, customer_id, "planned"):

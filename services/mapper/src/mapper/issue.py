@@ -10,11 +10,11 @@ from typing import Literal
 import msgspec
 
 from bookkeeping.bookings import booking_of
-from bookkeeping.customers import chamber_of_commerce_of
+from bookkeeping.customers import CONTACT_LENGTHS, chamber_of_commerce_of, usable_contact
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import decimals_of
-from bookkeeping.telling import InTwo, tell
+from bookkeeping.telling import CONTACT_WORDS, InTwo, tell
 from bookkeeping.vat import vat_number_of
 from contracts import chargebee
 from contracts.commands import EntryLine, PostEntry, SaveAccount
@@ -284,7 +284,7 @@ def remarks_on(customer: chargebee.Customer | None, mapping: Mapping) -> tuple[I
     """Return what of a customer is not sent because Exact would refuse it, in sentences for the one who reads the booking."""
     if customer is None:
         return ()
-    remarks = []
+    remarks = _about_contact(customer)
     if customer.vat_number and _usable_vat_number(customer) is None:
         remarks.append(tell("vat_number_not_sent", number=customer.vat_number, customer=customer.id))
     field = mapping.customers.chamber_of_commerce
@@ -294,6 +294,31 @@ def remarks_on(customer: chargebee.Customer | None, mapping: Mapping) -> tuple[I
     too_long = mapping.customers.too_long(customer.custom_field_texts)
     remarks += [tell("field_too_long", field=each, customer=customer.id) for each in too_long]
     return tuple(remarks)
+
+
+def _about_contact(customer: chargebee.Customer) -> list[InTwo]:
+    contact = _contact_of(customer)
+    usable, remarks = usable_contact(contact), []
+    for name, value in contact.items():
+        given, field = (value or "").strip(), CONTACT_WORDS[name]
+        if given and usable[name] is None:
+            remarks.append(tell("contact_not_sent", field=field, value=given, customer=customer.id))
+        elif given != (usable[name] or ""):
+            remarks.append(tell("contact_cut", field=field, most=CONTACT_LENGTHS[name], customer=customer.id))
+    return remarks
+
+
+def _contact_of(customer: chargebee.Customer) -> dict[str, str | None]:
+    address = customer.billing_address or chargebee.Address()
+    return {
+        "email": customer.email or address.email,
+        "phone": customer.phone or address.phone,
+        "address_line1": address.line1,
+        "address_line2": address.line2,
+        "address_line3": address.line3,
+        "postcode": address.zip,
+        "city": address.city,
+    }
 
 
 def relatives_of(customer: chargebee.Customer, site: str, mapping: Mapping) -> dict[str, str]:
@@ -318,13 +343,7 @@ def save_account(customer: chargebee.Customer, site: str, mapping: Mapping) -> S
         customer_ref=f"{site}/{customer.id}",
         fingerprint="",
         name=account_name(customer)[:NAME_LENGTH],
-        email=customer.email or address.email,
-        phone=customer.phone or address.phone,
-        address_line1=address.line1,
-        address_line2=address.line2,
-        address_line3=address.line3,
-        postcode=address.zip,
-        city=address.city,
+        **usable_contact(_contact_of(customer)),
         # Exact knows states only of some countries, and refuses a code it does not know.
         state=None,
         country=country,

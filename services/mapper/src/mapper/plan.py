@@ -296,7 +296,12 @@ class Planner:
         name = f"{ref.kind.replace('_', ' ')} {ref.number}"
         code = refusal.code if refusal.code in ABOUT_ACCOUNTS else "customer_refused"
         decision = reject(
-            code, customer=ref.customer_id, document=name, message=refusal.message, division=row.division, site=ref.site
+            code,
+            customer=ref.customer_id,
+            document=name,
+            message=InTwo(refusal.message, refusal.message_nl),
+            division=row.division,
+            site=ref.site,
         )
         await self.hold(store, row, ref, decision, cause, state="planned")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import typer
 
 from backbone.clock import SystemClock
-from backbone.configuration import load_configuration
+from backbone.configuration import Configuration, load_configuration
 from backbone.settings import Settings
 from bookkeeping.bookings import reference
 from mapper.configuration import mappings_of
@@ -66,7 +66,7 @@ def show_plan(wish: Wish, lang: Language, *, as_json: bool) -> bool:
         typer.echo("\n".join(_lines(planned, lang)))
     if found > len(shown):
         typer.echo(say("more", lang, count=found - len(shown)))
-    typer.echo("\n".join(_totals(totals, lang)))
+    typer.echo("\n".join([*_totals(totals, lang), *_beyond_licence(totals, configuration, lang)]))
     return totals.held > 0
 
 
@@ -84,6 +84,17 @@ def _lines(planned: Planned, lang: Language) -> list[str]:
     if entry.reporting_year is not None:
         lines.append(f"  {say('reported_in', lang, year=entry.reporting_year, period=entry.reporting_period)}")
     return [*lines, *journal_rows(entry, lang), ""]
+
+
+def _beyond_licence(totals: Totals, configuration: Configuration, lang: Language) -> list[str]:
+    """Warn where more lines wait than the contract with Exact allows in a month."""
+    told = []
+    for division, lines in sorted(totals.lines.items()):
+        section = configuration.divisions.get(division)
+        most = section.licence.lines_a_month if section is not None else None
+        if most is not None and lines > most:
+            told += ["", say("beyond_licence", lang, division=division, lines=lines, most=most)]
+    return told
 
 
 def _totals(totals: Totals, lang: Language) -> list[str]:

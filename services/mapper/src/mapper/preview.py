@@ -78,12 +78,16 @@ class Planned:
 
 @dataclass(slots=True)
 class Totals:
-    """What all looked-at documents come to; sums by division, currency and account, in minor units."""
+    """What all looked-at documents come to; sums by division, currency and account, in minor units.
+
+    `lines` counts, by division, the lines of the entries that are not booked yet; Exact makes the debtor's of a sale itself.
+    """
 
     entries: int = 0
     calls: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     held: int = 0
+    lines: Counter[int] = field(default_factory=Counter)
     sums: dict[tuple[int, str, str], list[int]] = field(default_factory=dict)
 
     def add(self, one: Planned) -> None:
@@ -95,6 +99,7 @@ class Totals:
         self.entries += 1
         if one.state != "booked":
             self.calls += 1 + one.is_new_account
+            self.lines[one.division or 0] += len(one.entry.lines)
         for each in one.entry.postings():
             sums = self.sums.setdefault((one.division or 0, one.entry.currency, each.account), [0, 0])
             sums[0] += each.debit_minor
@@ -105,6 +110,7 @@ class Totals:
         return {
             "entries": self.entries,
             "calls": self.calls,
+            "lines": dict(sorted(self.lines.items())),
             "not_booked": dict(sorted(self.reasons.items())),
             "accounts": [
                 {"division": place[0], "currency": place[1], "account": place[2], "debit_minor": debit, "credit_minor": credit}

@@ -64,6 +64,7 @@ class Refusal:
 
     code: str
     message: str
+    message_nl: str
 
 
 _document_columns = tuple(tables.documents.c)
@@ -290,24 +291,28 @@ class Store:
         """Remember under which fingerprint a customer was sent."""
         values = {"division": division, "customer_ref": customer_ref, "fingerprint": fingerprint}
         statement = self._database.insert(tables.accounts).values(values)
-        changed = {"fingerprint": fingerprint, "refusal": None, "refusal_code": None}
+        changed = {"fingerprint": fingerprint, "refusal": None, "refusal_nl": None, "refusal_code": None}
         await self.connection.execute(statement.on_conflict_do_update(index_elements=["division", "customer_ref"], set_=changed))
 
     async def set_refusal(self, division: int, customer_ref: str, refusal: Refusal | None) -> None:
         """Remember that Exact refused a customer and why, or that it took it."""
         table = tables.accounts
         where = (table.c.division == division, table.c.customer_ref == customer_ref)
-        values = {"refusal": refusal.message if refusal else None, "refusal_code": refusal.code if refusal else None}
+        values = {
+            "refusal": refusal.message if refusal else None,
+            "refusal_nl": refusal.message_nl if refusal else None,
+            "refusal_code": refusal.code if refusal else None,
+        }
         await self.connection.execute(sa.update(table).where(*where).values(values))
 
     async def refusal(self, division: int, customer_ref: str) -> Refusal | None:
         """Return why Exact refused a customer as it was last sent, or None."""
         table = tables.accounts
-        statement = sa.select(table.c.refusal_code, table.c.refusal).where(
+        statement = sa.select(table.c.refusal_code, table.c.refusal, table.c.refusal_nl).where(
             table.c.division == division, table.c.customer_ref == customer_ref, table.c.refusal.is_not(None)
         )
         row = (await self.connection.execute(statement)).one_or_none()
-        return Refusal(row.refusal_code or "", row.refusal) if row is not None else None
+        return Refusal(row.refusal_code or "", row.refusal, row.refusal_nl or row.refusal) if row is not None else None
 
     async def customers_of(self, division: int, *, refused: bool) -> list[str]:
         """Return the customers that were sent to a division, as `site/id`; all, or those that Exact refused."""

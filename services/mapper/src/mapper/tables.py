@@ -55,6 +55,7 @@ accounts = sa.Table(
     sa.Column("customer_ref", sa.Text, primary_key=True),
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("refusal", sa.Text),  # Exact's words about the customer as it was last sent
+    sa.Column("refusal_nl", sa.Text),  # the same in Dutch, where they were our own
     sa.Column("refusal_code", sa.Text),
 )
 

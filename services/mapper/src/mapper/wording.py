@@ -90,6 +90,17 @@ _WORDS: dict[str, tuple[str, str]] = {
         "{entries} entries, {calls} calls to Exact; {not_booked} not booked",
         "{entries} boekingen, {calls} aanroepen van Exact; {not_booked} niet geboekt",
     ),
+    "beyond_licence": (
+        (
+            "WARNING: the entries for division {division} have {lines:,} lines, and its licence takes {most:,} a month"
+            " (licence.lines_a_month): spread them over months, or raise the licence first."
+        ),
+        (
+            "LET OP: de boekingen voor administratie {division} hebben {lines:,} regels, en de licentie staat er {most:,} per"
+            " maand toe (licence.lines_a_month): spreid ze over maanden, of breid eerst de licentie uit."
+        ),
+    ),
+    "vat_row": ("VAT {code}", "btw {code}"),
     "more": ("... and {count} more (--limit shows more)", "... en nog {count} (--limit toont er meer)"),
     "nothing": ("no document fits", "geen document voldoet"),
     "explained": (
@@ -212,7 +223,14 @@ def journal_rows(entry: Entry, lang: Language) -> list[str]:
         name = " ".join(filter(None, (line.account, words, f"[{' / '.join(places)}]" if places else "")))
         rows.append(row(name[: _NAME - 1], max(line.amount_minor, 0), max(-line.amount_minor, 0), entry.currency))
         if line.vat_minor:
-            rows.append(row(f"  VAT {line.vat_code}", max(line.vat_minor, 0), max(-line.vat_minor, 0), entry.currency))
+            rows.append(
+                row(
+                    f"  {say('vat_row', lang, code=line.vat_code)}",
+                    max(line.vat_minor, 0),
+                    max(-line.vat_minor, 0),
+                    entry.currency,
+                )
+            )
         if line.first is not None and line.last is not None:
             amount = format_minor(abs(line.amount_minor), entry.currency)
             rows.append(f"      {say('deferred', lang, amount=amount, first=line.first, last=line.last)}")

@@ -163,6 +163,7 @@ class Excess:
             customer_id=self.customer_id,
             code=refusal.code,
             sentence=refusal.sentence,
+            sentence_nl=refusal.sentence_nl,
         )
 
 

@@ -124,7 +124,20 @@ def delete_account(division: Division, account: Row) -> None:
 
 
 # Exact's lengths are not documented; the strictest guess.
-_LONGEST = {"Remarks": 250, "TradeName": 50, "Website": 100, "CodeAtSupplier": 30}
+_LONGEST = {
+    "Name": 50,
+    "Remarks": 250,
+    "TradeName": 50,
+    "Website": 100,
+    "CodeAtSupplier": 30,
+    "AddressLine1": 100,
+    "AddressLine2": 100,
+    "AddressLine3": 100,
+    "City": 100,
+    "Postcode": 20,
+    "Phone": 25,
+    "Email": 128,
+}
 
 
 def _check_account(division: Division, findings: Findings, row: Row, stored: Row | None) -> None:
