@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from backbone.configuration import load_configuration
 from contracts import commands, facts
 from mapper.wording import untranslated
 
+# 2026-10-20, 12:00 in Amsterdam
+VOIDED_AT = 1_792_490_400
 DEMO = Path(__file__).parents[2] / "console/src/console/demo_configuration.yaml"
 
 
@@ -229,6 +232,9 @@ async def test_a_refused_document_is_sent_again_when_a_person_says_so(installed)
     await installed.stage.hear(customer(), invoice(), invoice("INV-2"))
     first, second = await installed.stage.entries()
     await installed.stage.hear(refused(first, "other"), posted(second))
+    told = await installed.run("explain", "INV-1", "--lang", "nl")
+    assert "Exact weigerde factuur INV-1: Exact says no" in told.stdout
+    assert "op rekening" in told.stdout, "with the entry that was refused"
     code, found = await installed.json("retry", "INV-1")
     assert (code, [(each["number"], each["state"]) for each in found["documents"]]) == (0, [("INV-1", "planned")])
     *_, again = await installed.stage.entries()
@@ -238,6 +244,17 @@ async def test_a_refused_document_is_sent_again_when_a_person_says_so(installed)
     await installed.stage.hear(refused(again, "other"))
     assert (await installed.json("retry", "--code", "exact_refused"))[0] == 0
     assert len(await installed.stage.entries()) == 4
+
+
+async def test_a_reversal_that_is_held_is_shown_with_its_sentence_and_not_with_a_code(installed):
+    await installed.stage.hear(customer(), invoice())
+    await installed.stage.post_all()
+    await installed.stage.hear(period(10, is_open=False, known_until=date(2026, 10, 31)))
+    await installed.stage.hear(invoice(version=2, status="voided", voided_at=VOIDED_AT))
+    for command in (("plan",), ("explain", "INV-1")):
+        done = await installed.run(*command, "--lang", "nl")
+        assert "periode 2026-10 van dagboek 70 is gesloten, en van geen latere is bekend dat ze open is." in done.stdout
+        assert "Open een periode in Exact, of zet period_policy op move" in done.stdout
 
 
 async def test_what_is_still_unmapped_stays_held_and_a_booked_document_is_left_alone(installed):

@@ -17,11 +17,11 @@ from bookkeeping.reasons import LineReason
 from bookkeeping.rejections import Rejection
 from bookkeeping.telling import InTwo
 from contracts.commands import PostEntry
-from contracts.facts import DocumentPlanned, ReasonOfLine
+from contracts.facts import DocumentHeld, DocumentPlanned, ReasonOfLine
 from contracts.messages import unseal
 from mapper.comparison import Change, Difference, Outcome, changes_since_booked, differences_of
 from mapper.decision import decide, make
-from mapper.history import Kept, PagedStore
+from mapper.history import Kept, PagedStore, last_told
 from mapper.issue import booked_entry, reasons_of
 from mapper.store import Row
 from mapper.subjects import Subject, Subjects
@@ -128,7 +128,7 @@ class Explainer:
         if kept.last is None:
             found.append(await self._not_issued(subject, pending))
         elif pending is not None and pending.state in ("held", "waiting", "refused"):
-            found.append(self._held_later(subject, pending))
+            found.append(self._held_later(subject, pending, await last_told(self._store, pending)))
         return found
 
     async def _issued(self, subject: Subject, kept: Kept, row: Row) -> Explanation:
@@ -183,12 +183,13 @@ class Explainer:
         }
         if isinstance(made, Entry):
             told = {reason.sentence(made.currency) for reason in made.reasons}
+            refusal = await last_told(self._store, pending) if pending is not None and pending.state == "refused" else None
             return Explanation(
                 **shared,
                 state=pending.state if pending is not None else "held",
                 entry=made,
                 whys=self._whys(subject.division, reasons_of(made), is_present=True),
-                notes=tuple(sentence for sentence in made.explanation if sentence not in told),
+                notes=(*_why_refused(refusal), *(sentence for sentence in made.explanation if sentence not in told)),
             )
         if isinstance(made, Rejection):
             state = "waiting" if made.waiting else "held"
@@ -197,7 +198,7 @@ class Explainer:
         shared |= {"code": made.code, "sentence": made.sentence, "sentence_nl": made.sentence_nl}
         return Explanation(**shared, state="set_aside")
 
-    def _held_later(self, subject: Subject, pending: Row) -> Explanation:
+    def _held_later(self, subject: Subject, pending: Row, told: DocumentHeld | None) -> Explanation:
         return Explanation(
             subject=subject,
             suffix=pending.key.suffix,
@@ -206,8 +207,10 @@ class Explainer:
             mapping_version=pending.mapping_version,
             is_present=False,
             code=pending.code,
-            sentence=pending.code,
-            sentence_nl=pending.code,
+            sentence=told.sentence if told is not None else pending.code,
+            action=told.action if told is not None else None,
+            sentence_nl=(told.sentence_nl or told.sentence) if told is not None else pending.code,
+            action_nl=(told.action_nl or told.action) if told is not None else None,
         )
 
     def _whys(self, division: int | None, reasons: tuple[ReasonOfLine, ...], *, is_present: bool) -> tuple[Why, ...]:
@@ -225,6 +228,12 @@ class Explainer:
             )
             for reason in reasons
         )
+
+
+def _why_refused(told: DocumentHeld | None) -> list[InTwo]:
+    if told is None:
+        return []
+    return [InTwo(told.sentence, told.sentence_nl or told.sentence), InTwo(told.action, told.action_nl or told.action)]
 
 
 def _sentences(planned: DocumentPlanned) -> list[InTwo]:

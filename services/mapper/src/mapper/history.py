@@ -12,10 +12,13 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from backbone import event_log
 from backbone.database import Database
 from bookkeeping.bookings import Booking, booking_of
 from bookkeeping.periods import Periods
 from contracts import chargebee
+from contracts.facts import DocumentHeld
+from contracts.messages import unseal
 from mapper import tables
 from mapper.lives import resource_id
 from mapper.store import ISSUED, Key, Resource, Row, Store, row_of
@@ -54,6 +57,18 @@ class Selection:
         )
         found = [one == value for one, value in wanted if value is not None]
         return found if self.states is None else [*found, column.state.in_(sorted(self.states))]
+
+
+async def last_told(store: Store, row: Row) -> DocumentHeld | None:
+    """Return what was told last of a booking that is held, or None where nothing was."""
+    stream = f"document/{row.key.site}/{row.key.kind}/{row.key.number}"
+    found: DocumentHeld | None = None
+    for recorded in await event_log.read_stream(store.connection, stream):
+        if recorded.envelope.type == DocumentHeld.TYPE:
+            message = unseal(recorded.envelope)
+            if isinstance(message, DocumentHeld) and message.document.suffix == row.key.suffix:
+                found = message
+    return found if found is not None and found.code == row.code else None
 
 
 @dataclass(frozen=True, slots=True)

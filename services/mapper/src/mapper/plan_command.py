@@ -19,6 +19,9 @@ from mapper.subjects import Subjects
 from mapper.wording import Language, document_words, head, journal_rows, row, say
 
 
+VAT = "VAT "  # how postings of VAT begin, before the code
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What is asked for; `limit` is how many entries are shown, the totals count all."""
@@ -105,5 +108,7 @@ def _totals(totals: Totals, lang: Language) -> list[str]:
         if place != (division, currency):
             place = (division, currency)
             lines += ["", head(say("division_totals", lang, division=division, currency=currency), lang)]
-        lines.append(row(account, debit, credit, currency))
+        code = account.removeprefix(VAT)
+        name = account if code == account else say("vat_row", lang, code=code)
+        lines.append(row(name, debit, credit, currency))
     return lines

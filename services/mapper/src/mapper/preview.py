@@ -14,7 +14,7 @@ from bookkeeping.journal import Entry
 from bookkeeping.rejections import Rejection, SetAside
 from contracts.commands import PostEntry
 from mapper.decision import decide, make, name_of
-from mapper.history import Kept
+from mapper.history import Kept, last_told
 from mapper.issue import booked_entry, save_account
 from mapper.store import Row, Store
 from mapper.subjects import Subject, Subjects
@@ -140,11 +140,19 @@ class Preview:
         if found:
             return found
         if pending is not None and pending.state in OPEN:
-            # A reversal or a changed state that is held; the sentence was told when the mapper tried it.
-            return [Planned(subject=subject, division=pending.division, booking=pending, state=pending.state, code=pending.code)]
+            return [await self._held_later(subject, pending)]
         if booking_of(last.key.suffix).is_reversal:
             return []
         return [self._planned(subject, last, await make(self._store, subject, None, self._today, is_first=True), "booked")]
+
+    async def _held_later(self, subject: Subject, pending: Row) -> Planned:
+        """Return a reversal, a refusal or a changed state that is held, as the mapper told it when it tried."""
+        told = await last_told(self._store, pending)
+        planned = Planned(subject=subject, division=pending.division, booking=pending, state=pending.state, code=pending.code)
+        if told is None:
+            return planned
+        sentence, action = told.sentence_nl or told.sentence, told.action_nl or told.action
+        return replace(planned, sentence=told.sentence, action=told.action, sentence_nl=sentence, action_nl=action)
 
     async def _next(self, subject: Subject, pending: Row | None) -> Planned:
         decision = await decide(self._store, subject, pending, self._today, is_first=True)
