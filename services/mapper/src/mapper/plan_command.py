@@ -18,7 +18,6 @@ from mapper.reading import ask
 from mapper.subjects import Subjects
 from mapper.wording import Language, document_words, head, journal_rows, row, say
 
-
 VAT = "VAT "  # how postings of VAT begin, before the code
 
 
