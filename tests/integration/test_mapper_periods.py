@@ -237,7 +237,8 @@ async def test_the_roll_forward_is_what_exacts_ledger_has_in_every_period(schedu
     booked = {f"{year}-{int(number):02d}": -sums.get("1650", 0) for (year, _, number), sums in split(ledger) if sums.get("1650")}
     assert {period_: change for period_, change in changes.items() if change} == booked
     assert sum(booked.values()) == total.closing_minor() == 0
-    assert len(booked) > 8
+    # The release was moved to March, and so were the credits: the second one leaves nothing from July on.
+    assert abs(total.closing_minor("2026-06")) < 10
 
 
 def split(ledger: dict[str, dict[str, int]]) -> list[tuple[tuple[str, str, str], dict[str, int]]]:

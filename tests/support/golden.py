@@ -225,7 +225,13 @@ def _line(data: dict[str, Any], subscriptions: dict[str, dict[str, str]]) -> Doc
         exempt_reason=data.get("reason"),
         service_from=data.get("from"),
         service_to=data.get("to"),
-        credited=CreditedLine(net_minor=minor(credited["net"]), service_from=credited["from"], service_to=credited["to"])
+        credited=CreditedLine(
+            net_minor=minor(credited["net"]),
+            service_from=credited["from"],
+            service_to=credited["to"],
+            released_from=credited.get("released_from"),
+            at_once=credited.get("at_once", False),
+        )
         if credited
         else None,
         subscription_id=data.get("subscription"),

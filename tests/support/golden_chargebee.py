@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from support.facts import observed
 from support.golden import MONEY, chart, minor
 
+from bookkeeping.money import half_up
 from contracts import facts
 
 ZONE = ZoneInfo("Europe/Amsterdam")
@@ -171,22 +173,30 @@ def _credited_invoice(data: dict[str, Any]) -> dict[str, Any]:
     }
     resource = _head(invoice, data["credits"], day) | {"adjustment_credit_notes": [listed]}
     lines = [_line(line, number, day) for number, line in enumerate(data["lines"])]
+    taxes = _taxes(data["lines"])
     for number, whole in credited.items():
+        net = minor(whole["net"])
+        own = [row for row in taxes if row["line_item_id"] == f"li_{number}"]
+        for row in own:
+            tax = half_up(Fraction(net) * Fraction(str(row["tax_rate"])) / 100)
+            row |= {"line_item_id": f"credited_{number}", "taxable_amount": net, "tax_amount": tax}
         lines[number] |= {
             "id": f"credited_{number}",
-            "amount": minor(whole["net"]),
+            "amount": net,
             "date_from": instant(whole["from"]),
             "date_to": instant(whole["to"] + timedelta(days=1)),
-            "tax_amount": 0,
-            "is_taxed": False,
+            "tax_amount": sum(row["tax_amount"] for row in own),
         }
     if not credited:
         return _sales(invoice) | {"date": instant(day), "adjustment_credit_notes": [listed]}
+    tax = sum(line["tax_amount"] for line in lines)
     return resource | {
         "status": "payment_due",
-        "total": sum(line["amount"] for line in lines),
-        "tax": 0,
+        "price_type": "tax_exclusive",
+        "total": sum(line["amount"] for line in lines) + tax,
+        "tax": tax,
         "line_items": [line | {"reference_line_item_id": None} for line in lines],
+        "line_item_taxes": taxes,
     }
 
 

@@ -109,28 +109,51 @@ def credit_portions(
     *,
     method: Method = "per_period",
     earlier: Iterable[EarlierCredit] = (),
+    taken: Iterable[Portion] = (),
+    served: Days | None = None,
 ) -> list[Portion]:
     """Split a credit of a deferred line into what is still to be released and what has been earned, and is reversed at once.
 
     `own` is the credit line's own period, used when it is a real part of the invoiced one; Chargebee may also set it to the
     credit's date, which says nothing. A month is consumed when the credit's date is its last day or later. `earlier` credits
-    of the line, in their order, leave less to take back.
+    of the line, in their order, leave less to take back, and so do the portions that are booked as `taken` (positive amounts).
+    `served` is the line's service period where its release begins later than that (`invoiced`), because periods were closed.
     """
-    left = schedule(abs(invoiced_minor), *invoiced, method)
+    served = served or invoiced
+    left = left_to_release(invoiced_minor, invoiced, taken, method)
     for before in earlier:
-        for portion in _split(abs(before.amount_minor), before.day, before.own, left, invoiced, method):
-            if portion.first is not None and portion.last is not None:
-                left = _without(left, schedule(portion.amount_minor, portion.first, portion.last, method))
-    portions = _split(abs(credit_minor), credit_date, own, left, invoiced, method)
+        earlier_own = _own_part(before.own, served, invoiced)
+        left = _less(left, _split(abs(before.amount_minor), before.day, earlier_own, left, invoiced, method), method)
+    portions = _split(abs(credit_minor), credit_date, _own_part(own, served, invoiced), left, invoiced, method)
     if credit_minor >= 0:
         return portions
     return [Portion(-portion.amount_minor, portion.first, portion.last) for portion in portions]
 
 
+def left_to_release(invoiced_minor: int, invoiced: Days, taken: Iterable[Portion], method: Method) -> list[Release]:
+    """Return what is released of a line in each month after portions of it were taken back."""
+    return _less(schedule(abs(invoiced_minor), *invoiced, method), taken, method)
+
+
+def _less(left: list[Release], portions: Iterable[Portion], method: Method) -> list[Release]:
+    for portion in portions:
+        if portion.first is not None and portion.last is not None:
+            left = _without(left, schedule(portion.amount_minor, portion.first, portion.last, method))
+    return left
+
+
+def _own_part(own: Days | None, served: Days, invoiced: Days) -> Days | None:
+    """Return the days of a credit's own period over which its line is released, None when they say nothing."""
+    if own is None or own == served or not served[0] <= own[0] < own[1] <= served[1]:
+        return None
+    return max(own[0], invoiced[0]), min(own[1], invoiced[1])
+
+
 def _split(
     amount_minor: int, day: date, own: Days | None, left: Sequence[Release], invoiced: Days, method: Method
 ) -> list[Portion]:
-    if own is not None and own != invoiced and invoiced[0] <= own[0] < own[1] <= invoiced[1]:
+    """Split an amount; `own` is a part of the days of `invoiced`, and an empty one where all of them were released before."""
+    if own is not None:
         first, last = own
         touched = [release for release in left if release.last >= first and release.first <= last]
     else:

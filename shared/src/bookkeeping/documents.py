@@ -39,13 +39,16 @@ class LineTax:
 class CreditedLine:
     """The invoice line that a credit line takes back: its amount without tax and its service period (both days served).
 
-    `earlier` are the credits of it that were given before, in the order of their dates and numbers.
+    `earlier` are the credits of it that were given before, in the order of their dates and numbers. As the line is booked, its
+    release may begin later (`released_from`), because periods were closed, or all of it have been released `at_once`.
     """
 
     net_minor: int
     service_from: date
     service_to: date
     earlier: tuple[EarlierCredit, ...] = ()
+    released_from: date | None = None
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,13 +148,15 @@ class CreditNote(SalesDocument):
     `reference_known` is false while that invoice has not been seen; its address decides the country, its lines the deferral,
     and its date (`reference_date`) the VAT rules. `reference_given_up` says that it is not waited for any more. `reason` is why
     the note was made, in lower case with underscores. An adjustment lowers what is due, others leave a credit. `awaits` is what
-    must be seen before its deferred lines can be split: earlier credits leave less of them to release.
+    must be seen before its deferred lines can be split: earlier credits leave less of them to release. `reference_rate` is the
+    rate that the invoice is booked at, where it is in another currency than the division's.
     """
 
     reference_invoice: str | None = None
     reference_known: bool = True
     reference_given_up: bool = False
     reference_date: date | None = None
+    reference_rate: Decimal | None = None
     reason: str | None = None
     is_adjustment: bool = False
     awaits: str | None = None
@@ -217,9 +222,13 @@ class Refund(MoneyMovement):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithheldTax(MoneyMovement):
-    """Tax that a customer held back from an invoice and pays to its tax office, which lowers what it owes."""
+    """Tax that a customer held back from an invoice and pays to its tax office, which lowers what it owes.
+
+    `reference_rate` is the rate that the invoice is booked at, where it is in another currency than the division's.
+    """
 
     invoice: str
+    reference_rate: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,16 @@ DUTCH_REASONS: dict[str, tuple[str, str, str]] = {
         "Niets te doen: het wordt geboekt zodra dat uit Chargebee binnenkomt.",
         _FETCH.format(what="{missing}") + "; heeft Chargebee het niet meer, boek dit document dan met de hand.",
     ),
+    "waiting_for_booked_invoice": (
+        "{document} neemt factuur {invoice} terug, waarvan de boeking de koers en de uitstelling bepaalt en er nog niet is.",
+        "Niets te doen: het wordt geboekt zodra die factuur geboekt is.",
+        "Zie met `kruispost explain {invoice}` waarom die factuur niet geboekt is, en los dat op; of boek dit met de hand.",
+    ),
+    "booked_rate_unknown": (
+        "{document} hoort tegen de koers waartegen Exact {booked} boekte, en die koers is hier niet bekend.",
+        "Stop de mapper, draai `kruispost replay mapper --yes` en start hem weer; blijft hij onbekend, boek dit met de hand.",
+        "",
+    ),
     "waiting_for_paid_invoice": (
         "Document {invoice}, dat {document} vereffent, is nog niet bekend en bepaalt de rekening en de koers.",
         "Niets te doen: het wordt geboekt zodra dat uit Chargebee binnenkomt.",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from bookkeeping.deferral import credit_portions
+from bookkeeping.deferral import Method, Portion, credit_portions, left_to_release
 from bookkeeping.documents import CreditNote, Document, ExchangeDifference, Invoice, Payout, Product, VatReclaim, WithheldTax
 from bookkeeping.exchange_differences import difference_entry
 from bookkeeping.journal import Entry, Line, Role
@@ -39,22 +40,37 @@ def make_entry(document: Document, mapping: Mapping, products: MappingOf[str, Pr
     return money_entry(document, mapping)
 
 
-def reverse(entry: Entry, day: date, mapping: Mapping) -> Entry:
+def reverse(entry: Entry, day: date, mapping: Mapping, credits_of_it: Sequence[Entry] = ()) -> Entry:
     """Make the mirror of an entry on another day, under the same number with `/R`; nothing is ever deleted.
 
-    What a deferred line has earned until that day is taken back at once, what is left over the rest of its service period.
+    What a deferred line has earned until that day is taken back at once, what is left over the rest of its service period: less
+    what the credit notes of an invoice that stand (`credits_of_it`, as they are booked) take back there already.
     """
     lines: list[Line] = []
-    for line in entry.lines:
+    taken = _taken_back(entry, credits_of_it, mapping.deferral_method)
+    for index, line in enumerate(entry.lines):
         if line.first is None or line.last is None:
             lines.append(replace(line, amount_minor=-line.amount_minor, vat_minor=-line.vat_minor))
             continue
         portions = credit_portions(
-            -line.amount_minor, day, line.amount_minor, (line.first, line.last), None, method=mapping.deferral_method
+            -line.amount_minor,
+            day,
+            line.amount_minor,
+            (line.first, line.last),
+            None,
+            method=mapping.deferral_method,
+            taken=taken[index],
         )
         taxes = allocate(-line.vat_minor, [abs(portion.amount_minor) or 1 for portion in portions] or [1])
         lines += [
-            replace(line, amount_minor=portion.amount_minor, vat_minor=tax, first=portion.first, last=portion.last)
+            replace(
+                line,
+                amount_minor=portion.amount_minor,
+                vat_minor=tax,
+                first=portion.first,
+                last=portion.last,
+                takes_back=portion.first is not None,
+            )
             for portion, tax in zip(portions, taxes, strict=True)
         ]
     journal = entry.journal
@@ -73,3 +89,41 @@ def reverse(entry: Entry, day: date, mapping: Mapping) -> Entry:
         description=mapping.texts.reversal(entry.description),
         explanation=(tell("mirror", date=entry.entry_date, day=day),),
     )
+
+
+def _taken_back(entry: Entry, credits_of_it: Sequence[Entry], method: Method) -> list[list[Portion]]:
+    """Return what credit notes take back of each deferred line: of the one it names best, then of others that have some left."""
+    taken: list[list[Portion]] = [[] for _ in entry.lines]
+    for credit in (line for note in credits_of_it for line in note.lines):
+        if credit.first is None or credit.last is None:
+            continue
+        rest, first, last = abs(credit.amount_minor), credit.first, credit.last
+        fitting = [
+            index
+            for index, line in enumerate(entry.lines)
+            if line.first is not None
+            and line.last is not None
+            and line.first <= last
+            and first <= line.last
+            and line.amount_minor * credit.amount_minor < 0
+        ]
+        for index in sorted(fitting, key=lambda each: _unlike(entry.lines[each], credit)):
+            line = entry.lines[index]
+            if line.first is None or line.last is None:
+                continue
+            days = (max(first, line.first), min(last, line.last))
+            left = left_to_release(line.amount_minor, (line.first, line.last), taken[index], method)
+            most = sum(max(each.amount_minor, 0) for each in left if each.last >= days[0] and each.first <= days[1])
+            if part := min(rest, most):
+                taken[index].append(Portion(part, *days))
+                rest -= part
+    return taken
+
+
+def _unlike(line: Line, credit: Line) -> tuple[bool, bool, int, bool, int]:
+    """Say how badly a credit's line fits one of the invoice: within its days, on its account, alike in the rest, to its end."""
+    first, last = line.first or date.min, line.last or date.max
+    own_first, own_last = credit.first or date.min, credit.last or date.max
+    others = (line.vat_code != credit.vat_code, line.cost_center != credit.cost_center, line.cost_unit != credit.cost_unit)
+    is_outside = own_first < first or last < own_last
+    return is_outside, line.account != credit.account, sum(others), last != own_last, (own_first - first).days

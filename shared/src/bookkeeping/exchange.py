@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-from bookkeeping.documents import MoneyMovement, SalesDocument
+from bookkeeping.documents import CreditNote, MoneyMovement, SalesDocument, WithheldTax
 from bookkeeping.rejections import Rejection, reject
 from bookkeeping.telling import InTwo, tell
 from bookkeeping.troubles import Trouble, refuse, repeated
@@ -70,12 +70,18 @@ def rate_of(
     """Return the rate that the policy asks for, or why there is none.
 
     Chargebee's rate, to its site's base currency, is sent with the entry: else Exact would take its own of the day, and both
-    books would differ for ever.
+    books would differ for ever. What takes an invoice back, in part or whole, has the invoice's own rate by every policy: so that
+    both together are nothing in both currencies.
     """
     currency = document.currency
     if currency == division_currency:
         return SAME_CURRENCY
     pair = f"{division_currency} per {currency}"
+    if isinstance(document, CreditNote | WithheldTax) and document.reference_rate is not None:
+        invoice = document.invoice if isinstance(document, WithheldTax) else document.reference_invoice
+        return RateUsed(
+            document.reference_rate, tell("rate_of_invoice", rate=document.reference_rate, pair=pair, invoice=invoice)
+        )
     if rates.policy == "exact":
         return RateUsed(None, tell("rate_of_exact", pair=pair))
     if rates.policy == "table":

@@ -36,7 +36,8 @@ class Line:
 
     The VAT stands beside its base, as Exact wants it: Exact's VAT code decides the ledger account it goes to. `customer_id` is
     whose debt a receivable line is, where that is not the customer of the entry. `is_vat_by_exact` leaves the VAT to Exact, which
-    books it to pay and to claim: VAT that is shifted to us.
+    books it to pay and to claim: VAT that is shifted to us. `takes_back` says of a deferred line that it takes back, period by
+    period, what another one releases.
     """
 
     role: Role
@@ -53,6 +54,7 @@ class Line:
     customer_id: str | None = None
     product: str | None = None
     is_vat_by_exact: bool = False
+    takes_back: bool = False
 
     @property
     def is_receivable(self) -> bool:

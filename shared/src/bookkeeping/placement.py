@@ -8,7 +8,7 @@ from datetime import date
 from bookkeeping.deferral import schedule
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
-from bookkeeping.money import format_minor
+from bookkeeping.money import allocate, format_minor
 from bookkeeping.periods import Move, Period, Periods
 from bookkeeping.rejections import Rejection, reject
 from bookkeeping.telling import InTwo, tell
@@ -17,8 +17,9 @@ from bookkeeping.telling import InTwo, tell
 def place_in_period(entry: Entry, name: str, periods: Periods, mapping: Mapping) -> Entry | Rejection:
     """Report the entry in an open period of its journal, its own or another one by the division's rules, or say why not.
 
-    Deferred lines that start in a closed period start on the first open day, over what is left of their range. Every move is
-    told in the explanation and listed under `moves`, with the VAT that misses a return which was filed.
+    Deferred lines that start in a closed period start on the first open day, over what is left of their range; of one that takes
+    back what was released in closed periods, that part is reported at once, for it would be more than is left to release. Every
+    move is told in the explanation and listed under `moves`, with the VAT that misses a return which was filed.
     """
     own = periods.of(entry.entry_date)
     if own is None and not periods:
@@ -31,7 +32,9 @@ def place_in_period(entry: Entry, name: str, periods: Periods, mapping: Mapping)
         return moved
     notes: list[InTwo] = []
     moves: dict[tuple[str, str], Move] = {}
-    lines = tuple(_start_in_open(line, moved, target, periods, mapping, notes, moves) for line in moved.lines)
+    lines = tuple(
+        placed for line in moved.lines for placed in _start_in_open(line, moved, target, periods, mapping, notes, moves)
+    )
     if not notes:
         return moved
     listed = (*moved.moves, *moves.values())
@@ -150,21 +153,22 @@ def _start_in_open(
     mapping: Mapping,
     notes: list[InTwo],
     moves: dict[tuple[str, str], Move],
-) -> Line:
+) -> tuple[Line, ...]:
     if line.first is None or line.last is None:
-        return line
+        return (line,)
     start = _first_day_to_release(line.first, line.last, periods)
     if start is None or start == line.first:
-        return line
+        return (line,)
     first, last = line.first, line.last
     whole = start > last
-    into = target if whole else periods.of(start) or target
+    into = target if whole or line.takes_back else periods.of(start) or target
     closed = [each for each in schedule(-line.amount_minor, first, last, mapping.deferral_method, periods) if each.first < start]
     amount = sum(each.amount_minor for each in closed)
     written = format_minor(amount, entry.currency)
     span = _named(periods, closed[0].first, closed[-1].first)
     told = {"line": line.description, "amount": written, "into": into, "span": span}
-    notes.append(tell("not_deferred", **told) if whole else tell("deferral_starts_later", start=start, first=line.first, **told))
+    which = "not_deferred" if whole else "taken_back_at_once" if line.takes_back else "deferral_starts_later"
+    notes.append(tell(which, start=start, first=line.first, **told))
     if line.role in (Role.REVENUE, Role.DISCOUNT):
         known = moves.get((span, str(into)))
         moves[span, str(into)] = Move(
@@ -175,7 +179,15 @@ def _start_in_open(
             currency=entry.currency,
             amount_minor=amount + (known.amount_minor if known is not None else 0),
         )
-    return replace(line, first=None, last=None) if whole else replace(line, first=start)
+    if whole or not line.takes_back:
+        return (replace(line, first=None, last=None) if whole else replace(line, first=start),)
+    parts = (-amount, line.amount_minor + amount)
+    taxes = allocate(line.vat_minor, [abs(part) for part in parts] if line.amount_minor else [1, 0])
+    apart = (
+        replace(line, amount_minor=parts[0], vat_minor=taxes[0], first=None, last=None),
+        replace(line, amount_minor=parts[1], vat_minor=taxes[1], first=start),
+    )
+    return tuple(each for each in apart if each.amount_minor or each.vat_minor) or apart[:1]
 
 
 def _first_day_to_release(first: date, last: date, periods: Periods) -> date | None:

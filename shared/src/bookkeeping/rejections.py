@@ -124,6 +124,19 @@ REASONS: dict[str, Reason] = {
         waiting=True,
         overdue="Fetch {missing} with `kruispost backfill --from DAY`; when Chargebee has none, book this document by hand.",
     ),
+    "waiting_for_booked_invoice": Reason(
+        sentence="{document} takes invoice {invoice} back, whose booking decides its rate and its deferral and is still to come.",
+        action="Nothing to do: it is booked as soon as that invoice is.",
+        waiting=True,
+        overdue="See with `kruispost explain {invoice}` why that invoice is not booked, and mend it; or book this by hand.",
+    ),
+    "booked_rate_unknown": Reason(
+        sentence="{document} is to be booked at the rate at which Exact booked {booked}, and that rate is not known here.",
+        action=(
+            "Stop the mapper, run `kruispost replay mapper --yes`, which takes it from what Exact answered, and start it; where"
+            " it stays unknown, book this by hand."
+        ),
+    ),
     "waiting_for_paid_invoice": Reason(
         sentence="Document {invoice}, which {document} settles, is not known yet and decides its account and its rate.",
         action="Nothing to do: it is booked as soon as that one arrives from Chargebee.",

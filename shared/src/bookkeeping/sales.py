@@ -213,6 +213,7 @@ def _lines_of(
             cost_unit=rules.cost_unit,
             first=portion.first,
             last=portion.last,
+            takes_back=portion.first is not None and (sign > 0 or part.net_minor < 0),
             notes=notes,
             product=line.product_id,
         )
@@ -266,7 +267,12 @@ def _portions(part: Part, document: Invoice | CreditNote, rule: RevenueRule, map
         return [Portion(part.net_minor)]
     if isinstance(document, CreditNote) and line.credited is not None:
         credited = line.credited
-        invoiced = (credited.service_from, credited.service_to)
+        if credited.at_once:
+            return [Portion(part.net_minor)]
+        served = (credited.service_from, credited.service_to)
+        invoiced = (credited.released_from or credited.service_from, credited.service_to)
         day, before = document.document_date, [each for each in credited.earlier if not mapping.writes_off(each.reason)]
-        return credit_portions(part.net_minor, day, credited.net_minor, invoiced, own, method=method, earlier=before)
+        return credit_portions(
+            part.net_minor, day, credited.net_minor, invoiced, own, method=method, earlier=before, served=served
+        )
     return [Portion(part.net_minor, *own)] if own is not None else [Portion(part.net_minor)]

@@ -47,6 +47,10 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "The rate is {rate} {pair}, Chargebee's own.",
         "De koers is {rate} {pair}, die van Chargebee zelf.",
     ),
+    "rate_of_invoice": (
+        "The rate is {rate} {pair}, that of invoice {invoice}.",
+        "De koers is {rate} {pair}, die van factuur {invoice}.",
+    ),
     "rate_of_settled": (
         "The rate is {rate}, that of what it settles; what its own rate {own} makes of it more or less is on {account}.",
         "De koers is {rate}, die van wat het vereffent; wat de eigen koers {own} meer of minder oplevert, staat op {account}.",
@@ -117,6 +121,10 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
             "'{line}': de hele periode van levering ligt in gesloten periodes, dus er wordt niets uitgesteld; {amount} wordt"
             " gerapporteerd in {into} in plaats van {span}."
         ),
+    ),
+    "taken_back_at_once": (
+        "'{line}': {amount} was released in closed {span} and is taken back at once, the rest from {start} on.",
+        "'{line}': {amount} viel vrij in het gesloten {span} en wordt meteen teruggenomen, de rest vanaf {start}.",
     ),
     "deferral_starts_later": (
         (

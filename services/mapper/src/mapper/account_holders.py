@@ -133,10 +133,10 @@ async def _holder_of(store: Store, subject: Subject, settled: Settlement) -> Hol
     if booked is not None:
         return booked
     resource = await newest_life(store, site, settled.kind, settled.number, _STRUCTS[settled.kind])
-    return None if resource is None else Holder(resource.customer_id, _rate_of(resource, subject))
+    return None if resource is None else Holder(resource.customer_id, rate_to_be(resource, subject))
 
 
-def _rate_of(resource: chargebee.Document, subject: Subject) -> Decimal | None:
+def rate_to_be(resource: chargebee.Document, subject: Subject) -> Decimal | None:
     """Return the rate at which a document will be booked; None where that is not known, or it is in the division's currency."""
     if subject.mapping is None or resource.date is None or not resource.currency_code:
         return None

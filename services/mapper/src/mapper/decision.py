@@ -13,6 +13,7 @@ from bookkeeping.placement import place_in_period
 from bookkeeping.rejections import PATIENCE_DAYS, Rejection, SetAside, reject, set_aside
 from bookkeeping.write_offs import reclaim_label, vat_of
 from mapper.account_holders import on_account, settle_on_accounts
+from mapper.credited_bookings import as_booked
 from mapper.store import Row, Store
 from mapper.subjects import Subject, product_ids
 
@@ -40,6 +41,9 @@ async def make(store: Store, subject: Subject, row: Row | None, today: date, *, 
     if isinstance(document, CreditNote) and not document.reference_known and _is_given_up(row, mapping, today):
         document = replace(document, reference_given_up=True)
     document = await settle_on_accounts(store, subject, document, name_of(subject))
+    if isinstance(document, Rejection):
+        return document
+    document = await as_booked(store, subject, document, name_of(subject))
     if isinstance(document, Rejection):
         return document
     made = make_entry(document, mapping, await store.products(subject.key.site, product_ids(document)))

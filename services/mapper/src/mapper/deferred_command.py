@@ -62,20 +62,23 @@ def show_deferred(wish: Wish, lang: Language, *, form: str) -> None:
     mappings = mappings_of(load_configuration(settings.config))
     mapping = chosen(mappings, wish.division)
 
-    async def question(store: PagedStore) -> tuple[RollForward, list[Behind]]:
-        total, behind = RollForward(), list[Behind]()
+    async def question(store: PagedStore) -> tuple[RollForward, list[Behind], list[str]]:
+        total, behind, without_rate = RollForward(), list[Behind](), list[str]()
         async for name, entry in deferred_entries(store, mapping):
+            if entry.currency != mapping.currency:
+                without_rate.append(name)
+                continue
             moved = list(movements(entry, await store.periods(mapping.division, entry.journal), mapping.deferral_method))
             total.add(moved)
             if wish.with_documents:
                 behind += [Behind(name, each) for each in moved if _within(each.period, wish)]
-        return total, behind
+        return total, behind, without_rate
 
-    total, behind = ask(settings, question)
+    total, behind, without_rate = ask(settings, question)
     rows, left = total.rows(wish.first, wish.last), total.closing_minor(wish.last)
     if form == "json":
         head = {"division": mapping.division, "currency": mapping.currency, "balance_account": mapping.deferral_account}
-        answer = {**head, "rows": [_as_dict(row) for row in rows], "closing_minor": left}
+        answer = {**head, "rows": [_as_dict(row) for row in rows], "closing_minor": left, "without_rate": without_rate}
         if wish.with_documents:
             answer["documents"] = [each.as_dict() for each in behind]
         typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
@@ -83,16 +86,22 @@ def show_deferred(wish: Wish, lang: Language, *, form: str) -> None:
         _write_csv(rows, behind, mapping, with_documents=wish.with_documents)
     else:
         typer.echo("\n".join(_lines(rows, behind, left, mapping, lang)))
+    if without_rate and form != "json":
+        # Beside a table or a file that a program reads, so that nobody takes the figures for whole.
+        typer.echo(say("deferred_without_rate", lang, documents=", ".join(without_rate)), err=True)
 
 
 async def deferred_entries(store: PagedStore, mapping: Mapping) -> AsyncIterator[tuple[str, Entry]]:
-    """Give every entry with deferred lines that is under way or booked, in the division's currency, with its reference."""
+    """Give every entry with deferred lines that is under way or booked, in the division's currency, with its reference.
+
+    One whose rate Exact has not told stays in its own currency.
+    """
     table = tables.documents.c
     order = (table.site, table.kind, table.number, table.suffix)
     after: tuple[Any, ...] | None = None
     where = (table.division == mapping.division, table.state.in_(sorted(ISSUED)), table.command.is_not(None))
     while True:
-        statement = sa.select(*order, table.command).where(*where).order_by(*order).limit(PAGE_ENTRIES)
+        statement = sa.select(*order, table.command, table.exchange_rate).where(*where).order_by(*order).limit(PAGE_ENTRIES)
         if after is not None:
             statement = statement.where(sa.tuple_(*order) > sa.tuple_(*(sa.literal(value) for value in after)))
         rows = list(await store.connection.execute(statement))
@@ -102,11 +111,9 @@ async def deferred_entries(store: PagedStore, mapping: Mapping) -> AsyncIterator
             command = msgspec.json.decode(row.command, type=PostEntry)
             if all(line.from_date is None for line in command.lines):
                 continue
-            entry = booked_entry(command, command.your_ref, mapping.receivable_account).in_currency(mapping.currency)
-            yield (
-                command.your_ref,
-                replace(entry, reporting_year=command.reporting_year, reporting_period=command.reporting_period),
-            )
+            entry = booked_entry(command, command.your_ref, mapping.receivable_account, row.exchange_rate)
+            placed = replace(entry, reporting_year=command.reporting_year, reporting_period=command.reporting_period)
+            yield command.your_ref, placed.in_currency(mapping.currency)
         after = tuple(rows[-1])[: len(order)]
 
 

@@ -135,7 +135,8 @@ class Explainer:
         planned = await self._planned(row)
         command = msgspec.json.decode(row.command or b"", type=PostEntry)
         mapping = self._subjects.mapping(command.division)
-        entry = booked_entry(command, command.your_ref, mapping.receivable_account if mapping is not None else "?")
+        receivable = mapping.receivable_account if mapping is not None else "?"
+        entry = booked_entry(command, command.your_ref, receivable, row.exchange_rate)
         is_present = mapping is not None and mapping.version == row.mapping_version
         reasons = planned.reasons if planned is not None else ()
         told = {_sentence(reason, entry.currency).english for reason in reasons}

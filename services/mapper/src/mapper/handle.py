@@ -19,6 +19,7 @@ from bookkeeping.write_offs import normal_reason
 from contracts import chargebee, facts
 from contracts.commands import EntryLine, PostEntry
 from contracts.envelope import Envelope, Message
+from mapper.credited_bookings import waits_for
 from mapper.custom_fields import custom_fields_of
 from mapper.decision import OWN_PAYMENT
 from mapper.lives import fold_document
@@ -164,9 +165,14 @@ class Mapper:
         row = await store.document_of_command(fact.command_id)
         if row is None:
             return  # booked before this mapper's state was rebuilt; its command comes again with the same id
-        await store.save(replace(row, state="booked", code=None, waits_for=None, told=None))
+        rate = row.exchange_rate if fact.exchange_rate is None else str(fact.exchange_rate)
+        # A change that was told before is told anew, or taken back, since a person is to see it beside the entry.
+        told = None if row.told is None else ""
+        await store.save(replace(row, state="booked", code=None, waits_for=None, told=told, exchange_rate=rate))
         # It may have been voided or changed while its entry was under way, and a reversal is followed by the new state.
         await self._planner.plan(store, row.key, cause)
+        if row.key.kind == "invoice":
+            await self._plan_all(store, await store.waiting_for(row.key.site, waits_for(row.key.number)), cause)
 
     async def _refused(self, store: Store, fact: facts.EntryRefused, cause: Cause) -> None:
         row = await store.document_of_command(fact.command_id)

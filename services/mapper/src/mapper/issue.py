@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -190,8 +191,11 @@ def _item_code(line: Line) -> str:
     return your_ref(f"{line.account}-{line.product or line.role.value}")
 
 
-def booked_entry(command: PostEntry, reference: str, receivable_account: str) -> Entry:
-    """Return the entry that a command booked, so that its mirror takes back exactly that, whatever the rules say today."""
+def booked_entry(command: PostEntry, reference: str, receivable_account: str, exchange_rate: str | None = None) -> Entry:
+    """Return the entry that a command booked, so that its mirror takes back exactly that, whatever the rules say today.
+
+    `exchange_rate` is what Exact said of its rate, for a command that names none.
+    """
     sales = command.kind == "sales"
     sign = -1 if sales else 1
     lines = [
@@ -225,7 +229,7 @@ def booked_entry(command: PostEntry, reference: str, receivable_account: str) ->
         lines=tuple(lines),
         description=command.description,
         due_date=command.due_date,
-        exchange_rate=command.exchange_rate,
+        exchange_rate=command.exchange_rate or (Decimal(exchange_rate) if exchange_rate is not None else None),
         customer_id=_id_of(command.customer_ref),
     )
 

@@ -21,6 +21,7 @@ from contracts import chargebee
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message, seal
 from contracts.facts import DocumentHeld, DocumentPlanned, DocumentRef, DocumentSetAside
+from mapper.credited_bookings import credits_as_booked
 from mapper.decision import decide, in_open_period, name_of
 from mapper.issue import (
     base_reference,
@@ -325,9 +326,15 @@ class Planner:
             gone = reject("division_not_configured", document=name_of(subject), division=command.division)
             await self._refrain(store, subject, pending, gone, cause, suffix)
             return
-        entry = booked_entry(command, subject.key.number, mapping.receivable_account)
+        entry = booked_entry(command, subject.key.number, mapping.receivable_account, last.exchange_rate)
+        if entry.exchange_rate is None and entry.currency != mapping.currency:
+            unknown = reject("booked_rate_unknown", document=name_of(subject), booked=reference(base_reference(subject.ref), ""))
+            await self._refrain(store, subject, pending, unknown, cause, suffix)
+            return
         day = subject.gone_on or subject.changed_on or self._day_of(cause)
-        placed = await in_open_period(store, reverse(entry, max(day, entry.entry_date), mapping), subject, mapping)
+        credited = await credits_as_booked(store, last.key, mapping.receivable_account)
+        mirror = reverse(entry, max(day, entry.entry_date), mapping, credited)
+        placed = await in_open_period(store, mirror, subject, mapping)
         if isinstance(placed, Rejection):
             await self._refrain(store, subject, pending, placed, cause, suffix)
             return

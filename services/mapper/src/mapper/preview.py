@@ -170,7 +170,7 @@ class Preview:
         command = msgspec.json.decode(row.command or b"", type=PostEntry)
         mapping = self._subjects.mapping(command.division)
         receivable = mapping.receivable_account if mapping is not None else "?"
-        entry = booked_entry(command, command.your_ref, receivable)
+        entry = booked_entry(command, command.your_ref, receivable, row.exchange_rate)
         placed = replace(entry, reporting_year=command.reporting_year, reporting_period=command.reporting_period)
         return Planned(subject=subject, division=row.division, booking=row, state="planned", entry=placed, code=row.code)
 

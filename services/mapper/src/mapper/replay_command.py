@@ -40,7 +40,7 @@ from mapper.wording import Language
 
 KEPT = (tables.resources, tables.documents, tables.accounts, tables.merged_customers, tables.periods)
 SETTLE_SECONDS = 90.0  # longer than a transaction of ours may idle
-LOOKED_AT = ("state", "code", "division", "command_id")
+LOOKED_AT = ("state", "code", "division", "command_id", "exchange_rate")
 
 
 class ReplayError(KruispostError):

@@ -56,6 +56,7 @@ class Row:
     resource_version: int = 0
     told: str | None = None
     waiting_since: date | None = None
+    exchange_rate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def row_of(values: Any) -> Row:
         "resource_version",
         "told",
         "waiting_since",
+        "exchange_rate",
     )
     return Row(key=Key(site, kind, number, suffix), **dict(zip(names, rest, strict=True)))
 

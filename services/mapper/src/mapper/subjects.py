@@ -128,7 +128,7 @@ class Subjects:
             changed_on=_day(resource.updated_at, zone),
             zone=zone,
             resource_version=version,
-            fingerprint=_fingerprint(resource),
+            fingerprint=fingerprint_of(resource),
         )
 
     async def _translate(
@@ -256,7 +256,7 @@ def _ref(key: Key, resource: Resource, translated: Document | Rejection | SetAsi
     )
 
 
-def _fingerprint(resource: Resource) -> str:
+def fingerprint_of(resource: Resource) -> str:
     """Hash what a booking is made of. Statuses, payments and allocations change without changing the booking.
 
     The customer is not in it: a merge in Chargebee moves documents to another one, and what is booked stays where it is.

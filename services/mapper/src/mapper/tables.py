@@ -20,7 +20,8 @@ resources = sa.Table(
 )
 
 # One row a booking; `bookkeeping.bookings` says what the suffixes are. `resource_version` is the version of the resource that
-# was booked, `told` the fingerprint of a change that a person was told of, `waiting_since` the day on which it began to wait.
+# was booked, `told` the fingerprint of a change that a person was told of, `waiting_since` the day on which it began to wait,
+# `exchange_rate` the rate that Exact booked it at, in decimals.
 # state: held (a person or a mapping), waiting (passes by itself), set_aside, planned, booked, refused.
 documents = sa.Table(
     "documents",
@@ -42,6 +43,7 @@ documents = sa.Table(
     sa.Column("resource_version", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("told", sa.Text),
     sa.Column("waiting_since", sa.Date),
+    sa.Column("exchange_rate", sa.Text),
 )
 sa.Index("documents_waiting", documents.c.site, documents.c.waits_for)
 sa.Index("documents_of_command", documents.c.command_id)

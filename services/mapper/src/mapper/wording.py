@@ -185,6 +185,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "deferred revenue of division {division} on {account}, in {currency}",
         "uitgestelde omzet van administratie {division} op {account}, in {currency}",
     ),
+    "deferred_without_rate": (
+        "Left out, for the rate that Exact booked them at is not known: {documents}. Run `kruispost replay mapper --yes`.",
+        "Niet meegeteld, want de koers van Exact is niet bekend: {documents}. Draai `kruispost replay mapper --yes`.",
+    ),
     "deferred_left": ("left on the balance at the end: {amount}", "resteert op de balans aan het eind: {amount}"),
     "division_totals": ("division {division}, {currency}", "administratie {division}, {currency}"),
 }

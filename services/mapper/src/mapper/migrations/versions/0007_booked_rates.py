@@ -1,0 +1,15 @@
+"""The rate that Exact booked an entry in another currency at, where the entry named none."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("documents", sa.Column("exchange_rate", sa.Text(), nullable=True))
