@@ -130,7 +130,7 @@ class _Receiver:
 
 async def test_events_are_signed_over_their_own_bytes():
     receiver = _Receiver()
-    async with _served(receiver) as address, exact() as client:
+    async with _served(receiver) as address, exact(webhook_address="any") as client:
         body = {"Topic": "SalesEntries", "CallbackURL": f"{address}/hook"}
         assert (await client.post(SUBSCRIPTIONS, body)).status_code == 201
         assert receiver.bodies == [b""]  # the empty validation
@@ -151,7 +151,7 @@ async def test_events_are_signed_over_their_own_bytes():
 
 async def test_a_subscription_needs_a_callback_that_answers():
     receiver = _Receiver(401)
-    async with _served(receiver) as address, exact() as client:
+    async with _served(receiver) as address, exact(webhook_address="any") as client:
         body = {"Topic": "BankEntries", "CallbackURL": f"{address}/hook"}
         assert (await client.post(SUBSCRIPTIONS, body)).status_code == 500
         assert await client.rows(SUBSCRIPTIONS) == []
@@ -160,7 +160,7 @@ async def test_a_subscription_needs_a_callback_that_answers():
 
 async def test_an_event_is_sent_again_until_it_is_accepted():
     receiver = _Receiver(200, 503, 503, 201)
-    async with _served(receiver) as address, exact(webhook_retry_seconds=0.001) as client:
+    async with _served(receiver) as address, exact(webhook_address="any", webhook_retry_seconds=0.001) as client:
         await client.post(SUBSCRIPTIONS, {"Topic": "Accounts", "CallbackURL": f"{address}/hook"})
         await client.customer()
         await client.simulator.webhooks.drain()
@@ -170,8 +170,48 @@ async def test_an_event_is_sent_again_until_it_is_accepted():
 
 async def test_a_closed_period_is_announced():
     receiver = _Receiver()
-    async with _served(receiver) as address, exact() as client:
+    async with _served(receiver) as address, exact(webhook_address="any") as client:
         await client.post(SUBSCRIPTIONS, {"Topic": "JournalStatusList", "CallbackURL": f"{address}/hook"})
         await client.control("periods", division=100001, journal="70", year=2026, period=1, open=False)
         await client.simulator.webhooks.drain()
         assert json.loads(receiver.bodies[-1])["Content"]["Topic"] == "JournalStatusList"
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("https://kruispost.example/webhooks/exact", 201),
+        ("http://kruispost.example/webhooks/exact", 500),
+        ("https://elders.example/webhooks/exact", 500),
+    ],
+)
+async def test_a_callback_must_be_https_on_the_domain_of_the_redirect_address(address, status):
+    receiver = _Receiver()
+    redirect = "https://kruispost.example/oauth/callback"
+    async with _served(receiver) as ingress, exact(redirect_uri=redirect, webhook_ingress=ingress) as client:
+        assert (await client.post(SUBSCRIPTIONS, {"Topic": "Accounts", "CallbackURL": address})).status_code == status
+        assert len(await client.rows(SUBSCRIPTIONS)) == (status == 201)
+
+
+async def test_a_subscription_is_deleted_but_never_changed():
+    async with _served(_Receiver()) as ingress, exact(webhook_ingress=ingress) as client:
+        body = {"Topic": "Accounts", "CallbackURL": "https://kruispost.example/webhooks/exact"}
+        key = (await client.post(SUBSCRIPTIONS, body)).json()["d"]["ID"]
+        assert (await client.put(f"{SUBSCRIPTIONS}(guid'{key}')", body)).status_code == 405
+        assert (await client.delete(f"{SUBSCRIPTIONS}(guid'{key}')")).status_code == 204
+        assert (await client.post(SUBSCRIPTIONS, body)).status_code == 201
+
+
+async def test_events_can_come_twice_out_of_order_or_not_at_all():
+    receiver = _Receiver()
+    unruly: dict[str, Any] = {"webhook_copies": 2, "webhook_lost_per_mille": 300, "webhook_disorder_seconds": 0.2}
+    async with _served(receiver) as address, exact(webhook_address="any", **unruly) as client:
+        await client.post(SUBSCRIPTIONS, {"Topic": "Accounts", "CallbackURL": f"{address}/hook"})
+        made = [await client.customer(f"Klant {number}") for number in range(20)]
+        await client.simulator.webhooks.drain()
+        came = [json.loads(body)["Content"]["Key"] for body in receiver.bodies[1:]]
+        told = (await client.http.get("/_simulator/webhooks")).json()
+        assert (len(came), 40 - len(came)) == (told["delivered"], told["lost"])
+        assert 0 < told["lost"] < 40
+        assert sorted(came) != sorted(set(came))
+        assert came != sorted(came, key=made.index)

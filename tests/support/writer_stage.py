@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 from support.engines import settings_for
 from support.exact_server import DIVISION, ExactServer
 
-from backbone.broker import Outgoing
+from backbone.broker import Broker, Outgoing
 from backbone.broker_embedded import EmbeddedBroker
 from backbone.clock import SystemClock
 from backbone.configuration import Configuration
@@ -113,7 +113,7 @@ class WriterStage:
     """A running writer."""
 
     def __init__(
-        self, settings: Settings, database: Database, broker: EmbeddedBroker, application: Application, telemetry: Telemetry
+        self, settings: Settings, database: Database, broker: Broker, application: Application, telemetry: Telemetry
     ) -> None:
         self.settings = settings
         self.database = database
@@ -226,7 +226,7 @@ async def writer_stage(
 
 @asynccontextmanager
 async def running(
-    settings: Settings, database: Database, broker: EmbeddedBroker, configuration: Configuration = CONFIGURATION
+    settings: Settings, database: Database, broker: Broker, configuration: Configuration = CONFIGURATION
 ) -> AsyncIterator[WriterStage]:
     """Run the workers of a writer, and drain them at the end."""
     telemetry = Telemetry("exact-writer")

@@ -65,6 +65,14 @@ class Settings(BaseSettings):
     exact_client_id: str | None = Field(None, description="client id of the app that is registered at Exact")
     exact_client_secret: SecretStr | None = Field(None, description="client secret of that app")
     exact_redirect_uri: str | None = Field(None, description="redirect address of that app, ending in /oauth/callback")
+    exact_webhook_url: str | None = Field(
+        None,
+        description="where Exact reaches ingest: https, the domain of the redirect address, /webhooks/exact; unset: polls",
+    )
+    exact_webhook_topics: str = Field(
+        "Accounts,BankEntries,CashEntries,GLAccounts,GeneralJournalEntries,JournalStatusList",
+        description="webhooks of Exact that the writer subscribes to, separated by commas; none: it deletes its subscriptions",
+    )
     encryption_keys: SecretStr | None = Field(
         None, description="Fernet keys for stored tokens, newest first, separated by commas"
     )

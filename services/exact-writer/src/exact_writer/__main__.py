@@ -41,6 +41,7 @@ from exact_writer.odata import UnreadableAnswerError
 from exact_writer.post import Poster
 from exact_writer.probe import Probe
 from exact_writer.routes import consent_router, master_data_router
+from exact_writer.subscriptions import Subscriptions, topics_of
 from exact_writer.timing import Timing
 from exact_writer.vault import Vault
 from exact_writer.writer import DivisionWriter
@@ -234,6 +235,16 @@ def writer_of(
             telemetry=telemetry,
             every_seconds=context.settings.ledger_seconds,
             suspense=SuspenseLines(division, configuration.bank_matching.suspense_accounts, mirror),
+        ),
+        subscriptions=Subscriptions(
+            division,
+            client_id=context.settings.exact_client_id or "",
+            url=context.settings.exact_webhook_url,
+            topics=topics_of(context.settings.exact_webhook_topics),
+            database=database,
+            clock=clock,
+            calls=calls,
+            telemetry=telemetry,
         ),
         telemetry=telemetry,
         timing=timing,

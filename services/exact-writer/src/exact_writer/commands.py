@@ -1,4 +1,4 @@
-"""What the writer adds to `kruispost`: `pdf`, `hurry` and `forecast`. The first two write into its journal.
+"""What the writer adds to `kruispost`: `pdf`, `hurry`, `forecast` and `webhooks`. The first two write into its journal.
 
 Light on purpose: `kruispost --help` imports this module for the first line of each command.
 """
@@ -56,6 +56,19 @@ def forecast(
         typer.echo(error.sentence, err=True)
         raise typer.Exit(IMPOSSIBLE) from error
     raise typer.Exit(0 if ends else WRONG)
+
+
+def webhooks(as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False) -> None:
+    """Say which of Exact's webhooks are subscribed and when each was last heard. Exit code 1 when a wanted one is missing."""
+    from backbone.errors import KruispostError
+    from exact_writer.webhooks_command import tell_webhooks
+
+    try:
+        is_well = tell_webhooks(as_json=as_json)
+    except KruispostError as error:
+        typer.echo(error.sentence, err=True)
+        raise typer.Exit(IMPOSSIBLE) from error
+    raise typer.Exit(0 if is_well else WRONG)
 
 
 def _tell(

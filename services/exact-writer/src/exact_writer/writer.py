@@ -14,7 +14,7 @@ from backbone.database import Database, is_away
 from backbone.locks import FileLock, SessionLock
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
-from exact_writer import attach, journal, polling, receivables, schedule
+from exact_writer import attach, journal, polling, receivables, schedule, subscriptions
 from exact_writer.attach import PdfPoster
 from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
@@ -31,6 +31,7 @@ from exact_writer.odata import UnreadableAnswerError
 from exact_writer.polling import Polling
 from exact_writer.post import Poster
 from exact_writer.schedule import Choice
+from exact_writer.subscriptions import Subscriptions
 from exact_writer.timing import LOCK_CHECK_SECONDS, Timing
 from exact_writer.work_queue import REREAD_SECONDS, WorkQueue
 
@@ -56,6 +57,7 @@ class DivisionWriter:
         pdfs: PdfPoster,
         keys: ClientKeys,
         ledger: LedgerReader,
+        subscriptions: Subscriptions,
         telemetry: Telemetry,
         timing: Timing,
         poll_seconds: float,
@@ -74,6 +76,7 @@ class DivisionWriter:
         self.hearing = Hearing(division, database, clock)
         self._keys = keys
         self._ledger = ledger
+        self._subscriptions = subscriptions
         self._telemetry = telemetry
         self._timing = timing
         self._poll_seconds = poll_seconds
@@ -204,7 +207,13 @@ class DivisionWriter:
             await self._mirror.refresh(part)
             await self._answered()
             return None
-        closed = {name: at for name, at in self._calls.blocked_endpoints().items() if name not in attach.ENDPOINTS}
+        if self._subscriptions.is_due:
+            await self._subscriptions.check()
+            self.hearing.forget()
+            await self._answered()
+            return None
+        optional = {*attach.ENDPOINTS, subscriptions.ENDPOINT}
+        closed = {name: at for name, at in self._calls.blocked_endpoints().items() if name not in optional}
         choice = await self._queue.next(schedule.kinds_of(list(closed)), self._poster.batches_wait_until)
         due = await self._ask_what_changed(closed, backlog=choice is not None)
         if due is None:
@@ -297,7 +306,7 @@ class DivisionWriter:
 
     async def _answered(self) -> None:
         """Exact works with us; while one endpoint does not, that others do is no news."""
-        if not self._calls.forbidden and not self._calls.blocked_endpoints().keys() - attach.ENDPOINTS:
+        if not self._calls.forbidden and not self._calls.blocked_endpoints().keys() - attach.ENDPOINTS - {subscriptions.ENDPOINT}:
             await self.connection.connected()
         self._wake_relay()
 

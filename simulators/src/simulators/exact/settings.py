@@ -66,5 +66,8 @@ class ExactSettings:
     webhook_retry_seconds: float = 60.0  # unit of the 2^n delays
     webhook_retries: int = 10
     webhook_delay_seconds: float = 0.0
-    webhook_https_only: bool = False
+    webhook_address: Literal["strict", "any"] = "strict"  # strict: https, and the domain of the redirect address where one is set
+    webhook_ingress: str | None = None  # where an https callback is really listened to: stands for its name and its proxy
     webhook_copies: int = 1  # more than one delivers every event that often
+    webhook_lost_per_mille: int = 0  # of deliveries that never leave, as after ten tries in vain
+    webhook_disorder_seconds: float = 0.0  # each delivery waits up to so long besides, so that later ones overtake it

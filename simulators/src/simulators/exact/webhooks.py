@@ -1,9 +1,10 @@
 import asyncio
 import hashlib
 import hmac
+import random
 import uuid
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
@@ -17,6 +18,7 @@ SUBSCRIPTIONS = "webhooks/WebhookSubscriptions"
 _ENDPOINTS = {
     "Accounts": "crm/Accounts",
     "BankEntries": "financialtransaction/BankEntries",
+    "CashEntries": "financialtransaction/CashEntries",
     "Contacts": "crm/Contacts",
     "DocumentAttachments": "documents/DocumentAttachments",
     "Documents": "documents/Documents",
@@ -40,6 +42,7 @@ class Webhooks:
     delivered: int = 0
     lost: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _chance: random.Random = field(default_factory=lambda: random.Random(20))
 
     def publish(self, division: Division, topic: str, action: str, key: uuid.UUID) -> None:
         """Sends an event to everyone who subscribed; outside a running loop (while seeding) there is nobody to send to."""
@@ -51,7 +54,11 @@ class Webhooks:
         for row in subscriptions:
             body = self.body(division, row["ClientID"], topic, action, key)
             for _ in range(copies):
-                task = loop.create_task(self._deliver(row["CallbackURL"], body))
+                if self._chance.randrange(1_000) < self.settings.webhook_lost_per_mille:
+                    self.lost += 1
+                    continue
+                wait = self.settings.webhook_delay_seconds + self._chance.random() * self.settings.webhook_disorder_seconds
+                task = loop.create_task(self._deliver(reached_at(self.settings, row["CallbackURL"]), body, wait))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
@@ -72,8 +79,8 @@ class Webhooks:
         digest = hmac.new(self.settings.webhook_secret.encode(), content, hashlib.sha256).hexdigest().upper()
         return b'{"Content":' + content + b',"HashCode":"' + digest.encode() + b'"}'
 
-    async def _deliver(self, url: str, body: bytes) -> None:
-        await asyncio.sleep(self.settings.webhook_delay_seconds)
+    async def _deliver(self, url: str, body: bytes, wait_seconds: float) -> None:
+        await asyncio.sleep(wait_seconds)
         for attempt in range(self.settings.webhook_retries + 1):
             if await _post(url, body) in _ACCEPTED:
                 self.delivered += 1
@@ -91,6 +98,11 @@ class Webhooks:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def reached_at(settings: ExactSettings, url: str) -> str:
+    """Where a callback is listened to: behind `webhook_ingress` in place of its own host."""
+    return url if settings.webhook_ingress is None else settings.webhook_ingress + urlsplit(url).path
 
 
 async def _post(url: str, body: bytes) -> int:
@@ -117,13 +129,20 @@ async def subscribe(division: Division, body: Row, client_id: str) -> Row:
     parts = urlsplit(url or "")
     if not url:
         findings.add("mandatory", "callback")
-    elif parts.scheme not in ("http", "https") or (division.settings.webhook_https_only and parts.scheme == "http"):
+    elif not _is_allowed(parts, division.settings):
         findings.add("invalid", "callback")
     if any(row["Topic"] == topic for row in division.table(SUBSCRIPTIONS)):
         findings.add("data_exists")
     findings.raise_if_any()
-    if await _post(str(url), b"") not in _ACCEPTED:
+    if await _post(reached_at(division.settings, str(url)), b"") not in _ACCEPTED:
         findings.add("invalid", "callback")
         findings.raise_if_any()
     row = {**body, "ID": division.world.next_id(), "ClientID": uuid.UUID(client_id), "UserID": division.world.user_id}
     return division.create(SUBSCRIPTIONS, references.without_empty(row))
+
+
+def _is_allowed(address: SplitResult, settings: ExactSettings) -> bool:
+    if settings.webhook_address == "any":
+        return address.scheme in ("http", "https")
+    home = urlsplit(settings.redirect_uri or "").hostname
+    return address.scheme == "https" and home in (None, address.hostname)
