@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from bookkeeping.conditions import Conditions, Group, Question, countries_of
 from bookkeeping.documents import Product
@@ -56,7 +57,9 @@ questions = st.builds(
     day=st.sampled_from(DAYS),
     fields=st.sampled_from([{}, {"cf_x": "1"}, {"cf_y": "1"}]),
 )
-lines = st.tuples(questions, st.sampled_from(PRODUCTS)).map(lambda each: (replace(each[0], product_id=each[1].price_id), each[1]))
+lines = st.tuples(questions, st.sampled_from(PRODUCTS)).map(
+    lambda each: (structs.replace(each[0], product_id=each[1].price_id), each[1])
+)
 
 
 def accepted(whens: list[Conditions]) -> tuple[list[CodeRule], Rules[CodeRule]]:

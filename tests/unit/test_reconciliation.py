@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
+from msgspec import structs
+
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.number_series import Gap, gaps, numbered
 from bookkeeping.reconciliation import Difference, Found, compare
@@ -66,7 +68,7 @@ def test_another_account_period_day_and_cost_centre_have_their_names() -> None:
 
 
 def test_another_rate_is_no_rounding() -> None:
-    dollars = replace(ENTRY, currency="USD", exchange_rate=Decimal("0.9"))
+    dollars = structs.replace(ENTRY, currency="USD", exchange_rate=Decimal("0.9"))
     converted = [replace(line, base_minor=line.amount_minor * 9 // 10) for line in LEDGER]
     assert differences(*converted, entry=dollars) == []
     cents = [replace(converted[0], base_minor=10_889), converted[1], replace(converted[2], base_minor=-1_889)]

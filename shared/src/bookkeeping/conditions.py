@@ -8,6 +8,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
+import msgspec
+
 from bookkeeping.vat import INSIDE_UNION, NO_REASON, OUTSIDE_UNION, UNION
 
 CustomerKind = Literal["business", "consumer"]
@@ -159,8 +161,7 @@ def _exempt(conditions: Conditions) -> bool:
     return conditions.reason not in (None, NO_REASON)
 
 
-@dataclass(slots=True, kw_only=True)
-class Question:
+class Question(msgspec.Struct, kw_only=True):
     """What a line says of itself to the rules.
 
     `country` is where the customer is taxed, or whose tax it is; `rate` is in percent; `day` is the day that decides which
@@ -176,8 +177,8 @@ class Question:
     day: date
     rate: Decimal = Decimal(0)
     customer: CustomerKind = "consumer"
-    fields: Mapping[str, str] = field(default_factory=dict)
-    subscription_fields: Mapping[str, str] | None = field(default_factory=dict)
+    fields: Mapping[str, str] = msgspec.field(default_factory=dict)
+    subscription_fields: Mapping[str, str] | None = msgspec.field(default_factory=dict)
     business_entity: str | None = None
 
     def fits(self, conditions: Conditions) -> bool:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
+import msgspec
+
 from bookkeeping.conditions import CustomerKind
 from bookkeeping.troubles import Trouble, refuse
 from bookkeeping.vat import INSIDE_UNION, OUTSIDE_UNION, country_fits, describe_conditions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Debtor:
+class Debtor(msgspec.Struct, frozen=True, kw_only=True):
     """What a customer is to these rules, all as it stands at the customer himself and not on one document.
 
     `currency` is the one the customer prefers. A business is what it is to the VAT rules: a usable VAT number, or confirmed.
@@ -69,8 +70,7 @@ class DebtorRules:
         return next((rule.account for rule in self._rules if rule.fits(debtor)), self._otherwise)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """How an invoice or a customer is to be paid, as Chargebee says it.
 
     `method` is the offline payment method of a customer who pays by himself; `auto_collection` says that Chargebee collects.

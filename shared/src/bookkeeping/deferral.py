@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from fractions import Fraction
 from itertools import groupby
 from typing import Literal
+
+import msgspec
 
 from bookkeeping.money import allocate, half_up
 from bookkeeping.periods import Periods, month_end, spans
@@ -16,6 +17,7 @@ Method = Literal["per_period", "per_day"]
 Days = tuple[date, date]
 
 LAST_SECOND = (23, 59, 59)
+DAY = timedelta(days=1)
 LATEST_INSTANT = 253_402_214_400  # the last day of the year 9999, where calendars end
 
 
@@ -27,7 +29,7 @@ def local_datetime(instant: int, zone: tzinfo) -> datetime:
     """Return the wall clock of the site at a unix time in seconds; raises UnreadableInstantError outside the calendar."""
     if not 0 <= instant < LATEST_INSTANT:
         raise UnreadableInstantError(f"{instant} is not a time in seconds since 1970")
-    return datetime.fromtimestamp(instant, UTC).astimezone(zone)
+    return datetime.fromtimestamp(instant, zone)
 
 
 def local_date(instant: int, zone: tzinfo) -> date:
@@ -47,12 +49,11 @@ def service_days(starts: int, ends: int, zone: tzinfo) -> tuple[date, date] | No
     end = local_datetime(ends, zone)
     last = end.date()
     if (end.hour, end.minute, end.second) != LAST_SECOND:
-        last -= timedelta(days=1)
+        last -= DAY
     return (first, last) if last > first else None
 
 
-@dataclass(frozen=True, slots=True)
-class Portion:
+class Portion(msgspec.Struct, frozen=True):
     """A part of an amount: released over its days, or at once where it has none."""
 
     amount_minor: int
@@ -60,8 +61,7 @@ class Portion:
     last: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EarlierCredit:
+class EarlierCredit(msgspec.Struct, frozen=True):
     """A credit of the same invoice line that was given before; `own` is its own service period.
 
     `reason` is that of an adjustment, which may be a write-off by the division's rules and then takes no revenue back.
@@ -73,8 +73,7 @@ class EarlierCredit:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """What is released of an amount over some days that lie in one period."""
 
     amount_minor: int

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+
+from msgspec.structs import replace
 
 from bookkeeping.documents import LineDiscount
 from bookkeeping.journal import Line, Role

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Literal
+
+import msgspec
 
 from bookkeeping.debtors import Debtor, Terms
 from bookkeeping.deferral import EarlierCredit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class Product(msgspec.Struct, frozen=True, kw_only=True):
     """A price point or a plan or addon of the older catalogue, with what the rules ask of it.
 
     `fields` are its accounting details (sku, accounting_code, accounting_category1 to 4) and its custom fields, in words.
@@ -22,11 +22,10 @@ class Product:
     price_id: str
     item_id: str | None = None
     family_id: str | None = None
-    fields: MappingOf[str, str] = field(default_factory=dict)
+    fields: MappingOf[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineTax:
+class LineTax(msgspec.Struct, frozen=True, kw_only=True):
     """The tax of a line at one rate (in percent); `country` is the country whose tax it is, when the document says so."""
 
     rate: Decimal
@@ -35,8 +34,7 @@ class LineTax:
     country: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditedLine:
+class CreditedLine(msgspec.Struct, frozen=True, kw_only=True):
     """The invoice line that a credit line takes back: its amount without tax and its service period (both days served).
 
     `earlier` are the credits of it that were given before, in the order of their dates and numbers. As the line is booked, its
@@ -51,8 +49,7 @@ class CreditedLine:
     at_once: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineDiscount:
+class LineDiscount(msgspec.Struct, frozen=True, kw_only=True):
     """A discount on a line: Chargebee's discount_type, and the coupon where it came from one.
 
     Types are item_level_coupon, document_level_coupon, item_level_discount, document_level_discount, promotional_credits and
@@ -64,8 +61,7 @@ class LineDiscount:
     coupon: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentLine:
+class DocumentLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line of an invoice or credit note.
 
     `amount_minor` is before discounts, and includes tax only on a tax-inclusive document. The service period has
@@ -97,8 +93,7 @@ class DocumentLine:
         return self.subscription_id is not None and self.subscription_fields is None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SalesDocument:
+class SalesDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What an invoice and a credit note share; amounts are positive on both.
 
     `exchange_rate` is base currency per unit of `currency`. `customer_country` is where the customer is taxed: of the
@@ -124,7 +119,7 @@ class SalesDocument:
     is_business_without_number: bool = False
     customer_name: str = ""
     po_number: str | None = None
-    custom_fields: MappingOf[str, str] = field(default_factory=dict)
+    custom_fields: MappingOf[str, str] = msgspec.field(default_factory=dict)
     debtor: Debtor | None = None
 
     @property
@@ -133,16 +128,14 @@ class SalesDocument:
         return self.vat_number is not None or self.is_business_without_number
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invoice(SalesDocument):
+class Invoice(SalesDocument, frozen=True, kw_only=True):
     """An invoice; `due_date` is the day on which it must be paid, `terms` how."""
 
     due_date: date | None = None
-    terms: Terms = field(default_factory=Terms)
+    terms: Terms = msgspec.field(default_factory=Terms)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditNote(SalesDocument):
+class CreditNote(SalesDocument, frozen=True, kw_only=True):
     """A credit note; it names the invoice that it credits, unless it stands alone.
 
     `reference_known` is false while that invoice has not been seen; its address decides the country, its lines the deferral,
@@ -162,16 +155,14 @@ class CreditNote(SalesDocument):
     awaits: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VatReclaim:
+class VatReclaim(msgspec.Struct, frozen=True, kw_only=True):
     """The VAT of a written-off debt, which comes back on `document_date`; `note` is the write-off."""
 
     note: CreditNote
     document_date: date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a payment that was applied to one invoice, or of a refund to one credit note.
 
     `customer_id` and `debtor` say on whose account that document stands, where it is another's than the payer's, and
@@ -186,8 +177,7 @@ class Settlement:
     debtor: Debtor | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MoneyMovement:
+class MoneyMovement(msgspec.Struct, frozen=True, kw_only=True):
     """What a payment and a refund share: money through a gateway, to be booked against its control account."""
 
     number: str
@@ -210,18 +200,15 @@ class MoneyMovement:
         return (*shares, Settlement(number="", amount_minor=rest)) if rest else shares
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payment(MoneyMovement):
+class Payment(MoneyMovement, frozen=True, kw_only=True):
     """Money that a customer paid through a gateway."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refund(MoneyMovement):
+class Refund(MoneyMovement, frozen=True, kw_only=True):
     """Money that went back to a customer through a gateway; also a chargeback, which the bank took back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WithheldTax(MoneyMovement):
+class WithheldTax(MoneyMovement, frozen=True, kw_only=True):
     """Tax that a customer held back from an invoice and pays to its tax office, which lowers what it owes.
 
     `reference_rate` is the rate that the invoice is booked at, where it is in another currency than the division's.
@@ -231,15 +218,13 @@ class WithheldTax(MoneyMovement):
     reference_rate: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExchangeDifference(MoneyMovement):
+class ExchangeDifference(MoneyMovement, frozen=True, kw_only=True):
     """What money in another currency brought more or less than what it settled was booked at; `went_out` for a refund."""
 
     went_out: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payout(MoneyMovement):
+class Payout(MoneyMovement, frozen=True, kw_only=True):
     """A gateway's transfer to the bank of `amount_minor`, from which it held back fees (`fees_tax_minor` of them VAT)."""
 
     fees_minor: int = 0

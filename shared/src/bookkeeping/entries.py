@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
+
+from msgspec.structs import replace
 
 from bookkeeping.deferral import Method, Portion, credit_portions, left_to_release
 from bookkeeping.documents import CreditNote, Document, ExchangeDifference, Invoice, Payout, Product, VatReclaim, WithheldTax

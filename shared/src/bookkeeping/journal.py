@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from bookkeeping.money import decimals_of
 from bookkeeping.periods import Move
@@ -30,8 +32,7 @@ class Role(StrEnum):
     EXCHANGE = "exchange"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One line; `amount_minor` and its VAT are positive in debit and negative in credit.
 
     The VAT stands beside its base, as Exact wants it: Exact's VAT code decides the ledger account it goes to. `customer_id` is
@@ -62,8 +63,7 @@ class Line:
         return self.role is Role.RECEIVABLE
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(msgspec.Struct, frozen=True):
     """What an account or a VAT code gets from an entry: one of the sides is zero."""
 
     account: str
@@ -71,8 +71,7 @@ class Posting:
     credit_minor: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A balanced entry: `sales` for invoices and credit notes, `general` for money. Raises UnbalancedEntryError otherwise.
 
     `exchange_rate` is division currency per unit of `currency`, None when they are the same. `explanation` says in words
@@ -113,7 +112,7 @@ class Entry:
     def customers(self, customer_id: str) -> list[str]:
         """Return the customers on whose accounts it is booked, in the order of its lines; `customer_id` is its document's."""
         own = self.customer_id or customer_id
-        debtors = [line.customer_id or own for line in self.lines if line.is_receivable]
+        debtors = [line.customer_id or own for line in self.lines if line.role is Role.RECEIVABLE]
         return list(dict.fromkeys(debtors or [own]))
 
     def postings(self) -> list[Posting]:

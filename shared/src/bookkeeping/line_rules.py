@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 from bookkeeping.conditions import Question
 from bookkeeping.documents import CreditNote, DocumentLine, Invoice, Product
@@ -18,8 +19,7 @@ from bookkeeping.vat import NO_REASON, REVERSE_CHARGE
 EXPORT = "export"
 
 
-@dataclass(frozen=True, slots=True)
-class LineRules:
+class LineRules(msgspec.Struct, frozen=True):
     """What the rules make of a line; `about_dimensions` says in words which rules gave its cost centre and cost unit."""
 
     revenue: RevenueRule

@@ -129,8 +129,12 @@ class Mapping:
 
     def journal(self, kind: JournalKind, currency: str) -> str:
         """Return the journal of a kind of document, which may be another one for one currency."""
-        own = {"invoices": self.invoice_journal, "credit_notes": self.credit_note_journal, "payments": self.payment_journal}
-        return self.currency_journals.get((kind, currency)) or own[kind]
+        own = self.currency_journals.get((kind, currency))
+        if own is not None:
+            return own
+        if kind == "invoices":
+            return self.invoice_journal
+        return self.credit_note_journal if kind == "credit_notes" else self.payment_journal
 
     def wants_pdf(self, kind: str, *, is_business: bool) -> bool:
         """Tell whether a document's entry gets its PDF without being asked; payments have none."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+
+import msgspec
+from msgspec.structs import replace
 
 from bookkeeping.discounts import share_of_part
 from bookkeeping.documents import CreditNote, DocumentLine, Invoice, LineDiscount
@@ -15,8 +17,7 @@ from bookkeeping.vat import ZERO
 PERCENT = 100
 
 
-@dataclass(slots=True)
-class Part:
+class Part(msgspec.Struct):
     """A line, or the part of it that one rate of tax falls on; amounts as the document has them (positive in a sale)."""
 
     line: DocumentLine
@@ -44,7 +45,8 @@ def parts_of(document: Invoice | CreditNote, *, gross: bool) -> list[Part] | Rej
         if gross and line.discounts:
             _share_discounts(of_line, inclusive=document.tax_inclusive)
         parts += of_line
-    if sum(part.tax_minor for part in parts) != document.tax_minor:
+    net, tax = _sums(parts)
+    if tax != document.tax_minor:
         taxed = [part for part in parts if part.rate or part.tax_minor]
         settled = settle_difference(
             [part.tax_minor for part in taxed],
@@ -57,7 +59,7 @@ def parts_of(document: Invoice | CreditNote, *, gross: bool) -> list[Part] | Rej
                     part.net_minor += part.tax_minor - tax
                 part.moved_minor = tax - part.tax_minor
                 part.tax_minor = tax
-    net, tax = sum(part.net_minor for part in parts), sum(part.tax_minor for part in parts)
+            net, tax = _sums(parts)
     if tax != document.tax_minor or net + tax + document.round_off_minor != document.total_minor:
         amounts = {
             "lines": net,
@@ -69,6 +71,14 @@ def parts_of(document: Invoice | CreditNote, *, gross: bool) -> list[Part] | Rej
         written = {name: format_minor(amount, document.currency) for name, amount in amounts.items()}
         return reject("amounts_do_not_add_up", document=label(document), **written)
     return [part for part in parts if part.net_minor or part.tax_minor or (gross and any(part.discounts))]
+
+
+def _sums(parts: list[Part]) -> tuple[int, int]:
+    net = tax = 0
+    for part in parts:
+        net += part.net_minor
+        tax += part.tax_minor
+    return net, tax
 
 
 def _by_rate(line: DocumentLine, *, inclusive: bool) -> list[Part]:

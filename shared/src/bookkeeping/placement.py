@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+from msgspec import structs
+
 from bookkeeping.deferral import schedule
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
@@ -38,7 +40,7 @@ def place_in_period(entry: Entry, name: str, periods: Periods, mapping: Mapping)
     if not notes:
         return moved
     listed = (*moved.moves, *moves.values())
-    return replace(moved, lines=lines, explanation=(*moved.explanation, *notes), moves=listed)
+    return structs.replace(moved, lines=lines, explanation=(*moved.explanation, *notes), moves=listed)
 
 
 def _elsewhere(entry: Entry, name: str, own: Period | None, periods: Periods, mapping: Mapping) -> Period | Rejection:
@@ -136,7 +138,7 @@ def _reported_in(entry: Entry, own: Period | None, target: Period, mapping: Mapp
     if missed:
         amount = f"{inside.currency} {format_minor(move.vat_minor, inside.currency)}"
         told.append(tell("vat_after_filing", amount=amount, filed=move.filed_return))
-    return replace(
+    return structs.replace(
         entry,
         reporting_year=None if own is target else target.year,
         reporting_period=None if own is target else target.number,
@@ -180,12 +182,12 @@ def _start_in_open(
             amount_minor=amount + (known.amount_minor if known is not None else 0),
         )
     if whole or not line.takes_back:
-        return (replace(line, first=None, last=None) if whole else replace(line, first=start),)
+        return (structs.replace(line, first=None, last=None) if whole else structs.replace(line, first=start),)
     parts = (-amount, line.amount_minor + amount)
     taxes = allocate(line.vat_minor, [abs(part) for part in parts] if line.amount_minor else [1, 0])
     apart = (
-        replace(line, amount_minor=parts[0], vat_minor=taxes[0], first=None, last=None),
-        replace(line, amount_minor=parts[1], vat_minor=taxes[1], first=start),
+        structs.replace(line, amount_minor=parts[0], vat_minor=taxes[0], first=None, last=None),
+        structs.replace(line, amount_minor=parts[1], vat_minor=taxes[1], first=start),
     )
     return tuple(each for each in apart if each.amount_minor or each.vat_minor) or apart[:1]
 

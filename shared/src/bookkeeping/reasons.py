@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+
+import msgspec
 
 from bookkeeping.money import format_minor
 from bookkeeping.telling import InTwo, rule_in_dutch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class Share(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a line's net amount and the days that it is earned in; without days it is earned at once."""
 
     amount_minor: int
@@ -19,8 +19,7 @@ class Share:
     last: date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineReason:
+class LineReason(msgspec.Struct, frozen=True, kw_only=True):
     """One line, or the part of it that one rate of tax falls on; amounts as the document has them, positive in a sale.
 
     `moved_minor` is what the VAT differs from the line's own, so that all lines come to the VAT of the document. The rules are

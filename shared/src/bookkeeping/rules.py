@@ -15,6 +15,8 @@ from datetime import date, timedelta
 from itertools import combinations, pairwise
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
+from msgspec import structs
+
 from bookkeeping.conditions import Conditions, Group, Question
 from bookkeeping.documents import Product
 from bookkeeping.troubles import Trouble, refuse
@@ -262,7 +264,7 @@ class Rules(Generic[AnyRule]):
             return self._answers[key]
         except KeyError:
             # Bounded by the catalogue times the countries and the values that rules name; every line of every document asks.
-            answer = self._answers[key] = self._find(replace(question, country=country, day=day), product)
+            answer = self._answers[key] = self._find(structs.replace(question, country=country, day=day), product)
             return answer
 
     def _find(self, question: Question, product: Product | None) -> Found[AnyRule]:

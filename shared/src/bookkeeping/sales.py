@@ -196,7 +196,7 @@ def _lines_of(
         moved_minor=part.moved_minor,
         about_dimensions=rules.about_dimensions,
         about_dimensions_nl=rules.about_dimensions_nl,
-        shares=tuple(Share(amount_minor=each.amount_minor, first=each.first, last=each.last) for each in portions),
+        shares=tuple([Share(amount_minor=each.amount_minor, first=each.first, last=each.last) for each in portions]),
     )
     reasons.append(why)
     explanation.append(why.sentence(document.currency))

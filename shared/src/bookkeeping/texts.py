@@ -203,10 +203,13 @@ class Texts:
         text = f"{self.word('reversal')} {of_what}"
         return cut(text, DESCRIPTION_LENGTH, ellipsis=self.ellipsis)
 
+    def own_description(self, text: str) -> str:
+        """Return a line's own description, within Exact's length."""
+        return cut(text, DESCRIPTION_LENGTH, ellipsis=self.ellipsis)
+
     def line_description(self, values: MappingOf[str, str]) -> str:
         """Return a line's description, within Exact's length."""
-        text = self.line.render(values) if self.line is not None else values["line"]
-        return cut(text, DESCRIPTION_LENGTH, ellipsis=self.ellipsis)
+        return self.own_description(self.line.render(values) if self.line is not None else values["line"])
 
     def line_notes(self, values: MappingOf[str, str]) -> str:
         """Return the notes of a line, empty where there are none."""

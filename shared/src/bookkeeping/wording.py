@@ -69,6 +69,8 @@ def empty_fields(document: Invoice | CreditNote, texts: Texts) -> list[str]:
 
     Chargebee leaves empty fields out, so a field that was renamed there looks like one that is empty.
     """
+    if not texts.custom_fields and not texts.subscription_fields:
+        return []
     of_subscriptions = {name for name in texts.subscription_fields if not _of_subscriptions(document, name)}
     return sorted((texts.custom_fields - document.custom_fields.keys()) | of_subscriptions)
 
@@ -76,7 +78,7 @@ def empty_fields(document: Invoice | CreditNote, texts: Texts) -> list[str]:
 def texts_of_line(line: DocumentLine, document: dict[str, str], texts: Texts) -> tuple[str, str]:
     """Return a line's description and its notes, from the document's values and its own."""
     if texts.line is None and texts.notes is None:
-        return texts.line_description({"line": line.description}), ""
+        return texts.own_description(line.description), ""
     words = {**document, **{name: made(line, texts) for name, made in _OF_LINES.items() if name in texts.asked_of_lines}}
     words |= {name: _of_subscription(line, name) for name in texts.subscription_fields}
     words["line"] = line.description

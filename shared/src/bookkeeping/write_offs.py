@@ -12,6 +12,8 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import replace
 from datetime import date
 
+from msgspec import structs
+
 from bookkeeping.documents import CreditNote, VatReclaim
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping, WriteOffs
@@ -107,7 +109,7 @@ def reclaim_entry(reclaim: VatReclaim, mapping: Mapping) -> Entry | Rejection | 
     lines = [_line(policy, f"Base of VAT code {code}", bases[code], code, taxes[code]) for code in codes]
     whole = sum(bases[code] + taxes[code] for code in codes)
     lines.append(_line(policy, "Base taken off again", -whole, policy.vat_code, 0))
-    return replace(
+    return structs.replace(
         made,
         reference=note.number,
         entry_date=reclaim.document_date,

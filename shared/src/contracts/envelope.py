@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from datetime import datetime
 from typing import ClassVar
@@ -44,11 +45,16 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 _envelope_decoder = msgspec.json.Decoder(Envelope)
 _encoder = msgspec.json.Encoder()
+_NAMESPACE_BYTES = NAMESPACE.bytes
+# A UUID's 17th digit has two bits of its own, whatever was hashed: 8, 9, a or b.
+_VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
 def derived_id(*parts: str) -> str:
     """Return the id that follows from its cause: the same parts always give the same id."""
-    return str(uuid.uuid5(NAMESPACE, "\x1f".join(parts)))
+    # A UUID of version 5, written out: the library's own takes three times as long, and each message has one or more of them.
+    text = hashlib.sha1(_NAMESPACE_BYTES + "\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANTS[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
 def seal(

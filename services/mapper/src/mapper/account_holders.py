@@ -6,11 +6,12 @@ only within one account, so what settles a booked document follows that document
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 import msgspec
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from bookkeeping.bookings import booking_of
 from bookkeeping.deferral import UnreadableInstantError, local_date

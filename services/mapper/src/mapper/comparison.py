@@ -8,6 +8,8 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from msgspec import structs
+
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.rejections import Rejection, SetAside
 
@@ -78,7 +80,9 @@ def changes_since_booked(booked: Outcome, after: Outcome) -> tuple[Change, ...]:
     It names no debtor account, and where Exact reports it was decided by the periods that were open then.
     """
     outcomes = [
-        replace(each, made=replace(each.entry, lines=tuple(map(_without_debtor, each.entry.lines)), reporting_period=None))
+        replace(
+            each, made=structs.replace(each.entry, lines=tuple(map(_without_debtor, each.entry.lines)), reporting_period=None)
+        )
         if each.entry is not None
         else each
         for each in (booked, after)
@@ -87,7 +91,7 @@ def changes_since_booked(booked: Outcome, after: Outcome) -> tuple[Change, ...]:
 
 
 def _without_debtor(line: Line) -> Line:
-    return replace(line, account="") if line.role is Role.RECEIVABLE else line
+    return structs.replace(line, account="") if line.role is Role.RECEIVABLE else line
 
 
 def changes_of(before: Outcome, after: Outcome) -> tuple[Change, ...]:

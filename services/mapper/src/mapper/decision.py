@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
+
+from msgspec.structs import replace
 
 from bookkeeping.documents import CreditNote, VatReclaim
 from bookkeeping.entries import make_entry

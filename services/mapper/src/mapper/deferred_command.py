@@ -6,12 +6,13 @@ import csv
 import json
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 import typer
+from msgspec.structs import replace
 
 from backbone.configuration import load_configuration
 from backbone.settings import Settings

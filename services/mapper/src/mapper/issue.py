@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from bookkeeping.bookings import booking_of
 from bookkeeping.customers import CONTACT_LENGTHS, chamber_of_commerce_of, usable_contact

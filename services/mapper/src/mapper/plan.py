@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import msgspec
+from msgspec import structs
 
 from backbone import event_log
 from backbone.clock import Clock
@@ -159,9 +160,9 @@ class Planner:
             party = Party(subject.mapping, subject.customer, ref)
         mapping, ref = party.mapping, party.ref
         attempt = 0 if row is None or row.command_id is None else row.attempt + 1
-        entry = replace(entry, reference=reference(base_reference(ref), suffix))
+        entry = structs.replace(entry, reference=reference(base_reference(ref), suffix))
         if entry.kind == "general":
-            entry = with_reference(replace(entry, reference=your_ref(entry.reference)), ref.number)
+            entry = with_reference(structs.replace(entry, reference=your_ref(entry.reference)), ref.number)
         command = post_entry(entry, ref, mapping, attempt, pdf=with_pdf(ref, party.customer, mapping), zone=subject.zone)
         for customer_id in filter(None, entry.customers(ref.customer_id)):
             customer = party.customer

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from bookkeeping.bookings import booking_of
 from bookkeeping.journal import Entry
@@ -171,7 +172,7 @@ class Preview:
         mapping = self._subjects.mapping(command.division)
         receivable = mapping.receivable_account if mapping is not None else "?"
         entry = booked_entry(command, command.your_ref, receivable, row.exchange_rate)
-        placed = replace(entry, reporting_year=command.reporting_year, reporting_period=command.reporting_period)
+        placed = structs.replace(entry, reporting_year=command.reporting_year, reporting_period=command.reporting_period)
         return Planned(subject=subject, division=row.division, booking=row, state="planned", entry=placed, code=row.code)
 
     def _planned(self, subject: Subject, booking: Row | None, decision: Entry | Rejection | SetAside, state: str) -> Planned:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from bookkeeping.journal import Entry
 from bookkeeping.money import decimals_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from bookkeeping.documents import CreditNote, Document, Invoice, VatReclaim
 from bookkeeping.rejections import Rejection, SetAside

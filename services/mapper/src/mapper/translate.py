@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+
+from msgspec.structs import replace
 
 from bookkeeping.debtors import Terms
 from bookkeeping.deferral import EarlierCredit, UnreadableInstantError, local_date, service_days
@@ -206,8 +208,7 @@ def _lines(document: chargebee.Document, zone: tzinfo, credited: dict[str, Credi
         days = None
         if item.date_from is not None and item.date_to is not None:
             days = service_days(item.date_from, item.date_to, zone)
-        key = line_key(item)
-        of_invoice = credited.get(key)
+        of_invoice = credited.get(line_key(item)) if credited else None
         line = DocumentLine(
             description=item.description or item.entity_id or "",
             entity_type=item.entity_type or "adhoc",
@@ -223,11 +224,13 @@ def _lines(document: chargebee.Document, zone: tzinfo, credited: dict[str, Credi
             exempt_reason=item.tax_exempt_reason,
             service_from=days[0] if days else None,
             service_to=days[1] if days else None,
-            credited=replace(of_invoice, earlier=(*of_invoice.earlier, *given[key])) if of_invoice is not None else None,
+            credited=replace(of_invoice, earlier=(*of_invoice.earlier, *given[line_key(item)]))
+            if of_invoice is not None
+            else None,
             subscription_id=item.subscription_id or document.subscription_id,
         )
         if of_invoice is not None and document.date is not None:
-            given[key].append(EarlierCredit(net_of(line, document), local_date(document.date, zone), days))
+            given[line_key(item)].append(EarlierCredit(net_of(line, document), local_date(document.date, zone), days))
         lines.append(line)
     return tuple(lines)
 
