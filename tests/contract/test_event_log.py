@@ -37,6 +37,19 @@ async def test_a_stream_comes_back_as_it_was_appended(database):
         assert await event_log.read_stream(connection, "doc/unknown") == []
 
 
+async def test_what_a_batch_led_to_is_appended_whole_and_in_its_order_or_not_at_all(database):
+    async with database.transaction() as connection:
+        await event_log.append(connection, "doc/2", 0, [note("a")])
+        await event_log.append_at(connection, [("doc/2", 2, note("b")), ("doc/1", 1, note("c")), ("doc/2", 3, note("d"))])
+        assert await event_log.stream_versions(connection, ["doc/1", "doc/2", "doc/3"]) == {"doc/1": 1, "doc/2": 3, "doc/3": 0}
+    assert [row.envelope.id for row in await read_until(database, 4)] == ["a", "b", "c", "d"]
+    with pytest.raises(StreamConflictError):
+        async with database.transaction() as connection:
+            await event_log.append_at(connection, [("doc/1", 2, note("e")), ("doc/2", 3, note("f"))])
+    async with database.reading() as connection:
+        assert await event_log.stream_versions(connection, ["doc/1", "doc/2"]) == {"doc/1": 1, "doc/2": 3}
+
+
 @pytest.mark.parametrize("expected", [0, 1, 3, 7], ids=lambda version: f"expecting {version}")
 async def test_an_append_at_another_version_conflicts_and_leaves_nothing(database, expected):
     async with database.transaction() as connection:

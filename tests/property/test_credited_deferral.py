@@ -9,6 +9,7 @@ from functools import cache
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from support.golden import chart, months
 
 from bookkeeping.deferral import Days, EarlierCredit, Method
@@ -125,7 +126,7 @@ def booked(story: Story, mapping: Mapping) -> tuple[Entry, list[Entry]]:
         line = line_of(credit.amount, PRODUCT, credit.own)
         moved = starts[credit.line]
         credited = CreditedLine(net_minor=amount, service_from=days[0], service_to=days[1], earlier=tuple(before[credit.line]))
-        line = replace(line, credited=replace(credited, released_from=moved, at_once=moved is None))
+        line = structs.replace(line, credited=structs.replace(credited, released_from=moved, at_once=moved is None))
         before[credit.line].append(EarlierCredit(credit.amount, credit.day, credit.own))
         note = CreditNote(**head(f"CN-{number}", credit.day, [line]), reference_invoice="INV-1")  # type: ignore[arg-type]
         notes.append(entry_of(note, credit.open_from, mapping))

@@ -122,6 +122,25 @@ async def append_new(connection: AsyncConnection, rows: Sequence[tuple[str, Enve
     return _answers(rows, appended)
 
 
+async def append_at(connection: AsyncConnection, rows: Sequence[tuple[str, int, Envelope]]) -> None:
+    """Append each envelope as that version of that stream, in this order: what a batch of messages led to, in one statement.
+
+    The caller has read the version before each first one in this transaction. Raises StreamConflictError when another writer has
+    been there since; the transaction cannot be committed then.
+    """
+    if not rows:
+        return
+    values = [_row(*row) for row in rows]
+    if connection.dialect.name == "sqlite":
+        appended = (await connection.exec_driver_sql(_INSERT_SQLITE, values)).rowcount
+    else:
+        appended = len((await connection.exec_driver_sql(_APPEND_NEW_POSTGRESQL, _columns_of(values))).all())
+        if 0 < appended < len(rows):
+            await _spoil(connection)
+    if appended != len(rows):
+        raise StreamConflictError(rows[0][0], rows[0][1] - 1)
+
+
 async def append_new_alone(database: Database, rows: Sequence[tuple[str, Envelope]]) -> list[bool]:
     """Do the same as append_new in a transaction of its own, which has committed when this returns."""
     if database.dialect == "sqlite":
@@ -137,6 +156,17 @@ async def stream_version(connection: AsyncConnection, stream: str) -> int:
     """Return the version of the last message of a stream; 0 when there is none."""
     found = await connection.scalar(sa.select(sa.func.max(event_log.c.version)).where(event_log.c.stream == stream))
     return int(found or 0)
+
+
+async def stream_versions(connection: AsyncConnection, streams: Iterable[str]) -> dict[str, int]:
+    """Return the versions of the last messages of streams; 0 for those that have none."""
+    wanted = sorted(streams)
+    found = dict.fromkeys(wanted, 0)
+    for start in range(0, len(wanted), STREAMS_A_STATEMENT):
+        some = wanted[start : start + STREAMS_A_STATEMENT]
+        last = sa.select(event_log.c.stream, sa.func.max(event_log.c.version)).where(event_log.c.stream.in_(some))
+        found |= {row[0]: row[1] for row in await connection.execute(last.group_by(event_log.c.stream))}
+    return found
 
 
 async def known_streams(connection: AsyncConnection, streams: Iterable[str]) -> set[str]:

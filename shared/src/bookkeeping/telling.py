@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class InTwo:
+
+class InTwo(msgspec.Struct, frozen=True):
     """Words in English and Dutch: a sentence, or a value of a template."""
 
     english: str

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import msgspec
-import sqlalchemy as sa
 from msgspec.structs import replace
 
 from bookkeeping.bookings import booking_of
@@ -19,7 +18,6 @@ from bookkeeping.documents import CreditNote, Document, ExchangeDifference, Mone
 from bookkeeping.journal import Entry
 from bookkeeping.rejections import Rejection, reject
 from contracts import chargebee
-from mapper import tables
 from mapper.lives import newest_life
 from mapper.parties import debtor_of
 from mapper.store import ISSUED, Store
@@ -160,13 +158,10 @@ def rate_to_be(resource: chargebee.Document, subject: Subject) -> Decimal | None
 
 async def _booked_on(store: Store, site: str, kind: str, number: str) -> Holder | None:
     """Return on whose account and at which rate a document's last booking is, of the last document that had the number."""
-    table = tables.documents
-    statement = sa.select(table.c.suffix, table.c.command).where(
-        table.c.site == site, table.c.kind == kind, table.c.number == number, table.c.state.in_(ISSUED)
-    )
-    rows = [row for row in await store.connection.execute(statement) if row.command is not None]
-    if not rows:
+    rows = [(booking_of(row.key.suffix), row) for row in await store.rows_of(site, kind, number) if row.state in ISSUED]
+    issued = [(booking.life, booking.step, row.command) for booking, row in rows if row.command is not None]
+    if not issued:
         return None
-    last = max(rows, key=lambda row: (booking_of(row.suffix).life, booking_of(row.suffix).step))
-    command = _commands.decode(last.command)
+    *_, last = max(issued)
+    command = _commands.decode(last)
     return Holder(command.customer_ref.split("/", 1)[1], command.exchange_rate)

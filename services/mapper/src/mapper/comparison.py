@@ -126,7 +126,7 @@ def _without_entry(before: Outcome, after: Outcome) -> tuple[Change, ...]:
 
 def _rest(entry: Entry) -> tuple[object, ...]:
     """Return what is left: members that are looked at nowhere else, and how the lines combine."""
-    others = tuple(getattr(entry, name) for name in entry.__dataclass_fields__ if name not in _LOOKED_AT)
+    others = tuple(getattr(entry, name) for name in entry.__struct_fields__ if name not in _LOOKED_AT)
     return (*others, Counter(entry.lines))
 
 

@@ -6,11 +6,11 @@ closed periods. So a document that needs either waits until the invoice is booke
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 import msgspec
-import sqlalchemy as sa
+from msgspec.structs import replace
 
 from bookkeeping.bookings import booking_of
 from bookkeeping.documents import CreditedLine, CreditNote, Document, VatReclaim, WithheldTax
@@ -19,11 +19,10 @@ from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import Rejection, reject
 from contracts import chargebee
 from contracts.commands import PostEntry
-from mapper import tables
 from mapper.account_holders import rate_to_be
 from mapper.issue import booked_entry
 from mapper.lives import newest_life, resource_id
-from mapper.store import ISSUED, OPEN_STATES, Key, Row, Store, row_of
+from mapper.store import ISSUED, OPEN_STATES, Key, Row, Store
 from mapper.subjects import Subject, fingerprint_of
 
 
@@ -88,7 +87,7 @@ async def credits_as_booked(store: Store, key: Key, receivable_account: str) -> 
     listed = (*invoice.issued_credit_notes, *invoice.adjustment_credit_notes) if invoice is not None else ()
     found = []
     for number in dict.fromkeys(each.cn_id for each in listed if each.cn_id):
-        last = _last([row for row in await _rows(store, key.site, "credit_note", number) if row.state in ISSUED])
+        last = _last([row for row in await store.rows_of(key.site, "credit_note", number) if row.state in ISSUED])
         if last is not None and last.command is not None and not booking_of(last.key.suffix).is_reversal:
             command = msgspec.json.decode(last.command, type=PostEntry)
             found.append(booked_entry(command, command.your_ref, receivable_account))
@@ -122,18 +121,12 @@ async def _rate(store: Store, subject: Subject, mapping: Mapping, booked: _Booke
 
 
 async def _booked(store: Store, site: str, number: str) -> _Booked:
-    rows = await _rows(store, site, "invoice", number)
+    rows = await store.rows_of(site, "invoice", number)
     life = max((booking_of(row.key.suffix).life for row in rows), default=1)
     states = [row for row in rows if booking_of(row.key.suffix).life == life and not booking_of(row.key.suffix).is_reversal]
     last = _last([row for row in states if row.state in ISSUED and row.command is not None])
     command = msgspec.json.decode(last.command, type=PostEntry) if last is not None and last.command is not None else None
     return _Booked(last, command, last is None and any(row.state in OPEN_STATES for row in states))
-
-
-async def _rows(store: Store, site: str, kind: str, number: str) -> list[Row]:
-    table = tables.documents
-    where = (table.c.site == site, table.c.kind == kind, table.c.number == number)
-    return [row_of(row) for row in await store.connection.execute(sa.select(*table.c).where(*where))]
 
 
 def _last(rows: list[Row]) -> Row | None:

@@ -244,5 +244,5 @@ def _sentences(planned: DocumentPlanned) -> list[InTwo]:
 
 
 def _sentence(reason: ReasonOfLine, currency: str) -> InTwo:
-    values = {name: getattr(reason, name) for name in LineReason.__dataclass_fields__ if name != "shares"}
+    values = {name: getattr(reason, name) for name in LineReason.__struct_fields__ if name != "shares"}
     return LineReason(**values).sentence(currency)

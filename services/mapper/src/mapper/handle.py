@@ -49,7 +49,11 @@ class Mapper:
 
     async def handle(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
         """Handle one fact in the transaction of `connection`; facts that booking does not look at change nothing."""
-        store, cause = Store(self._database, connection), Cause(envelope)
+        await self.take(Store(self._database, connection), envelope, message)
+
+    async def take(self, store: Store, envelope: Envelope, message: Message) -> None:
+        """Do the same in a store that the caller has."""
+        cause = Cause(envelope)
         await store.share(alone=isinstance(message, MANY_DOCUMENTS_HANG_ON))
         match message:
             case facts.Observed():

@@ -9,12 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import sqlalchemy as sa
-
 from bookkeeping.bookings import Booking, booking_of
 from contracts import chargebee
 from contracts.facts import Observed
-from mapper import tables
 from mapper.store import ISSUED, Key, Store
 
 Document = TypeVar("Document", bound=chargebee.Document)
@@ -104,15 +101,10 @@ def _same_note(one: chargebee.CreditNote, other: chargebee.CreditNote) -> bool:
 
 async def _lives(store: Store, site: str, kind: str, identity: str) -> list[Life]:
     """Return the documents that had a number; there is at least one, and their numbers have no gaps."""
-    table, found = tables.resources, list[Life]()
-    while True:
-        own_id = _id(identity, len(found) + 1)
-        statement = sa.select(table.c.resource_version, table.c.deleted)
-        where = (table.c.site == site, table.c.kind == kind, table.c.id == own_id)
-        row = (await store.connection.execute(statement.where(*where))).one_or_none()
-        if row is None:
-            return found
-        found.append(Life(len(found) + 1, row.resource_version, bool(row.deleted)))
+    found: list[Life] = []
+    while (version := await store.version_of(site, kind, _id(identity, len(found) + 1))) is not None:
+        found.append(Life(len(found) + 1, *version))
+    return found
 
 
 def _key(key: Key, life: int) -> Key:

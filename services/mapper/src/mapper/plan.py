@@ -9,7 +9,6 @@ from datetime import date
 import msgspec
 from msgspec import structs
 
-from backbone import event_log
 from backbone.clock import Clock
 from backbone.telemetry import Telemetry
 from bookkeeping.bookings import Booking, booking_of, reference
@@ -226,10 +225,10 @@ class Planner:
             if other is not None:
                 await self.send_account(store, site, other, division, cause)
         stream = f"account/{command.customer_ref}"
-        version = await event_log.stream_version(store.connection, stream)
+        version = await store.stream_version(stream)
         distinguisher = f"{division}:{command.fingerprint}" + (f":{version}" if again else "")
         envelope = self._seal(command, command.customer_ref, str(division), cause, distinguisher)
-        await event_log.append(store.connection, stream, version, [envelope])
+        await store.append(stream, version, [envelope])
 
     async def _refrain(
         self, store: Store, subject: Subject, row: Row | None, decision: Rejection | SetAside, cause: Cause, suffix: str
@@ -352,9 +351,9 @@ class Planner:
     ) -> None:
         subject = f"{key.site}/{key.kind}/{key.number}"
         stream = f"document/{subject}"
-        version = await event_log.stream_version(store.connection, stream)
+        version = await store.stream_version(stream)
         envelopes = [self._seal(message, subject, ordering, cause, distinguisher) for message, ordering in messages]
-        await event_log.append(store.connection, stream, version, envelopes)
+        await store.append(stream, version, envelopes)
 
     def _seal(self, message: Message, subject: str, ordering: str, cause: Cause, distinguisher: str) -> Envelope:
         return seal(

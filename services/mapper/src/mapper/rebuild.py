@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import event_log
 from backbone.clock import ManualClock
@@ -23,8 +22,9 @@ from backbone.settings import Settings
 from backbone.tables import event_log as log_table
 from backbone.telemetry import Telemetry
 from contracts import commands, facts
-from contracts.envelope import Envelope
+from contracts.envelope import Envelope, Message
 from contracts.messages import unseal
+from mapper.batched_store import BatchedStore
 from mapper.configuration import mappings_of
 from mapper.due_days import DueDays
 from mapper.handle import Mapper
@@ -144,32 +144,33 @@ class Rebuild:
         return folded
 
     async def _fold_page(self, page: list[Envelope], progress: Callable[[int], None]) -> int:
+        messages = [(envelope, unseal(envelope)) for envelope in page]
         async with self.database.transaction() as connection:
-            for envelope in page:
+            store = BatchedStore(self.database, connection)
+            await store.read_ahead(message for _, message in messages)
+            for envelope, message in messages:
                 self._let_it_be(envelope.time)
-                await self._take(connection, envelope)
+                await self._take(store, envelope, message)
+            await store.flush()
         progress(len(page))
         return len(page)
 
     def _let_it_be(self, moment: datetime) -> None:
         self._clock.advance((moment - self._clock.now()).total_seconds())
 
-    async def _take(self, connection: AsyncConnection, envelope: Envelope) -> None:
-        message = unseal(envelope)
+    async def _take(self, store: Store, envelope: Envelope, message: Message) -> None:
         match message:
             case commands.PostEntry():
-                await self._sent(Store(self.database, connection), message)
+                await self._sent(store, message)
             case commands.SaveAccount():
-                store = Store(self.database, connection)
                 if await store.account_fingerprint(message.division, message.customer_ref) != message.fingerprint:
                     await store.save_account(message.division, message.customer_ref, message.fingerprint)
             case facts.DocumentPlanned():
-                await self._planned(Store(self.database, connection), message)
+                await self._planned(store, message)
             case _:
                 if isinstance(message, RESULTS):
-                    store = Store(self.database, connection)
                     self.unmatched += await store.document_of_command(message.command_id) is None
-                await self._mapper.handle(connection, envelope, message)
+                await self._mapper.take(store, envelope, message)
 
     async def _sent(self, store: Store, command: commands.PostEntry) -> None:
         """Let what was sent stand, whatever today's rules make of the document."""

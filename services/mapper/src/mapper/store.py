@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
@@ -10,12 +11,14 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from backbone import event_log
 from backbone.database import Database
 from backbone.locks import advisory_key
 from bookkeeping.bookings import booking_of
 from bookkeeping.documents import Product
 from bookkeeping.periods import Period, Periods
 from contracts import chargebee
+from contracts.envelope import Envelope
 from contracts.facts import Observed, PeriodObserved
 from mapper import tables
 from mapper.products import product_of
@@ -69,28 +72,20 @@ class Refusal:
 
 
 _document_columns = tuple(tables.documents.c)
+_row_members = tuple(column.name for column in _document_columns[4:])  # behind the key
 
 
 def row_of(values: Any) -> Row:
     """Return what a row of the documents' table says."""
     site, kind, number, suffix, *rest = values
-    names = (
-        "customer_id",
-        "division",
-        "state",
-        "code",
-        "waits_for",
-        "fingerprint",
-        "attempt",
-        "command_id",
-        "command",
-        "mapping_version",
-        "resource_version",
-        "told",
-        "waiting_since",
-        "exchange_rate",
-    )
-    return Row(key=Key(site, kind, number, suffix), **dict(zip(names, rest, strict=True)))
+    return Row(key=Key(site, kind, number, suffix), **dict(zip(_row_members, rest, strict=True)))
+
+
+def values_of(row: Row) -> dict[str, Any]:
+    """Return a booking as the documents' table has it, by column."""
+    key = row.key
+    identity = {"site": key.site, "kind": key.kind, "number": key.number, "suffix": key.suffix}
+    return {**identity, **{name: getattr(row, name) for name in _row_members}}
 
 
 class Store:
@@ -176,6 +171,14 @@ class Store:
             _decoders[struct] = msgspec.json.Decoder(struct)
         return _decoders[struct]
 
+    async def version_of(self, site: str, kind: str, identity: str) -> tuple[int, bool] | None:
+        """Return the newest known version of a resource and whether that one is deleted, or None."""
+        table = tables.resources
+        statement = sa.select(table.c.resource_version, table.c.deleted)
+        where = (table.c.site == site, table.c.kind == kind, table.c.id == identity)
+        row = (await self.connection.execute(statement.where(*where))).one_or_none()
+        return None if row is None else (row.resource_version, bool(row.deleted))
+
     async def rename(self, site: str, kind: str, identity: str, new_identity: str) -> None:
         """Keep a resource under another id."""
         table = tables.resources
@@ -237,6 +240,20 @@ class Store:
         places = [(booking_of(row.key.suffix), row) for row in rows]
         return [row for place, row in sorted(places, key=lambda each: each[0].step) if place.life == life]
 
+    async def rows_of(self, site: str, kind: str, number: str) -> list[Row]:
+        """Return the bookings of all documents that had a number; locks nothing."""
+        column = tables.documents.c
+        where = (column.site == site, column.kind == kind, column.number == number)
+        return [row_of(row) for row in await self.connection.execute(sa.select(*column).where(*where))]
+
+    async def stream_version(self, stream: str) -> int:
+        """Return the version of the last message of a stream of the log; 0 when there is none."""
+        return await event_log.stream_version(self.connection, stream)
+
+    async def append(self, stream: str, expected_version: int, envelopes: Sequence[Envelope]) -> None:
+        """Append to a stream of the log, as `event_log.append` does."""
+        await event_log.append(self.connection, stream, expected_version, envelopes)
+
     async def document_of_command(self, command_id: str) -> Row | None:
         """Return the booking that issued a command."""
         statement = sa.select(*_document_columns).where(tables.documents.c.command_id == command_id).with_for_update()
@@ -246,10 +263,10 @@ class Store:
     async def save(self, row: Row) -> None:
         """Write what is known of a booking."""
         table = tables.documents
-        identity = {"site": row.key.site, "kind": row.key.kind, "number": row.key.number, "suffix": row.key.suffix}
-        changed = {name: getattr(row, name) for name in row.__dataclass_fields__ if name != "key"}
-        statement = self._database.insert(table).values({**identity, **changed})
-        await self.connection.execute(statement.on_conflict_do_update(index_elements=list(identity), set_=changed))
+        values = values_of(row)
+        changed = {name: values[name] for name in _row_members}
+        statement = self._database.insert(table).values(values)
+        await self.connection.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed))
 
     async def waiting_for(self, site: str, waits_for: str) -> list[Key]:
         """Return the documents that wait for something, in a steady order."""
