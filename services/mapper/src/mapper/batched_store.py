@@ -124,7 +124,11 @@ class BatchedStore(Store):
     def _account_values(self, customer_ref: str, division: int) -> dict[str, Any]:
         account = self._accounts[customer_ref][division]
         refusal = account.refusal
-        values = {"refusal": refusal.message if refusal else None, "refusal_code": refusal.code if refusal else None}
+        values = {
+            "refusal": refusal.message if refusal else None,
+            "refusal_nl": refusal.message_nl if refusal else None,
+            "refusal_code": refusal.code if refusal else None,
+        }
         return {"division": division, "customer_ref": customer_ref, "fingerprint": account.fingerprint, **values}
 
     # ------------------------------------------------------------------------------------------ resources
@@ -349,7 +353,11 @@ class BatchedStore(Store):
         for some in _pieces(missing):
             statement = sa.select(*tables.accounts.c).where(tables.accounts.c.customer_ref.in_(some))
             for row in await self.connection.execute(statement):
-                refusal = Refusal(row.refusal_code or "", row.refusal) if row.refusal is not None else None
+                refusal = (
+                    Refusal(row.refusal_code or "", row.refusal, row.refusal_nl or row.refusal)
+                    if row.refusal is not None
+                    else None
+                )
                 self._accounts[row.customer_ref][row.division] = _Account(row.fingerprint, refusal)
 
     async def stream_version(self, stream: str) -> int:

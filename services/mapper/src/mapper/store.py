@@ -174,10 +174,9 @@ class Store:
     async def version_of(self, site: str, kind: str, identity: str) -> tuple[int, bool] | None:
         """Return the newest known version of a resource and whether that one is deleted, or None."""
         table = tables.resources
-        statement = sa.select(table.c.resource_version, table.c.deleted)
         where = (table.c.site == site, table.c.kind == kind, table.c.id == identity)
-        row = (await self.connection.execute(statement.where(*where))).one_or_none()
-        return None if row is None else (row.resource_version, bool(row.deleted))
+        found = await self.connection.execute(sa.select(table.c.resource_version, table.c.deleted).where(*where))
+        return None if (row := found.one_or_none()) is None else (row.resource_version, bool(row.deleted))
 
     async def rename(self, site: str, kind: str, identity: str, new_identity: str) -> None:
         """Keep a resource under another id."""
