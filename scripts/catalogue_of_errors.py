@@ -158,6 +158,7 @@ PDFS_SAY: dict[str, str] = {
     "pdf_refused": "Chargebee refused to make the PDF.",
     "pdf_unavailable": "Chargebee did not give the PDF, tried for more than an hour.",
     "pdf_unusable": "What Chargebee gave is no PDF: an error page, or nothing.",
+    "pdf_of_another": "The document was taken back before its PDF came, and its number may be another one's by now.",
     "pdf_too_large": "The PDF has more than 7 MB.",
     "pdf_not_answered": "The PDF was asked for several times and did not come.",
     "other": "Exact refused the document or its attachment; its own codes stand above.",

@@ -123,6 +123,22 @@ async def test_an_older_version_changes_nothing_and_a_newer_one_decides_anew_wha
     assert [entry.lines[0].gl_account for entry in await stage.entries()] == ["8001"]
 
 
+async def test_an_invoice_of_a_parent_follows_the_subscription_of_its_child_and_others_are_left_alone(database):
+    when = {"subscription_field": {"name": "cf_cost_center", "value": "North"}}
+    stage = Stage(database, configured(revenue=[{"when": when, "account": "8001"}]))
+    await stage.hear(customer("PARENT"), customer("OTHER"), customer("CHILD"))
+    for identity in ("SUB-1", "SUB-2"):
+        await hear_subscription(stage, identity, customer_id="CHILD")
+    of_child = of("SUB-1", customer_id="CHILD")
+    await stage.hear(
+        invoice("INV-1", customer_id="PARENT", lines=[of_child]), invoice("INV-2", customer_id="OTHER", lines=[of("SUB-2")])
+    )
+    assert await stage.reasons() == ["no_revenue_account"] * 2
+    await hear_subscription(stage, version=2, customer_id="CHILD", cf_cost_center="North")
+    assert [entry.your_ref for entry in await stage.entries()] == ["INV-1"]
+    assert await stage.reasons() == ["no_revenue_account"] * 2
+
+
 async def test_routes_go_by_the_subscription_and_the_payment_follows_its_invoice(database):
     routes = [{"when": {"subscription_field": {"name": "cf_label", "value": "Second"}}, "division": SECOND}]
     stage = Stage(database, configured(routes=routes))

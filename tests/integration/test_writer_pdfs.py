@@ -4,6 +4,7 @@ import asyncio
 import json
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from support.exact_server import DIVISION, exact_server
@@ -12,7 +13,7 @@ from support.writer_stage import configuration, ledger_sale, payment, sale, save
 from backbone.broker import Outgoing
 from backbone.clock import SystemClock
 from contracts import facts
-from contracts.envelope import encode, seal
+from contracts.envelope import derived_id, encode, seal
 from contracts.parcels import PdfFetched
 from contracts.topology import PARCELS_EXCHANGE, parcel_routing_key
 from exact_writer import attachments
@@ -228,3 +229,28 @@ async def test_a_person_asks_for_the_pdf_of_what_is_booked(tmp_path):
         await answer(stage, "INV-1")
         await stage.until(facts.PdfAttached)
         assert await ask("INV-1") == [STANDS["attached"]]
+
+
+@pytest.mark.parametrize("following", ["R", "#2"])
+async def test_a_pdf_that_may_be_of_the_next_document_with_the_number_is_not_attached_to_the_former(tmp_path, following):
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        first = sale("INV-1", pdf=True)
+        await stage.tell(save_account(), first)
+        (wanted,) = await stage.until(facts.PdfWanted)
+        ref = first.document
+        of_next = derived_id("entry", str(DIVISION), ref.site, ref.kind, ref.number, following, "0")
+        again = sale("INV-1/R" if following == "R" else "INV-1#2", command_id=of_next, pdf=following == "#2")
+        again = msgspec.structs.replace(again, document=msgspec.structs.replace(ref, suffix=following))
+        await stage.tell(again)
+        await stage.until(facts.EntryPosted, 2)
+        await stage._broker.publish(PARCELS_EXCHANGE, [parcel(wanted)])
+        (told,) = await stage.until(facts.PdfNotAttached)
+        if following == "#2":
+            async with asyncio.timeout(30):
+                while len(asked := await stage.said(facts.PdfWanted)) == 1:  # noqa: ASYNC110 - seen in the log only
+                    await asyncio.sleep(0.02)
+            await stage._broker.publish(PARCELS_EXCHANGE, [parcel(asked[-1], b"%PDF next")])
+            await stage.until(facts.PdfAttached)
+        documents, _ = hung(server)
+    assert (told.code, told.document.suffix) == ("pdf_of_another", "")
+    assert [each["Subject"] for each in documents] == (["INV-1#2"] if following == "#2" else [])

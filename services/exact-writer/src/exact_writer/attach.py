@@ -111,6 +111,9 @@ class PdfPoster:
             return
         async with self._database.transaction() as connection:
             await attachments.check_lease(connection, self._division, epoch)
+            if await attachments.is_succeeded(connection, attachment.command):
+                await self._fail(connection, attachment, "pdf_of_another", say("pdf_of_another"))
+                return
             if attachment.asks >= MOST_ASKS:
                 await self._fail(connection, attachment, "pdf_not_answered", say("pdf_not_answered"))
                 return
@@ -231,7 +234,9 @@ class PdfPoster:
         if attachment is None:
             return
         content = message.content
-        if content is None:
+        if await attachments.is_succeeded(connection, attachment.command):
+            await self._fail(connection, attachment, "pdf_of_another", say("pdf_of_another"))
+        elif content is None:
             await self._fail(connection, attachment, message.code, Told(message.message, message.message_nl or message.message))
         elif len(content) > LARGEST_PDF_BYTES:
             await self._fail(connection, attachment, "pdf_too_large", say("pdf_too_large", bytes=len(content)))

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.database import Database
 from contracts import envelope as wire
 from contracts.commands import PostEntry
-from contracts.envelope import Envelope
+from contracts.envelope import Envelope, derived_id
 from contracts.messages import unseal
 from exact_writer.journal import LeaseLostError
 from exact_writer.tables import attachments, commands, divisions
@@ -25,6 +25,7 @@ State = Literal["waiting", "wanted", "fetched", "creating", "created", "attachin
 READY: tuple[State, ...] = ("fetched", "creating", "created", "attaching")
 ENDS: tuple[State, ...] = ("attached", "failed")
 UNDER_WAY: tuple[State, ...] = ("wanted", *READY)
+ATTEMPTS = 6  # of one booking; the mapper gives up before
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +71,22 @@ async def plan(database: Database, connection: AsyncConnection, division: int, c
         index_elements=["command_id"], set_=again, where=attachments.c.state == "failed"
     ).returning(attachments.c.command_id)
     return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def is_succeeded(connection: AsyncConnection, command: PostEntry) -> bool:
+    """Whether the document of a booking was taken back, or its number given to another one: Chargebee's PDF is not its own then.
+
+    The commands that follow a booking have ids that follow from the document, whatever a long number is cut to in Exact.
+    """
+    ref = command.document
+    life, own = "", ref.suffix
+    if own.startswith("#"):
+        life, _, own = own.partition("/")
+    following = (f"{life}/R{own}".lstrip("/"), f"#{int(life[1:] or 1) + 1}")
+    named = (str(command.division), ref.site, ref.kind, ref.number)
+    ids = [derived_id("entry", *named, suffix, str(attempt)) for suffix in following for attempt in range(ATTEMPTS)]
+    known = sa.select(commands.c.command_id).where(commands.c.command_id.in_(ids)).limit(1)
+    return (await connection.execute(known)).first() is not None
 
 
 async def plan_list(

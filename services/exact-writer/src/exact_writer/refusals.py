@@ -61,6 +61,7 @@ PDF_ACTIONS: Final[dict[str, str]] = {
     "pdf_refused": "Read Chargebee's message; then ask again with `kruispost pdf NUMBER`.",
     "pdf_unavailable": "Look whether Chargebee shows the PDF; then ask again with `kruispost pdf NUMBER`.",
     "pdf_unusable": "Look whether Chargebee shows the PDF; then ask again with `kruispost pdf NUMBER`.",
+    "pdf_of_another": "Nothing: what was booked after it gets its own PDF.",
     "pdf_too_large": "Attach a smaller file in Exact by hand.",
     "pdf_not_answered": "Look whether ingest runs; then ask again with `kruispost pdf NUMBER`.",
     "other": "Ask again with `kruispost pdf NUMBER`, or attach the PDF by hand.",

@@ -130,6 +130,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     ),
     "file_failure": ("Exact failed {times} times.", "Exact faalde {times} keer."),
     "pdf_not_answered": ("The PDF was asked for and did not come.", "De pdf is opgevraagd en niet gekomen."),
+    "pdf_of_another": (
+        "The document was taken back meanwhile, so that Chargebee's PDF of this number is not its own.",
+        "Het document is intussen teruggenomen, dus de pdf van Chargebee bij dit nummer is niet de zijne.",
+    ),
     "pdf_too_large": ("The PDF has {bytes} bytes.", "De pdf heeft {bytes} bytes."),
 }
 # What a person can do about a refusal, by its code; in English as in refusals.
@@ -181,6 +185,7 @@ PDF_ACTIONS_NL: Final[dict[str, str]] = {
     "pdf_refused": "Lees wat Chargebee zegt en vraag dan opnieuw met `kruispost pdf NUMMER`.",
     "pdf_unavailable": "Kijk of Chargebee de pdf toont en vraag dan opnieuw met `kruispost pdf NUMMER`.",
     "pdf_unusable": "Kijk of Chargebee de pdf toont en vraag dan opnieuw met `kruispost pdf NUMMER`.",
+    "pdf_of_another": "Niets: wat daarna is geboekt, krijgt zijn eigen pdf.",
     "pdf_too_large": "Voeg in Exact met de hand een kleiner bestand bij.",
     "pdf_not_answered": "Kijk of ingest draait en vraag dan opnieuw met `kruispost pdf NUMMER`.",
     "other": "Vraag opnieuw met `kruispost pdf NUMMER`, of voeg de pdf met de hand bij.",

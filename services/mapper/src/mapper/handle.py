@@ -26,6 +26,7 @@ from mapper.lives import fold_document
 from mapper.plan import Cause, Planner
 from mapper.store import Key, Refusal, Row, Store
 from mapper.subjects import kind_of
+from mapper.subscriptions import held_for_a_field
 from mapper.translate_money import OFFLINE_GATEWAY
 from mapper.withheld import fold_withheld
 
@@ -157,8 +158,7 @@ class Mapper:
         if not is_news or not self._planner.asks_subscriptions:
             return
         waiting = await store.waiting_for(fact.site, f"subscription:{subscription.id}")
-        # A field that was missing may be why a document of the same customer found no rule.
-        held = await store.of_customer(fact.site, subscription.customer_id or "", "held")
+        held = await held_for_a_field(store, fact.site, subscription)
         await self._plan_all(store, list(dict.fromkeys((*waiting, *held))), cause)
 
     async def _plan_all(self, store: Store, keys: list[Key], cause: Cause) -> None:

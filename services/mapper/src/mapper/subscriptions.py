@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from msgspec.structs import replace
 
 from bookkeeping.documents import CreditNote, Document, Invoice, VatReclaim
 from bookkeeping.rejections import Rejection, SetAside
 from contracts import chargebee
-from mapper.store import Store
+from mapper import tables
+from mapper.lives import resource_id
+from mapper.store import Key, Store
+
+# What rules that ask for a subscription's field decide: the account of revenue, and the division.
+WITHOUT_A_RULE = frozenset(("no_revenue_account", "routes_disagree", "unknown_business_entity"))
 
 
 async def with_subscription_fields(
@@ -29,6 +35,26 @@ async def with_subscription_fields(
         known = await store.subscription_fields(site, named)
     lines = (replace(line, subscription_fields=known.get(line.subscription_id or "")) for line in document.lines)
     return replace(document, lines=tuple(lines))
+
+
+async def held_for_a_field(store: Store, site: str, subscription: chargebee.Subscription) -> list[Key]:
+    """Return what is held for want of a rule that a field of this subscription may find: its customer's, and what bills it.
+
+    An invoice of a parent bills the subscriptions of its children, so the lines say it, not the customer.
+    """
+    found = await store.of_customer(site, subscription.customer_id or "", "held")
+    table = tables.documents.c
+    columns = (table.site, table.kind, table.number, table.suffix)
+    without = (table.site == site, table.code.in_(sorted(WITHOUT_A_RULE)), table.state == "held")
+    rows = await store.connection.execute(sa.select(*columns).where(*without).order_by(*columns))
+    for key in (Key(*row) for row in rows):
+        struct = chargebee.CreditNote if key.kind in ("credit_note", "vat_reclaim") else chargebee.Invoice
+        stored_as = "credit_note" if struct is chargebee.CreditNote else "invoice"
+        document = await store.resource(site, stored_as, resource_id(key), struct)
+        billed = {item.subscription_id or document.subscription_id for item in document.line_items} if document else set()
+        if subscription.id in billed:
+            found.append(key)
+    return found
 
 
 def _bills_others(resource: object) -> bool:
