@@ -10,11 +10,12 @@ import pytest
 from support.chargebee_shop import bill
 from support.engines import DATABASES
 from support.exact_server import DIVISION, exact_server
-from support.facts import SITE
+from support.facts import SITE, observed
 from support.matcher_stage import bank_line, matcher_stage, outcomes, receivable
 from support.writer_stage import sale, save_account, writer_stage
 
 from contracts import facts
+from simulators.chargebee.credit_notes import create_credit_note
 from simulators.chargebee.payments import Money, pay_invoice
 
 
@@ -187,3 +188,37 @@ async def test_a_receipt_is_looked_at_again_once_the_credit_note_was_seen_to_be_
     await stage.work()
     assert (invoice["status"], len(stage.transactions())) == ("paid", 1)
     assert [type(one).__name__ for one in await outcomes(stage.database)] == ["PaymentNotRecorded", "PaymentRecorded"]
+
+
+def online(number: str, amount_minor: int, term: str):
+    """Exact matched the customer's line of an online payment, which is ours, too."""
+    seen = credit(number, amount_minor, term)
+    return msgspec.structs.replace(seen, document=msgspec.structs.replace(seen.document, kind="payment"))
+
+
+async def test_an_online_payment_that_exact_matched_with_another_invoice_is_no_receipt_of_that_one(stage):
+    unpaid = bill(stage.chargebee.app)
+    await stage.see(receivable(unpaid["id"], WHOLE, term="t-1", account_id=ACCOUNT))
+    await stage.see(online("txn_of_another", WHOLE, "t-2"))
+    await stage.work()
+    assert (unpaid["amount_due"], stage.transactions()) == (WHOLE, [])
+
+
+async def test_money_that_exact_matched_with_an_invoice_that_was_settled_otherwise_is_told_until_it_is_matched_anew(stage):
+    settled = bill(stage.chargebee.app)
+    create_credit_note(stage.chargebee.app.site, settled["id"], kind="adjustment")
+    resource = msgspec.json.decode(msgspec.json.encode(settled))
+    await stage.see(observed(facts.InvoiceObserved, resource, int(settled["resource_version"])))
+    await stage.see(receivable(settled["id"], WHOLE, term="t-1", account_id=ACCOUNT))
+    await stage.work()
+    (told,) = await outcomes(stage.database)
+    assert (told.code, stage.transactions()) == ("money_without_debt", [])
+    assert "EUR 121.00" in told.sentence
+    await stage.see(credit("CN-1", WHOLE, "t-cn"))
+    await stage.see(bank_line(WHOLE, "factuur", account_id=ACCOUNT))
+    await stage.work()
+    assert len({outcome.code for outcome in await outcomes(stage.database)}) == 1
+    another = bill(stage.chargebee.app)
+    await stage.see(receivable(another["id"], WHOLE, term="t-2", account_id=ACCOUNT))
+    await stage.work()
+    assert another["status"] == "paid"

@@ -23,6 +23,7 @@ REFERENCE_PREFIX = "KP-"
 REFERENCE_CHARACTERS = 20
 MILLISECONDS = 1000
 NO_MONEY = "already_counted"
+MONEY_TOLD = "money_without_debt"
 WRITTEN_OFF = "write_off"  # in the place of a transaction: a write-off makes none
 # What Exact matched with each other is shown in one reading, and told one by one.
 SETTLE = timedelta(seconds=3)
@@ -263,6 +264,13 @@ async def close(
         values = {"transaction_id": payment.transaction_id, "amount_minor": payment.amount_minor}
     result = await connection.execute(_open(reference).values(state=state, outcome=outcome, last_error=None, **values))
     return bool(result.rowcount == 1)
+
+
+async def look_again(connection: AsyncConnection, of_terms: sa.Select[tuple[int, str]], now: datetime) -> None:
+    """Look again at money that a person was told of: it may have been matched otherwise since, between two looks at Exact."""
+    mine = (intents.c.outcome == MONEY_TOLD, sa.tuple_(intents.c.division, intents.c.term_id).in_(of_terms))
+    again = {"outcome": None, "state": "planned", "attempts": 0, "amount_minor": None, "due_at_ms": _milliseconds(now + SETTLE)}
+    await connection.execute(sa.update(intents).where(*mine).values(**again))
 
 
 async def forget_money(connection: AsyncConnection, reference: str) -> None:

@@ -57,9 +57,10 @@ class Receipts:
                 await lines.note_name(self._database, connection, site, customer.id, version=version, name=name)
             case BankLineObserved():
                 await lines.fold(self._database, connection, message)
+                of_account = terms.on_account(message.division, message.account_id)
+                await intents.look_again(connection, of_account, self._clock.now())
                 if message.is_matched and message.amount_minor < 0:
                     # What went out by bank was no invoice's: more of what Exact matched on the account came in, then.
-                    of_account = terms.on_account(message.division, message.account_id)
                     await intents.open_again(connection, of_account, self._clock.now())
             case AccountSaved(division=division, account_id=account):
                 await self._note_account(connection, division, account, *message.customer_ref.split("/", 1))

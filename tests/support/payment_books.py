@@ -1,0 +1,259 @@
+"""What a bookkeeper does by hand in Exact, since it has no call for matching, and the laws that both books keep to afterwards."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from support.payment_world import World
+from support.payment_years import Year, cents
+
+from contracts import facts
+from contracts.envelope import Message
+from mapper.configuration import mappings_of
+from mapper.control_command import read_accounts
+from mapper.history import PagedStore
+from payment_matcher.lines import MONEY_OF, Line
+from payment_matcher.tables import intents
+from simulators.chargebee import payments
+from simulators.exact import journal_entries, receivables
+from simulators.exact.wire import Row
+
+Document = tuple[str, str, str]
+_GONE = ("late_failure", "failure", "in_progress")
+
+
+class Bookkeeper:
+    """Knows which terms of Exact stand for which document of Chargebee, and matches them as Chargebee has it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._moved: dict[str, Any] = {}
+        self._transactions: defaultdict[str, set[str]] = defaultdict(set)
+
+    def terms(self, number: str, suffix: str = "") -> list[Row]:
+        """The open items that a booking of a document has in Exact, in whatever entry."""
+        found = []
+        for fact in self._posted():
+            if (fact.document.number, fact.document.suffix) != (number, suffix) or fact.document.kind == "exchange_difference":
+                continue
+            for term in receivables.terms_of(self.world.exact, _uuid(self.world, fact.entry_id)):
+                named = re.search(rf"(?<![\w-]){re.escape(fact.your_ref)}(?![\w/-])", term.get("Description") or "")
+                if term["TransactionType"] in (20, 21) or named:
+                    found.append(term)
+        return found
+
+    async def take_back_what_was_told(self) -> None:
+        """Open matches of money with invoices that Chargebee has as settled otherwise, as the connector says."""
+        query = sa.select(intents.c.number).where(intents.c.outcome == "money_without_debt")
+        async with self.world.matcher.reading() as connection:
+            told = list((await connection.execute(query)).scalars())
+        ours = {_uuid(self.world, fact.entry_id) for fact in self._posted()}
+        for number in told:
+            with_whom = {term["match_id"] for term in self.terms(number) if term["Status"] == receivables.MATCHED}
+            for group in with_whom:
+                found = [each for each in self.world.exact.table(receivables.TERMS) if each.get("match_id") == group]
+                if any(each["TransactionEntryID"] not in ours for each in found):
+                    self._open(found)
+
+    def _open(self, terms: list[Row]) -> None:
+        empty = dict.fromkeys(("EndDate", "EndYear", "EndPeriod", "LastPaymentDate", "match_id"))
+        for term in terms:
+            changes = {**empty, "Status": receivables.OPEN, "IsFullyPaid": False}
+            self.world.exact.update(receivables.TERMS, term["ID"], changes)
+
+    def _posted(self) -> list[facts.EntryPosted]:
+        return [each for each in self.world.said if isinstance(each, facts.EntryPosted)]
+
+    def take_own_matches_back(self) -> None:
+        """Open again what Exact matched among our own documents by equal amounts, for it cannot know what belongs together."""
+        division = self.world.exact
+        ours = {_uuid(self.world, fact.entry_id) for fact in self._posted()}
+        groups: defaultdict[Any, list[Row]] = defaultdict(list)
+        for term in division.table(receivables.TERMS):
+            if term["Status"] == receivables.MATCHED:
+                groups[term["match_id"]].append(term)
+        for group in groups.values():
+            if all(term["TransactionEntryID"] in ours for term in group):
+                self._open(group)
+
+    async def match(self, year: Year) -> None:
+        """Match a customer's open items as Chargebee has them."""
+        for money in year.money():
+            number = money["id"]
+            if money["status"] in _GONE or money["type"] == "payment_reversal":
+                mate = self.terms(money.get("reference_transaction_id") or number)
+                self._settle(self.terms(number, "R" if money["status"] == "late_failure" else ""), mate, money["amount"])
+        decided = await self._decided()
+        for money in year.money():
+            source = decided.get(money["id"]) or self.terms(money["id"])
+            for link in money.get("linked_invoices", ()) if money["status"] == "success" and not money["deleted"] else ():
+                self._settle(self.terms(link["invoice_id"]), source, link["applied_amount"])
+            for link in money.get("linked_credit_notes", ()):
+                self._settle(source, self.terms(link["cn_id"]), link["applied_amount"])
+        for note in year.notes():
+            for allocation in note["allocations"]:
+                self._settle(self.terms(allocation["invoice_id"]), self.terms(note["id"]), allocation["allocated_amount"])
+
+    async def _decided(self) -> dict[str, list[Row]]:
+        """The bank lines that payments in Chargebee were decided of, by transaction."""
+        query = sa.select(intents.c.transaction_id, intents.c.term_id).where(intents.c.term_id.startswith(MONEY_OF))
+        async with self.world.matcher.reading() as connection:
+            rows = (await connection.execute(query.where(intents.c.transaction_id.is_not(None)))).all()
+        terms = self.world.exact.table(receivables.TERMS)
+        self._transactions = defaultdict(set)
+        for row in rows:
+            self._transactions[row.term_id.removeprefix(MONEY_OF)].add(row.transaction_id)
+        of_line: defaultdict[str, list[Row]] = defaultdict(list)
+        for term in terms:
+            of_line[str(term["TransactionID"])].append(term)
+        for line in await self.world.lines():
+            if line.gl_account == "1660" and line.recorded_hundredths and line.line_id not in self._moved:
+                self._moved[line.line_id] = self._move(line)
+            if line.line_id in self._moved:
+                of_line[line.line_id] = receivables.terms_of(self.world.exact, self._moved[line.line_id])
+        return {row.transaction_id: of_line[row.term_id.removeprefix(MONEY_OF)] for row in rows}
+
+    def _move(self, line: Line) -> Any:
+        """Book what was recorded of a line off the suspense account, onto the account of the customer who paid."""
+        division = self.world.exact
+        query = next(each for each in self.world.site.all("transaction") if each["id"] in self._transactions[line.line_id])
+        name = self.world.site.get("customer", query["customer_id"])["company"]
+        (account,) = [row for row in division.table("crm/Accounts") if row["Name"] == name]
+        amount = Decimal(line.recorded_hundredths) / 100
+        suspense, debtors = (division.by_code("financial/GLAccounts", code) for code in ("1660", "1300"))
+        assert suspense is not None
+        assert debtors is not None
+        sent = [
+            {"GLAccount": suspense["ID"], "AmountFC": amount, "Description": "overboeking"},
+            {"GLAccount": debtors["ID"], "AmountFC": -amount, "Account": account["ID"], "Description": "overboeking"},
+        ]
+        entry = journal_entries.create(division, {"JournalCode": "90", "GeneralJournalEntryLines": sent})
+        return entry["EntryID"]
+
+    def _settle(self, debts: list[Row], payments_: list[Row], amount_minor: int) -> None:
+        """Match so much of what is open of two documents; in another currency the whole of both."""
+        division, left = self.world.exact, Decimal(amount_minor) / 100
+        for debt in debts:
+            for credit in payments_:
+                one, other = (division.table(receivables.TERMS).get(each["ID"]) for each in (debt, credit))
+                if one is None or other is None or left <= 0:
+                    continue
+                if {one["Status"], other["Status"]} != {receivables.OPEN} or one["AmountDC"] * other["AmountDC"] >= 0:
+                    continue
+                most = min(abs(one["AmountDC"]), abs(other["AmountDC"]))
+                part = most if one["Currency"] != "EUR" else min(left, most)
+                receivables.match_part(division, one, other, part)
+                left -= part
+
+    def delete_what_was_taken_back(self, said: list[Message]) -> int:
+        """Do in Chargebee what the connector says about a match that was taken back in Exact; returns how many there were."""
+        told = [each for each in said if isinstance(each, facts.PaymentNotRecorded) and each.code == "taken_back"]
+        for each in told:
+            named = re.findall(r"txn_\w+", each.sentence)
+            transaction = self.world.site.get("transaction", named[0])
+            if not transaction["deleted"]:
+                payments.delete_offline_transaction(self.world.site, named[0])
+        return len(told)
+
+
+def _uuid(world: World, text: str) -> Any:
+    return next(term["TransactionEntryID"] for term in _terms_by_entry(world)[text]) if text in _terms_by_entry(world) else None
+
+
+def _terms_by_entry(world: World) -> dict[str, list[Row]]:
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    for term in world.exact.table(receivables.TERMS):
+        found[str(term["TransactionEntryID"])].append(term)
+    return found
+
+
+class Laws:
+    """What holds at the end of a year; each answer lists what is wrong, so that a failure shows all of it."""
+
+    def __init__(self, bookkeeper: Bookkeeper) -> None:
+        self.bookkeeper = bookkeeper
+        self.world = bookkeeper.world
+
+    def open_minor(self, number: str) -> int:
+        """What is open in Exact of a document's bookings, in the document's currency; positive is to be received."""
+        terms = [term for suffix in ("", "R") for term in self.bookkeeper.terms(number, suffix)]
+        return -sum(cents(term["AmountFC"]) for term in terms if term["Status"] == receivables.OPEN)
+
+    def documents(self, year: Year) -> list[str]:
+        """Both systems show the same amount due, given or kept for every document."""
+        wrong = []
+        for invoice in year.invoices():
+            expected = 0 if invoice["status"] == "voided" else invoice["amount_due"]
+            wrong += self._differs(year, invoice["id"], expected)
+        for note in year.notes():
+            wrong += self._differs(year, note["id"], -note["amount_available"] if note["status"] == "refund_due" else 0)
+        for money in year.money():
+            if money["gateway"] == "stripe":
+                kept = money.get("amount_unused", 0) if money["status"] == "success" else 0
+                back = any(each.get("reference_transaction_id") == money["id"] for each in year.money())
+                wrong += self._differs(year, money["id"], 0 if back else -kept)
+        return wrong
+
+    def _differs(self, year: Year, number: str, expected: int) -> list[str]:
+        shown = self.open_minor(number)
+        return [] if shown == expected else [f"{year.customer_id} {number}: Exact has {shown}, Chargebee {expected}"]
+
+    async def receipts(self, years: list[Year]) -> list[str]:
+        """Every cent received is on exactly one of invoice, excess and inbox, or named as money that a person has to look at."""
+        shown = {line.line_id: line for line in await self.world.lines()}
+        money = [each for year in years for each in year.money()]
+        ours = [each for each in money if (each.get("reference_number") or "").startswith("KP-") and not each["deleted"]]
+        recorded = sum(each["amount"] for each in ours)
+        lines = [(line_id, amount) for year in years for line_id, amount in year.received.items()]
+        left = sum(shown[line_id].left_hundredths for line_id, _ in lines if line_id in shown)
+        named, total = await self._named(), sum(amount for _, amount in lines)
+        told = f"received {total}, recorded {recorded}, inbox {left}, named {named}"
+        wrong = [] if total == recorded + left + named else [told]
+        references = [each["reference_number"] for each in ours]
+        return wrong + [f"{one} twice" for one in references if references.count(one) > 1]
+
+    async def _named(self) -> int:
+        """What a person was told of since it stands in Exact and nowhere in Chargebee."""
+        query = sa.select(sa.func.sum(intents.c.amount_minor)).where(intents.c.outcome == "money_without_debt")
+        async with self.world.matcher.reading() as connection:
+            return int(await connection.scalar(query) or 0)
+
+    async def gateway(self, years: list[Year]) -> list[str]:
+        """The control account is its open items: what the gateway took, gave back and did not pay out, each named.
+
+        Exact has it in euros at each movement's own rate, with the exchange differences on it.
+        """
+        truth: Counter[str] = Counter()
+        balance = 0
+        for money in (each for year in years for each in year.money()):
+            if money["gateway"] == "stripe" and money["status"] == "success":
+                sign = 1 if money["type"] == "payment" else -1
+                truth[money["currency_code"]] += sign * money["amount"]
+                value = Decimal(money["amount"]) * Decimal(str(money["exchange_rate"]))
+                balance += sign * int(value.quantize(Decimal(1), "ROUND_HALF_UP"))
+        paid_out = sum(year.paid_out_minor for year in years)
+        truth["EUR"] -= paid_out
+        lines = list(self.world.exact.table("financialtransaction/TransactionLines"))
+        shown = sum(cents(line["AmountDC"]) for line in lines if line["GLAccountCode"] == "1290")
+        wrong = [] if shown == balance - paid_out else [f"1290: Exact has {shown}, the gateway {balance - paid_out}"]
+        async with self.world.mapper.database.reading() as connection:
+            store = PagedStore(self.world.mapper.database, connection)
+            makers = await read_accounts(store, mappings_of(self.world.settings), None, date.max)
+        proofs = {place.currency: maker.prove() for place, maker in makers.items()}
+        for currency, proof in proofs.items():
+            named = sum(each.amount_minor for each in proof.open)
+            if not proof.is_sound or proof.balance_minor != truth[currency] or named != truth[currency]:
+                wrong.append(f"{currency}: proof has {proof.balance_minor}, named {named}, the gateway {truth[currency]}")
+        return wrong
+
+    def tolerance(self, years: list[Year]) -> list[str]:
+        """What was written off is on the account of bad debt, to the cent."""
+        given_up = sum(each["write_off_amount"] for year in years for each in year.invoices())
+        lines = list(self.world.exact.table("financialtransaction/TransactionLines"))
+        shown = sum(cents(line["AmountDC"]) for line in lines if line["GLAccountCode"] == "4700")
+        return [] if shown == given_up else [f"4700: Exact has {shown}, Chargebee wrote off {given_up}"]
