@@ -11,7 +11,7 @@ from support.payment_world import World, payment_world
 from support.payment_years import Year
 
 YEARS = 3
-STEPS = 4  # a customer's events, most of a month apart
+STEPS = 3  # a customer's events, most of a month apart
 ROUNDS = 2  # until the bookkeeper has matched, and what followed from it
 
 
