@@ -23,7 +23,7 @@ GOES_FIRST = "It goes to Exact before all that waits."
 WITHOUT_ACCOUNT = "It waits for its customer, whom Exact did not take; `kruispost trace` says why."
 ENDED = {"posted": "It is booked already.", "refused": "Exact refused it; `kruispost trace` says why, and what to do."}
 WITH_PDF = ("invoice", "credit_note")
-QUEUED = "Its PDF is queued; it is attached after today's bookings, a few calls in a hundred before history."
+QUEUED = "Its PDF is queued; it is attached before all that waits, as soon as Chargebee has given it."
 NEVER = "The division's policy is that no PDF is attached (pdf: {policy: never})."
 STANDS = {
     "attached": "Its PDF is attached already.",
@@ -99,7 +99,7 @@ async def queue(
         section = configuration.divisions.get(row.division)
         if section is None or section.pdf.policy == "never":
             sentence = NEVER
-        elif await attachments.plan(database, connection, row.division, row.command_id):
+        elif await attachments.plan(database, connection, row.division, row.command_id, is_asked=True):
             sentence = QUEUED
         else:
             state = await connection.scalar(sa.select(pdfs.c.state).where(pdfs.c.command_id == row.command_id))

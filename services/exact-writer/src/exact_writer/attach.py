@@ -64,10 +64,11 @@ class PdfPoster:
         self._timing = timing
         self._paused_until = 0.0
 
-    async def turn(self, epoch: int, *, is_owed: bool = False) -> float | None:
+    async def turn(self, epoch: int, *, is_owed: bool = False, is_asked: bool = False) -> float | None:
         """Do one thing for a PDF: None when something was done, else the instant from which there may be something to do.
 
-        One that `is_owed` a call goes even when the minute has few left. Raises CallError only for what stands in the way of
+        One that `is_owed` a call goes even when the minute has few left; with `is_asked` only what a person asked for goes, and
+        even when today's bookings need what the day has left. Raises CallError only for what stands in the way of
         every call, such as a limit or a refused token.
         """
         now = self._now()
@@ -76,11 +77,12 @@ class PdfPoster:
         if wait > now:
             return wait
         async with self._database.reading() as connection:
-            ready = await attachments.next_ready(connection, self._division, now)
-            asking = None if ready else await attachments.next_to_ask(connection, self._division, now, MOST_UNDER_WAY)
+            ready = await attachments.next_ready(connection, self._division, now, is_asked=is_asked)
+            to_ask = attachments.next_to_ask
+            asking = None if ready else await to_ask(connection, self._division, now, MOST_UNDER_WAY, is_asked=is_asked)
             if ready is None and asking is None:
                 return await attachments.next_instant(connection, self._division) or NEVER
-        room_at = self._calls.room_for_extras_at(is_owed=is_owed)
+        room_at = None if is_asked else self._calls.room_for_extras_at(is_owed=is_owed)
         if room_at is not None:
             return room_at
         if ready is None:

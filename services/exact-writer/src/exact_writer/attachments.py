@@ -62,10 +62,19 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
         return f"{kept}.pdf"
 
 
-async def plan(database: Database, connection: AsyncConnection, division: int, command_id: str) -> bool:
-    """Queue the PDF of a booked entry; one that failed is queued anew. False when it is queued or attached already."""
-    values = {"command_id": command_id, "division": division, "state": "waiting", "is_open": True}
+async def plan(
+    database: Database, connection: AsyncConnection, division: int, command_id: str, *, is_asked: bool = False
+) -> bool:
+    """Queue the PDF of a booked entry; one that failed is queued anew. False when it is queued or attached already.
+
+    One that a person `is_asked` by goes before all others, also when it waited already.
+    """
+    values = {"command_id": command_id, "division": division, "state": "waiting", "is_open": True, "is_asked": is_asked}
+    if is_asked:
+        waits = (attachments.c.command_id == command_id, attachments.c.is_open)
+        await connection.execute(sa.update(attachments).where(*waits).values(is_asked=True))
     again = {"state": "waiting", "is_open": True, "asks": 0, "attempts": 0, "not_before": 0.0, "code": None, "message": None}
+    again["is_asked"] = is_asked
     insert = database.insert(attachments).values(values)
     statement = insert.on_conflict_do_update(
         index_elements=["command_id"], set_=again, where=attachments.c.state == "failed"
@@ -105,14 +114,23 @@ async def plan_list(
     await connection.execute(database.insert(attachments).values(values).on_conflict_do_nothing(index_elements=["command_id"]))
 
 
-async def next_ready(connection: AsyncConnection, division: int, now: float) -> Attachment | None:
-    """The oldest PDF for which a call can be made now."""
+async def next_ready(connection: AsyncConnection, division: int, now: float, *, is_asked: bool = False) -> Attachment | None:
+    """The oldest PDF for which a call can be made now, of those that a person asked for if there are any, or of those only."""
     ready = (attachments.c.state.in_(READY), attachments.c.not_before <= now)
-    return await _first(connection, division, *ready)
+    asked = await _first(connection, division, attachments.c.is_asked, *ready)
+    return asked if asked is not None or is_asked else await _first(connection, division, *ready)
 
 
-async def next_to_ask(connection: AsyncConnection, division: int, now: float, most_under_way: int) -> Attachment | None:
-    """The oldest PDF to be asked for: one whose answer is overdue, or a new one while few enough are under way."""
+async def next_to_ask(
+    connection: AsyncConnection, division: int, now: float, most_under_way: int, *, is_asked: bool = False
+) -> Attachment | None:
+    """The oldest PDF to be asked for: one whose answer is overdue, or a new one while few enough are under way.
+
+    Those that a person asked for come first, and with `is_asked` no others.
+    """
+    asked = await _first(connection, division, attachments.c.is_asked, attachments.c.state == "waiting")
+    if asked is not None or is_asked:
+        return asked
     overdue = await _first(connection, division, attachments.c.state == "wanted", attachments.c.not_before <= now)
     if overdue is not None:
         return overdue
@@ -121,6 +139,14 @@ async def next_to_ask(connection: AsyncConnection, division: int, now: float, mo
     if int((await connection.execute(under_way)).scalar_one()) >= most_under_way:
         return None
     return await _first(connection, division, attachments.c.state == "waiting")
+
+
+async def is_asked_for(connection: AsyncConnection, division: int) -> bool:
+    """Whether a PDF that a person asked for is not attached yet."""
+    found = sa.select(attachments.c.command_id).where(
+        attachments.c.division == division, attachments.c.is_open, attachments.c.is_asked
+    )
+    return bool(await connection.scalar(sa.select(sa.exists(found))))
 
 
 async def next_instant(connection: AsyncConnection, division: int) -> float | None:

@@ -66,7 +66,9 @@ attachments = sa.Table(
     sa.Column("message", sa.Text(), nullable=True),
     sa.Column("of_command", sa.Text(), nullable=True),  # a list's: the first command of the entry that it hangs on
     sa.Column("file_name", sa.Text(), nullable=True),
+    sa.Column("is_asked", sa.Boolean(), nullable=False, server_default=sa.false()),  # by a person, so that it goes first
     sa.Index("attachments_open", "division", "is_open", "state", "sequence"),
+    sa.Index("attachments_asked", "division", "is_open", "is_asked", "state", "sequence"),
 )
 
 # Which customer is which account of Exact. `account_id` is empty while a customer was only refused. `origin` says how it became

@@ -7,7 +7,7 @@ from typing import Final
 from backbone.clock import Clock
 from backbone.database import Database
 from backbone.telemetry import Telemetry
-from exact_writer import batches, schedule, waiting
+from exact_writer import attachments, batches, schedule, waiting
 from exact_writer.calls import DivisionCalls
 from exact_writer.schedule import Candidate, Choice, Kind
 from exact_writer.work_classes import CURRENT, HISTORY, OF_COMMANDS, Turns, WorkClass
@@ -31,6 +31,7 @@ class WorkQueue:
         self._read_at = 0.0
         self._estimated_at = 0.0
         self._batched_at = 0.0
+        self.has_asked_pdf = False  # whether a person waits for a PDF
 
     def start(self) -> None:
         """Start anew after taking over."""
@@ -100,6 +101,7 @@ class WorkQueue:
         async with self._database.reading() as connection:
             counts = await waiting.counts(connection, self._division, self._read_at)
             self._candidates = await waiting.candidates(connection, self._division, counts, self._read_at)
+            self.has_asked_pdf = await attachments.is_asked_for(connection, self._division)
         self._calls.waiting_today = sum(each.commands for each in counts if each.work_class in CURRENT)
         by_class: dict[WorkClass, int] = dict.fromkeys(OF_COMMANDS, 0)
         for each in counts:
