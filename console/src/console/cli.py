@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,6 +38,7 @@ from contracts.topology import topology as declared_topology
 
 WRONG, IMPOSSIBLE = 1, 2
 MANY = 100_000
+MOMENTS = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
 SERVICES = ("ingest", "mapper", "exact-writer", "payment-matcher", "console")
 
 app = typer.Typer(
@@ -345,6 +347,32 @@ def requeue(
     else:
         typer.echo(f"{len(moved)} put back")
     raise typer.Exit(WRONG if set(message_ids or ()) - set(moved) else 0)
+
+
+@app.command()
+def republish(
+    service: Annotated[Literal["all", "ingest", "mapper", "exact-writer", "payment-matcher"], typer.Argument(help="whose log")],
+    to: Annotated[str | None, typer.Option(help="only to this consumer, such as payment-matcher, console or mapper")] = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=MOMENTS, help="what was said from this moment on, in UTC")
+    ] = None,
+    until: Annotated[datetime | None, typer.Option(formats=MOMENTS, help="what was said up to this moment, in UTC")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send once more what a service said, from its log. Whoever heard it drops it; whoever lost it has it again.
+
+    Not for a writer that lost its database: `kruispost replay exact-writer` comes first.
+    """
+    from console.republish import Range
+    from console.republish import republish as run
+
+    moments = [each.replace(tzinfo=UTC) if each is not None else None for each in (first, until)]
+    services = tuple(each for each in SERVICES if each != "console") if service == "all" else (service,)
+    sent = run(Range(services=services, first=moments[0], last=moments[1], consumer=to))
+    if as_json:
+        _print_json({"republished": sent})
+    for name, count in sent.items() if not as_json else ():
+        typer.echo(f"{name}: {count} messages sent again")
 
 
 @app.command("config-schema")

@@ -73,6 +73,10 @@ class Broker(Protocol):
         """
         ...
 
+    async def send(self, queue_name: str, messages: Sequence[Outgoing]) -> None:
+        """Put messages into one queue and no other, whatever it is bound to; raises what publish() raises."""
+        ...
+
     async def consume(self, queue: Queue, handler: Handler, *, prefetch: int = PREFETCH) -> Consumer:
         """Hand the messages of a queue to `handler`, one after the other, in order.
 

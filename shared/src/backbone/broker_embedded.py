@@ -89,7 +89,16 @@ class EmbeddedBroker:
                 raise UnroutableError(f"message {message.message_id} ({message.routing_key}) would reach no queue of {exchange}")
             queues |= names
             rows += [(name, message.message_id, message.routing_key, message.body) for name in sorted(names)]
+        await self._store(rows, queues)
 
+    async def send(self, queue_name: str, messages: Sequence[Outgoing]) -> None:
+        """Store messages in one queue, all in one commit. Raises UnroutableError for a queue that is not declared."""
+        if all(name != queue_name for _, _, name in self._bindings):
+            raise UnroutableError(f"there is no queue {queue_name}")
+        rows = [(queue_name, message.message_id, message.routing_key, message.body) for message in messages]
+        await self._store(rows, {queue_name})
+
+    async def _store(self, rows: Sequence[tuple[str, str, str, bytes]], queues: Collection[str]) -> None:
         def store(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT INTO messages (queue, message_id, routing_key, body) VALUES (?, ?, ?, ?)", rows)
 

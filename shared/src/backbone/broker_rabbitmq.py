@@ -87,21 +87,15 @@ class RabbitBroker:
     async def publish(self, exchange: str, messages: Sequence[Outgoing]) -> None:
         """Publish in groups and wait for every confirm."""
         for start in range(0, len(messages), GROUP):
-            group = [
-                (
-                    message.routing_key,
-                    aio_pika.Message(
-                        message.body,
-                        message_id=message.message_id,
-                        content_type="application/json",
-                        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-                        headers={"traceparent": message.traceparent} if message.traceparent else None,
-                    ),
-                )
-                for message in messages[start : start + GROUP]
-            ]
+            group = [(message.routing_key, _outgoing(message)) for message in messages[start : start + GROUP]]
             await self.publish_group(self._prefix + exchange, group)
             crash_point("broker.published")
+
+    async def send(self, queue_name: str, messages: Sequence[Outgoing]) -> None:
+        """Publish to one queue by its name, in groups, and wait for every confirm."""
+        for start in range(0, len(messages), GROUP):
+            group = [(self._prefix + queue_name, _outgoing(message)) for message in messages[start : start + GROUP]]
+            await self.publish_group("", group)
 
     async def publish_group(self, exchange: str, group: Sequence[tuple[str, aio_pika.Message]]) -> None:
         """Publish some messages together. Raises UnroutableError or BrokerUnavailableError; some may have been published."""
@@ -265,3 +259,13 @@ def _revived(message: AbstractIncomingMessage) -> aio_pika.Message:
 def _is_open(connection: AbstractConnection) -> bool:
     # `is_closed` only tells whether we closed it; `connected` is cleared when it was lost.
     return not connection.is_closed and connection.connected.is_set()
+
+
+def _outgoing(message: Outgoing) -> aio_pika.Message:
+    return aio_pika.Message(
+        message.body,
+        message_id=message.message_id,
+        content_type="application/json",
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        headers={"traceparent": message.traceparent} if message.traceparent else None,
+    )

@@ -128,7 +128,8 @@ class BatchPoster:
         found = lookup.found_in(named, answer, key)
         async with self._database.reading() as connection:
             taken = await journal.owners(connection, self._division, [each.exact_id for each in found])
-        found = [each for each in found if each.exact_id not in taken]
+        # An entry that other documents share is theirs as well.
+        found = [each for each in found if not any(one.your_ref == named.your_ref for one in taken.get(each.exact_id, []))]
         if found:
             self._telemetry.count("unknown_outcomes", outcome="found")
             entity = {"EntryID": found[0].exact_id, "EntryNumber": found[0].number}

@@ -1,4 +1,4 @@
-"""What the writer adds to `kruispost`: `pdf`, `hurry`, `forecast` and `webhooks`. The first two write into its journal.
+"""What the writer adds to `kruispost`: `pdf`, `hurry`, `restored` (which write into its journal), `forecast` and `webhooks`.
 
 Light on purpose: `kruispost --help` imports this module for the first line of each command.
 """
@@ -69,6 +69,38 @@ def webhooks(as_json: Annotated[bool, typer.Option("--json", help="print JSON in
         typer.echo(error.sentence, err=True)
         raise typer.Exit(IMPOSSIBLE) from error
     raise typer.Exit(0 if is_well else WRONG)
+
+
+def restored(
+    division: Annotated[int | None, typer.Option(help="only this division")] = None,
+    hours: Annotated[
+        float, typer.Option(min=0, help="how long everything new is looked for in Exact before it is posted")
+    ] = 24.0,
+    wait: Annotated[float, typer.Option(min=1, help="seconds to wait for a fresh reading of Exact's ledger")] = 600.0,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
+) -> None:
+    """After an older backup was restored: look for each entry in Exact before it is posted, so that none is booked twice.
+
+    Reads Exact's ledger first, a call for a thousand lines. What it shows is adopted without a call, the rest costs one more.
+    """
+    import json
+
+    from backbone.errors import KruispostError
+    from exact_writer.restored import doubt_all
+
+    try:
+        found = doubt_all(division, hours, wait)
+    except KruispostError as error:
+        typer.echo(error.sentence, err=True)
+        raise typer.Exit(IMPOSSIBLE) from error
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for each in found:
+        typer.echo(
+            f"Division {each['division']}: {each['waiting']} entries that wait are looked for first, and so is what comes up to "
+            f"{each['until']}."
+        )
 
 
 def _tell(

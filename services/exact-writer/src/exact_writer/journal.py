@@ -68,7 +68,7 @@ async def plan(database: Database, connection: AsyncConnection, envelope: Envelo
         "kind": kind_of(command),
         "customer_ref": command.customer_ref,
         "your_ref": entry.your_ref if entry else "",
-        "state": "planned",
+        "state": _first_state(command, now),
         "is_open": True,
         "planned_at": now,
         "not_before": batches.earliest(entry, now) if entry and kind_of(command) == "ledger" else 0.0,
@@ -78,6 +78,12 @@ async def plan(database: Database, connection: AsyncConnection, envelope: Envelo
         "envelope": wire.encode(envelope),
     }
     await connection.execute(database.insert(commands).values(values).on_conflict_do_nothing(index_elements=["command_id"]))
+
+
+def _first_state(command: PostEntry | SaveAccount, now: float) -> sa.ColumnElement[str]:
+    """What a division gets whose journal is in doubt is looked for before it is written: an entry as well as a customer."""
+    is_in_doubt = sa.exists().where(divisions.c.division == command.division, divisions.c.looks_first_until > now)
+    return sa.case((is_in_doubt, sa.literal("unknown")), else_=sa.literal("planned"))
 
 
 async def _class_of_waiting(connection: AsyncConnection, command: SaveAccount, own: WorkClass) -> WorkClass:

@@ -12,10 +12,11 @@ import sqlalchemy as sa
 from backbone import event_log
 from backbone.database import Database
 from backbone.errors import KruispostError
+from contracts.envelope import Envelope
 from contracts.facts import EntryPosted
 from contracts.ledger import LedgerLine, LedgerOwner, LedgerState
 from contracts.messages import unseal
-from exact_writer import announce, ledger_lines
+from exact_writer import adopting, announce, ledger_lines
 from exact_writer.tables import accounts, commands
 from exact_writer.tables import ledger_lines as table
 
@@ -128,6 +129,16 @@ class LedgerShelf:
             for row in await connection.execute(sa.select(accounts.c.account_id, accounts.c.customer_ref).where(*where)):
                 found.setdefault(row.account_id, []).append(row.customer_ref)
         return found
+
+    async def doubt(self, division: int, until: float) -> int:
+        """Let every entry that waits, and every one that comes up to an instant, be looked for in Exact before it is posted."""
+        async with self._database.transaction() as connection:
+            return await adopting.doubt(self._database, connection, division, until)
+
+    async def take_back(self, envelopes: Sequence[Envelope], now: float) -> int:
+        """Take commands of a journal that was lost into this one; those that it has are left. Returns how many were new."""
+        async with self._database.transaction() as connection:
+            return await adopting.take_back(self._database, connection, envelopes, now)
 
     async def _by_day(self, division: int, first: date, last: date, statement: sa.Select[Any]) -> AsyncIterator[Any]:
         place = (table.c.day, table.c.entry_id, table.c.line_id)

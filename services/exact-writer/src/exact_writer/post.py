@@ -16,7 +16,7 @@ from backbone.crash_points import crash_point
 from backbone.database import Database
 from backbone.telemetry import Telemetry, log
 from contracts.commands import PostEntry, SaveAccount
-from exact_writer import account_book, journal, lookup, odata, payloads, precheck
+from exact_writer import account_book, adopting, journal, lookup, odata, payloads, precheck
 from exact_writer.account_matching import Unmatched
 from exact_writer.accounts import Accounts
 from exact_writer.batch_post import OTHER_ACCOUNT_SECONDS, BatchPoster
@@ -105,12 +105,27 @@ class Poster:
             return await self._post_entry(work, work.command, epoch)
 
     async def _look_up(self, work: Work, epoch: int) -> None:
+        if isinstance(work.command, PostEntry) and await self._is_in_ledger(work, work.command, epoch):
+            return
         if isinstance(work.command, SaveAccount) or work.kind in {"sales", "general"}:
             await self._resolve(work, epoch)
         elif work.kind == "ledger":
             await self._batches.resolve(work, epoch)
         else:
             await self._documents.resolve(work, work.command, epoch)
+
+    async def _is_in_ledger(self, work: Work, command: PostEntry, epoch: int) -> bool:
+        """Adopt what the ledger shows that was read already, which costs no call; says whether it was there."""
+        async with self._database.reading() as connection:
+            known = await account_book.find(connection, self._division, command.customer_ref)
+            found = await adopting.find(connection, command, known.account_id if known else None)
+        if found is None:
+            return False
+        entity = {"EntryNumber": found.number, "ReportingYear": found.year, "ReportingPeriod": found.period}
+        self._telemetry.count("unknown_outcomes", outcome="found")
+        async with self._database.transaction() as connection:
+            await self._outcomes.posted(connection, work, _adopted(work, command), found.entry_id, entity, epoch, found=True)
+        return True
 
     async def _save_account(self, work: Work, command: SaveAccount, epoch: int) -> bool:
         step = await self._accounts.next_step(command, work.command_id)
@@ -233,10 +248,15 @@ class Poster:
                 await self._outcomes.account_saved(connection, work, work.command, saved, epoch, created=True)
                 return
             entity = {"EntryNumber": found.number}
-            await self._outcomes.posted(connection, work, work.command, found.exact_id, entity, epoch, found=True)
+            await self._outcomes.posted(connection, work, _adopted(work, work.command), found.exact_id, entity, epoch, found=True)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+def _adopted(work: Work, command: PostEntry) -> PostEntry:
+    """What a journal that was lost had sent may have its PDF already, and a second one could not be taken away."""
+    return command if work.attempts else msgspec.structs.replace(command, pdf=False)
 
 
 def _id_of(answer: Answer, name: str) -> str | None:

@@ -77,10 +77,12 @@ def _free(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
 
     An entry waits for the open commands of its customer that came before it, today's not for history; an account only for
     earlier versions of itself, since entries may be waiting for a newer version of a customer that Exact refused; and for
-    outcomes of its customer that are unknown, which are looked up by the account that they were sent with.
+    outcomes of its customer that are unknown, which are looked up by the account that they were sent with. What is unknown since
+    a journal was lost needs no account to be looked up, and does not wait for one.
     """
     accounts_under_way: set[str] = set()
     under_way: dict[str, set[WorkClass]] = {}
+    entries_under_way: dict[str, set[WorkClass]] = {}
     in_order = sorted(candidates, key=lambda each: each.sequence)
     unknown = {each.customer_ref for each in in_order if each.state == "unknown" and each.kind != "account"}
     for candidate in in_order:
@@ -90,7 +92,11 @@ def _free(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
             free = customer not in accounts_under_way and customer not in unknown
             accounts_under_way.add(customer)
         else:
-            free = candidate.has_account and not any(waits_for(candidate.work_class, each) for each in earlier)
+            entries = entries_under_way.setdefault(customer, set())
+            is_unknown = candidate.state == "unknown"
+            behind = entries if is_unknown else earlier
+            free = (candidate.has_account or is_unknown) and not any(waits_for(candidate.work_class, each) for each in behind)
+            entries.add(candidate.work_class)
         earlier.add(candidate.work_class)
         if free:
             yield candidate

@@ -258,6 +258,7 @@ oauth_states = sa.Table(
 )
 
 # Who may act in a division: the epoch grows with every new holder, and every claim checks it. `budget` survives a restart here.
+# What is planned before `looks_first_until` is looked for in Exact before it is posted: a loss left that in doubt.
 divisions = sa.Table(
     "divisions",
     metadata,
@@ -266,6 +267,7 @@ divisions = sa.Table(
     sa.Column("budget", sa.LargeBinary(), nullable=True),
     sa.Column("connection_state", sa.Text(), nullable=True),
     sa.Column("connection_reason", sa.Text(), nullable=True),
+    sa.Column("looks_first_until", _seconds, nullable=True),
 )
 
 # Answers that Exact counts as errors, within the last hour.

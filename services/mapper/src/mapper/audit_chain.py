@@ -40,26 +40,31 @@ class ChainWriter:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of checking a file: how many lines fit, the last hash, and the first line that does not fit, if any."""
+    """What came of checking a file: how many lines fit, the last hash, and the first line that does not fit, if any.
+
+    `has_noted` tells whether a hash that was noted earlier is that of one of its lines.
+    """
 
     lines: int
     last: str
     broken_at: int | None
+    has_noted: bool = False
 
 
-def check(stream: TextIO) -> Checked:
-    """Compute every hash anew; raises ValueError for a file that is no such file."""
+def check(stream: TextIO, noted: str | None = None) -> Checked:
+    """Compute every hash anew, and look for one that was noted; raises ValueError for a file that is no such file."""
     rows = _rows(stream)
     heading = next(rows, None)
     if not heading or heading[-1] != HASH:
         raise ValueError("its last column is not called sha256")
-    last, lines = link(START, heading[:-1]), 0
+    last, lines, has_noted = link(START, heading[:-1]), 0, False
     for number, row in enumerate(rows, start=2):
         last = link(last, row[:-1])
         if not row or row[-1] != last:
-            return Checked(lines, last, number)
+            return Checked(lines, last, number, has_noted)
         lines += 1
-    return Checked(lines, last, None)
+        has_noted = has_noted or last == noted
+    return Checked(lines, last, None, has_noted)
 
 
 def _rows(stream: TextIO) -> Iterator[list[str]]:

@@ -106,6 +106,34 @@ def retry(
     raise typer.Exit(0 if retry_documents(number, code, site, lang, as_json=as_json) else WRONG)
 
 
+def rebook(
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="documents from this day on")] = None,
+    to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="documents up to and with this day")] = None,
+    number: Annotated[str | None, typer.Option(help="only the document with this number")] = None,
+    division: Division = None,
+    site: Site = None,
+    mapping: Annotated[str | None, typer.Option(help="only what this state of the mapping booked, as `explain` names it")] = None,
+    most: Annotated[int, typer.Option(min=1, help="book at most so many documents anew; each takes two calls to Exact")] = 1_000,
+    yes: Annotated[bool, typer.Option("--yes", help="book them back and anew; without this nothing is changed")] = False,
+    lang: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Correct what was booked under wrong rules: reversed, and booked by today's. Exit code 1 while something differs."""
+    from mapper.history import Selection
+    from mapper.rebook_command import Wish
+    from mapper.rebook_command import rebook as run
+
+    wish = Wish(
+        selection=Selection(number=number, division=division, site=site),
+        first=first.date() if first is not None else None,
+        to=to.date() if to is not None else None,
+        mapping_version=mapping,
+        most=most,
+        install=yes,
+    )
+    raise typer.Exit(0 if run(wish, lang, as_json=as_json) else WRONG)
+
+
 def deferred(
     division: Division = None,
     first: Annotated[str | None, typer.Option("--from", help="from this period on, such as 2026-01")] = None,
@@ -190,38 +218,58 @@ def export(
     file: Annotated[Path | None, typer.Option("--out", help="the file to write")] = None,
     division: Division = None,
     verify: Annotated[Path | None, typer.Option(help="check this file instead; no database is needed")] = None,
+    noted: Annotated[str | None, typer.Option(help="with --verify: a hash noted earlier, which the file must have")] = None,
+    log: Annotated[
+        Literal["ingest", "mapper", "exact-writer", "payment-matcher"] | None,
+        typer.Option(help="write the whole event log of this service instead"),
+    ] = None,
     lang: Language = "en",
 ) -> None:
     """Write what was booked as CSV with a chain of hashes, or check such a file. Exit code 1 for one that was changed."""
-    from mapper.export_command import Options
+    from mapper.export_command import Options, export_log
     from mapper.export_command import export as run
     from mapper.export_command import verify as check
 
     if verify is not None:
-        raise typer.Exit(0 if check(verify, lang) else WRONG)
+        raise typer.Exit(0 if check(verify, lang, noted) else WRONG)
+    if log is not None and file is not None:
+        export_log(log, file, lang)
+        return
     if first is None or to is None or file is None:
         raise typer.BadParameter("say which days and where to: --from, --to and --out; or --verify FILE")
     run(Options(division=division, first=first.date(), last=to.date(), file=file), lang)
 
 
 def replay(
-    service: Annotated[Literal["mapper"], typer.Argument(help="whose state is made anew from the logs")],
+    service: Annotated[Literal["mapper", "exact-writer"], typer.Argument(help="whose state is made anew")],
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"], help="only up to this moment, in UTC")
     ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="leave the result in this directory, for `explain` and `plan` under KRUISPOST_DATA_DIR")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="put it in the place of what the mapper has; stop the mapper first")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="put it in the place of what the service has; stop the mapper first")
+    ] = False,
+    wait: Annotated[float, typer.Option(min=1, help="seconds that Exact's ledger may take, for exact-writer")] = 600.0,
     limit: Annotated[int, typer.Option(min=0, help="list at most so many bookings that differ")] = 25,
     lang: Language = "en",
     as_json: AsJson = False,
 ) -> None:
-    """Make the mapper's state anew from all logs and compare. Writes only with --yes. Exit code 1 while it differs."""
+    """Make a service's state anew. Writes only with --yes. Exit code 1 while the mapper's differs.
+
+    mapper: from all logs, beside what it has. exact-writer, after its database was lost: from what the mapper asked of it and
+    from Exact's ledger; what Exact has is adopted by its reference, and nothing is posted before it was looked for.
+    """
     from mapper.replay_command import Wish
     from mapper.replay_command import replay as run
+    from mapper.replay_writer import replay_writer
 
-    del service  # the only one so far
+    if service == "exact-writer":
+        if until is not None or keep is not None:
+            raise typer.BadParameter("--until and --keep are for the mapper")
+        replay_writer(lang, wait, install=yes, as_json=as_json)
+        return
     if yes and until is not None:
         raise typer.BadParameter("a state of the past is only to look at; leave out --yes or --until")
     moment = until.replace(tzinfo=UTC) if until is not None else None

@@ -24,6 +24,7 @@ from contracts.facts import DocumentKind, EntryPosted
 from mapper.audit_chain import ChainWriter, check
 from mapper.configuration import mappings_of
 from mapper.issue import booked_entry
+from mapper.log_chain import Service, write_log
 from mapper.reading import UnreadableError, chosen
 from mapper.reconcile_sources import Sources, open_sources
 from mapper.whole_file import written_whole
@@ -76,12 +77,38 @@ def export(options: Options, lang: Language) -> None:
     typer.echo(words[lang == "nl"])
 
 
-def verify(file: Path, lang: Language) -> bool:
-    """Check a file that was exported, without any database; return whether it is as it was written. Raises KruispostError."""
+def export_log(service: Service, file: Path, lang: Language) -> None:
+    """Write the event log of a service and say its last hash. Raises KruispostError."""
+    settings = Settings()
+
+    async def run() -> ChainWriter:
+        with written_whole(file) as stream:
+            return await write_log(settings, service, stream)
+
+    try:
+        written = asyncio.run(run())
+    except Exception as error:
+        if isinstance(error, KruispostError) or not (is_away(error) or isinstance(error, SQLAlchemyError)):
+            raise
+        raise UnreadableError(
+            f"The log of {service} cannot be read ({error}); check its address. {file} is as it was."
+        ) from error
+    words = (
+        f"{written.lines} messages in {file}. Note the last hash where nobody can change it: {written.last}",
+        f"{written.lines} berichten in {file}. Noteer de laatste hash waar niemand die kan wijzigen: {written.last}",
+    )
+    typer.echo(words[lang == "nl"])
+
+
+def verify(file: Path, lang: Language, noted: str | None = None) -> bool:
+    """Check a file that was exported, without any database; return whether it is as it was written. Raises KruispostError.
+
+    With a hash that was noted earlier, the file must have it: then all up to there is what it was when that was noted.
+    """
     try:
         # A byte that is no UTF-8 was not written so: its line is broken, and the file is an export none the less.
         with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            found = check(stream)
+            found = check(stream, noted)
     except (OSError, ValueError) as error:
         raise KruispostError("file_not_read", f"{file} is no export of Kruispost ({error}); name one.") from error
     if found.broken_at is not None:
@@ -89,13 +116,18 @@ def verify(file: Path, lang: Language) -> bool:
             f"Line {found.broken_at} of {file} is not as it was written, or one before it is missing.",
             f"Regel {found.broken_at} van {file} is niet zoals die is geschreven, of er ontbreekt er een voor.",
         )
+    elif noted is not None and not found.has_noted:
+        words = (
+            f"{file} does not have the hash that was noted: something before it was changed, left out or added since.",
+            f"{file} heeft de genoteerde hash niet: sindsdien is ervoor iets gewijzigd, weggelaten of toegevoegd.",
+        )
     else:
         words = (
             f"{found.lines} lines, as they were written. It is the whole file if the last hash noted was {found.last}",
             f"{found.lines} regels, zoals ze zijn geschreven. Het is het hele bestand als de genoteerde hash {found.last} was",
         )
     typer.echo(words[lang == "nl"])
-    return found.broken_at is None
+    return found.broken_at is None and (noted is None or found.has_noted)
 
 
 async def _booked(sources: Sources, division: int) -> AsyncIterator[tuple[PostEntry, EntryPosted, float]]:

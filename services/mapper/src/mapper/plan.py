@@ -100,6 +100,22 @@ class Planner:
         else:
             await self._refrain(store, subject, pending, decision, cause, place.suffix)
 
+    async def take_back_wrong(self, store: Store, key: Key, cause: Cause) -> bool:
+        """Take a document's newest booking back, which was made by wrong rules; what today's make of it follows its posting.
+
+        The mirror gets the day of what it takes back, so that months which are still open become right. Says whether it went.
+        """
+        subject = await self._subjects.load(store, key)
+        rows = await store.bookings(key)
+        last = next((row for row in reversed(rows) if row.state in ISSUED), None)
+        if subject is None or last is None or last.state != "booked" or booking_of(last.key.suffix).is_reversal:
+            return False
+        place = booking_of(last.key.suffix).following()
+        pending = next((row for row in rows if row.key.suffix == place.suffix), None)
+        await self._take_back(store, subject, last, pending, cause, on_its_day=True)
+        taken = await store.document(replace(last.key, suffix=place.suffix))
+        return taken is not None and taken.state == "planned"
+
     async def _note_merges(self, store: Store, subject: Subject, rows: Sequence[Row], cause: Cause) -> None:
         """Learn from a document that moved to another customer into whom its former one was merged."""
         if subject.is_money:
@@ -306,7 +322,9 @@ class Planner:
         )
         await self.hold(store, row, ref, decision, cause, state="planned")
 
-    async def _take_back(self, store: Store, subject: Subject, last: Row, pending: Row | None, cause: Cause) -> None:
+    async def _take_back(
+        self, store: Store, subject: Subject, last: Row, pending: Row | None, cause: Cause, *, on_its_day: bool = False
+    ) -> None:
         """Book the mirror of what was booked: for the customer, in the division and with the lines that it was booked with.
 
         Where the document lives on in another state, that state must be bookable first, or the books would have neither.
@@ -331,7 +349,7 @@ class Planner:
             unknown = reject("booked_rate_unknown", document=name_of(subject), booked=reference(base_reference(subject.ref), ""))
             await self._refrain(store, subject, pending, unknown, cause, suffix)
             return
-        day = subject.gone_on or subject.changed_on or self._day_of(cause)
+        day = entry.entry_date if on_its_day else subject.gone_on or subject.changed_on or self._day_of(cause)
         credited = await credits_as_booked(store, last.key, mapping.receivable_account)
         mirror = reverse(entry, max(day, entry.entry_date), mapping, credited)
         placed = await in_open_period(store, mirror, subject, mapping)

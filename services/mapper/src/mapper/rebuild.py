@@ -21,15 +21,16 @@ from backbone.migrations import migrate
 from backbone.settings import Settings
 from backbone.tables import event_log as log_table
 from backbone.telemetry import Telemetry
+from bookkeeping.bookings import booking_of
 from contracts import commands, facts
-from contracts.envelope import Envelope, Message
+from contracts.envelope import Envelope, Message, derived_id
 from contracts.messages import unseal
 from mapper.batched_store import BatchedStore
 from mapper.configuration import mappings_of
 from mapper.due_days import DueDays
 from mapper.handle import Mapper
 from mapper.plan import Planner
-from mapper.store import Key, Store
+from mapper.store import Key, Row, Store
 from mapper.subjects import Subjects
 
 MAPPER = "mapper"
@@ -174,8 +175,11 @@ class Rebuild:
 
     async def _sent(self, store: Store, command: commands.PostEntry) -> None:
         """Let what was sent stand, whatever today's rules make of the document."""
-        row = await store.document(_key(command.document))
-        if row is None or row.state == "booked":
+        key = _key(command.document)
+        row = await store.document(key)
+        if row is None and booking_of(key.suffix).is_reversal:
+            row = await self._taken_back(store, key)  # by a person's word: no fact leads to it
+        if row is None or (row.state == "booked" and command.command_id != _next_attempt(row)):
             return
         is_same = row.command_id == command.command_id
         await store.save(
@@ -191,6 +195,10 @@ class Rebuild:
                 attempt=row.attempt if is_same or row.command_id is None else row.attempt + 1,
             )
         )
+
+    async def _taken_back(self, store: Store, key: Key) -> Row | None:
+        before = await store.document(replace(key, suffix=booking_of(key.suffix).preceding().suffix))
+        return replace(before, key=key, command_id=None, attempt=0, state="planned") if before is not None else None
 
     async def _planned(self, store: Store, fact: facts.DocumentPlanned) -> None:
         row = await store.document(_key(fact.document))
@@ -217,6 +225,12 @@ class Rebuild:
                         await self._mapper.handle(connection, recorded.envelope, message)
             if self.unmatched >= before:
                 return
+
+
+def _next_attempt(row: Row) -> str | None:
+    """The id under which what is booked is booked again by a person's word, since it was deleted in Exact."""
+    key = row.key
+    return derived_id("entry", str(row.division), key.site, key.kind, key.number, key.suffix, str(row.attempt + 1))
 
 
 def _key(ref: facts.DocumentRef) -> Key:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from bookkeeping.number_series import Gap, gaps, numbered
 from bookkeeping.reconciliation import EXPLAINED, Kind
+from mapper.drift_decisions import Accepted, Signature, signature_of
 
 Side = Literal["chargebee", "logs", "exact"]
 Mark = Literal["shown", "judged"]
@@ -88,6 +89,7 @@ class Scratch:
         self._sums: dict[tuple[str, str], list[int]] = {}
         self._findings: list[tuple[Any, ...]] = []
         self._series: list[tuple[Any, ...]] = []
+        self._accepted: dict[Signature, Accepted] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -104,12 +106,21 @@ class Scratch:
         if len(self._sums) >= _BATCH:
             self._flush_sums()
 
-    def note(self, finding: Finding) -> None:
-        """Keep a finding."""
+    def accept(self, accepted: Iterable[Accepted]) -> None:
+        """Say which differences stand by a person's decision."""
+        self._accepted.update((each.signature, each) for each in accepted)
+
+    def note(self, finding: Finding) -> Finding:
+        """Keep a finding; returns it as it is kept, which is explained where a person accepted it."""
+        by = self._accepted.get(signature_of(finding.number, finding.name, finding.details))
+        if by is not None and not finding.is_explained:
+            details = {**finding.details, "who": by.who, "why": by.why, "when": by.at.date().isoformat()}
+            finding = replace(finding, kind="accepted", details=details)
         row = (finding.kind, finding.is_explained, finding.name, finding.code, finding.document, finding.number)
         self._findings.append((*row, finding.currency, finding.amount_minor, json.dumps(finding.details)))
         if len(self._findings) >= _BATCH:
             self._flush_findings()
+        return finding
 
     def number(self, site: str, kind: str, number: str, *, in_range: bool, reason: str) -> None:
         """Keep a number of a series; `reason` is empty for one that is booked."""

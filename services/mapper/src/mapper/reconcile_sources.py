@@ -17,6 +17,7 @@ from backbone.event_log import START
 from backbone.settings import Settings
 from backbone.tables import inbox
 from contracts import facts
+from contracts.envelope import Envelope
 from contracts.facts import EntryPosted
 from contracts.ledger import LedgerLine, LedgerOwner, LedgerState
 from contracts.messages import unseal
@@ -52,6 +53,12 @@ class Ledger(Protocol):
 
     async def booked_under(self, division: int, references: Sequence[str]) -> dict[str, LedgerOwner]:
         """Return what was booked by commands under references."""
+
+    async def doubt(self, division: int, until: float) -> int:
+        """Let every entry that waits or comes up to an instant be looked for in Exact first; return how many wait."""
+
+    async def take_back(self, envelopes: Sequence[Envelope], now: float) -> int:
+        """Take commands of a journal that was lost; return how many it did not have."""
 
     async def customers(self, division: int, relation_ids: Sequence[str]) -> dict[str, list[str]]:
         """Return the customers (`site/id`) of Exact's accounts."""

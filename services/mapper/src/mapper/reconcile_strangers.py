@@ -58,7 +58,8 @@ class Strangers:
         known = await self._sources.rows_of_commands([each.command_id for each in page]) if page else {}
         await self._judge(list(known.values()))
         for owner in page:
-            if owner.command_id not in known:
+            # An entry that took a change in Exact back is of no booking, and was judged with the one that it mends.
+            if owner.command_id not in known and not self._scratch.is_marked("judged", owner.command_id):
                 details = {"entry": owner.entry_number, "reference": owner.your_ref}
                 finding = Finding(kind="doubled", name="entry_unknown", document="entry", number=owner.your_ref, details=details)
                 self._scratch.note(finding)

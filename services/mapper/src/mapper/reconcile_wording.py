@@ -58,9 +58,9 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     ),
     "entry_missing": (
         ("{document} was booked as entry {entry} in journal {journal} and is not in Exact any more: it was deleted there.",
-         "Enter it in Exact again with {reference} as its reference, or void it in Chargebee."),
+         "kruispost drift revert {number} books it again; or void it in Chargebee, or accept it by kruispost drift."),
         ("{document} was geboekt als {entry} in dagboek {journal} en staat niet meer in Exact: het is daar verwijderd.",
-         "Voer het in Exact opnieuw in met {reference} als referentie, of annuleer het in Chargebee."),
+         "kruispost drift revert {number} boekt het opnieuw; of annuleer het in Chargebee, of aanvaard het met kruispost drift."),
     ),
     "entry_edited_amount": (
         ("{document}, entry {entry}: account {place} has {found} in Exact and {booked} was booked{hand}.",
@@ -70,9 +70,9 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     ),
     "entry_edited_account": (
         ("{document}, entry {entry}: account {place} has {found} in Exact and {booked} was booked{hand}.",
-         "Move it back in Exact; or change the mapping, and let kruispost diff show what else it would move."),
+         "Move it back in Exact; kruispost drift revert {number} moves it back by an entry; or kruispost drift accept, learn."),
         ("{document}, boeking {entry}: rekening {place} heeft {found} in Exact en {booked} is geboekt{hand}.",
-         "Zet het in Exact terug; of pas de mapping aan, en kijk met kruispost diff wat er nog meer verschuift."),
+         "Zet het in Exact terug; kruispost drift revert {number} boekt het terug; of kruispost drift accept, learn."),
     ),
     "entry_edited_vat": (
         ("{document}, entry {entry}: VAT code {place} has {found} in Exact and {booked} was booked{hand}.",
@@ -154,6 +154,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kind_held": ("held", "vastgehouden"),
     "kind_set_aside": ("set aside", "terzijde gelegd"),
     "kind_not_ours": ("not ours", "niet van ons"),
+    "kind_accepted": ("accepted", "aanvaard"),
+    "accepted": ("{sentence} Accepted by {who} on {when}: {why}", "{sentence} Aanvaard door {who} op {when}: {why}"),
     "kind_differs": ("differs", "verschilt"),
     "heading": (
         "Division {division} ({name}), {first} to {last}. Exact's ledger as read {read_at}.",
@@ -201,7 +203,11 @@ def sentence_of(finding: Finding, lang: Language) -> tuple[str, str]:
     """Return what is the matter, and what to do (empty when nothing is)."""
     values = _values(finding, lang)
     sentence, action = _SENTENCES[finding.name][lang == "nl"]
-    return sentence.format_map(values), action.format_map(values)
+    told = sentence.format_map(values)
+    if finding.kind == "accepted":
+        named = {name: finding.details[name] for name in ("who", "when", "why")}
+        return word("accepted", lang, sentence=told, **named), ""
+    return told, action.format_map(values)
 
 
 def _values(finding: Finding, lang: Language) -> Mapping[str, Any]:

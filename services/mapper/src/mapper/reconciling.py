@@ -14,6 +14,8 @@ from datetime import UTC, date, tzinfo
 from typing import cast, get_args
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from backbone.configuration import Configuration
 from bookkeeping.bookings import booking_of
 from bookkeeping.deferral import UnreadableInstantError, local_date
@@ -21,6 +23,7 @@ from bookkeeping.mapping import Mapping
 from contracts import chargebee, facts
 from contracts.facts import DocumentKind
 from contracts.ledger import LedgerLine, LedgerState
+from mapper.drift_decisions import Accepted, Countered, decisions
 from mapper.reading import UnreadableError
 from mapper.reconcile_columns import Columns, Wish
 from mapper.reconcile_judging import Booking, Case, bookings_of, in_range, lines_of, of_booking, of_document, owed_minor
@@ -77,6 +80,7 @@ class Reconciler:
         self._zones = {name: ZoneInfo(site.time_zone) for name, site in configuration.sites.items()}
         self._columns = Columns(wish, scratch, mapping.receivable_account)
         self._customers: dict[str, list[str]] = {}
+        self._counters: defaultdict[str, list[str]] = defaultdict(list)
         self._state = LedgerState(read_at=None, sees_deletions=False)
 
     async def run(self) -> LedgerState:
@@ -87,6 +91,13 @@ class Reconciler:
                 f"Exact's ledger of division {self._wish.division} was never read, so that there is nothing to compare with; "
                 "leave out --wait 0, or let a writer run."
             )
+        async with self._sources.mapper.reading() as connection:
+            decided = await decisions(connection, self._wish.division)
+        self._scratch.accept(each for each in decided if isinstance(each, Accepted))
+        for each in decided:
+            if isinstance(each, Countered):
+                self._counters[each.reference].append(each.command_id)
+                self._scratch.mark("judged", [each.command_id])
         async for page in self._sources.shown():
             await self._documents(page)
         async for rows in self._sources.rows_of_kinds(self._wish.division, get_args(DocumentKind)):
@@ -225,7 +236,9 @@ class Reconciler:
 
     async def _with_lines(self, cases: Sequence[Case]) -> list[Case]:
         """Add to each booking what was said of it and what Exact's ledger has of it."""
-        commands = [each.command.command_id for case in cases for each in case.bookings]
+        bookings = [each for case in cases for each in case.bookings]
+        mending = [command for each in bookings for command in self._counters.get(each.command.your_ref, ())]
+        commands = [*(each.command.command_id for each in bookings), *mending]
         posted = {fact.command_id: (fact, at) for fact, at in await self._sources.ledger.posted(commands)}
         by_entry: defaultdict[str, list[LedgerLine]] = defaultdict(list)
         entries = sorted({fact.entry_id for fact, _ in posted.values()})
@@ -238,6 +251,11 @@ class Reconciler:
             if said is None:
                 return booking
             lines = lines_of(booking.command, said[0], by_entry[said[0].entry_id])
+            for command in self._counters.get(booking.command.your_ref, ()) if lines else ():
+                mended = by_entry[posted[command][0].entry_id] if command in posted else ()
+                # What they moved belongs to the booking's own day and reference, on whichever day it was moved.
+                own = {name: getattr(lines[0], name) for name in ("day", "year", "period", "your_ref")}
+                lines += tuple(msgspec.structs.replace(each, **own) for each in mended)
             return replace(booking, posted=said[0], at=said[1], lines=lines)
 
         return [replace(case, bookings=tuple(complete(each) for each in case.bookings)) for case in cases]
@@ -248,8 +266,7 @@ class Reconciler:
         for booking in case.bookings:
             currency, customers = self._mapping.currency, self._customers
             findings += of_booking(booking, self._state, currency=currency, customers=customers)
-        for finding in findings:
-            self._scratch.note(finding)
+        findings = [self._scratch.note(finding) for finding in findings]
         customer = case.bookings[0].command.document.customer_id if case.bookings else case.customer_id
         exact = self._columns.document(case, customer, self._customers)
         self._tell(

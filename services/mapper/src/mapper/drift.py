@@ -1,0 +1,159 @@
+"""What somebody changed or deleted in Exact of an entry of ours, and what can be done about it.
+
+Nothing is deleted or changed in Exact: an entry that is gone is booked again under its reference, and an amount that was moved
+to another account is moved back by an entry of ours.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backbone import event_log
+from bookkeeping.mapping import Mapping
+from bookkeeping.reconciliation import VAT
+from contracts.commands import EntryLine, PostEntry
+from contracts.envelope import derived_id, seal
+from contracts.facts import DocumentPlanned, ReasonOfLine
+from mapper.drift_decisions import SOURCE, Accepted, Countered, decide, signature_of
+from mapper.issue import your_ref
+from mapper.reconcile_judging import Booking
+from mapper.reconcile_scratch import Finding
+from mapper.store import Store
+
+MOVED = ("entry_edited_account", "entry_edited_amount")
+GONE = "entry_missing"
+OF_ENTRIES = "entry_"  # how findings about Exact's entries are called; those of documents are not drift
+Why = Literal["debt", "vat", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revert:
+    """The command that takes a change in Exact back; `is_again` where the entry was deleted and is booked again as it was."""
+
+    command: PostEntry
+    is_again: bool
+
+
+def is_drift(finding: Finding) -> bool:
+    """Tell whether a finding is about what somebody did in Exact, and waits for a decision."""
+    return (
+        not finding.is_explained and finding.name.startswith(OF_ENTRIES) and finding.name not in ("entry_untold", "entry_unknown")
+    )
+
+
+def acceptance(finding: Finding, who: str, why: str, now: datetime) -> Accepted:
+    """Return the decision that a difference stands."""
+    reference, name, place, booked, found, entry = signature_of(finding.number, finding.name, finding.details)
+    told = {"place": place, "booked": booked, "found": found, "entry": entry}
+    return Accepted(reference=reference, name=name, who=who, why=why, at=now, **told)
+
+
+def revert_of(booking: Booking, findings: Sequence[Finding], mapping: Mapping, count: int) -> Revert | Why:
+    """Return what would take the findings about one booking back, or why no entry of ours can. `count` numbers its entries."""
+    row, command = booking.row, booking.command
+    names = {finding.name for finding in findings}
+    if names == {GONE}:
+        document, attempt = command.document, str(row.attempt + 1)
+        key = (str(command.division), document.site, document.kind, document.number, document.suffix)
+        again = msgspec.structs.replace(command, command_id=derived_id("entry", *key, attempt))
+        return Revert(command=again, is_again=True)
+    if not names or not names <= set(MOVED):
+        return "other"
+    missing = Counter[str]()
+    for finding in findings:
+        missing[str(finding.details["place"])] -= finding.amount_minor
+    if any(place.startswith(VAT) for place in missing):
+        return "vat"
+    if booking.debtor_accounts & missing.keys() or sum(missing.values()):
+        return "debt"
+    reference = your_ref(f"{command.your_ref}/C{count + 1}")
+    # The cost centre goes with the amount: as it stands in Exact where it is taken from, as it was booked where it goes to.
+    dimensions = {line.account: (line.cost_center, line.cost_unit) for line in booking.lines if not line.is_vat}
+    dimensions |= {line.account: (line.cost_center, line.cost_unit) for line in booking.entry.lines}
+    lines = tuple(
+        EntryLine(
+            gl_account=place,
+            amount_minor=amount,
+            description=f"{reference} terug naar de boeking",
+            cost_center=dimensions.get(place, (None, None))[0],
+            cost_unit=dimensions.get(place, (None, None))[1],
+        )
+        for place, amount in sorted(missing.items())
+        if amount
+    )
+    counter = msgspec.structs.replace(
+        command,
+        command_id=derived_id("drift", str(command.division), reference),
+        kind="general",
+        mode="entry",
+        journal=mapping.payment_journal,
+        customer_ref="",
+        your_ref=reference,
+        lines=lines,
+        description=reference,
+        due_date=None,
+        payment_condition=None,
+        receivable_account=None,
+        reporting_year=None,
+        reporting_period=None,
+        pdf=False,
+    )
+    return Revert(command=counter, is_again=False)
+
+
+async def carry_out(store: Store, booking: Booking, revert: Revert, who: str, why: str, now: datetime) -> None:
+    """Issue the command, and note who asked for it; all in the transaction of the store."""
+    connection, command = store.connection, revert.command
+    if revert.is_again:
+        row = booking.row
+        encoded = msgspec.json.encode(command)
+        again = replace(row, state="planned", attempt=row.attempt + 1, command_id=command.command_id, command=encoded)
+        await store.save(again)
+        planned = DocumentPlanned(
+            document=command.document,
+            division=command.division,
+            command_id=command.command_id,
+            mapping_version=command.mapping_version,
+            explanation=(f"It was deleted in Exact and is booked again, by {who}: {why}",),
+        )
+        await _append(connection, command, planned, now)
+    else:
+        made = Countered(reference=booking.command.your_ref, command_id=command.command_id, who=who, why=why, at=now)
+        await decide(connection, command.division, [made], now)
+    await _append(connection, command, command, now)
+
+
+async def _append(connection: AsyncConnection, command: PostEntry, message: PostEntry | DocumentPlanned, now: datetime) -> None:
+    document = command.document
+    subject = f"{document.site}/{document.kind}/{document.number}"
+    stream = f"document/{subject}"
+    version = await event_log.stream_version(connection, stream)
+    key = str(command.division) if isinstance(message, PostEntry) else f"{document.site}/{document.customer_id}"
+    envelope = seal(message, source=SOURCE, subject=subject, key=key, time=now, distinguisher=command.command_id)
+    await event_log.append(connection, stream, version, [envelope])
+
+
+def proposal(findings: Sequence[Finding], reasons: Sequence[ReasonOfLine], product: str | None, place: str) -> str | None:
+    """Return the rule that would have booked as somebody moved it, as YAML with its place; None where no rule decides that.
+
+    `reasons` are those of the booking's lines, `product` is the price point of the one that was moved, `place` names the list.
+    """
+    known = {each.account: each for each in reasons if each.revenue_index is not None}
+    moved = [each.details for each in findings if each.name in MOVED and not str(each.details["place"]).startswith(VAT)]
+    source = next(
+        (str(each["place"]) for each in moved if abs(each["found"]) < abs(each["booked"]) and each["place"] in known), None
+    )
+    target = next((str(each["place"]) for each in moved if abs(each["found"]) > abs(each["booked"])), None)
+    if source is None or target is None:
+        return None
+    reason = known[source]
+    when = f"item_price: {product}" if product is not None else reason.revenue_rule
+    where = f"# {place}: beside rule {(reason.revenue_index or 0) + 1} ({reason.revenue_rule}), which books {reason.description}"
+    return f'{where}\n- {{ when: {{ {when} }}, account: "{target}" }}'

@@ -1,0 +1,88 @@
+"""`kruispost drift`: a change in Exact is accepted, taken back by an entry, or learned as a rule; nothing is deleted there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from support.drills import Drill, drill
+from support.whole_month import DIVISION
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+SALES = 20
+BY = ("--who", "M. de Vries", "--why", "afgesproken met de accountant")
+
+
+async def in_exact(stage: Drill, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """A person changes something in Exact."""
+    token = (await stage.exact.control("tokens", client_id="other-app"))["access_token"]
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+    async with httpx.AsyncClient(base_url=stage.exact.url, headers=headers) as http:
+        answer = await http.request(method, f"/api/v1/{DIVISION}/{path}", json=body)
+    assert answer.is_success, answer.text
+    return answer.json() if answer.content else None
+
+
+async def test_what_was_changed_in_exact_is_decided_about(tmp_path: Path) -> None:
+    async with drill(tmp_path) as stage:
+        entries = (await stage.exact.ledger(DIVISION))["entries"]
+        unpaid = {each["your_ref"] for each in (await stage.exact.ledger(DIVISION))["receivables"] if not each["matched"]}
+        sold = [each for each in entries if each["your_ref"] in unpaid and each["type"] == SALES and "8000" in _accounts(each)]
+        moved, gone, redated = sold[:3]
+        before = await stage.books()
+        # Moved to another account, deleted, given another date.
+        lines = (await in_exact(stage, "GET", f"salesentry/SalesEntries(guid'{moved['entry_id']}')/SalesEntryLines"))["d"][
+            "results"
+        ]
+        line = next(each for each in lines if each["GLAccountCode"].strip() == "8000")
+        division = stage.exact.simulator.world.divisions[DIVISION]
+        other = division.by_code("financial/GLAccounts", "8010")
+        assert other is not None
+        change = {"GLAccount": str(other["ID"]), "VATAmountFC": line["VATAmountFC"]}
+        await in_exact(stage, "PUT", f"salesentry/SalesEntryLines(guid'{line['ID']}')", change)
+        await in_exact(stage, "DELETE", f"salesentry/SalesEntries(guid'{gone['entry_id']}')")
+        await in_exact(stage, "PUT", f"salesentry/SalesEntries(guid'{redated['entry_id']}')", {"EntryDate": "2026-10-30"})
+
+        listed = json.loads(await stage.run("drift", "list", "--json", code=1))["drift"]
+        names = {(each["number"], each["name"]) for each in listed}
+        assert names == {
+            (moved["your_ref"], "entry_edited_account"),
+            (gone["your_ref"], "entry_missing"),
+            (redated["your_ref"], "entry_edited_date"),
+        }
+        # The date stands, by a person's word; it cannot be taken back by an entry.
+        await stage.run("drift", "revert", redated["your_ref"], "--wait", "0", *BY, code=1)
+        await stage.run("drift", "accept", redated["your_ref"], "--wait", "0", *BY)
+        # What moved it would be a rule; nothing is written.
+        rule = yaml.safe_load(await stage.run("drift", "learn", moved["your_ref"], "--wait", "0"))
+        assert rule[0]["account"] == "8010"
+        assert rule[0]["when"]
+        # Both others are shown first, and then booked.
+        for each in (moved, gone):
+            await stage.run("drift", "revert", each["your_ref"], "--wait", "0", *BY)
+        async with stage.running():
+            await stage.settle()
+        assert (await stage.books()).references[gone["your_ref"]] == 0, "a preview books nothing"
+        for each in (moved, gone):
+            await stage.run("drift", "revert", each["your_ref"], "--wait", "0", "--yes", *BY)
+        async with stage.running():
+            await stage.settle()
+        told = await stage.reconcile()
+        assert {each["kind"]: each["documents"] for each in told["explained"]}["accepted"] == 1
+        after = await stage.books()
+        assert after.balances == before.balances
+        assert after.references - before.references == {f"{moved['your_ref']}/C1 terug naar de boeking": 1}
+        assert await stage.run("drift", "list") == "Nothing of ours was changed in Exact.\n"
+        # Changed once more, it is no longer what was accepted.
+        await in_exact(stage, "PUT", f"salesentry/SalesEntries(guid'{redated['entry_id']}')", {"EntryDate": "2026-10-29"})
+        assert redated["your_ref"] in await stage.run("drift", "list", code=1)
+        # The mapper's state follows from its logs, these decisions among them.
+        await stage.run("replay", "mapper")
+
+
+def _accounts(entry: dict[str, Any]) -> set[str]:
+    return {line["gl_account"].strip() for line in entry["lines"]}

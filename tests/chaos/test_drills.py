@@ -1,0 +1,160 @@
+"""The drills of docs/operating.md: something is lost or wrong, the commands there are given, and the books are the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.drills import Drill, drill
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+async def go_on(stage: Drill) -> None:
+    """Start everything, and let the rest of the month come in."""
+    async with stage.running():
+        await stage.receive(stage.later)
+        await stage.settle()
+
+
+async def test_the_brokers_data_is_lost(tmp_path: Path) -> None:
+    async with drill(tmp_path) as stage:
+        async with stage.running("ingest", "mapper"):
+            await stage.receive(stage.later[:-5])
+            await stage.settle()
+        stage.lose("broker")  # with all that the writer and the matcher were to hear
+        await stage.run("republish", "all")
+        await go_on(stage)
+        await stage.reconcile()
+        assert max((await stage.books()).references.values()) == 1
+
+
+async def test_the_mappers_database_is_lost(tmp_path: Path) -> None:
+    async with drill(tmp_path) as stage:
+        before = await stage.books()
+        stage.lose("mapper")
+        await stage.run("replay", "mapper", "--yes")
+        async with stage.running():
+            await stage.settle()
+        assert await stage.books() == before
+        await go_on(stage)
+        await stage.reconcile()
+
+
+async def test_the_writers_database_is_lost(tmp_path: Path) -> None:
+    async with drill(tmp_path) as stage:
+        async with stage.running("ingest", "mapper"):
+            await stage.receive(stage.later)
+            await stage.settle()
+        stage.lose("exact-writer", "broker")
+        async with stage.running("ingest", "exact-writer"):
+            pass  # `kruispost login`
+        calls = (await stage.exact.calls())["division_calls"]
+        done = json.loads(await stage.run("replay", "exact-writer", "--yes", "--json"))
+        assert done["new"] == done["entries"] + done["customers"] > 0
+        async with stage.running():
+            await stage.settle()
+        await stage.reconcile()
+        assert max((await stage.books()).references.values()) == 1
+        assert (await stage.exact.calls())["division_calls"] - calls < done["entries"] + 2 * done["customers"]
+
+
+async def test_the_matchers_database_is_lost(tmp_path: Path) -> None:
+    async with drill(tmp_path) as stage:
+        paid = await pay_by_bank(stage, 2)
+        async with stage.running():
+            await stage.until_paid(paid)
+            await stage.settle()
+        before = await stage.books()
+        recorded = stage.recorded()
+        stage.lose("payment-matcher")
+        for service in ("ingest", "exact-writer"):
+            await stage.run("republish", service, "--to", "payment-matcher")
+        more = await pay_by_bank(stage, 1)
+        async with stage.running():
+            await stage.until_paid(more)
+            await stage.settle()
+        assert stage.recorded() == recorded + 1, "what was recorded is not recorded again"
+        await stage.reconcile()
+        after = await stage.books()
+        assert after.references == before.references | after.references
+
+
+async def test_ingests_database_is_lost(tmp_path: Path) -> None:
+    async with drill(tmp_path) as stage:
+        stage.lose("ingest")
+        async with stage.running("ingest"):
+            pass  # its tables are made when it starts
+        await stage.run("backfill", "--from", "2026-08-01", "--yes")
+        async with stage.running():
+            await stage.settle()
+        await stage.reconcile()
+        assert max((await stage.books()).references.values()) == 1
+
+
+async def test_an_hour_old_backup_is_restored(tmp_path: Path) -> None:
+    """What was booked in the lost hour is adopted by its reference, whether its webhook comes again or catch-up brings it."""
+    async with drill(tmp_path) as stage:
+        backup = stage.back_up()
+        await go_on(stage)
+        before = await stage.books()
+        stage.restore(backup)
+        async with stage.running("ingest", "exact-writer"):
+            pass  # `kruispost login`
+        await stage.run("restored")
+        await go_on(stage)
+        await stage.reconcile()
+        assert await stage.books() == before
+
+
+async def test_a_wrong_mapping_was_live_for_a_day(tmp_path: Path) -> None:
+    """Booked back and anew where it differs and nowhere else, after a preview; the balances are those of the right mapping."""
+    async with drill(tmp_path) as stage:
+        wrong, right = await stage.books(), "8020"
+
+        def mend(section: dict[str, Any]) -> None:
+            section["revenue"][0]["account"] = right
+
+        stage.change_division(mend)
+        preview = json.loads(await stage.run("rebook", "--json", code=1))
+        found = [each["number"] for each in preview["documents"]]
+        assert (preview["rebooked"], preview["entries_to_post"]) == (0, 2 * len(found))
+        assert found
+        assert await stage.books() == wrong
+        one = json.loads(await stage.run("rebook", "--yes", "--most", "1", "--json", code=1 if len(found) > 1 else 0))
+        assert one["rebooked"] == 1
+        async with stage.running():
+            await stage.settle()
+        await stage.run("rebook", "--yes", code=0)
+        async with stage.running():
+            await stage.settle()
+        await stage.run("rebook", code=0)
+        await stage.reconcile()
+        books = await stage.books()
+        assert max(books.references.values()) == 1
+        assert {f"{number}/{step}" for number in found for step in ("R", "2")} <= books.references.keys()
+        assert not any(f"{number}/" in name for name in books.references for number in set(wrong.references) - set(found))
+        moved = sum(each["differences_minor"].get(right, 0) for each in preview["documents"])
+        assert books.balances[right] == wrong.balances.get(right, 0) + moved
+        # The state is the same when it is made anew from the logs.
+        await stage.run("replay", "mapper")
+
+
+async def pay_by_bank(stage: Drill, count: int) -> list[str]:
+    """The bookkeeper enters receipts for open invoices in Exact; their numbers."""
+    terms = (await stage.exact.ledger(100001))["receivables"]
+    chosen = [each for each in terms if each["open_minor"] > 0 and (each["your_ref"] or "").startswith("INV-")][:count]
+    assert len(chosen) == count
+    for each in chosen:
+        await stage.exact.control(
+            "bank-receipts",
+            division=100001,
+            your_ref=each["your_ref"],
+            amount_minor=each["open_minor"],
+            date="2026-10-20",
+            journal="20",
+            match=True,
+        )
+    return [each["your_ref"] for each in chosen]
