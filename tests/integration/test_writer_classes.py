@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from support.engines import settings_for
 from support.exact_server import DIVISION, exact_server
+from support.virtual_writer import START, virtual_writer
 from support.writer_stage import (
     WriterStage,
     configuration,
@@ -20,6 +21,7 @@ from support.writer_stage import (
     outgoing,
     payment,
     running,
+    said,
     sale,
     save_account,
     writer_stage,
@@ -31,7 +33,7 @@ from backbone.migrations import migrate
 from contracts import facts
 from contracts.commands import PostEntry
 from contracts.envelope import decode
-from exact_writer import asking, journal, waiting
+from exact_writer import asking, journal, waiting, work_queue
 from exact_writer.tables import commands
 
 TODAY = SystemClock().now().date()
@@ -176,3 +178,22 @@ async def plan_all(database: Database, *messages: Any) -> None:
     async with database.transaction() as connection:
         for each in messages:
             await journal.plan(database, connection, decode(outgoing(each).body), each, SystemClock().now().timestamp())
+
+
+async def test_history_of_another_site_has_its_turn_while_much_of_one_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_queue, "MUCH_HISTORY", 10)  # from there on it is not counted anew at each look
+    last_year = START.date() - timedelta(days=60)
+    async with virtual_writer(tmp_path) as stage:
+        await stage.plan(
+            save_account(), save_account("CUST2"), *(sale(f"OLD-{number}", entry_date=last_year) for number in range(150))
+        )
+        await stage.run(START.timestamp() + 30.0)
+        other = sale("OTHER", "CUST2", entry_date=last_year)
+        whose = msgspec.structs.replace(other.document, site="zuid-test")
+        await stage.plan(msgspec.structs.replace(other, document=whose))
+        await stage.run(START.timestamp() + 30.0 + work_queue.HISTORY_COUNT_SECONDS + 30.0)
+        booked = [each.document.number for each in await said(stage.database, facts.EntryPosted)]
+    assert "OTHER" in booked
+    assert len(booked) < 151, "it did not wait for all of the first site's"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import msgspec
@@ -11,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from exact_writer.journal import NOBODY, waits_for_day
 from exact_writer.schedule import Candidate, Kind, State
 from exact_writer.tables import accounts, commands
-from exact_writer.work_classes import OF_COMMANDS, WorkClass, waits_for
+from exact_writer.work_classes import HISTORY, OF_COMMANDS, WorkClass, waits_for
 
 MOST_OF_EACH: Final = 200
 DAY_SECONDS: Final = 86_400.0
 DAYS_LOOKED_BACK: Final = 7
+BUT_HISTORY: Final = tuple(each for each in OF_COMMANDS if each not in HISTORY)
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,10 +29,20 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def counts(connection: AsyncConnection, division: int, now: float) -> list[Waiting]:
-    """How many commands have not ended, by class and site, without those that wait for their day to end."""
+    """How many commands have not ended, by class and site, without those that wait for their day to end: reads all of them."""
+    return await _counted(connection, division, now, OF_COMMANDS)
+
+
+async def counts_but_history(connection: AsyncConnection, division: int, now: float) -> list[Waiting]:
+    """The same without history, of which hundreds of thousands may wait."""
+    return await _counted(connection, division, now, BUT_HISTORY)
+
+
+async def _counted(connection: AsyncConnection, division: int, now: float, classes: Sequence[WorkClass]) -> list[Waiting]:
+    of_classes = commands.c.work_class.in_(classes)
     statement = (
         sa.select(commands.c.work_class, commands.c.site, sa.func.count().label("commands"))
-        .where(commands.c.division == division, commands.c.is_open, ~waits_for_day(commands, now))
+        .where(commands.c.division == division, commands.c.is_open, of_classes, ~waits_for_day(commands, now))
         .group_by(commands.c.work_class, commands.c.site)
     )
     return [
@@ -80,8 +92,9 @@ async def usual_arrivals(connection: AsyncConnection, division: int, now: float,
 
 def _oldest(division: int, of: Waiting, now: float) -> Any:
     known_account = (accounts.c.division == commands.c.division) & (accounts.c.customer_ref == commands.c.customer_ref)
+    columns = [commands.c[name] for name in Candidate.__struct_fields__ if name in commands.c]  # not the envelopes
     oldest = (
-        sa.select(commands)
+        sa.select(*columns)
         .outerjoin(accounts, known_account)
         .where(
             commands.c.division == division,

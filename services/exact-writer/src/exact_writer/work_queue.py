@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from backbone.clock import Clock
 from backbone.database import Database
 from backbone.telemetry import Telemetry
 from exact_writer import attachments, batches, schedule, waiting
 from exact_writer.calls import DivisionCalls
 from exact_writer.schedule import Candidate, Choice, Kind
+from exact_writer.waiting import Waiting
 from exact_writer.work_classes import CURRENT, HISTORY, OF_COMMANDS, Turns, WorkClass
 
 # How soon a new command is seen while others wait, also one that another replica or a person brought.
 REREAD_SECONDS: Final = 2.0
+# Counting history reads all of it. While so much waits, a minute's calls change little of it.
+MUCH_HISTORY: Final = 1_000
+HISTORY_COUNT_SECONDS: Final = 60.0
 ARRIVALS_SECONDS: Final = 600.0  # how long an estimate of the rest of the day holds
 
 
@@ -32,6 +38,8 @@ class WorkQueue:
         self._estimated_at = 0.0
         self._batched_at = 0.0
         self.has_asked_pdf = False  # whether a person waits for a PDF
+        self._history: list[Waiting] = []
+        self._history_counted_at = 0.0
 
     def start(self) -> None:
         """Start anew after taking over."""
@@ -99,7 +107,7 @@ class WorkQueue:
     async def _read(self) -> None:
         self._read_at = self._now()
         async with self._database.reading() as connection:
-            counts = await waiting.counts(connection, self._division, self._read_at)
+            counts = await self._count(connection)
             self._candidates = await waiting.candidates(connection, self._division, counts, self._read_at)
             self.has_asked_pdf = await attachments.is_asked_for(connection, self._division)
         self._calls.waiting_today = sum(each.commands for each in counts if each.work_class in CURRENT)
@@ -108,6 +116,16 @@ class WorkQueue:
             by_class[each.work_class] += each.commands
         for work_class, number in by_class.items():
             self._telemetry.gauge("commands_waiting", number, division=str(self._division), work_class=work_class)
+
+    async def _count(self, connection: AsyncConnection) -> list[Waiting]:
+        """What waits, where the sites that have much history and how much are not read anew each time."""
+        if self._history and self._read_at < self._history_counted_at + HISTORY_COUNT_SECONDS:
+            return [*await waiting.counts_but_history(connection, self._division, self._read_at), *self._history]
+        counts = await waiting.counts(connection, self._division, self._read_at)
+        self._history_counted_at = self._read_at
+        history = [each for each in counts if each.work_class in HISTORY]
+        self._history = history if sum(each.commands for each in history) > MUCH_HISTORY else []
+        return counts
 
     async def _estimate_arrivals(self) -> None:
         """Tell the budget what the rest of the day is likely to need, so that history leaves room for it."""
