@@ -13,7 +13,7 @@ from support.writer_stage import SITE, save_account
 from contracts.commands import PostEntry, SaveAccount
 from exact_writer.payloads import search_code
 
-SEQUENCES = int(os.environ.get("KRUISPOST_FAULT_SEQUENCES", "60"))  # `make chaos` tries a thousand
+SEQUENCES = int(os.environ.get("KRUISPOST_FAULT_SEQUENCES", "100"))  # `make chaos` tries a thousand
 MOST_FAULTS = 4  # after five failures of one command it ends as a rejection
 DOCUMENTS = ["sales entry", "general entry", "ledger batch", "draft", "attachment"]
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import asyncpg
 import pytest
+from support.fast_sqlite import migrated
 from support.prepared_databases import prepared_database
 
 from backbone.broker import Broker
 from backbone.broker_embedded import EmbeddedBroker
 from backbone.broker_rabbitmq import RabbitBroker, remove_prefixed
 from backbone.database import Database
-from backbone.migrations import migrate
 from backbone.settings import Settings
 from contracts.topology import Topology
 
@@ -86,7 +86,7 @@ async def database_for(dialect: str, directory: Path, service: str) -> AsyncIter
     async with settings_for(dialect, directory) as settings:
         database = Database.open(settings, service)
         try:
-            await migrate(database, service)
+            await migrated(database, service)
             yield database
         finally:
             await database.close()

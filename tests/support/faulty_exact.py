@@ -15,13 +15,13 @@ import httpx
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 from support.exact_server import DIVISION
+from support.fast_sqlite import in_place, migrated
 from support.writer_stage import CONFIGURATION, KEY, ledger_sale, outgoing, payment, sale, writer_environment
 
 from backbone.application import Context
 from backbone.broker_embedded import EmbeddedBroker
 from backbone.clock import ManualClock
 from backbone.database import Database, is_away
-from backbone.migrations import migrate
 from backbone.relay import Relay
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry
@@ -244,6 +244,7 @@ class Rehearsal:
         login = login_of(context.settings, context.database, context.clock, context.telemetry, client)
         relay = Relay(context.database, context.broker, context.clock)
         self._writer = writer_of(DIVISION, context, client, login, relay, self._timing)
+        self._writer.journal_check_seconds = 3_600.0  # nobody else brings commands here
         await self._writer.take_over()
 
     async def plan(self, *told: commands.SaveAccount | commands.PostEntry) -> None:
@@ -390,11 +391,12 @@ async def rehearsal(directory: Path, **switches: Any) -> AsyncIterator[Rehearsal
     settings = Settings(data_dir=directory, poll_seconds=600.0, **writer_environment("http://exact.test"))
     timing = Timing.of(settings)
     database = cast("FragileDatabase", FragileDatabase.open(settings, "exact-writer"))
+    in_place(database)
     broker = EmbeddedBroker(directory / "broker.sqlite")
     exact = FaultyExact(app, clock, timing)
     exact.database = database
     try:
-        await migrate(database, "exact-writer")
+        await migrated(database, "exact-writer")
         context = Context(settings, CONFIGURATION, clock, database, broker, Telemetry("exact-writer"))
         stage = Rehearsal(context, database, simulator, exact, timing)
         await stage.log_in()

@@ -19,12 +19,12 @@ import httpx
 import sqlalchemy as sa
 from support.engines import settings_for
 from support.exact_server import DIVISION, ExactServer
+from support.fast_sqlite import in_place, migrated
 from support.writer_stage import CONFIGURATION, log_in, outgoing, writer_environment
 
 from backbone.broker_embedded import EmbeddedBroker
 from backbone.configuration import Configuration
 from backbone.database import Database
-from backbone.migrations import migrate
 from backbone.process import Context
 from backbone.relay import Relay
 from backbone.telemetry import Telemetry
@@ -43,6 +43,9 @@ from simulators.exact.settings import ExactSettings
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 PDF = b"%PDF-1.7 factuur"
+_WANTED = sa.select(attachments.c.command_id).where(
+    attachments.c.division == DIVISION, attachments.c.is_open, attachments.c.state == "wanted"
+)
 Command = commands.SaveAccount | commands.PostEntry
 
 
@@ -161,10 +164,7 @@ class VirtualWriter:
 
     async def _send_pdfs(self) -> None:
         async with self.database.reading() as connection:
-            wanted = sa.select(attachments.c.command_id).where(
-                attachments.c.division == DIVISION, attachments.c.is_open, attachments.c.state == "wanted"
-            )
-            found = list((await connection.execute(wanted)).scalars())
+            found = list((await connection.execute(_WANTED)).scalars())
         for command_id in found:
             async with self.database.transaction() as connection:
                 parcel = PdfFetched(division=DIVISION, request_id=command_id, content=PDF)
@@ -189,13 +189,14 @@ async def virtual_writer(
     values = {**writer_environment("http://exact.test"), "poll_seconds": poll_seconds}
     async with settings_for("sqlite", directory, **values) as settings:
         database = Database.open(settings, "exact-writer")
+        in_place(database)
         broker = EmbeddedBroker(directory / "broker.sqlite")
         timing, telemetry = Timing.of(settings), Telemetry("exact-writer")
         client = ExactClient(settings.exact_url, timing, transport=line)
         inside = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://exact.test")
         server = ExactServer("http://exact.test", app.state.simulator, inside)
         try:
-            await migrate(database, "exact-writer")
+            await migrated(database, "exact-writer")
             await log_in(server, settings, database, obtained_at=clock.seconds())
             context = Context(settings, configuration, clock, database, broker, telemetry)
 
