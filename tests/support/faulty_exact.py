@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
 import httpx
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 from support.exact_server import DIVISION
 from support.fast_sqlite import in_place, migrated
+from support.fragile import FragileDatabase, OurClock
 from support.writer_stage import CONFIGURATION, KEY, ledger_sale, outgoing, payment, sale, writer_environment
 
 from backbone.application import Context
 from backbone.broker_embedded import EmbeddedBroker
 from backbone.clock import ManualClock
-from backbone.database import Database, is_away
+from backbone.database import is_away
 from backbone.relay import Relay
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry
@@ -85,45 +85,6 @@ LATE_SHARES: Final = {"late": 0.9, "unexpectedly_late": 1.5}
 
 class DiedError(Exception):
     """The writer's process was killed at this call."""
-
-
-class FragileDatabase(Database):
-    """A database that is away at the end of the next transaction when told so: what was done in it is undone."""
-
-    fails_next = False
-    paused_after_next: Callable[[], None] | None = None
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction, or one that cannot be committed, or after which the process stands still."""
-        async with super().transaction() as connection:
-            yield connection
-            if self.fails_next:
-                self.fails_next = False
-                raise ConnectionResetError("the database is away")
-        if self.paused_after_next is not None:
-            pause, self.paused_after_next = self.paused_after_next, None
-            pause()
-
-
-class OurClock(ManualClock):
-    """A clock that may be wrong: Exact's own follows `true_seconds`."""
-
-    def __init__(self, start: datetime) -> None:
-        super().__init__(start)
-        self._off_by = timedelta()
-
-    def now(self) -> datetime:
-        """What we take the time for."""
-        return super().now() + self._off_by
-
-    def true_seconds(self) -> float:
-        """Seconds since 1970 as Exact counts them."""
-        return super().now().timestamp()
-
-    def shift(self, seconds: float) -> None:
-        """Set this clock, and only this one."""
-        self._off_by += timedelta(seconds=seconds)
 
 
 class FaultyExact(httpx.AsyncBaseTransport):
