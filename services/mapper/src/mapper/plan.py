@@ -101,10 +101,7 @@ class Planner:
             await self._refrain(store, subject, pending, decision, cause, place.suffix)
 
     async def take_back_wrong(self, store: Store, key: Key, cause: Cause) -> bool:
-        """Take a document's newest booking back, which was made by wrong rules; what today's make of it follows its posting.
-
-        The mirror gets the day of what it takes back, so that months which are still open become right. Says whether it went.
-        """
+        """Take back, on its own day, what wrong rules booked; what today's make of it follows. Says whether it went."""
         subject = await self._subjects.load(store, key)
         rows = await store.bookings(key)
         last = next((row for row in reversed(rows) if row.state in ISSUED), None)
