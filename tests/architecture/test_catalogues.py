@@ -62,6 +62,7 @@ WORDS = {
     for node in ast.walk(tree)
     if id(node) not in ignored and (word := _word(node)) is not None
 }
+PATTERNS = {word for word in WORDS if HOLE in word and SNAKE.fullmatch(word.replace(HOLE, "x"))}
 
 
 def _raised() -> set[str]:
@@ -89,7 +90,7 @@ def test_a_generated_page_is_what_the_code_says(page):
 
 @pytest.mark.parametrize("code", CODES)
 def test_a_code_of_the_catalogue_is_said_outside_of_its_table(code):
-    assert any(_fits(word, code) for word in WORDS if HOLE not in word or SNAKE.fullmatch(word.replace(HOLE, "x")))
+    assert code in WORDS or any(_fits(word, code) for word in PATTERNS)
 
 
 def test_a_code_that_is_raised_is_in_the_catalogue():

@@ -118,7 +118,7 @@ def booked(story: Story, mapping: Mapping) -> tuple[Entry, list[Entry]]:
     """Book the invoice and its credit notes, each in the periods that are open then, after what is booked of the invoice."""
     sold = [line_of(amount, PRODUCT, days) for index, (amount, days) in enumerate(story.lines)]
     day = min(first for _, (first, _) in story.lines)
-    invoice = entry_of(Invoice(**head("INV-1", day, sold)), story.open_from, mapping)  # type: ignore[arg-type]
+    invoice = entry_of(Invoice(**head("INV-1", day, sold)), story.open_from, mapping)  # type: ignore[arg-type]  # made as one dict
     starts = [line.first for line in invoice.lines if not line.is_receivable]
     notes, before = [], {index: list[EarlierCredit]() for index in range(len(story.lines))}
     for number, credit in enumerate(story.credits):
@@ -128,7 +128,7 @@ def booked(story: Story, mapping: Mapping) -> tuple[Entry, list[Entry]]:
         credited = CreditedLine(net_minor=amount, service_from=days[0], service_to=days[1], earlier=tuple(before[credit.line]))
         line = structs.replace(line, credited=structs.replace(credited, released_from=moved, at_once=moved is None))
         before[credit.line].append(EarlierCredit(credit.amount, credit.day, credit.own))
-        note = CreditNote(**head(f"CN-{number}", credit.day, [line]), reference_invoice="INV-1")  # type: ignore[arg-type]
+        note = CreditNote(**head(f"CN-{number}", credit.day, [line]), reference_invoice="INV-1")  # type: ignore[arg-type]  # see above
         notes.append(entry_of(note, credit.open_from, mapping))
     return invoice, notes
 

@@ -221,12 +221,14 @@ def _lines_of(
     ]
     if not shown:
         return lines
-    for each in shown:
-        discount = format_minor(each.net_minor, document.currency)
-        where = {"line": line.description, "amount": discount, "account": each.rule.account}
-        rule = InTwo(each.rule.words, rule_in_dutch(each.rule.words))
-        explanation.append(tell("discount", rule=rule, **where))
+    explanation.extend(_explained(each, line.description, document.currency) for each in shown)
     return with_discounts(lines, shown, sign, mapping.texts.word("discount"))
+
+
+def _explained(discount: ShownDiscount, line: str, currency: str) -> InTwo:
+    rule = InTwo(discount.rule.words, rule_in_dutch(discount.rule.words))
+    amount = format_minor(discount.net_minor, currency)
+    return tell("discount", rule=rule, line=line, amount=amount, account=discount.rule.account)
 
 
 def _shown_discounts(part: Part, document: Invoice | CreditNote, mapping: Mapping) -> list[ShownDiscount] | Rejection:
