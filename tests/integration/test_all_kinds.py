@@ -54,7 +54,7 @@ Outcome = commands.PostEntry | facts.DocumentHeld | facts.DocumentSetAside
 
 @pytest.fixture
 async def stage(tmp_path: Path):
-    async with database_for("sqlite", tmp_path, "mapper") as database:
+    async with database_for("sqlite", tmp_path, "mapper", one_at_a_time=True) as database:
         made = Stage(database, CONFIGURATION)
         customer = {
             "id": "CUST1",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.command_line import kruispost
+from support.command_line import kruispost, kruispost_here
 from support.console_stage import DOCUMENT, HELD, PLANNED, POSTED, Stage
 from support.engines import DATABASES, settings_for
 from support.facts import customer, invoice
@@ -26,7 +26,7 @@ ODD = facts.DocumentHeld(
 
 async def run(place, *arguments):
     directory, settings = place
-    return await asyncio.to_thread(kruispost, *arguments, directory=directory, settings=settings)
+    return await asyncio.to_thread(kruispost_here, *arguments, directory=directory, settings=settings)
 
 
 @pytest.fixture(params=DATABASES)
@@ -212,28 +212,28 @@ async def test_a_database_that_does_not_exist_is_one_sentence(command, tmp_path:
 
 
 def test_migrate_makes_every_database_and_prints_only_json(tmp_path: Path):
-    first, again = (kruispost("migrate", "--json", directory=tmp_path) for _ in range(2))
+    first, again = (kruispost_here("migrate", "--json", directory=tmp_path) for _ in range(2))
     assert (first.returncode, json.loads(first.stdout)) == (0, {"migrated": True})
     assert (again.returncode, json.loads(again.stdout)) == (0, {"migrated": True})
     made = {file.stem for file in (tmp_path / "data").glob("*.sqlite")}
     assert made == {"ingest", "mapper", "exact_writer", "payment_matcher", "console"}
-    status = kruispost("status", "--json", directory=tmp_path)
+    status = kruispost_here("status", "--json", directory=tmp_path)
     assert (status.returncode, json.loads(status.stdout)["documents"]) == (0, [])
 
 
 def test_the_topology_has_a_queue_for_every_division(tmp_path: Path):
     settings = {"KRUISPOST_CONFIG": str(DEMO)}
-    printed = kruispost("topology", "--json", directory=tmp_path, settings=settings)
+    printed = kruispost_here("topology", "--json", directory=tmp_path, settings=settings)
     assert printed.returncode == 0
     assert "exact-writer.100001" in [queue["name"] for queue in json.loads(printed.stdout)["queues"]]
-    shown = kruispost("topology", directory=tmp_path, settings=settings)
+    shown = kruispost_here("topology", directory=tmp_path, settings=settings)
     assert (shown.returncode, "exact-writer.100001" in shown.stdout) == (0, True)
-    without = kruispost("topology", directory=tmp_path)
+    without = kruispost_here("topology", directory=tmp_path)
     assert (without.returncode, without.stdout) == (2, "")
     assert "KRUISPOST_CONFIG" in without.stderr
 
 
 def test_the_schema_is_json_and_knows_the_rules(tmp_path: Path):
-    schema = kruispost("config-schema", directory=tmp_path)
+    schema = kruispost_here("config-schema", directory=tmp_path)
     assert schema.returncode == 0
     assert "revenue" in json.loads(schema.stdout)["$defs"]["DivisionConfiguration"]["properties"]

@@ -1,5 +1,6 @@
 """`kruispost doctor`: every mistake it is meant to find, and nothing written while it looks."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from support.command_line import kruispost
+from support.command_line import kruispost, kruispost_here
 from support.engines import DATABASE_URL, settings_for
 
 from console.doctor import SECRETS
@@ -73,7 +74,7 @@ def answering(status: int = 404) -> Iterator[str]:
 
 def examined(directory: Path, **settings: str):
     """Return the exit code, and what the doctor finds wrong by what it looked at."""
-    done = kruispost("doctor", "--json", directory=directory, settings=settings)
+    done = kruispost_here("doctor", "--json", directory=directory, settings=settings)
     assert "Traceback" not in done.stderr
     findings = json.loads(done.stdout)["findings"]
     wrong: dict[str, list[str]] = {}
@@ -158,9 +159,9 @@ def test_engines_that_cannot_be_reached_are_findings(tmp_path: Path, database_ur
 
 @pytest.mark.postgres
 async def test_a_database_that_answers_is_well_and_stays_empty(tmp_path: Path):
-    async with settings_for("postgresql", tmp_path) as settings:
+    async with settings_for("postgresql", tmp_path, empty=True) as settings:
         url = settings.database_url or ""
-        _, wrong = examined(tmp_path, KRUISPOST_DATABASE_URL=url)
+        _, wrong = await asyncio.to_thread(examined, tmp_path, KRUISPOST_DATABASE_URL=url)
         assert "database" not in wrong
         status = kruispost("status", directory=tmp_path, settings={"KRUISPOST_DATABASE_URL": url})
         assert status.returncode == 2  # no table was made

@@ -67,7 +67,7 @@ def month() -> tuple[list[Any], list[Document]]:
 
 async def play(heard: list[Any], directory: Path) -> tuple[dict[tuple[str, str], commands.PostEntry], dict[tuple[str, str], str]]:
     """Return the entry of each document, and the state of each."""
-    async with database_for("sqlite", directory, "mapper") as database:
+    async with database_for("sqlite", directory, "mapper", one_at_a_time=True) as database:
         stage = Stage(database, load_configuration(DEMO))
         async with database.transaction() as connection:
             for fact in heard:

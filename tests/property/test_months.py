@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -13,18 +14,21 @@ import pytest
 import sqlalchemy as sa
 from support.engines import database_for
 from support.facts import envelope
-from support.mapper_stage import Stage
+from support.mapper_stage import Stage, posted
 from support.months import DIVISION, DIVISION_SECTION, Key, Month, make_month
 
 from backbone.configuration import Configuration
 from backbone.tables import event_log
 from contracts import commands, facts
-from contracts.envelope import decode
+from contracts.envelope import Envelope, Message, decode
 from contracts.messages import unseal
+from mapper.batched_store import BatchedStore
 
 MONTHS_A_BATCH = 250
 MONTHS_IN_TWO_ORDERS = 100
 BATCHES = 8
+BATCHES_ONE_BY_ONE = 2
+PAGE = 500
 
 
 def configuration(months: list[Month]) -> Configuration:
@@ -32,13 +36,20 @@ def configuration(months: list[Month]) -> Configuration:
     return Configuration.model_validate({"version": 1, "sites": sites, "divisions": {DIVISION: DIVISION_SECTION}})
 
 
-async def planned(messages: list[facts.Observed], months: list[Month], directory: Path) -> dict[str, list[commands.PostEntry]]:
-    """Let a new mapper hear these facts, and return the entries of each site; nothing may be held."""
-    async with database_for("sqlite", directory, "mapper") as database:
+async def planned(
+    messages: list[facts.Observed], months: list[Month], directory: Path, *, in_pages: bool = False
+) -> dict[str, list[commands.PostEntry]]:
+    """Let a new mapper hear these facts, and return the entries of each site; nothing may be held.
+
+    Exact takes the invoices that are credited: a credit note of deferred revenue waits to see how its invoice was booked. With
+    `in_pages` the facts are taken as a replay takes them, which is faster and must come to the same.
+    """
+    credited = {(month.site, invoice) for month in months for invoice in month.credited}
+    async with database_for("sqlite", directory, "mapper", one_at_a_time=True) as database:
         stage = Stage(database, configuration(months))
-        async with database.transaction() as connection:
-            for message in messages:
-                await stage.mapper.handle(connection, envelope(message), message)
+        await hear(stage, messages, in_pages=in_pages)
+        booked = [entry for entry in await stage.entries() if (entry.document.site, entry.document.number) in credited]
+        await hear(stage, [posted(entry) for entry in booked], in_pages=in_pages)
         async with database.reading() as connection:
             rows = await connection.execute(sa.select(event_log.c.body).order_by(event_log.c.sequence))
         said = [unseal(decode(row.body)) for row in rows]
@@ -54,6 +65,25 @@ async def planned(messages: list[facts.Observed], months: list[Month], directory
     return entries
 
 
+async def hear(stage: Stage, messages: Sequence[Message], *, in_pages: bool) -> None:
+    sealed = [(envelope(message), message) for message in messages]
+    async with stage.database.transaction() as connection:
+        if not in_pages:
+            for each, message in sealed:
+                await stage.mapper.handle(connection, each, message)
+            return
+        for page in batched(sealed, PAGE):
+            store = BatchedStore(stage.database, connection)
+            await store.read_ahead(message for _, message in page)
+            for each, message in page:
+                await stage.mapper.take(store, each, message)
+            await store.flush()
+
+
+def batched(sealed: list[tuple[Envelope, Message]], size: int) -> Iterator[list[tuple[Envelope, Message]]]:
+    return (sealed[start : start + size] for start in range(0, len(sealed), size))
+
+
 def months_of(batch: int, count: int) -> list[Month]:
     return [make_month(seed) for seed in range(batch * count, (batch + 1) * count)]
 
@@ -66,7 +96,7 @@ def shuffled(months: list[Month], seed: int) -> list[facts.Observed]:
 @pytest.mark.parametrize("batch", range(BATCHES))
 async def test_the_laws_hold_in_every_month_in_whatever_order_it_arrives(batch: int, tmp_path: Path):
     months = months_of(batch, MONTHS_A_BATCH)
-    entries = await planned(shuffled(months, batch), months, tmp_path)
+    entries = await planned(shuffled(months, batch), months, tmp_path, in_pages=batch >= BATCHES_ONE_BY_ONE)
     for month in months:
         booked = entries[month.site]
         sums: Counter[Key] = Counter()
@@ -83,7 +113,7 @@ async def test_the_order_of_arrival_changes_no_line(tmp_path: Path):
     for seed in (1, 2):
         directory = tmp_path / str(seed)
         directory.mkdir()
-        entries.append(await planned(shuffled(months, seed), months, directory))
+        entries.append(await planned(shuffled(months, seed), months, directory, in_pages=seed == 2))
     for month in months:
         one, other = (contents(each[month.site]) for each in entries)
         assert one == other, month.site

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from support.fast_sqlite import migrated
+from support.fast_sqlite import in_place, migrated
 from support.prepared_databases import prepared_database
 
 from backbone.broker import Broker
@@ -81,10 +81,12 @@ async def _reachable() -> None:
 
 
 @asynccontextmanager
-async def database_for(dialect: str, directory: Path, service: str) -> AsyncIterator[Database]:
-    """Give a migrated database of a service."""
+async def database_for(dialect: str, directory: Path, service: str, *, one_at_a_time: bool = False) -> AsyncIterator[Database]:
+    """Give a migrated database of a service, without threads where one thing happens at a time."""
     async with settings_for(dialect, directory) as settings:
         database = Database.open(settings, service)
+        if one_at_a_time and dialect == "sqlite":
+            in_place(database)
         try:
             await migrated(database, service)
             yield database

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from support.command_line import environment, kruispost
+from support.command_line import environment, kruispost_here
 from support.engines import settings_for
 from support.mapper_stage import CONFIGURATION, Stage
 from typer.testing import CliRunner
@@ -37,8 +37,8 @@ class Installation:
         return path
 
     async def run(self, *arguments: str) -> Any:
-        """Run the command line in a process of its own."""
-        return await asyncio.to_thread(kruispost, *arguments, directory=self.directory, settings=self._settings)
+        """Run the command line."""
+        return await asyncio.to_thread(kruispost_here, *arguments, directory=self.directory, settings=self._settings)
 
     async def json(self, *arguments: str) -> tuple[int, Any]:
         """Run it in this process, which is quicker."""
