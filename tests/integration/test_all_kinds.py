@@ -155,6 +155,7 @@ async def test_every_kind_of_credit_note(stage: Stage):
             kind = {**plain, "further": "none", "entity": None, "tax": row["tax"], "currency": row["currency"]}
             invoice = kinds.invoice(kind, f"for-{number}")
             await tell(stage, [observed(facts.InvoiceObserved, invoice, site=SITE)])
+    await stage.post_all()
     await tell(stage, [observed(facts.CreditNoteObserved, resource, site=SITE) for resource in resources.values()])
     await judge(stage, resources, {number: reasons_of_note(row) for number, row in rows.items()}, sign=-1)
 
@@ -164,6 +165,8 @@ def reasons_of_note(row: dict[str, Any]) -> set[str]:
         "unknown_status": row["status"] == LATER,
         "waiting_for_invoice": row["refers"] == "unknown" and row["reason"] != "write_off",
         "no_exchange_rate": row["currency"] == "USD_without_rate",
+        # A credit note is booked at the rate of its invoice, which could not be booked without one.
+        "waiting_for_booked_invoice": row["currency"] == "USD_without_rate" and row["refers"] in ("whole", "part"),
     }
     return {reason for reason, is_true in true_of_it.items() if is_true}
 

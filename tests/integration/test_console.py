@@ -23,7 +23,7 @@ from console.api import router
 from console.cli import app
 from console.moves import Span
 from console.sentences import describe, untranslated
-from contracts import bank_lines, facts
+from contracts import bank_lines, facts, parcels
 from contracts.messages import MESSAGES
 
 
@@ -183,7 +183,7 @@ def test_every_message_in_a_timeline_has_a_sentence(language):
     # These stand in no document's timeline; what became of a bank line is shown by `kruispost matches`.
     of_bank_lines = {bank_lines.BankLineObserved, bank_lines.BankLineDecided}
     excess = {bank_lines.ExcessRecorded, bank_lines.ExcessNotRecorded}
-    silent = {facts.PeriodObserved, facts.ConnectionChanged, *of_bank_lines, *excess}
+    silent = {facts.PeriodObserved, facts.ConnectionChanged, parcels.ChangeHinted, *of_bank_lines, *excess}
     for kind in MESSAGES.values():
         if kind not in silent:
             assert describe(kind.TYPE, {}, language) != kind.TYPE
