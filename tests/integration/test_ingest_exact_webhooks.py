@@ -124,6 +124,8 @@ async def test_one_changed_byte_of_the_content_is_refused(tmp_path, position):
         (b"{}", 422, "exact_webhook_unreadable"),
         (b"[1]", 422, "exact_webhook_unreadable"),
         (b"\xff\xfe", 422, "exact_webhook_unreadable"),
+        (signed().replace(b'"HashCode":"', b'"HashCode":"\xff'), 422, "exact_webhook_unreadable"),
+        (signed(content=b'{"Division":100001,"Topic":"\xff"}'), 422, "exact_webhook_unreadable"),
         (b'{"Content":' * 2_000, 413, "body_too_large"),
         (b'{"Content":' * 900, 422, "exact_webhook_unreadable"),
         (signed(content=b"7"), 422, "exact_webhook_unreadable"),

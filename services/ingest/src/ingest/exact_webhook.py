@@ -85,7 +85,7 @@ class ExactDoor:
         content = _checked(body, self._secret)
         try:
             event = _contents.decode(content)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _unreadable(f"its Content does not name a topic and a division: {error}") from None
         if not all(len(word) <= LONGEST_WORD and word.isprintable() for word in (event.topic, event.key)):
             raise _unreadable(f"its Topic and Key must have at most {LONGEST_WORD} printable characters")
@@ -103,7 +103,7 @@ def _checked(body: bytes, secret: bytes) -> msgspec.Raw:
     """Return the Content of a body whose HashCode signs exactly these bytes of it; raises Refusal."""
     try:
         signed = _bodies.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(f"it is no object with Content and HashCode: {error}") from None
     expected = hmac.new(secret, bytes(signed.content), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), signed.hash_code.lower().encode()):
