@@ -7,9 +7,9 @@ from support.writer_stage import payment, said, sale, save_account
 
 from contracts import facts
 from contracts.parcels import ChangeHinted
-from exact_writer.hearing import ATTENTIVE_SECONDS, LISTENING_SECONDS
+from exact_writer.hearing import ATTENTIVE_SECONDS, LISTENING_SECONDS, MOST_KEPT, PAYMENTS
 from exact_writer.polling import LISTENING_FACTOR
-from exact_writer.tables import hints
+from exact_writer.tables import REFUSED, hints, webhook_topics
 
 TERMS = "sync/Cashflow/PaymentTerms"
 POLL_SECONDS = 30.0
@@ -155,6 +155,41 @@ async def test_what_was_heard_is_still_asked_for_after_a_restart_and_a_topic_tha
     await heard.stage.restart()
     await heard.run(2 * POLL_SECONDS)
     assert await heard.asked("sync/Financial/GLAccounts") == before + 1
+
+
+async def test_while_nothing_can_be_asked_hints_take_no_more_room_and_are_asked_for_in_the_end(heard):
+    await heard.run(POLL_SECONDS)
+    before = await heard.asked("sync/CRM/Accounts")
+    for moment in range(12):
+        await heard.hear("Accounts", *(f"account-{moment}-{number}" for number in range(100)))
+        await heard.hear("GLAccounts", SOMETHING)
+        of_accounts = [hint for hint in await heard.waiting() if hint.part == "account"]
+        assert 0 < len(of_accounts) <= MOST_KEPT
+    await heard.run(4 * POLL_SECONDS)
+    assert await heard.asked("sync/CRM/Accounts") == before + 1
+    assert await heard.waiting() == []
+
+
+async def test_what_is_heard_while_the_same_is_asked_for_is_asked_for_again(heard):
+    hearing = heard.stage.writer.hearing
+    await heard.hear("JournalStatusList", SOMETHING)
+    await heard.hear("BankEntries", SOMETHING)
+    await hearing.look()
+    await hearing.answered(PAYMENTS)
+    await heard.hear("JournalStatusList", SOMETHING)  # during the call for periods
+    await hearing.answered("period")
+    assert [hint.part for hint in await heard.waiting()] == ["period"]
+
+
+async def test_polls_stay_as_they_were_while_exact_refuses_a_topic_even_if_another_is_heard(heard):
+    await heard.hear("GeneralJournalEntries", SOMETHING)
+    refused = {"division": DIVISION, "topic": "BankEntries", "state": REFUSED}
+    async with heard.stage.database.transaction() as connection:
+        await connection.execute(webhook_topics.insert().values(refused))
+    await heard.run(ATTENTIVE_SECONDS + LISTENING_FACTOR * POLL_SECONDS)
+    before = await heard.asked()
+    await heard.run(10 * POLL_SECONDS)
+    assert await heard.asked() == before + 10
 
 
 async def test_in_a_backlog_webhooks_leave_the_calls_of_an_invoice_where_they_were(tmp_path):

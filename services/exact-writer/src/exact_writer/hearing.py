@@ -17,7 +17,7 @@ from backbone.database import Database
 from contracts.parcels import ChangeHinted
 from exact_writer import receivables
 from exact_writer.master_records import SOURCES, STATUSES, Kind
-from exact_writer.tables import commands, hints, webhook_topics
+from exact_writer.tables import REFUSED, commands, hints, webhook_topics
 
 Part = Kind | Literal["payment_term"]
 
@@ -38,7 +38,7 @@ ATTENTIVE_SECONDS: Final = 600.0
 # How far apart our sending of something and its webhook may be; Exact repeats an undelivered one after 2, 4, 8 ... minutes.
 OWN_BEFORE_SECONDS: Final = 60.0
 OWN_SECONDS: Final = 600.0
-MOST_READ: Final = 2_000  # of so many not all can be our own
+MOST_KEPT: Final = 300  # of a part: while nothing can be asked for long, more of them say no more than that there were many
 REREAD_SECONDS: Final = 2.0  # another replica may have taken a hint
 
 
@@ -54,7 +54,7 @@ class Hearing:
         self._answered_at: dict[Part, float] = {}
         self._attentive_until = 0.0
         self._heard_at = 0.0
-        self.seen = 0  # the newest hint that was read, by its sequence
+        self._until: dict[Part, int] = {}  # the newest hint that was read about a part, by its sequence
 
     def forget(self) -> None:
         """Read what was heard before the next turn."""
@@ -70,6 +70,8 @@ class Hearing:
         known = {"division": self._division, "heard_at": hint.heard_at}
         rows = [{**known, "part": part, "key": key} for part, key in about]
         await connection.execute(sa.insert(hints), rows)
+        for part in {part for part, _ in about}:
+            await self._draw_together(connection, part, hint.heard_at)
         heard = {"heard_at": hint.heard_at}
         insert = self._database.insert(webhook_topics).values(division=self._division, topic=hint.topic, **heard)
         await connection.execute(insert.on_conflict_do_update(index_elements=["division", "topic"], set_=heard))
@@ -82,20 +84,23 @@ class Hearing:
         self._read_at = now
         async with self._database.reading() as connection:
             where = hints.c.division == self._division
-            self.seen = int(await connection.scalar(sa.select(sa.func.max(hints.c.sequence)).where(where)) or 0)
-            rows = (await connection.execute(sa.select(hints).where(where).order_by(hints.c.sequence).limit(MOST_READ))).all()
+            rows = (await connection.execute(sa.select(hints).where(where).order_by(hints.c.sequence))).all()
             ours = await self._ours(connection, {row.key for row in rows if row.key})
             about_payments = [topic for topic, part in PARTS.items() if part == PAYMENTS]
-            newest = sa.select(sa.func.max(webhook_topics.c.heard_at)).where(
+            of_payments = sa.select(webhook_topics.c.heard_at, webhook_topics.c.state).where(
                 webhook_topics.c.division == self._division, webhook_topics.c.topic.in_(about_payments)
             )
-            self._heard_at = float(await connection.scalar(newest) or 0.0)
+            topics = (await connection.execute(of_payments)).all()
+        # Our own journal entries are heard, too, so that one topic says nothing of another that Exact does not let us have.
+        is_deaf = any(topic.state == REFUSED for topic in topics)
+        self._heard_at = 0.0 if is_deaf else max((topic.heard_at for topic in topics), default=0.0)
         echoes = [row for row in rows if _is_echo(row.heard_at, ours.get(row.key))]
         told = [row for row in rows if not _is_echo(row.heard_at, ours.get(row.key))]
         if echoes:
             async with self._database.transaction() as connection:
                 await connection.execute(sa.delete(hints).where(hints.c.sequence.in_([row.sequence for row in echoes])))
-        self._parts = {cast("Part", row.part) for row in told}
+        self._until = {cast("Part", row.part): row.sequence for row in told}
+        self._parts = set(self._until)
         payments = [row.heard_at for row in told if row.part == PAYMENTS]
         self._attentive_until = max(self._attentive_until, max(payments, default=0.0) + ATTENTIVE_SECONDS)
 
@@ -120,15 +125,33 @@ class Hearing:
         """When payments are to be asked for once more because somebody may be matching."""
         return poll_again_at if self.listens and self._now() < poll_again_at < self._attentive_until else None
 
-    async def answered(self, part: Part, until: int) -> None:
-        """A part was asked for after everything up to `until` was read: those hints are done with."""
+    async def answered(self, part: Part) -> None:
+        """A part was asked for after the last look: the hints about it that were read then are done with.
+
+        Only up to its own newest one. SQLite gives the number of the newest row of all again once that is deleted, so that what
+        is heard of this part during the call may have a smaller number than what was read of another part.
+        """
         self._answered_at[part] = self._now()
         if part not in self._parts:
             return
         self._parts.discard(part)
-        done = (hints.c.division == self._division, hints.c.part == part, hints.c.sequence <= until)
+        done = (hints.c.division == self._division, hints.c.part == part, hints.c.sequence <= self._until[part])
         async with self._database.transaction() as connection:
             await connection.execute(sa.delete(hints).where(*done))
+
+    async def _draw_together(self, connection: AsyncConnection, part: Part, heard_at: float) -> None:
+        """Keep one hint of no key in place of too many: consent may be missing for weeks, and a look reads them all."""
+        of_part = (hints.c.division == self._division, hints.c.part == part)
+        counted = sa.select(sa.func.count(), sa.func.max(hints.c.sequence)).select_from(hints).where(*of_part)
+        count, newest = (await connection.execute(counted)).one()
+        if count <= MOST_KEPT:
+            return
+        # First the new one, so that it is newer than what was read by a look whose question is on its way.
+        about = {"division": self._division, "part": part, "key": "", "heard_at": heard_at}
+        await connection.execute(sa.insert(hints).values(about))
+        # What the writer is just deleting is left to it: two that wait for each other's rows would be a deadlock.
+        older = sa.select(hints.c.sequence).where(*of_part, hints.c.sequence <= newest).with_for_update(skip_locked=True)
+        await connection.execute(sa.delete(hints).where(hints.c.sequence.in_(older)))
 
     async def _ours(self, connection: AsyncConnection, keys: set[str]) -> dict[str, float]:
         """When we last sent what has one of these keys in Exact."""

@@ -226,6 +226,8 @@ hints = sa.Table(
     sa.Index("hints_division", "division", "sequence"),
 )
 
+REFUSED = "refused"
+
 # The topics of Exact's webhooks: when each was last heard (0: never), and how our subscription stands. `state` is empty where it
 # was never looked at, `subscribed`, or `refused` with the reason; it was looked at last at `checked_at`.
 webhook_topics = sa.Table(

@@ -258,7 +258,7 @@ class DivisionWriter:
         if not parts or hinted_due is None or hinted_due > now:
             instants = [due, hinted_due if parts else None, self.hearing.next_instant(self._polling.polled_at + seconds)]
             return min((at for at in instants if at is not None and at > now), default=NEVER)
-        part, made, until = parts[0], self._calls.made, self.hearing.seen
+        part, made = parts[0], self._calls.made
         try:
             if part == PAYMENTS:
                 await receivables.poll(self.division, self._database, self._clock, self._calls, self._mirror)
@@ -270,7 +270,7 @@ class DivisionWriter:
                 self._polling = polling.polled(self._polling, seconds, day_limit, self._now(), backlog=backlog)
             elif calls:
                 self._polling = polling.asked(self._polling, seconds, day_limit, self._now(), backlog=backlog, calls=calls)
-        await self.hearing.answered(part, until)
+        await self.hearing.answered(part)
         await self._answered()
         return None
 
