@@ -172,6 +172,36 @@ async def test_an_old_address_and_a_topic_left_out_are_deleted_and_what_others_h
                     await asyncio.sleep(0.05)
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_what_exact_refuses_about_subscriptions_keeps_nothing_from_being_booked(tmp_path, method):
+    refusal = {"error": {"code": "", "message": {"lang": "", "value": "Niet toegestaan"}}}
+    fault = {"fault": "status", "method": method, "path_contains": ENDPOINT, "times": 99, "status": 500}
+    async with served(Answering()) as ingress, exact_server(webhook_ingress=ingress) as server:
+        division, client = server.simulator.world.divisions[DIVISION], server.simulator.settings.client_id
+        await webhooks.subscribe(division, {"Topic": "Accounts", "CallbackURL": "https://vroeger.example/hook"}, client)
+        await server.control("faults", **fault, body=json.dumps(refusal))
+        async with writer_stage(server, tmp_path, **TWO) as stage:
+            refused = {"Accounts": "refused", "BankEntries": "refused" if method == "GET" else "subscribed"}
+            reasons = await until_standing(stage, refused)
+            assert reasons["Accounts"] == TAKEN or "Niet toegestaan" in reasons["Accounts"]
+            await stage.tell(save_account(), sale("INV-1"))
+            await stage.until(facts.EntryPosted)
+            assert await stage.complaints() == []
+
+
+async def test_a_client_id_in_braces_as_exact_shows_it_is_the_same_app(tmp_path):
+    braced = "{" + ExactSettings().client_id.upper() + "}"
+    more: dict[str, Any] = {"exact_client_id": braced, "exact_webhook_url": URL, "exact_webhook_topics": "BankEntries"}
+    async with (
+        served(Answering()) as ingress,
+        exact_server(webhook_ingress=ingress, client_id=braced) as server,
+    ):
+        await webhooks.subscribe(server.simulator.world.divisions[DIVISION], {"Topic": "BankEntries", "CallbackURL": URL}, braced)
+        async with writer_stage(server, tmp_path, **more) as stage:
+            await until_standing(stage, {"BankEntries": "subscribed"})
+            assert await asked(server) == {"GET": 1}
+
+
 def test_topics_that_nothing_hangs_on_are_named():
     assert topics_of(" BankEntries, Accounts,") == ("Accounts", "BankEntries")
     assert topics_of("none") == ()

@@ -21,7 +21,7 @@ from exact_writer import odata
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import ForbiddenError, NotFoundError, RefusedError, Request
 from exact_writer.hearing import PARTS
-from exact_writer.tables import webhook_topics
+from exact_writer.tables import REFUSED, webhook_topics
 
 ENDPOINT: Final = "webhooks/WebhookSubscriptions"
 NONE: Final = "none"
@@ -62,7 +62,7 @@ class Subscriptions:
         telemetry: Telemetry,
     ) -> None:
         self._division = division
-        self._client_id = client_id
+        self._client_id = _bare(client_id)
         self._url = url
         self._topics = topics
         self._database = database
@@ -91,6 +91,10 @@ class Subscriptions:
             refused = dict.fromkeys(self._topics, NO_RIGHT)
             log.warning("webhooks cannot be subscribed", division=self._division, status=error.status, reason=error.message)
             await self._note(refused)
+        except RefusedError as error:
+            refused = dict.fromkeys(self._topics, f"Exact does not show what is subscribed: {error.message}")
+            log.warning("webhooks cannot be looked at", division=self._division, status=error.status, reason=error.message)
+            await self._note(refused)
         if not refused:
             self._failures = 0
             self._check_at = self._now() + DAY_SECONDS
@@ -101,12 +105,12 @@ class Subscriptions:
         path = odata.query(ENDPOINT, select=("ID", "Topic", "CallbackURL", "ClientID"))
         there: set[str] = set()
         for row in await self._calls.read_all(ENDPOINT, path):
-            if str(row.get("ClientID") or "").lower() != self._client_id.lower():
+            if _bare(str(row.get("ClientID") or "")) != self._client_id:
                 continue
             if row["Topic"] in self._topics and row["CallbackURL"] == self._url:
                 there.add(row["Topic"])
             else:
-                await self._call(Request(method="DELETE", endpoint=ENDPOINT, path=f"{ENDPOINT}(guid'{row['ID']}')"))
+                await self._delete(row)
         refused: dict[str, str] = {}
         made: set[str] = set()
         for topic in self._topics:
@@ -130,6 +134,13 @@ class Subscriptions:
         await self._note(refused, made)
         return refused
 
+    async def _delete(self, row: dict[str, Any]) -> None:
+        """Delete one of ours; what Exact keeps all the same stands in the way of its own topic only."""
+        try:
+            await self._call(Request(method="DELETE", endpoint=ENDPOINT, path=f"{ENDPOINT}(guid'{row['ID']}')"))
+        except (NotFoundError, RefusedError) as error:
+            log.warning("a webhook cannot be deleted", division=self._division, topic=row["Topic"], reason=error.message)
+
     async def _call(self, request: Request) -> None:
         await self._calls.read(request)
 
@@ -140,7 +151,7 @@ class Subscriptions:
             await connection.execute(sa.update(webhook_topics).where(*unwanted).values(state="", reason="", checked_at=now))
             for topic in self._topics:
                 values: dict[str, Any] = {
-                    "state": "refused" if topic in refused else "subscribed",
+                    "state": REFUSED if topic in refused else "subscribed",
                     "reason": refused.get(topic, ""),
                     "checked_at": now,
                 }
@@ -151,6 +162,11 @@ class Subscriptions:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+def _bare(client_id: str) -> str:
+    """A client id as both sides write it: Exact's app centre shows it in braces, its lists do not."""
+    return client_id.strip("{}").lower()
 
 
 async def standing(connection: AsyncConnection, division: int) -> list[dict[str, Any]]:
