@@ -1,6 +1,6 @@
 """What takes an invoice back is booked at the rate and over the days that the invoice itself was booked with."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from support.engines import database_for
 from support.facts import OCTOBER_5, customer, invoice, line, observed
 from support.mapper_stage import Stage, configured, posted
 
+from bookkeeping.rejections import PATIENCE_DAYS
 from bookkeeping.roll_forward import RollForward, movements
 from contracts import facts
 from contracts.commands import PostEntry
@@ -139,3 +140,70 @@ async def test_a_change_that_was_told_while_the_entry_was_under_way_needs_nobody
     told = [each for each in await stage.said(facts.DocumentHeld, facts.DocumentPlanned) if not each.document.suffix]
     assert isinstance(told[-1], facts.DocumentPlanned)
     assert told[-1].explanation == ("It is booked back as INV-1/R.",)
+
+
+IN_EUROS: dict[str, Any] = {"currency_code": "EUR", "base_currency_code": "EUR"}
+DEFERRED = {"deferral": {"account": "1650"}, "revenue": EXACT.divisions[100001].model_dump()["revenue"]}
+WRITES_OFF = {
+    "journals": {"invoices": "70", "credit_notes": "70", "payments": "90", "write_offs": "95"},
+    "write_offs": {"account": "4700"},
+}
+
+
+def held_sale(**more: Any) -> facts.Observed:
+    """An invoice that waits for the product of its second line."""
+    return invoice(lines=[LINE, line(1_000, 210, entity="Other-EUR")], **{"adjustment_credit_notes": LISTED, **more})
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"), [({}, None), ({**DEFERRED, **WRITES_OFF}, "write_off")], ids=["not deferred", "a write-off"]
+)
+async def test_a_credit_note_waits_for_no_booking_that_decides_nothing_about_it(database, settings, reason):
+    stage = Stage(database, configured(**settings))
+    await stage.hear(customer(), held_sale(), note(**IN_EUROS, create_reason_code=reason))
+    assert [each.your_ref for each in await stage.entries()] == ["CN-1"]
+
+
+async def test_a_credit_note_no_longer_waits_for_an_invoice_that_was_deleted_before_it_was_booked(database):
+    stage = Stage(database, configured(**DEFERRED, voided_before_booking="skip"))
+    await stage.hear(customer(), held_sale(), note(**IN_EUROS))
+    assert (await stage.reasons())[-1] == "waiting_for_booked_invoice"
+    await stage.hear(held_sale(version=2, deleted=True))
+    assert [each.your_ref for each in await stage.entries()] == ["CN-1"]
+
+
+async def test_a_credit_note_no_longer_waits_for_an_invoice_that_a_new_first_day_leaves_out(database):
+    await Stage(database, configured(**DEFERRED)).hear(customer(), held_sale(), note(**IN_EUROS))
+    stage = Stage(database, configured(**DEFERRED, book_from="2026-11-01"))
+    await stage.start()
+    assert [each.your_ref for each in await stage.entries()] == ["CN-1"]
+
+
+async def test_a_credit_note_whose_invoice_is_never_booked_asks_a_person_after_some_days(database):
+    stage = Stage(database, configured(**DEFERRED))
+    await stage.hear(customer(), held_sale(), note(**IN_EUROS))
+    await stage.days_pass(stage.clock.now().date() + timedelta(days=PATIENCE_DAYS))
+    asked = [each for each in await stage.said(facts.DocumentHeld) if each.document.kind == "credit_note"][-1]
+    assert (asked.code, asked.waiting) == ("waiting_for_booked_invoice", False)
+    assert "kruispost explain INV-1" in asked.action
+
+
+async def test_a_credit_note_has_the_rate_of_the_invoice_that_has_the_number_now(database):
+    """That another one had it before, and was deleted, is heard of late."""
+    stage = Stage(database, EXACT)
+    await stage.hear(customer(), sale(version=5))
+    [booked] = await stage.entries()
+    await stage.hear(posted(booked, exchange_rate=RATE), sale(version=2, deleted=True, total=1))
+    await stage.hear(note())
+    credit = (await stage.entries())[-1]
+    assert (credit.your_ref, credit.exchange_rate) == ("CN-1", RATE)
+
+
+async def test_a_credit_note_is_booked_once_the_rate_of_its_invoice_is_told(database):
+    stage = Stage(database, EXACT)
+    await stage.hear(customer(), sale())
+    [booked] = await stage.entries()
+    await stage.hear(posted(booked), note())
+    assert (await stage.reasons())[-1] == "booked_rate_unknown"
+    await stage.hear(posted(booked, exchange_rate=RATE))
+    assert (await stage.entries())[-1].exchange_rate == RATE

@@ -78,6 +78,17 @@ def sales_entry(
     )
 
 
+def is_deferred_credit(note: CreditNote, mapping: Mapping, products: MappingOf[str, Product]) -> bool:
+    """Tell whether a credit note takes back what its rules defer; False where a rule is missing, which is told of it first."""
+    parts = parts_of(note, gross=mapping.discounts is not None)
+    if isinstance(parts, Rejection):
+        return False
+    found = [rules_of_line(part, note, mapping, products) for part in parts]
+    rules = [each for each in found if not isinstance(each, Rejection)]
+    is_deferred = any(each.revenue.defer and part.line.credited is not None for each, part in zip(rules, parts, strict=False))
+    return len(rules) == len(parts) and is_deferred
+
+
 def _rounding_line(document: Invoice | CreditNote, mapping: Mapping, sign: int) -> Line | Rejection:
     if mapping.rounding_account is None:
         amount = format_minor(document.round_off_minor, document.currency)

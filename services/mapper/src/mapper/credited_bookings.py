@@ -17,13 +17,15 @@ from bookkeeping.documents import CreditedLine, CreditNote, Document, VatReclaim
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import Rejection, reject
+from bookkeeping.sales import is_deferred_credit
+from bookkeeping.write_offs import is_write_off
 from contracts import chargebee
 from contracts.commands import PostEntry
 from mapper.account_holders import rate_to_be
 from mapper.issue import booked_entry
-from mapper.lives import newest_life, resource_id
+from mapper.lives import newest_life, newest_number, resource_id
 from mapper.store import ISSUED, OPEN_STATES, Key, Row, Store
-from mapper.subjects import Subject, fingerprint_of
+from mapper.subjects import Subject, fingerprint_of, product_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ async def as_booked(store: Store, subject: Subject, document: Document, name: st
         return document
     number = document.invoice if isinstance(document, WithheldTax) else document.reference_invoice
     is_foreign = document.currency != mapping.currency
-    is_deferred = isinstance(document, CreditNote) and any(line.credited is not None for line in document.lines)
+    is_deferred = _may_be_deferred(document, mapping)
     if number is None or not (is_foreign or is_deferred):
         return document
     booked = await _booked(store, subject.key.site, number)
@@ -55,14 +57,17 @@ async def as_booked(store: Store, subject: Subject, document: Document, name: st
     if is_foreign:
         rate = await _rate(store, subject, mapping, booked, number, document.currency)
         if rate is None and mapping.exchange_rates.policy == "exact" and booked.row is not None and booked.row.state == "booked":
-            return reject("booked_rate_unknown", document=name, booked=f"invoice {number}")
+            # A replay, or an answer that comes again, tells the rate.
+            waits = waits_for(number)
+            return reject("booked_rate_unknown", waits_for=waits, document=name, booked=f"invoice {number}")
         if rate is None and mapping.exchange_rates.policy == "exact" and (booked.is_to_come or booked.row is not None):
             return waiting
         document = replace(document, reference_rate=rate)
     if not isinstance(document, CreditNote) or not is_deferred:
         return document
     if booked.command is None:
-        return waiting if booked.is_to_come else document
+        products = await store.products(subject.key.site, product_ids(document))
+        return waiting if booked.is_to_come and is_deferred_credit(document, mapping, products) else document
     invoice = await newest_life(store, subject.key.site, "invoice", number, chargebee.Invoice)
     is_as_booked = invoice is not None and booked.row is not None and booked.row.fingerprint == fingerprint_of(invoice)
     lines = (
@@ -72,6 +77,12 @@ async def as_booked(store: Store, subject: Subject, document: Document, name: st
         for line in document.lines
     )
     return replace(document, lines=tuple(lines))
+
+
+def _may_be_deferred(document: CreditNote | WithheldTax, mapping: Mapping) -> bool:
+    if not isinstance(document, CreditNote) or is_write_off(document, mapping):
+        return False  # a write-off takes no revenue back
+    return any(line.credited is not None for line in document.lines)
 
 
 def waits_for(invoice: str) -> str:
@@ -122,7 +133,7 @@ async def _rate(store: Store, subject: Subject, mapping: Mapping, booked: _Booke
 
 async def _booked(store: Store, site: str, number: str) -> _Booked:
     rows = await store.rows_of(site, "invoice", number)
-    life = max((booking_of(row.key.suffix).life for row in rows), default=1)
+    life = await newest_number(store, site, "invoice", number)
     states = [row for row in rows if booking_of(row.key.suffix).life == life and not booking_of(row.key.suffix).is_reversal]
     last = _last([row for row in states if row.state in ISSUED and row.command is not None])
     command = msgspec.json.decode(last.command, type=PostEntry) if last is not None and last.command is not None else None

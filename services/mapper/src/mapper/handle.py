@@ -114,6 +114,9 @@ class Mapper:
         if keys and isinstance(resource, chargebee.Document):
             identity = resource.number if isinstance(resource, chargebee.CreditNote) else resource.id
             await self._plan_all(store, await store.waiting_for(fact.site, f"{stored_as}:{identity}"), cause)
+            if isinstance(resource, chargebee.Invoice) and (resource.deleted or resource.status == "voided"):
+                # What waited for it to be booked waits for nothing when it never will be.
+                await self._plan_all(store, await store.waiting_for(fact.site, waits_for(resource.id)), cause)
 
     async def _may_differ(self, store: Store, site: str, money: chargebee.Transaction) -> bool:
         """Tell whether money in another currency came in, or came in before and failed since."""
@@ -269,7 +272,7 @@ class Mapper:
         for division, version in [*versions.items(), (None, " ".join(versions.values()))]:
             async with self._database.reading() as connection:
                 keys = await Store(self._database, connection).held_under_other_mapping(division, version)
-            for key in keys:
+            for key in sorted(keys, key=lambda each: each.kind != "invoice"):  # what takes one back may wait for it
                 if stop.is_set():
                     return
                 async with self._database.transaction() as connection:

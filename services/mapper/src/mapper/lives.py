@@ -41,8 +41,13 @@ async def newest_life(store: Store, site: str, kind: str, identity: str | None, 
     found = await store.resource(site, kind, identity, struct)
     if found is None or identity is None or not found.deleted:
         return found
-    newest = max(await _lives(store, site, kind, identity), key=lambda life: life.version)
-    return await store.resource(site, kind, _id(identity, newest.number), struct)
+    newest = await newest_number(store, site, kind, identity)
+    return await store.resource(site, kind, _id(identity, newest), struct)
+
+
+async def newest_number(store: Store, site: str, kind: str, identity: str) -> int:
+    """Return which life of a number is the one that has it now, or had it last; they are numbered as they were heard of."""
+    return max(await _lives(store, site, kind, identity), key=lambda life: life.version, default=Life(1, 0, deleted=False)).number
 
 
 async def fold_document(store: Store, kind: str, fact: Observed, resource: chargebee.Document) -> list[Key]:
