@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from support.exact_server import DIVISION
 from support.virtual_writer import START, VirtualWriter, virtual_writer
 from support.writer_stage import payment, said, sale, save_account
 
 from contracts import commands, facts
+from exact_writer import adopting
 
 DAY = START.date()
 AFTER = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC) + timedelta(days=1, hours=1)
@@ -121,3 +123,14 @@ async def test_one_that_exact_refuses_stops_none_of_its_day_and_a_reversal_is_in
     await writer.run(AFTER.timestamp() + 26 * HOUR)
     assert {"TX1", "TX3"} in (await entries(writer)).values()
     assert (await writer.server.ledger())["balances_minor"]["1290"] == 2 * 12_100
+
+
+async def test_what_is_in_doubt_is_looked_for_and_then_waits_for_its_day_as_before(writer: VirtualWriter) -> None:
+    await writer.plan(bundled("TX1"), bundled("TX2", "CUST2"))
+    async with writer.database.transaction() as connection:
+        await adopting.doubt(writer.database, connection, DIVISION, NOON)
+    await writer.plan(bundled("TX3"))
+    await writer.run(EVENING)
+    assert await posts(writer) == 0
+    await writer.run(AFTER.timestamp() + HOUR)
+    assert list((await entries(writer)).values()) == [{"TX1", "TX2", "TX3"}]

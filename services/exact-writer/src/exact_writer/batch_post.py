@@ -25,7 +25,7 @@ from exact_writer.client_keys import ClientKeys, cause_of
 from exact_writer.journal import Work
 from exact_writer.mirror import Mirror
 from exact_writer.outcomes import Outcomes
-from exact_writer.schedule import ENDPOINTS
+from exact_writer.schedule import ENDPOINTS, State
 from exact_writer.sending import MOST_ATTEMPTS, REFUSED_LOOK_SECONDS, Sending
 from exact_writer.timing import Timing
 
@@ -114,7 +114,9 @@ class BatchPoster:
     async def resolve(self, first: Work, epoch: int) -> None:
         """Look up a batch whose answer was lost: adopt it, or send it again once the lost call can have no effect any more."""
         async with self._database.reading() as connection:
-            works = await journal.batch(connection, self._division, first.batch_id or first.command_id, ("unknown",))
+            works = [first]  # without a batch it was never sent from this journal, which is in doubt
+            if first.batch_id is not None:
+                works = await journal.batch(connection, self._division, first.batch_id, ("unknown",))
             known = await account_book.find(connection, self._division, works[0].command.customer_ref)
         named = cast("PostEntry", works[0].command)
         key = self._keys.of(ENDPOINTS["ledger"], cause_of(work.command_id for work in works))
@@ -153,7 +155,10 @@ class BatchPoster:
             else:
                 self._telemetry.count("unknown_outcomes", outcome="not_there")
                 for work in works:
-                    await journal.mark(connection, self._division, work.command_id, epoch, "prepared", not_before=0.0)
+                    # One that was in doubt before its day ended waits for the others of that day as before.
+                    at = batches.earliest(cast("PostEntry", work.command), 0.0)
+                    state: State = "planned" if at > self._now() else "prepared"
+                    await journal.mark(connection, self._division, work.command_id, epoch, state, not_before=at)
 
     async def _gathered(self, first: Work) -> list[Member]:
         """The command and its company: the batch it belongs to, else what came since and agrees with it."""

@@ -63,28 +63,26 @@ async def plan(database: Database, connection: AsyncConnection, envelope: Envelo
         work_class = await _class_of_waiting(connection, command, work_class)
     else:
         await raise_earlier(connection, entry, work_class)
+    # What a division gets whose journal is in doubt is looked for before it is written: an entry as well as a customer.
+    is_in_doubt = sa.exists().where(divisions.c.division == command.division, divisions.c.looks_first_until > now)
+    goes_at = batches.earliest(entry, now) if entry and kind_of(command) == "ledger" else 0.0
     values = {
         "command_id": entry.command_id if entry else envelope.id,
         "division": command.division,
         "kind": kind_of(command),
         "customer_ref": command.customer_ref,
         "your_ref": entry.your_ref if entry else "",
-        "state": _first_state(command, now),
+        "state": sa.case((is_in_doubt, sa.literal("unknown")), else_=sa.literal("planned")),
         "is_open": True,
         "planned_at": now,
-        "not_before": batches.earliest(entry, now) if entry and kind_of(command) == "ledger" else 0.0,
+        # What is in doubt is looked for at once, since it holds up its customer.
+        "not_before": sa.case((is_in_doubt, sa.literal(0.0)), else_=sa.literal(goes_at)),
         "batch_key": batches.key_of(entry) if entry and kind_of(command) == "ledger" else None,
         "work_class": work_class,
         "site": entry.document.site if entry else command.customer_ref.partition("/")[0],
         "envelope": wire.encode(envelope),
     }
     await connection.execute(database.insert(commands).values(values).on_conflict_do_nothing(index_elements=["command_id"]))
-
-
-def _first_state(command: PostEntry | SaveAccount, now: float) -> sa.ColumnElement[str]:
-    """What a division gets whose journal is in doubt is looked for before it is written: an entry as well as a customer."""
-    is_in_doubt = sa.exists().where(divisions.c.division == command.division, divisions.c.looks_first_until > now)
-    return sa.case((is_in_doubt, sa.literal("unknown")), else_=sa.literal("planned"))
 
 
 async def _class_of_waiting(connection: AsyncConnection, command: SaveAccount, own: WorkClass) -> WorkClass:
