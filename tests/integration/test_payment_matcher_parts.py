@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from support.chargebee_shop import bill
 from support.engines import DATABASES
 from support.exact_server import DIVISION, exact_server
@@ -14,7 +15,9 @@ from support.facts import SITE, observed
 from support.matcher_stage import bank_line, matcher_stage, outcomes, receivable
 from support.writer_stage import sale, save_account, writer_stage
 
+from backbone.tables import event_log
 from contracts import facts
+from contracts.envelope import decode
 from simulators.chargebee.credit_notes import create_credit_note
 from simulators.chargebee.payments import Money, pay_invoice
 
@@ -222,3 +225,65 @@ async def test_money_that_exact_matched_with_an_invoice_that_was_settled_otherwi
     await stage.see(receivable(another["id"], WHOLE, term="t-2", account_id=ACCOUNT))
     await stage.work()
     assert another["status"] == "paid"
+
+
+async def test_an_alarm_about_an_online_payment_that_turned_out_to_be_ours_later_keeps_no_later_money_away(stage):
+    """The answer about its entry was lost, so Exact showed the invoice as matched before the payment was known as ours."""
+    paid = bill(stage.chargebee.app)
+    pay_invoice(stage.chargebee.app.site, paid["id"], Money("card", amount_minor=WHOLE, gateway="stripe"))
+    voided = bill(stage.chargebee.app)
+    voided["status"] = "voided"
+    await stage.see(receivable(paid["id"], WHOLE, term="t-1", account_id=ACCOUNT))
+    await stage.see(receivable(voided["id"], WHOLE, term="t-2", account_id=ACCOUNT))
+    await stage.work()
+    assert {one.code for one in await outcomes(stage.database)} == {"money_without_debt", "voided"}
+    await stage.see(online("txn_1", WHOLE, "t-3"))
+    await stage.see(credit("CN-1", WHOLE, "t-4"))
+    await stage.work()
+    another = bill(stage.chargebee.app)
+    await stage.see(receivable(another["id"], WHOLE, term="t-5", account_id=ACCOUNT))
+    await stage.work()
+    assert another["status"] == "paid"
+
+
+async def test_a_receipt_whose_payment_was_deleted_in_chargebee_pays_the_invoice_that_exact_matched_it_with_since(stage):
+    wrong, right = bill(stage.chargebee.app), bill(stage.chargebee.app)
+    await stage.see(receivable(wrong["id"], WHOLE, term="t-1", account_id=ACCOUNT))
+    await stage.work()
+    (payment,) = stage.transactions()
+    open_again: dict[str, Any] = {"is_fully_paid": False, "status": 20, "timestamp": 2}
+    await stage.see(receivable(wrong["id"], WHOLE, term="t-1", account_id=ACCOUNT, **open_again))
+    await stage.see(receivable(right["id"], WHOLE, term="t-2", account_id=ACCOUNT))
+    await stage.work()
+    assert right["amount_due"] == WHOLE
+    assert "taken_back" in {one.code for one in await stage.told(facts.PaymentNotRecorded)}
+    deleted = {"id": payment["id"], "type": "payment"}
+    payment["deleted"], wrong["status"], wrong["amount_due"] = True, "not_paid", WHOLE
+    await stage.see(observed(facts.TransactionObserved, deleted, version=9, deleted=True))
+    await stage.work()
+    assert (wrong["amount_due"], right["status"], len(stage.transactions())) == (WHOLE, "paid", 2)
+
+
+async def test_money_without_debt_is_news_where_the_receipt_was_told_as_counted_before(stage):
+    """A message that has the id of an earlier one is dropped by whoever heard that one."""
+    invoice, other = bill(stage.chargebee.app), bill(stage.chargebee.app)
+    await stage.see(receivable(invoice["id"], WHOLE, term="t-1", account_id=ACCOUNT))
+    await stage.see(online("txn_1", WHOLE, "t-2"))
+    await stage.work()
+    pay_invoice(stage.chargebee.app.site, invoice["id"], Money("card", amount_minor=WHOLE, gateway="stripe"))
+    await stage.see(receivable(other["id"], 1, term="t-3", account_id=ACCOUNT))
+    await stage.work()
+    async with stage.database.reading() as connection:
+        ids = [decode(row.body).id for row in await connection.execute(sa.select(event_log.c.body))]
+    assert "money_without_debt" in {one.code for one in await stage.told(facts.PaymentNotRecorded)}
+    assert len(set(ids)) == len(ids)
+
+
+async def test_a_match_that_exact_took_back_before_it_was_recorded_takes_no_money_of_another_invoice(stage):
+    """Chargebee was away meanwhile, and a person corrected the match in Exact."""
+    wrong, right = bill(stage.chargebee.app), bill(stage.chargebee.app)
+    await stage.see(receivable(wrong["id"], WHOLE, term="t-1", account_id=ACCOUNT))
+    await stage.see(msgspec.structs.replace(part(wrong["id"], WHOLE, "t-1", matched=False, at=2), account_id=ACCOUNT))
+    await stage.see(receivable(right["id"], WHOLE, term="t-2", account_id=ACCOUNT))
+    await stage.work()
+    assert (wrong["amount_due"], right["status"], await stage.told(facts.PaymentNotRecorded)) == (WHOLE, "paid", [])

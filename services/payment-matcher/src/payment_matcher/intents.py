@@ -17,13 +17,13 @@ from contracts.bank_lines import BankLineDecided
 from contracts.envelope import Envelope
 from contracts.facts import DocumentRef, ReceivableObserved
 from payment_matcher.lines import MONEY_OF, SHORTAGE_OF
-from payment_matcher.tables import booked_back, intents, invoices
+from payment_matcher.tables import booked_back, intents, invoices, terms
 
 REFERENCE_PREFIX = "KP-"
 REFERENCE_CHARACTERS = 20
 MILLISECONDS = 1000
 NO_MONEY = "already_counted"
-MONEY_TOLD = "money_without_debt"
+DELETED = "deleted"  # by a person in Chargebee, whose decision stands
 WRITTEN_OFF = "write_off"  # in the place of a transaction: a write-off makes none
 # What Exact matched with each other is shown in one reading, and told one by one.
 SETTLE = timedelta(seconds=3)
@@ -267,8 +267,12 @@ async def close(
 
 
 async def look_again(connection: AsyncConnection, of_terms: sa.Select[tuple[int, str]], now: datetime) -> None:
-    """Look again at money that a person was told of: it may have been matched otherwise since, between two looks at Exact."""
-    mine = (intents.c.outcome == MONEY_TOLD, sa.tuple_(intents.c.division, intents.c.term_id).in_(of_terms))
+    """Look again at money that a person was told of: it may have been matched otherwise since, between two looks at Exact.
+
+    Or it was none: what settled the invoice turned out to be ours only later.
+    """
+    was_told = (intents.c.outcome != DELETED, intents.c.transaction_id.is_(None), intents.c.amount_minor.is_not(None))
+    mine = (*was_told, sa.tuple_(intents.c.division, intents.c.term_id).in_(of_terms))
     again = {"outcome": None, "state": "planned", "attempts": 0, "amount_minor": None, "due_at_ms": _milliseconds(now + SETTLE)}
     await connection.execute(sa.update(intents).where(*mine).values(**again))
 
@@ -277,6 +281,25 @@ async def forget_money(connection: AsyncConnection, reference: str) -> None:
     """Let a receipt that paid nothing in Chargebee be looked at anew when Exact matches it again: its match was taken back."""
     mine = (intents.c.reference == reference, intents.c.outcome.is_not(None), intents.c.transaction_id.is_(None))
     await connection.execute(sa.update(intents).where(*mine).values(outcome=NO_MONEY, amount_minor=None))
+
+
+async def forget_payment(connection: AsyncConnection, site: str, transaction_id: str) -> list[tuple[int, str]]:
+    """Note that somebody deleted the payment of a receipt in Chargebee.
+
+    As long as Exact has the receipt matched with that invoice, its money stays that invoice's, and nothing is recorded anew. Once
+    that match was taken back it is free for what Exact matched it with since: returns divisions and accounts on which it is.
+    """
+    of_term = (terms.c.division == intents.c.division) & (terms.c.term_id == intents.c.term_id)
+    mine = (intents.c.site == site, intents.c.transaction_id == transaction_id)
+    query = sa.select(intents.c.reference, terms.c.division, terms.c.account_id, terms.c.is_matched).join(terms, of_term)
+    freed = []
+    for row in (await connection.execute(query.where(*mine))).all():
+        gone = {"transaction_id": None, "state": "not_recorded", "outcome": DELETED}
+        await connection.execute(sa.update(intents).where(intents.c.reference == row.reference).values(**gone))
+        if not row.is_matched:
+            await forget_money(connection, row.reference)
+            freed.append((int(row.division), str(row.account_id)))
+    return freed
 
 
 async def recorded(connection: AsyncConnection, reference: str) -> Recorded | None:

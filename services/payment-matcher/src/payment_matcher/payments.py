@@ -45,7 +45,7 @@ class Done:
 
 
 class Nothing:
-    """No money is in question: an invoice that Chargebee has as settled was settled in Exact by our own documents, too."""
+    """No money is in question: Exact has the receivable open again, or our own documents settled it, in Chargebee as in Exact."""
 
 
 class Payments:
@@ -68,7 +68,8 @@ class Payments:
 
     async def _pay(self, work: MatchedReceipt | BankPayment, zone: ZoneInfo) -> Done | Refuse | Nothing | None:
         intent, number = work.intent, work.document.number
-        if isinstance(work, MatchedReceipt) and not intent.was_prepared and await self._is_settled_without_money(work):
+        is_none = isinstance(work, MatchedReceipt) and await self._is_no_receipt(work)
+        if is_none and not intent.was_prepared:
             return Nothing()
         invoice = await self._api.invoice(work.site, number)
         # An earlier attempt may have succeeded without its answer reaching us. Without a call made and without a payment on the
@@ -77,6 +78,8 @@ class Payments:
             found = await self._api.find_payment(work.site, work.customer_id, intent.reference)
             if found is not None:
                 return Done(found, work.paid_on(zone), found=True)
+        if is_none:
+            return Nothing()
         verdict = await self._verdict(work, invoice, zone)
         if isinstance(verdict, Refuse):
             return verdict
@@ -94,8 +97,12 @@ class Payments:
         crash_point("payment-matcher.called")
         return Done(payment, work.paid_on(zone), found=False)
 
-    async def _is_settled_without_money(self, work: MatchedReceipt) -> bool:
+    async def _is_no_receipt(self, work: MatchedReceipt) -> bool:
+        """Whether Exact took the match back before it was recorded, or no money is in question."""
+        seen = work.receivable
         async with self._database.reading() as connection:
+            if await terms.is_open(connection, seen.division, seen.term_id):
+                return True
             known = await intents.known_invoice(connection, work.site, work.document.number)
             if known is None or not is_settled(known["status"], known["amount_due_minor"], deleted=known["deleted"]):
                 return False

@@ -78,6 +78,8 @@ class Receipts:
         for line in await lines.forget_payment(connection, site, transaction_id):
             # Exact may have matched the line with another invoice, which is paid by it from now on.
             await intents.open_again(connection, terms.on_account(line.division, line.account_id), self._clock.now())
+        for division, account_id in await intents.forget_payment(connection, site, transaction_id):
+            await intents.open_again(connection, terms.on_account(division, account_id), self._clock.now())
 
     async def _fold_invoice(self, connection: AsyncConnection, fact: InvoiceObserved) -> None:
         invoice = fact.resource
@@ -111,12 +113,10 @@ class Receipts:
         change = await terms.fold(self._database, connection, document, fact)
         if change == "taken_back":
             await self._taken_back(connection, envelope, fact, document)
+        elif change == "matched":
+            await self._look_at_others(connection, fact, document)
         if document.kind != "invoice":
             return
-        if change == "matched":
-            # Its own intent is planned anew below, with what Exact shows now.
-            others = terms.on_account(fact.division, fact.account_id, besides=fact.term_id)
-            await intents.open_again(connection, others, self._clock.now())
         # Only what Exact has matched is recorded; a reversal and what it takes back settle each other without money.
         if not terms.is_matched(fact) or fact.amount_minor <= 0:
             return
@@ -136,6 +136,15 @@ class Receipts:
                 return
             now += intents.SETTLE  # an invoice on which something is due goes first
         await intents.plan(self._database, connection, cause=envelope, receivable=fact, document=document, now=now)
+
+    async def _look_at_others(self, connection: AsyncConnection, fact: ReceivableObserved, document: DocumentRef) -> None:
+        """Look again at the other receipts of an account, of which Exact matched one more of our documents."""
+        others = terms.on_account(fact.division, fact.account_id, besides=fact.term_id)
+        if document.kind == "invoice":
+            await intents.open_again(connection, others, self._clock.now())
+        else:
+            # It may be what settled an invoice of which money without a debt was told.
+            await intents.look_again(connection, others, self._clock.now())
 
     async def _taken_back(
         self, connection: AsyncConnection, envelope: Envelope, fact: ReceivableObserved, document: DocumentRef

@@ -209,8 +209,8 @@ class Recorder:
             key=f"{site}/{work.customer_id}",
             time=now,
             cause=intent.cause,
-            # A decision about one line leads to several payments; a receivable to one.
-            distinguisher="" if isinstance(work, MatchedReceipt) else intent.reference,
+            # A decision about one line leads to several payments; a receivable to one, but to several reasons why there is none.
+            distinguisher=_told_of(outcome, left_minor, payment) if isinstance(work, MatchedReceipt) else intent.reference,
             traceparent=self._telemetry.current_traceparent(),
         )
         async with self._database.transaction() as connection:
@@ -272,6 +272,11 @@ class Recorder:
 
 def _delay_seconds(attempts: int) -> float:
     return float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(attempts, 20)))
+
+
+def _told_of(outcome: str, left_minor: int, payment: Recorded | None) -> str:
+    """Tell one refusal of a receipt apart from another, so that nobody takes it for the one that was heard before."""
+    return f"{outcome} {left_minor}" if payment is None else ""
 
 
 def _refused(work: Work, error: ChargebeeError) -> Refuse:

@@ -54,6 +54,12 @@ async def fold(database: Database, connection: AsyncConnection, document: Docume
     return "taken_back" if was_matched else "matched"
 
 
+async def is_open(connection: AsyncConnection, division: int, term_id: str) -> bool:
+    """Whether a part was last seen without a match."""
+    state = await connection.scalar(sa.select(terms.c.is_matched).where(terms.c.division == division, terms.c.term_id == term_id))
+    return state is not None and not state
+
+
 async def matched_hundredths(connection: AsyncConnection, document: DocumentRef) -> int:
     """How much of a booking of an invoice Exact has matched, in hundredths of its currency."""
     mine = (terms.c.site == document.site, terms.c.number == document.number, terms.c.suffix == document.suffix)
