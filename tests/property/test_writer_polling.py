@@ -46,6 +46,18 @@ def test_hints_cost_at_most_what_the_polls_would_have_cost(moments, listens):
     assert calls <= asked_at_the_interval(now) + DEAREST
 
 
+def test_a_reading_of_hundreds_of_pages_keeps_payments_waiting_for_half_an_hour_at_most_when_nothing_is_saved_up():
+    state = Polling(last_at=1_000.0, polled_at=1_000.0, saved_up=0.0)
+    state = polling.asked(state, POLL_SECONDS, DAY_LIMIT, 1_030.0, backlog=False, calls=400)
+    due = polling.poll_due_at(state, POLL_SECONDS, DAY_LIMIT, backlog=False)
+    assert due is not None
+    assert due - 1_030.0 < 2_000.0
+    state = polling.asked(Polling(last_at=1.0, writes_since=200), POLL_SECONDS, DAY_LIMIT, 2.0, backlog=True, calls=400)
+    for _ in range(11 * polling.BACKLOG_WRITES_PER_POLL):
+        state = polling.wrote(state)
+    assert polling.poll_due_at(state, POLL_SECONDS, DAY_LIMIT, backlog=True) is not None
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.booleans(), min_size=300, max_size=3_000))
 def test_in_a_backlog_hints_take_at_most_one_call_in_two_hundred(hinted):

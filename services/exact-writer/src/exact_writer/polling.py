@@ -2,7 +2,8 @@
 
 Asking costs calls that booking needs, so it gets at most a tenth of the day's, and while a backlog is written one call in two
 hundred. Where Exact's webhooks are heard, it asks rarely of itself and soon after a webhook. A webhook never costs a call that
-asking at the interval would not have cost: each is paid from a purse into which only that interval pays.
+asking at the interval would not have cost: each is paid from a purse into which only that interval pays. What takes more
+than ten pages is the exception: when somebody changed ten thousand accounts at once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ DAY_SECONDS: Final = 86_400.0
 UNTOLD_DAY_LIMIT: Final = 5_000
 LISTENING_FACTOR: Final = 10.0  # how much rarer the writer asks of itself while webhooks are heard
 LARGEST_PURSE: Final = LISTENING_FACTOR
+LARGEST_READING: Final = 10  # what more pages than that cost is not charged: payments would wait for hours
 
 
 class Polling(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,9 +74,10 @@ def polled(polling: Polling, poll_seconds: float, day_limit: int | None, now: fl
 def asked(polling: Polling, poll_seconds: float, day_limit: int | None, now: float, *, backlog: bool, calls: int) -> Polling:
     """Account for so many calls that asked for something else, because of a webhook."""
     full = refill(polling, day_limit, now)
+    charged = min(calls, LARGEST_READING)
     passed = polling.writes_since / BACKLOG_WRITES_PER_POLL if backlog else (now - polling.last_at) / poll_seconds
-    purse = min(LARGEST_PURSE, polling.purse + passed) - calls if polling.last_at else 0.0
-    return Polling(last_at=now, polled_at=polling.polled_at, saved_up=full.saved_up - calls, writes_since=0, purse=purse)
+    purse = min(LARGEST_PURSE, polling.purse + passed) - charged if polling.last_at else 0.0
+    return Polling(last_at=now, polled_at=polling.polled_at, saved_up=full.saved_up - charged, writes_since=0, purse=purse)
 
 
 def wrote(polling: Polling) -> Polling:
