@@ -181,6 +181,25 @@ async def test_a_flood_is_one_message_now_and_one_after_the_pause(tmp_path, monk
         assert second.keys == (), "which of so many changed is not worth carrying"
 
 
+@pytest.mark.parametrize(("is_away", "sent"), [(False, ["first", "second"]), (True, ["first"])])
+async def test_a_stop_sends_what_waits_for_its_turn_and_waits_for_no_broker(tmp_path, monkeypatch, is_away, sent):
+    async def away(*_):
+        raise BrokerUnavailableError("de post is dicht")
+
+    async with opened(tmp_path) as door:
+        stop = asyncio.Event()
+        door.hints.hear(DIVISION, "JournalStatusList", "first")
+        await door.hints.send_due()
+        running = asyncio.create_task(door.hints.run(stop))
+        await asyncio.sleep(0.05)
+        door.hints.hear(DIVISION, "JournalStatusList", "second")
+        if is_away:
+            monkeypatch.setattr(door.broker, "publish", away)
+        stop.set()
+        await asyncio.wait_for(running, 2)
+        assert [hint.keys[0] for hint in await door.sent()] == sent
+
+
 async def test_the_same_event_twice_and_its_lines_event_are_one_key(tmp_path):
     async with opened(tmp_path) as door:
         for _ in range(3):

@@ -66,7 +66,7 @@ class Hints:
         return True
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Send until `stop` is set; a broker that is away is waited for."""
+        """Send until `stop` is set, and then what waits for its turn; a broker that is away is waited for."""
         while not stop.is_set():
             self._woken.clear()
             try:
@@ -76,6 +76,12 @@ class Hints:
                 await is_set_within(stop, AWAY_PAUSE_SECONDS)
                 continue
             await self._pause(stop, pause)
+        # Exact was told that these were taken and does not repeat them, and the writer asks for some parts once a day only.
+        self._sent_at = dict.fromkeys(self._sent_at, float("-inf"))
+        try:
+            await self.send_due()
+        except (BrokerUnavailableError, UnroutableError, OSError) as error:
+            log.warning("hints are lost", topics=len(self._waiting), reason=str(error))
 
     async def send_due(self) -> float | None:
         """Send what may go now; returns for how many seconds nothing may, None when nothing waits.
