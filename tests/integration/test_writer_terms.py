@@ -105,5 +105,15 @@ async def test_the_rate_that_was_used_is_told(tmp_path: Path, currency: str, sen
     assert booked["Rate"] == Decimal(told or 1)
 
 
+async def test_the_rate_that_exact_took_is_told_of_a_sale_whose_answer_was_lost(tmp_path: Path) -> None:
+    """Its credit notes are booked at that rate, which nothing else tells."""
+    entry = commands.PostEntry(**{**fields_of(sale("INV-1")), "currency": "USD", "exchange_rate": None})
+    async with exact_server() as server, writer_stage(server, tmp_path) as stage:
+        await server.fault("cut_answer", method="POST", path_contains="salesentry/SalesEntries")
+        await stage.tell(save_account(), entry)
+        (posted,) = await stage.until(facts.EntryPosted)
+    assert (posted.found, posted.exchange_rate) == (True, Decimal("0.9175"))
+
+
 def fields_of(command: commands.PostEntry) -> dict[str, Any]:
     return {name: getattr(command, name) for name in command.__struct_fields__}

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
+import sqlalchemy as sa
+from support.exact_server import DIVISION
 from support.faulty_exact import CALLS, FAULTS, check, rehearsal, told
 from support.writer_stage import sale, save_account
+
+from backbone.tables import event_log
+from contracts.envelope import decode
+from contracts.facts import EntryPosted
+from contracts.messages import unseal
+from exact_writer import adopting, ledger_lines
+from exact_writer.tables import commands as journal_table
+from exact_writer.tables import ledger_lines as ledger_table
 
 
 @pytest.mark.parametrize("kind", CALLS)
@@ -55,3 +67,25 @@ async def test_a_writer_that_was_paused_before_its_call_left_does_not_send_it(tm
         await stage.work()
         assert stage.simulator.traffic.writes == calls + 1
         check(stage, "paused", [sale("INV-1", "FIRST")])
+
+
+async def test_what_a_lost_journal_had_booked_at_a_rate_of_exacts_is_found_again_with_that_rate(tmp_path: Path) -> None:
+    """The ledger shows the entry at no call, but only the entry itself says its rate, which its credit notes are booked at."""
+    async with rehearsal(tmp_path) as stage:
+        entry = msgspec.structs.replace(sale("INV-1", "FIRST"), currency="USD", exchange_rate=None)
+        await stage.plan(save_account("FIRST"), entry)
+        await stage.work()
+        async with stage.database.transaction() as connection:
+            await ledger_lines.ask(stage.database, connection, DIVISION)
+        await stage.work()
+        async with stage.database.transaction() as connection:
+            assert await connection.scalar(sa.select(sa.func.count()).select_from(ledger_table)), "it was read"
+            await connection.execute(sa.delete(journal_table).where(journal_table.c.command_id == entry.command_id))
+            await adopting.doubt(stage.database, connection, DIVISION, stage.clock.now().timestamp() + 3600)
+        await stage.plan(msgspec.structs.replace(entry, command_id="again"))  # the stand-in of a log that was lost as well
+        await stage.work()
+        check(stage, "lost journal", [entry])
+        async with stage.database.reading() as connection:
+            bodies = list((await connection.execute(sa.select(event_log.c.body).order_by(event_log.c.sequence))).scalars())
+    said = [each for each in (unseal(decode(body)) for body in bodies) if isinstance(each, EntryPosted)]
+    assert [(each.found, each.exchange_rate) for each in said] == [(False, Decimal("0.9175")), (True, Decimal("0.9175"))]

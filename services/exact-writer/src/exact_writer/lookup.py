@@ -18,10 +18,12 @@ _ACCOUNTS = "crm/Accounts"
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A record that a lost call had made after all."""
+    """A record that a lost call had made after all; `currency` and `rate` are those of a sales entry, as Exact has them."""
 
     exact_id: str
     number: int = 0
+    currency: str | None = None
+    rate: Any = None
 
 
 def request_for(command: PostEntry | SaveAccount, account_id: str | None, key: str | None) -> Request:
@@ -37,7 +39,7 @@ def request_for(command: PostEntry | SaveAccount, account_id: str | None, key: s
         conditions = [f"YourRef eq {odata.text(command.your_ref)}", f"Journal eq {odata.text(command.journal)}"]
         if account_id is not None:
             conditions.append(f"Customer eq {odata.guid(account_id)}")
-        return _get(_SALES, ("EntryID", "EntryNumber", "YourRef"), " and ".join(conditions), key)
+        return _get(_SALES, ("EntryID", "EntryNumber", "YourRef", "Currency", "Rate"), " and ".join(conditions), key)
     within = f"substringof({odata.text(command.your_ref)},Description) eq true"
     if account_id is not None and any(line.is_receivable and line.customer_ref is None for line in command.lines):
         within = f"Account eq {odata.guid(account_id)} and {within}"
@@ -52,7 +54,8 @@ def found_in(command: PostEntry | SaveAccount, answer: Answer, key: str | None) 
             if is_key(key, row["ID"]) or odata.code(row["SearchCode"]) == payloads.search_code(command.customer_ref):
                 found[str(row["ID"])] = Found(exact_id=str(row["ID"]))
         elif is_key(key, row["EntryID"]) or _is_named(command, row):
-            found[str(row["EntryID"])] = Found(exact_id=str(row["EntryID"]), number=int(row["EntryNumber"] or 0))
+            number, currency, rate = int(row["EntryNumber"] or 0), row.get("Currency"), row.get("Rate")
+            found[str(row["EntryID"])] = Found(exact_id=str(row["EntryID"]), number=number, currency=currency, rate=rate)
     return list(found.values())
 
 

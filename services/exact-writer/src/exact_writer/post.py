@@ -115,7 +115,12 @@ class Poster:
             await self._documents.resolve(work, work.command, epoch)
 
     async def _is_in_ledger(self, work: Work, command: PostEntry, epoch: int) -> bool:
-        """Adopt what the ledger shows that was read already, which costs no call; says whether it was there."""
+        """Adopt what the ledger shows that was read already, which costs no call; says whether it was there.
+
+        A sale at a rate of Exact's own is asked for: only its entry tells the rate, at which its credit notes are to be booked.
+        """
+        if command.kind == "sales" and command.exchange_rate is None and command.currency != self._currency:
+            return False
         async with self._database.reading() as connection:
             known = await account_book.find(connection, self._division, command.customer_ref)
             found = await adopting.find(connection, command, known.account_id if known else None)
@@ -247,7 +252,7 @@ class Poster:
                 saved = self._accounts.created(work.command, found.exact_id)
                 await self._outcomes.account_saved(connection, work, work.command, saved, epoch, created=True)
                 return
-            entity = {"EntryNumber": found.number}
+            entity = {"EntryNumber": found.number, "Currency": found.currency, "Rate": found.rate}
             await self._outcomes.posted(connection, work, _adopted(work, work.command), found.exact_id, entity, epoch, found=True)
 
     def _now(self) -> float:
