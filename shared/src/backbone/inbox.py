@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,3 +20,8 @@ async def first_time(connection: AsyncConnection, consumer: str, message_id: str
     else:
         result = await connection.execute(postgresql.insert(inbox).values(values).on_conflict_do_nothing())
     return result.rowcount == 1
+
+
+async def forget(connection: AsyncConnection, consumer: str, message_id: str) -> None:
+    """Keep no note of a message that may be handled twice without harm, so that many of them take no room."""
+    await connection.execute(sa.delete(inbox).where(inbox.c.consumer == consumer, inbox.c.message_id == message_id))

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backbone import process
+from backbone import inbox, process
 from backbone.clock import Clock, SystemClock
 from backbone.configuration import load_configuration
 from backbone.consumer import consume_envelopes
@@ -280,10 +280,12 @@ def _consuming(context: Context, division: int, writers: Mapping[int, DivisionWr
 def _taking_parcels(context: Context, division: int, writers: Mapping[int, DivisionWriter], relay: Relay) -> Worker:
     """Take the PDFs that a division's writer asked for, few at a time, since they are large, and hints that something changed."""
     queue = topology(context.configuration.divisions).queue(parcels_queue(division))
+    consumer_name = f"{SOURCE}.parcels.{division}"
 
     async def take(connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
         if isinstance(message, ChangeHinted):
             await writers[division].hearing.take(connection, message)
+            await inbox.forget(connection, consumer_name, envelope.id)
         else:
             await writers[division].pdfs.take(connection, envelope, message)
 
@@ -292,7 +294,7 @@ def _taking_parcels(context: Context, division: int, writers: Mapping[int, Divis
             context.database,
             context.broker,
             queue,
-            f"{SOURCE}.parcels.{division}",
+            consumer_name,
             take,
             relay,
             after_commit=writers[division].wake,
