@@ -25,7 +25,8 @@ Statement = facts.DocumentPlanned | facts.DocumentHeld | facts.DocumentSetAside 
 State = Literal["received", "waiting", "held", "set_aside", "planned", "booked"]
 STATES: tuple[State, ...] = ("received", "waiting", "held", "set_aside", "planned", "booked")
 # The one hold that concerns what is booked: it stands whether the mapper saw the change before the entry was made or after.
-AFTER_PAYMENT = frozenset({"taken_back", "shortage_changed"})  # refusals that follow a recorded payment
+# Refusals that follow a recorded payment: of it, or of another receipt of the same invoice.
+AFTER_PAYMENT = frozenset({"taken_back", "shortage_changed", "money_without_debt"})
 CHANGED_AFTER_BOOKING = "changed_after_booking"
 KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
 # Chargebee counts these in whole units and all others in hundredths.

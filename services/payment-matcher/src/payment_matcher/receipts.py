@@ -27,7 +27,7 @@ from contracts.facts import (
     ReceivableObserved,
     TransactionObserved,
 )
-from payment_matcher import intents, lines, refusals, terms
+from payment_matcher import intents, lines, refusals, resolved, terms
 from payment_matcher.decision import is_settled
 from payment_matcher.recording import SOURCE
 
@@ -154,6 +154,7 @@ class Receipts:
         payment = await intents.recorded(connection, reference)
         if payment is None:
             await intents.forget_money(connection, reference)
+            await resolved.tell(connection, reference, document, envelope, self._clock.now())
             return
         amount = f"{document.currency} {format_minor(payment.amount_minor, document.currency)}"
         details = {"number": document.number, "amount": amount, "transaction": payment.transaction_id}

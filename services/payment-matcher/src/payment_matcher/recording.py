@@ -18,7 +18,7 @@ from backbone.relay import Relay
 from backbone.telemetry import Telemetry, log
 from contracts.bank_lines import BankLineDecided
 from contracts.envelope import Message, seal
-from payment_matcher import intents, lines
+from payment_matcher import intents, lines, resolved
 from payment_matcher.chargebee_api import (
     AccessDeniedError,
     BusyOrStaleError,
@@ -154,7 +154,11 @@ class Recorder:
         match done:
             case Nothing():
                 async with self._database.transaction() as connection:
-                    await intents.close(connection, work.intent.reference, state="not_recorded", outcome=intents.NO_MONEY)
+                    reference = work.intent.reference
+                    is_first = await intents.close(connection, reference, state="not_recorded", outcome=intents.NO_MONEY)
+                    if is_first and isinstance(work, MatchedReceipt):
+                        await resolved.tell(connection, reference, work.document, work.intent.cause, self._clock.now())
+                self._relay.wake()
             case Refuse():
                 await self._refuse(work, done)
             case Done():

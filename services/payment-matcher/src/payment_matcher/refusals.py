@@ -32,6 +32,13 @@ REFUSALS: dict[str, Refusal] = {
         "Maak die aflettering in Exact ongedaan, en letter af wat de factuur voldeed; de ontvangst komt dan bij"
         " `kruispost matches`.",
     ),
+    "money_resolved": Refusal(
+        "What Exact had matched with invoice {number}, which has nothing due in Chargebee, was matched anew or is in Chargebee.",
+        "",
+        "Wat Exact met factuur {number} had afgeletterd, waarop in Chargebee niets openstaat, is opnieuw afgeletterd of staat in"
+        " Chargebee.",
+        "",
+    ),
     "already_counted": Refusal(
         "What Exact matched with invoice {number} is in Chargebee already, or is a credit note that Chargebee still has to give.",
         "Allocate that credit note in Chargebee as Exact did; where there is none, nothing is to be done.",
