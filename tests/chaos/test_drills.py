@@ -102,6 +102,7 @@ async def test_an_hour_old_backup_is_restored(tmp_path: Path) -> None:
         await go_on(stage)
         before = await stage.books()
         stage.restore(backup)
+        await stage.run("restored", "--wait", "0")
         async with stage.running("ingest", "exact-writer"):
             pass  # `kruispost login`
         await stage.run("restored")

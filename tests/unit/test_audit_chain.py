@@ -37,3 +37,11 @@ def test_what_is_no_csv_or_no_text_any_more_is_a_broken_line(tmp_path: Path) -> 
         assert verify(file, "en") is False
         with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             assert check(stream).broken_at == 3
+
+
+def test_a_message_longer_than_csv_takes_unasked_is_whole_and_a_log_without_one_has_its_noted_hash() -> None:
+    found = check(io.StringIO(written("one", "x" * 200_000), newline=""))
+    assert (found.lines, found.broken_at) == (2, None)
+    empty = check(io.StringIO(written(), newline=""))
+    assert check(io.StringIO(written("one"), newline=""), empty.last).has_noted
+    assert check(io.StringIO(written("one"), newline=""), "0" * 64).has_noted is False

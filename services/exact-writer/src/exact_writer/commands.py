@@ -76,12 +76,15 @@ def restored(
     hours: Annotated[
         float, typer.Option(min=0, help="how long everything new is looked for in Exact before it is posted")
     ] = 24.0,
-    wait: Annotated[float, typer.Option(min=1, help="seconds to wait for a fresh reading of Exact's ledger")] = 600.0,
+    wait: Annotated[
+        float, typer.Option(min=0, help="seconds to wait for a fresh reading of Exact's ledger; 0: read nothing, before a login")
+    ] = 600.0,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
 ) -> None:
     """After an older backup was restored: look for each entry in Exact before it is posted, so that none is booked twice.
 
-    Reads Exact's ledger first, a call for a thousand lines. What it shows is adopted without a call, the rest costs one more.
+    Reads Exact's ledger, a call for a thousand lines. What it shows is adopted without a call, the rest costs one more.
+    Give it with --wait 0 before a writer is started, and again once it is connected: a connected writer posts what waits.
     """
     import json
 

@@ -17,7 +17,10 @@ from exact_writer.__main__ import open_ledger
 
 
 def doubt_all(division: int | None, hours: float, patience_seconds: float) -> list[dict[str, Any]]:
-    """Read the ledger of each division and let its journal be doubted; raises KruispostError where that could not be done."""
+    """Let the journal of each division be doubted, and read its ledger unless `patience_seconds` is 0.
+
+    Raises KruispostError where that could not be done; what was put in doubt stays so.
+    """
     try:
         return asyncio.run(_doubt_all(division, hours, patience_seconds))
     except Exception as error:
@@ -30,12 +33,13 @@ def doubt_all(division: int | None, hours: float, patience_seconds: float) -> li
 async def _doubt_all(division: int | None, hours: float, patience_seconds: float) -> list[dict[str, Any]]:
     settings = Settings()
     divisions = sorted(load_configuration(settings.config).divisions)
-    found = []
+    found: list[dict[str, Any]] = []
     async with open_ledger(settings) as shelf:
+        # All in doubt first: while a ledger is read a writer may be running, and then posts nothing unseen in any division.
         for each in divisions if division is None else [division]:
             until = SystemClock().now() + timedelta(hours=hours)
-            # In doubt first: while the ledger is read a writer may be running, and then posts nothing unseen.
             waiting = await shelf.doubt(each, until.timestamp())
-            await shelf.refresh(each, patience_seconds)
             found.append({"division": each, "waiting": waiting, "until": until.isoformat(timespec="seconds")})
+        for told in found if patience_seconds else ():
+            await shelf.refresh(told["division"], patience_seconds)
     return found

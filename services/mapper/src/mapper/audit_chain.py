@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 START = "0" * 64
 HASH = "sha256"
+LONGEST_VALUE = 2**31 - 1  # a message of an invoice with many lines is longer than what CSV takes unasked
 
 
 class ChainWriter:
@@ -57,7 +58,8 @@ def check(stream: TextIO, noted: str | None = None) -> Checked:
     heading = next(rows, None)
     if not heading or heading[-1] != HASH:
         raise ValueError("its last column is not called sha256")
-    last, lines, has_noted = link(START, heading[:-1]), 0, False
+    last, lines = link(START, heading[:-1]), 0
+    has_noted = last == noted  # the last hash of a file without lines, as a log was before its first message
     for number, row in enumerate(rows, start=2):
         last = link(last, row[:-1])
         if not row or row[-1] != last:
@@ -69,6 +71,7 @@ def check(stream: TextIO, noted: str | None = None) -> Checked:
 
 def _rows(stream: TextIO) -> Iterator[list[str]]:
     """Give the lines; one that is no CSV any more is empty, which no line that was written is."""
+    csv.field_size_limit(LONGEST_VALUE)
     rows = csv.reader(stream)
     while True:
         try:
