@@ -100,12 +100,12 @@ class Planner:
         else:
             await self._refrain(store, subject, pending, decision, cause, place.suffix)
 
-    async def take_back_wrong(self, store: Store, key: Key, cause: Cause) -> bool:
-        """Take back, on its own day, what wrong rules booked; what today's make of it follows. Says whether it went."""
-        subject = await self._subjects.load(store, key)
-        rows = await store.bookings(key)
+    async def take_back_wrong(self, store: Store, seen: Row, cause: Cause) -> bool:
+        """Take back, on its own day, what wrong rules booked, if it stands as seen; what today's make of it follows."""
+        life = Booking(booking_of(seen.key.suffix).life)
+        subject, rows = await self._subjects.load(store, replace(seen.key, suffix=life.suffix)), await store.bookings(seen.key)
         last = next((row for row in reversed(rows) if row.state in ISSUED), None)
-        if subject is None or last is None or last.state != "booked" or booking_of(last.key.suffix).is_reversal:
+        if last is None or last != seen or subject is None or subject.is_gone or subject.fingerprint != last.fingerprint:
             return False
         place = booking_of(last.key.suffix).following()
         pending = next((row for row in rows if row.key.suffix == place.suffix), None)

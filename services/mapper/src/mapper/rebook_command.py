@@ -30,7 +30,7 @@ from mapper.history import Kept, PagedStore, Selection, documents
 from mapper.issue import booked_entry
 from mapper.plan import Cause, Planner
 from mapper.reading import SERVICE, UnreadableError, check_installed
-from mapper.store import Key, Store
+from mapper.store import Key, Row, Store
 from mapper.subjects import Subjects
 from mapper.wording import Language, document_words
 
@@ -53,12 +53,13 @@ class Wish:
 class Wrong:
     """A document whose newest booking is not what today's rules make of it; differences in minor units, debit positive.
 
-    `code` says why it can not be booked anew; it is then left as it is.
+    `last` is that booking as it was looked at; `code` says why it can not be booked anew; it is then left as it is.
     """
 
     key: Key
     currency: str
     differences: dict[str, int]
+    last: Row
     code: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,13 +100,13 @@ async def _rebook(settings: Settings, wish: Wish) -> tuple[list[Wrong], int]:
                     found.append(wrong)
         planner = Planner(subjects, clock, Telemetry())
         cause = Cause(None, f"rebook {clock.now().isoformat()} ")
-        chosen = [each.key for each in found if each.code is None][: wish.most] if wish.install else []
+        chosen = [each.last for each in found if each.code is None][: wish.most] if wish.install else []
         done = 0
-        for key in chosen:
+        for last in chosen:
             async with database.transaction() as connection:
                 writing = Store(database, connection)
                 await writing.share(alone=True)
-                done += await planner.take_back_wrong(writing, key, cause)
+                done += await planner.take_back_wrong(writing, last, cause)
         return found, done
     finally:
         await database.close()
@@ -128,14 +129,13 @@ async def _wrong(store: Store, subjects: Subjects, kept: Kept, wish: Wish, today
     booked = booked_entry(command, command.your_ref, mapping.receivable_account)
     made = await make(store, subject, None, today, is_first=False)
     if not isinstance(made, Entry):
-        return Wrong(key=kept.key, currency=command.currency, differences={}, code=made.code)
+        return Wrong(key=kept.key, currency=command.currency, differences={}, last=last, code=made.code)
     if subject.division == command.division and _placed(booked) == _placed(made):
         return None
     sums = Counter(places(made))
     sums.subtract(places(booked))
-    return Wrong(
-        key=kept.key, currency=command.currency, differences={place: sums[place] for place in sorted(sums) if sums[place]}
-    )
+    differences = {place: sums[place] for place in sorted(sums) if sums[place]}
+    return Wrong(key=kept.key, currency=command.currency, differences=differences, last=last)
 
 
 def _placed(entry: Entry) -> tuple[str, Counter[tuple[Any, ...]]]:
