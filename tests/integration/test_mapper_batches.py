@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from support.engines import database_for
+from support.facts import customer
 from support.mapper_stage import Stage, period, posted, refused
 from support.played_month import heard_in_month
 
+from backbone import event_log as event_log_of
 from backbone.configuration import load_configuration
 from backbone.database import Database
 from backbone.tables import event_log
@@ -20,6 +23,7 @@ from contracts import commands, facts
 from contracts.envelope import Envelope, Message, seal
 from mapper import tables
 from mapper.batched_store import BatchedStore
+from mapper.rebuild import Rebuild
 
 DEMO = Path(__file__).parents[2] / "console/src/console/demo_configuration.yaml"
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -93,3 +97,20 @@ async def test_a_page_of_facts_leaves_what_the_facts_leave_one_by_one(tmp_path):
             found = await everything(stage.database)
             for name, rows in expected.items():
                 assert found[name] == rows, name
+
+
+async def test_a_message_that_cannot_be_handled_takes_none_of_its_page_down(tmp_path: Path) -> None:
+    good = [sealed(customer(f"CUST{number}"), number) for number in range(4)]
+    poison = msgspec.structs.replace(good[1], data=msgspec.Raw(b'{"site": 7}'))
+    async with AsyncExitStack() as stack:
+        heard = await stack.enter_async_context(database_for("sqlite", tmp_path / "ingest", "ingest"))
+        async with heard.transaction() as connection:
+            for number, each in enumerate([good[0], poison, *good[2:]]):
+                await event_log_of.append(connection, f"stream/{number}", 0, [each])
+        scratch = await stack.enter_async_context(database_for("sqlite", tmp_path / "scratch", "mapper"))
+        rebuild = Rebuild(scratch, load_configuration(DEMO))
+        assert await rebuild.fold({"ingest": heard}, START + timedelta(days=1)) == 4
+        assert rebuild.skipped == [poison.id]
+        async with scratch.reading() as connection:
+            kept = set((await connection.execute(sa.select(tables.resources.c.id))).scalars())
+        assert kept == {"CUST0", "CUST2", "CUST3"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -10,9 +10,12 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import event_log
-from contracts.envelope import Message, seal
+from contracts.commands import PostEntry
+from contracts.envelope import Envelope, Message, derived_id, seal
+from contracts.messages import unseal
 
 SOURCE = "mapper"
+PAGE = 500
 Signature = tuple[str, str, str, str, str, str]
 
 
@@ -66,6 +69,24 @@ async def decisions(connection: AsyncConnection, division: int) -> list[Accepted
         kind: type[Accepted | Countered] = Accepted if recorded.envelope.type == Accepted.TYPE else Countered
         found.append(msgspec.json.decode(recorded.envelope.data, type=kind))
     return found
+
+
+def id_of_counter(division: int, reference: str) -> str:
+    """Return the id of the command that takes a change back under a reference of its own."""
+    return derived_id("drift", str(division), reference)
+
+
+async def entries_of_decisions(connection: AsyncConnection, division: int) -> AsyncIterator[list[tuple[Envelope, PostEntry]]]:
+    """Give the entries that took a change in Exact back, a page after another: no booking of the mapper's leads to them."""
+    wanted = {each.command_id for each in await decisions(connection, division) if isinstance(each, Countered)}
+    after = event_log.START
+    while wanted:
+        page = await event_log.read_after(connection, after, PAGE, frozenset((PostEntry.TYPE,)))
+        asked = [(each.envelope, unseal(each.envelope)) for each in page]
+        yield [(envelope, each) for envelope, each in asked if isinstance(each, PostEntry) and each.command_id in wanted]
+        if len(page) < PAGE:
+            return
+        after = page[-1].position
 
 
 async def decide(connection: AsyncConnection, division: int, made: Sequence[Accepted | Countered], now: datetime) -> None:

@@ -11,22 +11,24 @@ from pathlib import Path
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from backbone import event_log
 from backbone.clock import ManualClock
 from backbone.configuration import Configuration
-from backbone.database import Database
+from backbone.database import Database, is_away
 from backbone.event_log import START, Position, Recorded
 from backbone.migrations import migrate
 from backbone.settings import Settings
 from backbone.tables import event_log as log_table
-from backbone.telemetry import Telemetry
+from backbone.telemetry import Telemetry, log
 from bookkeeping.bookings import booking_of
 from contracts import commands, facts
 from contracts.envelope import Envelope, Message, derived_id
 from contracts.messages import unseal
 from mapper.batched_store import BatchedStore
 from mapper.configuration import mappings_of
+from mapper.drift_decisions import id_of_counter
 from mapper.due_days import DueDays
 from mapper.handle import Mapper
 from mapper.plan import Planner
@@ -128,6 +130,7 @@ class Rebuild:
         self._mapper = Mapper(database, planner, mappings)
         self._due_days = DueDays(database, planner, mappings.keys(), self._clock)
         self.unmatched = 0  # results of Exact whose command was not known when they came
+        self.skipped: list[str] = []  # ids of messages that cannot be handled; when they came, the queue set them aside, too
 
     async def fold(self, logs: Mapping[str, Database], until: datetime, progress: Callable[[int], None] = lambda _: None) -> int:
         """Fold everything up to a moment; return how many messages that were."""
@@ -145,6 +148,23 @@ class Rebuild:
         return folded
 
     async def _fold_page(self, page: list[Envelope], progress: Callable[[int], None]) -> int:
+        unmatched = self.unmatched
+        try:
+            await self._fold_together(page)
+        except Exception as error:
+            if is_away(error) or isinstance(error, SQLAlchemyError):
+                raise
+            self.unmatched = unmatched
+            if len(page) == 1:
+                self.skipped.append(page[0].id)
+                log.error("a message cannot be handled", message_id=page[0].id, type=page[0].type, exc_info=error)
+            else:  # one of them takes none of the others down
+                for envelope in page:
+                    await self._fold_page([envelope], lambda _: None)
+        progress(len(page))
+        return len(page)
+
+    async def _fold_together(self, page: list[Envelope]) -> None:
         messages = [(envelope, unseal(envelope)) for envelope in page]
         async with self.database.transaction() as connection:
             store = BatchedStore(self.database, connection)
@@ -153,8 +173,6 @@ class Rebuild:
                 self._let_it_be(envelope.time)
                 await self._take(store, envelope, message)
             await store.flush()
-        progress(len(page))
-        return len(page)
 
     def _let_it_be(self, moment: datetime) -> None:
         self._clock.advance((moment - self._clock.now()).total_seconds())
@@ -175,6 +193,8 @@ class Rebuild:
 
     async def _sent(self, store: Store, command: commands.PostEntry) -> None:
         """Let what was sent stand, whatever today's rules make of the document."""
+        if command.command_id == id_of_counter(command.division, command.your_ref):
+            return  # it takes a change in Exact back, and is no booking of the document
         key = _key(command.document)
         row = await store.document(key)
         if row is None and booking_of(key.suffix).is_reversal:

@@ -40,6 +40,7 @@ from mapper.wording import Language
 
 KEPT = (tables.resources, tables.documents, tables.accounts, tables.merged_customers, tables.periods)
 SETTLE_SECONDS = 90.0  # longer than a transaction of ours may idle
+NAMED = 5  # messages that cannot be handled and are named
 LOOKED_AT = ("state", "code", "division", "command_id", "exchange_rate")
 
 
@@ -62,7 +63,7 @@ class Wish:
 
 @dataclass(slots=True)
 class Report:
-    """What a replay made, beside what the mapper has; `documents` lists the first that differ."""
+    """What a replay made, beside what the mapper has; `documents` lists the first that differ, `skipped` what none can handle."""
 
     messages: int = 0
     bookings: int = 0
@@ -72,6 +73,7 @@ class Report:
     superfluous: int = 0
     installed: bool = False
     sent_again: int = 0
+    skipped: list[str] = field(default_factory=list)
     documents: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -127,6 +129,7 @@ async def _replay(settings: Settings, wish: Wish) -> Report:
             task = progress.add_task("", total=await messages_in(logs))
             until = wish.until or SystemClock().now()
             report.messages = await rebuild.fold(logs, until, lambda count: progress.advance(task, count))
+        report.skipped = rebuild.skipped
         await _compare(scratch, present, report, wish.limit)
         if wish.install and not report.is_same:
             await _install(scratch, present, before, report)
@@ -277,6 +280,9 @@ def _text(report: Report, lang: Language) -> list[str]:
     for each in report.documents:
         name = f"{each['site']}/{each['kind']}/{each['number']}{each['suffix']}"
         lines.append(f"  {name}: {each['present'] or '-'} -> {each['replayed'] or '-'}")
+    if report.skipped:
+        told = "kunnen niet worden verwerkt; hun id's" if dutch else "cannot be handled; their ids"
+        lines.append(f"  {len(report.skipped)} {told}: {', '.join(report.skipped[:NAMED])}")
     if report.installed:
         lines.append(
             f"De mapper heeft nu deze stand; {report.sent_again} opdrachten gaan alsnog naar de schrijver."
