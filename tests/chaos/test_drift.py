@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,21 @@ async def in_exact(stage: Drill, method: str, path: str, body: dict[str, Any] | 
         answer = await http.request(method, f"/api/v1/{DIVISION}/{path}", json=body)
     assert answer.is_success, answer.text
     return answer.json() if answer.content else None
+
+
+async def entries_of_decisions_are_not_forgotten(stage: Drill, file: Path, reference: str) -> None:
+    """They are in the auditor's file, and come back into a journal that was lost."""
+    before = await stage.books()
+    await stage.run("export", "--from", "2026-08-01", "--to", "2026-12-31", "--out", str(file))
+    assert reference in await asyncio.to_thread(file.read_text, encoding="utf-8")
+    stage.lose("exact-writer")
+    async with stage.running("exact-writer"):
+        pass  # `kruispost login`
+    await stage.run("replay", "exact-writer", "--yes")
+    async with stage.running():
+        await stage.settle()
+    assert await stage.run("drift", "list") == "Nothing of ours was changed in Exact.\n"
+    assert await stage.books() == before
 
 
 async def test_what_was_changed_in_exact_is_decided_about(tmp_path: Path) -> None:
@@ -69,14 +85,18 @@ async def test_what_was_changed_in_exact_is_decided_about(tmp_path: Path) -> Non
         assert (await stage.books()).references[gone["your_ref"]] == 0, "a preview books nothing"
         for each in (moved, gone):
             await stage.run("drift", "revert", each["your_ref"], "--wait", "0", "--yes", *BY)
+            await stage.run("drift", "revert", each["your_ref"], "--wait", "0", "--yes", *BY, code=1)  # it is on its way
         async with stage.running():
             await stage.settle()
+        # Booked, and not in the ledger that was read last: still not again.
+        await stage.run("drift", "revert", moved["your_ref"], "--wait", "0", "--yes", *BY, code=1)
         told = await stage.reconcile()
         assert {each["kind"]: each["documents"] for each in told["explained"]}["accepted"] == 1
         after = await stage.books()
         assert after.balances == before.balances
         assert after.references - before.references == {f"{moved['your_ref']}/C1 terug naar de boeking": 1}
         assert await stage.run("drift", "list") == "Nothing of ours was changed in Exact.\n"
+        await entries_of_decisions_are_not_forgotten(stage, tmp_path / "booked.csv", f"{moved['your_ref']}/C1")
         # Changed once more, it is no longer what was accepted.
         await in_exact(stage, "PUT", f"salesentry/SalesEntries(guid'{redated['entry_id']}')", {"EntryDate": "2026-10-29"})
         assert redated["your_ref"] in await stage.run("drift", "list", code=1)

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from backbone import event_log
 from backbone.database import Database
 from backbone.errors import KruispostError
-from contracts.envelope import Envelope
-from contracts.facts import EntryPosted
+from contracts.envelope import Envelope, Message
+from contracts.facts import EntryPosted, EntryRefused
 from contracts.ledger import LedgerLine, LedgerOwner, LedgerState
 from contracts.messages import unseal
 from exact_writer import adopting, announce, ledger_lines
@@ -69,11 +69,18 @@ class LedgerShelf:
 
     async def posted(self, command_ids: Sequence[str]) -> list[tuple[EntryPosted, float]]:
         """What was said of commands that were booked, and when (unix seconds, by the clock of `LedgerState.read_at`)."""
+        said = await self._said(command_ids)
+        return [(fact, at) for fact, at in said if isinstance(fact, EntryPosted)]
+
+    async def refused(self, command_ids: Sequence[str]) -> set[str]:
+        """Those of these commands of which the last word is that they were refused."""
+        return {fact.command_id for fact, _ in await self._said(command_ids) if isinstance(fact, EntryRefused)}
+
+    async def _said(self, command_ids: Sequence[str]) -> list[tuple[Message, float]]:
         streams = [announce.entry_stream(command_id) for command_id in command_ids]
         async with self._database.reading() as connection:
             recorded = await event_log.read_last_of(connection, streams)
-        said = ((unseal(each.envelope), each.envelope.time.timestamp()) for each in recorded)
-        return [(fact, at) for fact, at in said if isinstance(fact, EntryPosted)]
+        return [(unseal(each.envelope), each.envelope.time.timestamp()) for each in recorded]
 
     async def of_entries(self, division: int, entry_ids: Sequence[str]) -> list[LedgerLine]:
         """The lines of these entries."""
@@ -110,7 +117,9 @@ class LedgerShelf:
         columns = (commands.c.command_id, commands.c.your_ref, commands.c.exact_id, commands.c.exact_number)
         where = (commands.c.division == division, commands.c.your_ref.in_(references), commands.c.state == "posted")
         async with self._database.reading() as connection:
-            rows = await connection.execute(sa.select(*columns).where(*where, commands.c.kind != "account"))
+            # The newest of a reference counts: what was deleted in Exact may have been booked again.
+            found = sa.select(*columns).where(*where, commands.c.kind != "account").order_by(commands.c.sequence)
+            rows = await connection.execute(found)
             return {
                 row.your_ref: LedgerOwner(
                     command_id=row.command_id,

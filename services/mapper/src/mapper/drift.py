@@ -17,13 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import event_log
 from bookkeeping.mapping import Mapping
+from bookkeeping.placement import place_in_period
 from bookkeeping.reconciliation import VAT
+from bookkeeping.rejections import Rejection
 from contracts.commands import EntryLine, PostEntry
 from contracts.envelope import derived_id, seal
 from contracts.facts import DocumentPlanned, ReasonOfLine
-from mapper.drift_decisions import SOURCE, Accepted, Countered, decide, signature_of
-from mapper.issue import your_ref
-from mapper.reconcile_judging import Booking
+from mapper.drift_decisions import SOURCE, Accepted, Countered, decide, id_of_counter, signature_of
+from mapper.issue import booked_entry, your_ref
+from mapper.reconcile_judging import Booking, minor
 from mapper.reconcile_scratch import Finding
 from mapper.store import Store
 
@@ -74,23 +76,20 @@ def revert_of(booking: Booking, findings: Sequence[Finding], mapping: Mapping, c
     if booking.debtor_accounts & missing.keys() or sum(missing.values()):
         return "debt"
     reference = your_ref(f"{command.your_ref}/C{count + 1}")
-    # The cost centre goes with the amount: as it stands in Exact where it is taken from, as it was booked where it goes to.
-    dimensions = {line.account: (line.cost_center, line.cost_unit) for line in booking.lines if not line.is_vat}
-    dimensions |= {line.account: (line.cost_center, line.cost_unit) for line in booking.entry.lines}
     lines = tuple(
         EntryLine(
             gl_account=place,
-            amount_minor=amount,
+            amount_minor=part,
             description=f"{reference} terug naar de boeking",
-            cost_center=dimensions.get(place, (None, None))[0],
-            cost_unit=dimensions.get(place, (None, None))[1],
+            cost_center=cost_center,
+            cost_unit=cost_unit,
         )
         for place, amount in sorted(missing.items())
-        if amount
+        for (cost_center, cost_unit), part in _by_dimension(booking, place, amount).items()
     )
     counter = msgspec.structs.replace(
         command,
-        command_id=derived_id("drift", str(command.division), reference),
+        command_id=id_of_counter(command.division, reference),
         kind="general",
         mode="entry",
         journal=mapping.payment_journal,
@@ -106,6 +105,38 @@ def revert_of(booking: Booking, findings: Sequence[Finding], mapping: Mapping, c
         pdf=False,
     )
     return Revert(command=counter, is_again=False)
+
+
+def _by_dimension(booking: Booking, account: str, amount_minor: int) -> dict[tuple[str | None, str | None], int]:
+    """Share what an account lacks among cost centres and units: as each was booked, less what stands on it in Exact now."""
+    sums: Counter[tuple[str | None, str | None]] = Counter()
+    for line in booking.entry.lines:
+        if line.account == account:
+            sums[line.cost_center or None, line.cost_unit or None] += line.amount_minor
+    booked = next(iter(sums), None)
+    for shown in booking.lines:
+        if shown.account == account and not shown.is_vat and not shown.is_deferral:
+            sums[shown.cost_center or None, shown.cost_unit or None] -= minor(shown.fc_hundredths, shown.currency)
+    if sum(sums.values()) == amount_minor:
+        return {place: part for place, part in sums.items() if part}
+    return {booked or next(iter(sums), (None, None)): amount_minor} if amount_minor else {}
+
+
+async def in_open_period(store: Store, revert: Revert, mapping: Mapping) -> Revert | Rejection:
+    """Report an entry that takes a change back in an open period of its journal, as the division's policy is.
+
+    What is booked again as it was goes as it was; should its period be closed now, Exact's refusal lets it be planned anew.
+    """
+    if revert.is_again:
+        return revert
+    command = revert.command
+    periods = await store.periods(command.division, command.journal)
+    entry = booked_entry(command, command.your_ref, mapping.receivable_account)
+    placed = place_in_period(entry, command.your_ref, periods, mapping)
+    if isinstance(placed, Rejection):
+        return placed
+    year, period = placed.reporting_year, placed.reporting_period
+    return replace(revert, command=msgspec.structs.replace(command, reporting_year=year, reporting_period=period))
 
 
 async def carry_out(store: Store, booking: Booking, revert: Revert, who: str, why: str, now: datetime) -> None:

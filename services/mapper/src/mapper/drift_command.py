@@ -21,11 +21,12 @@ from backbone.errors import KruispostError
 from backbone.settings import Settings
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
+from bookkeeping.rejections import Rejection
 from contracts.facts import DocumentPlanned, ReasonOfLine
 from contracts.messages import unseal
 from mapper import tables
 from mapper.configuration import mappings_of
-from mapper.drift import Revert, acceptance, carry_out, is_drift, proposal, revert_of
+from mapper.drift import Revert, acceptance, carry_out, in_open_period, is_drift, proposal, revert_of
 from mapper.drift_decisions import Countered, decide, decisions
 from mapper.reading import UnreadableError, chosen
 from mapper.reconcile_columns import Wish as Range
@@ -51,6 +52,10 @@ CANNOT = {
     "other": (
         "No entry of ours can take this back: set it back in Exact, or accept it.",
         "Geen boeking van ons kan dit terugdraaien: zet het in Exact terug, of aanvaard het.",
+    ),
+    "under_way": (
+        "What takes it back is on its way already: look again when it is booked and Exact's ledger was read after it.",
+        "Wat het terugdraait is al onderweg: kijk opnieuw als dat is geboekt en het grootboek van Exact daarna is gelezen.",
     ),
 }
 
@@ -118,26 +123,14 @@ def accept(wish: Wish, number: str, who: str, why: str, lang: Language) -> bool:
 def revert(wish: Wish, number: str, who: str, why: str, lang: Language, *, install: bool, as_json: bool) -> bool:
     """Show the entry that takes a change back, and issue it where that is wished; return whether there is one."""
 
-    async def take_back(seen: Seen) -> tuple[list[Finding], Revert | str]:
-        found = seen.of(number)
-        booking = await _booking(seen, number) if found else None
-        if booking is None:
-            return found, "other"
-        async with seen.sources.mapper.transaction() as connection:
-            made = await decisions(connection, seen.mapping.division)
-            count = sum(isinstance(each, Countered) and each.reference == number for each in made)
-            reverting = revert_of(booking, found, seen.mapping, count)
-            if install and isinstance(reverting, Revert):
-                store = Store(seen.sources.mapper, connection)
-                await store.share(alone=True)
-                await carry_out(store, booking, reverting, who, why, SystemClock().now())
-        return found, reverting
+    async def take_back(seen: Seen) -> tuple[list[Finding], Revert | Rejection | str]:
+        return await _take_back(seen, number, (who, why), install=install)
 
     found, reverting = _look(wish, take_back)
     if not _told(found, number, lang):
         return False
     if not isinstance(reverting, Revert):
-        typer.echo(CANNOT[reverting][lang == "nl"])
+        typer.echo(_why_not(reverting, lang))
         return False
     if as_json:
         command = msgspec.to_builtins(reverting.command)
@@ -195,11 +188,45 @@ def _look(wish: Wish, what: Callable[[Seen], Awaitable[Found]]) -> Found:
         raise UnreadableError(f"The databases cannot be used ({error}); check their address, then try again.") from error
 
 
+async def _take_back(
+    seen: Seen, number: str, said: tuple[str, str], *, install: bool
+) -> tuple[list[Finding], Revert | Rejection | str]:
+    """Find out what takes the changes of a reference back, and issue it where that is wished; `said`: who decides so, and why."""
+    found = seen.of(number)
+    booking = await _booking(seen, number) if found else None
+    if booking is None:
+        return found, "other"
+    async with seen.sources.mapper.transaction() as connection:
+        store = Store(seen.sources.mapper, connection)
+        if install:
+            await store.share(alone=True)
+        made = [each for each in await decisions(connection, seen.mapping.division) if isinstance(each, Countered)]
+        before = [each.command_id for each in made if each.reference == number]
+        # What was found may be taken back already by the same command, given a moment ago.
+        if await store.document(booking.row.key) != booking.row or await _is_under_way(seen, before):
+            return found, "under_way"
+        reverting = revert_of(booking, found, seen.mapping, len(before))
+        placed = await in_open_period(store, reverting, seen.mapping) if isinstance(reverting, Revert) else reverting
+        if install and isinstance(placed, Revert):
+            await carry_out(store, booking, placed, *said, SystemClock().now())
+    return found, placed
+
+
 async def _booking(seen: Seen, number: str) -> Booking | None:
     """Find what was booked under a reference."""
     owner = (await seen.sources.ledger.booked_under(seen.mapping.division, [number])).get(number)
-    rows = await seen.sources.rows_of_commands([owner.command_id]) if owner is not None else {}
+    if owner is None or any((each.details.get("entry") or 0) != owner.entry_number for each in seen.of(number)):
+        return None  # another site's document has the same number: which of them is meant, nobody said
+    rows = await seen.sources.rows_of_commands([owner.command_id])
     return next(iter(bookings_of(rows.values(), seen.mapping.receivable_account).values()), None)
+
+
+async def _is_under_way(seen: Seen, command_ids: Sequence[str]) -> bool:
+    """Tell whether an entry that takes a change back does not show in the ledger yet; what Exact refused is under way no more."""
+    ledger = seen.sources.ledger
+    read_at = (await ledger.state(seen.mapping.division)).read_at or 0.0
+    seen_there = {fact.command_id for fact, at in await ledger.posted(command_ids) if at < read_at}
+    return bool(set(command_ids) - seen_there - await ledger.refused(command_ids))
 
 
 async def _reasons(seen: Seen, booking: Booking) -> Sequence[ReasonOfLine]:
@@ -232,13 +259,21 @@ def _told(found: Sequence[Finding], number: str, lang: Language) -> bool:
     return bool(found)
 
 
+def _why_not(reason: Rejection | str, lang: Language) -> str:
+    if isinstance(reason, str):
+        return CANNOT[reason][lang == "nl"]
+    told = (reason.sentence_nl, reason.action_nl) if lang == "nl" else (reason.sentence, reason.action)
+    return " ".join(told)
+
+
 def _entry(reverting: Revert, lang: Language, *, install: bool) -> list[str]:
     command, dutch = reverting.command, lang == "nl"
     if reverting.is_again:
         head = f"{command.your_ref} wordt opnieuw geboekt" if dutch else f"{command.your_ref} is booked again as it was"
     else:
         head = f"Boeking {command.your_ref}" if dutch else f"Entry {command.your_ref}"
-    lines = [f"{head}, {command.entry_date}, {command.journal}:"]
+    period = f" ({command.reporting_year}/{command.reporting_period})" if command.reporting_period is not None else ""
+    lines = [f"{head}, {command.entry_date}{period}, {command.journal}:"]
     sign = -1 if command.kind == "sales" else 1
     lines += [f"  {each.gl_account:<10}{format_minor(sign * each.amount_minor, command.currency):>16}" for each in command.lines]
     if install:

@@ -23,6 +23,7 @@ from contracts.commands import PostEntry
 from contracts.facts import DocumentKind, EntryPosted
 from mapper.audit_chain import ChainWriter, check
 from mapper.configuration import mappings_of
+from mapper.drift_decisions import entries_of_decisions
 from mapper.issue import booked_entry
 from mapper.log_chain import Service, write_log
 from mapper.reading import UnreadableError, chosen
@@ -133,6 +134,8 @@ def verify(file: Path, lang: Language, noted: str | None = None) -> bool:
 async def _booked(sources: Sources, division: int) -> AsyncIterator[tuple[PostEntry, EntryPosted, float]]:
     """Give what was booked, by site, kind of document and number, with what the writer said of it; a page is in memory.
 
+    Behind it stand the entries that took a change in Exact back (`kruispost drift revert`).
+
     Raises UnreadableError where the writer has no record of a booking: the file would be short of it, and vouch for that.
     """
     async for rows in sources.rows_of_kinds(division, get_args(DocumentKind)):
@@ -147,6 +150,11 @@ async def _booked(sources: Sources, division: int) -> AsyncIterator[tuple[PostEn
                     "that the file would not be whole; restore a newer backup of the exact-writer's database."
                 )
             yield (msgspec.json.decode(row.command or b"", type=PostEntry), *posted)
+    async with sources.mapper.reading() as connection:
+        async for page in entries_of_decisions(connection, division):
+            by_id = {command.command_id: command for _, command in page}
+            for fact, at in await sources.ledger.posted(list(by_id)):
+                yield by_id[fact.command_id], fact, at
 
 
 def _lines(command: PostEntry, posted: EntryPosted, at: float, mapping: Mapping) -> list[tuple[Any, ...]]:

@@ -243,7 +243,7 @@ def _other_customer(line: Line, entry: Entry, document: DocumentRef) -> str | No
 
 
 def _id_of(customer_ref: str) -> str:
-    return customer_ref.split("/", 1)[1]
+    return customer_ref.partition("/")[2]  # an entry without a debtor names none
 
 
 def _role(command: PostEntry, line: EntryLine) -> Role:

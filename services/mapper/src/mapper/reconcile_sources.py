@@ -42,6 +42,9 @@ class Ledger(Protocol):
     async def posted(self, command_ids: Sequence[str]) -> list[tuple[EntryPosted, float]]:
         """Return what was said of commands that were booked, and when (unix seconds, by the clock of `LedgerState.read_at`)."""
 
+    async def refused(self, command_ids: Sequence[str]) -> set[str]:
+        """Return those of these commands of which the last word is that Exact, or the writer, refused them."""
+
     async def of_entries(self, division: int, entry_ids: Sequence[str]) -> list[LedgerLine]:
         """Return the lines of entries."""
 

@@ -25,6 +25,7 @@ from contracts.envelope import Envelope, seal
 from contracts.facts import DocumentKind
 from contracts.messages import unseal
 from mapper import tables
+from mapper.drift_decisions import entries_of_decisions
 from mapper.reading import UnreadableError
 from mapper.reconcile_sources import PAGE, open_sources
 from mapper.store import ISSUED, Row
@@ -73,6 +74,10 @@ async def _replay(settings: Settings, patience_seconds: float, *, install: bool)
                     report.new += await sources.ledger.take_back(page, clock.now().timestamp()) if install else 0
                 async for rows in sources.rows_of_kinds(division, get_args(DocumentKind)):
                     page = await _entries(connection, rows, clock)
+                    report.entries += len(page)
+                    report.new += await sources.ledger.take_back(page, clock.now().timestamp()) if install else 0
+                async for counters in entries_of_decisions(connection, division):
+                    page = [envelope for envelope, _ in counters]
                     report.entries += len(page)
                     report.new += await sources.ledger.take_back(page, clock.now().timestamp()) if install else 0
     return report
