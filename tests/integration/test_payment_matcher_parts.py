@@ -290,3 +290,14 @@ async def test_a_match_that_exact_took_back_before_it_was_recorded_takes_no_mone
     await stage.see(receivable(right["id"], WHOLE, term="t-2", account_id=ACCOUNT))
     await stage.work()
     assert (wrong["amount_due"], right["status"], await stage.told(facts.PaymentNotRecorded)) == (WHOLE, "paid", [])
+
+
+async def test_a_transfer_that_was_paid_back_by_bank_is_no_money_of_an_invoice_that_was_paid_online(stage):
+    paid = bill(stage.chargebee.app)
+    pay_invoice(stage.chargebee.app.site, paid["id"], Money("card", amount_minor=WHOLE, gateway="stripe"))
+    await stage.see(bank_line(WHOLE, line_id="in", account_id=ACCOUNT, is_matched=True))
+    await stage.see(paid_out(WHOLE))
+    await stage.see(receivable(paid["id"], WHOLE, term="t-1", account_id=ACCOUNT))
+    await stage.see(online("txn_1", WHOLE, "t-2"))
+    await stage.work()
+    assert "money_without_debt" not in {one.code for one in await outcomes(stage.database)}
