@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.writer_stage import payment, sale, save_account
 
 from contracts.commands import EntryLine
-from exact_writer import error_limit, lookup, odata, payloads, polling, refusals, schedule
+from exact_writer import client_keys, error_limit, lookup, odata, payloads, polling, refusals, schedule
 from exact_writer.client import Answer, ForbiddenError, RateLimitedError, RefusedError, UnknownError, interpret
 from exact_writer.polling import Polling
 from exact_writer.schedule import Candidate, Kind, State
@@ -274,6 +274,15 @@ class TestWhatIsRead:
         answer = Answer(status=200, body={"d": {"results": rows}}, headers={})
         assert [each.exact_id for each in lookup.found_in(payment("TX-1"), answer, None)] == ["b"]
         assert lookup.found_in(save_account(), Answer(status=200, body={"d": []}, headers={}), None) == []
+
+    def test_what_bears_our_key_is_adopted_before_another_record_of_the_same_reference(self) -> None:
+        rows = [{"EntryID": each, "EntryNumber": 1, "YourRef": "INV-1"} for each in ("typed", "ours")]
+        answer = Answer(status=200, body={"d": {"results": rows}}, headers={})
+        assert [each.exact_id for each in lookup.found_in(sale("INV-1"), answer, "ours")] == ["ours", "typed"]
+
+    def test_the_key_of_a_batch_is_the_same_in_whatever_order_its_commands_are_read(self) -> None:
+        # History goes last into a batch, and is read again by its place in the journal.
+        assert client_keys.cause_of(["today", "old"]) == client_keys.cause_of(["old", "today"]) != client_keys.cause_of(["old"])
 
     def test_errors_are_counted_within_the_hour_and_stop_before_exact_blocks(self) -> None:
         seven = [float(second) for second in range(7)]

@@ -92,5 +92,5 @@ def is_key(key: str | None, shown: Any) -> bool:
 
 
 def cause_of(commands: Iterable[str]) -> str:
-    """The cause of a call that several commands share: another one as soon as one of them is missing from it."""
-    return "+".join(commands)
+    """The cause of a call that several commands share: another one as soon as one of them is missing, whatever their order."""
+    return "+".join(sorted(commands))

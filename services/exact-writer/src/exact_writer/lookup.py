@@ -47,7 +47,10 @@ def request_for(command: PostEntry | SaveAccount, account_id: str | None, key: s
 
 
 def found_in(command: PostEntry | SaveAccount, answer: Answer, key: str | None) -> list[Found]:
-    """What the call found, each record once; filters of Exact compare without case, so the rows are compared again."""
+    """What the call found, each record once, and first what bears the key that we gave.
+
+    Filters of Exact compare without case, so the rows are compared again.
+    """
     found: dict[str, Found] = {}
     for row in odata.rows(answer.body):
         if isinstance(command, SaveAccount):
@@ -56,7 +59,7 @@ def found_in(command: PostEntry | SaveAccount, answer: Answer, key: str | None) 
         elif is_key(key, row["EntryID"]) or _is_named(command, row):
             number, currency, rate = int(row["EntryNumber"] or 0), row.get("Currency"), row.get("Rate")
             found[str(row["EntryID"])] = Found(exact_id=str(row["EntryID"]), number=number, currency=currency, rate=rate)
-    return list(found.values())
+    return sorted(found.values(), key=lambda each: not is_key(key, each.exact_id))
 
 
 def _is_named(command: PostEntry, row: dict[str, Any]) -> bool:
