@@ -38,6 +38,7 @@ MOST_ATTEMPTS: Final = 6
 MOST_ASKS: Final = 3
 ASK_AGAIN_SECONDS: Final = 6 * 3600.0  # ingest tries for hours before it gives up, and its answer cannot get lost in the broker
 PAUSE_SECONDS: Final = 3600.0  # after a refusal of the whole resource, such as a missing scope: it counts against the error limit
+LOOK_AGAIN_SECONDS: Final = 300.0  # after a look-up that Exact did not answer
 NEVER: Final = float("inf")
 
 
@@ -95,6 +96,11 @@ class PdfPoster:
             self._calls.forbidden -= ENDPOINTS
             self._paused_until = now + PAUSE_SECONDS
             log.error("Exact takes no documents now", division=self._division, status=error.status, reason=error.message)
+            return self._paused_until
+        except (UnknownError, odata.UnreadableAnswerError) as error:
+            # Of a look-up. Documents may fail alone, and bookings do not wait for them.
+            self._paused_until = self._now() + LOOK_AGAIN_SECONDS
+            log.warning("a PDF could not be looked up", division=self._division, reason=str(error))
             return self._paused_until
         return None
 
@@ -218,7 +224,9 @@ class PdfPoster:
         async with self._database.transaction() as connection:
             await attachments.check_lease(connection, self._division, epoch)
             if found is not None and creating:
-                await attachments.move(connection, attachment, "created", document_id=found, attempts=0, not_before=0.0)
+                # Made by a journal that was lost, it may have its file as well, which is looked for in its turn.
+                following: State = "created" if attachment.attempts else "attaching"
+                await attachments.move(connection, attachment, following, document_id=found, attempts=0, not_before=0.0)
             elif found is not None:
                 await self._attached(connection, attachment)
             elif asked_at < settled_at:
@@ -244,6 +252,8 @@ class PdfPoster:
             await self._fail(connection, attachment, "pdf_too_large", say("pdf_too_large", bytes=len(content)))
         else:
             state: State = "fetched" if attachment.document_id is None else "created"
+            if attachment.sent_at == attachments.DOUBTED:
+                state = "creating" if state == "fetched" else "attaching"  # looked for first
             await attachments.move(connection, attachment, state, content=content, not_before=0.0)
 
     async def _attached(self, connection: AsyncConnection, attachment: Attachment) -> None:

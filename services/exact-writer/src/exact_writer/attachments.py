@@ -25,6 +25,7 @@ State = Literal["waiting", "wanted", "fetched", "creating", "created", "attachin
 READY: tuple[State, ...] = ("fetched", "creating", "created", "attaching")
 ENDS: tuple[State, ...] = ("attached", "failed")
 UNDER_WAY: tuple[State, ...] = ("wanted", *READY)
+DOUBTED = 0.0  # when the call of a PDF left that a lost journal may have attached: long ago
 ATTEMPTS = 6  # of one booking; the mapper gives up before
 
 
@@ -80,6 +81,15 @@ async def plan(
         index_elements=["command_id"], set_=again, where=attachments.c.state == "failed"
     ).returning(attachments.c.command_id)
     return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def doubt(connection: AsyncConnection, division: int) -> None:
+    """Let every PDF that waits be looked for in Exact before it is attached: a journal that was lost may have attached it."""
+    of_division = (attachments.c.division == division, attachments.c.is_open)
+    await connection.execute(sa.update(attachments).where(*of_division, attachments.c.sent_at.is_(None)).values(sent_at=DOUBTED))
+    for state, looked_up in (("fetched", "creating"), ("created", "attaching")):
+        values = {"state": looked_up, "attempts": 0, "sent_at": DOUBTED, "not_before": 0.0}
+        await connection.execute(sa.update(attachments).where(*of_division, attachments.c.state == state).values(values))
 
 
 async def is_succeeded(connection: AsyncConnection, command: PostEntry) -> bool:

@@ -221,7 +221,7 @@ class DivisionWriter:
         if closed:
             await self._report_closed(closed)
         if choice is None:
-            return await self._spend_spare_moment(due, closed)
+            return None if await self._asked_pdf() else await self._spend_spare_moment(due, closed)
         if choice.candidate.state == "unknown" or not await self._pdf_first():
             await self._work(choice)
         await self._answered()
@@ -229,12 +229,15 @@ class DivisionWriter:
 
     async def _pdf_first(self) -> bool:
         """Do something for a PDF that goes before bookings, if there is one: what a person asked for, or what is owed."""
-        if self._queue.has_asked_pdf:
-            return await self.pdfs.turn(self._epoch, is_asked=True) is None
+        if await self._asked_pdf():
+            return True
         if not self._queue.owes_pdf:
             return False
         self._queue.took_pdf()
         return await self.pdfs.turn(self._epoch, is_owed=True) is None
+
+    async def _asked_pdf(self) -> bool:
+        return self._queue.has_asked_pdf and await self.pdfs.turn(self._epoch, is_asked=True) is None
 
     async def _answer_desk(self) -> None:
         """Read the master data for somebody who checks a mapping; what is closed to us there says nothing of our work."""
