@@ -16,7 +16,7 @@ from backbone.database import Database
 from contracts.commands import PostEntry, SaveAccount
 from contracts.envelope import Envelope
 from contracts.messages import unseal
-from exact_writer import journal, payloads
+from exact_writer import attachments, journal, payloads
 from exact_writer.tables import commands, divisions
 from exact_writer.tables import ledger_lines as ledger
 
@@ -74,6 +74,7 @@ async def doubt(database: Database, connection: AsyncConnection, division: int, 
     await connection.execute(insert.on_conflict_do_update(index_elements=["division"], set_={"looks_first_until": until}))
     waiting = (commands.c.division == division, commands.c.is_open, commands.c.state.in_(UNSENT))
     changed = await connection.execute(sa.update(commands).where(*waiting).values(state="unknown", not_before=0.0, batch_id=None))
+    await attachments.doubt(connection, division)
     return int(changed.rowcount)
 
 

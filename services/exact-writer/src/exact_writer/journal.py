@@ -212,23 +212,27 @@ async def gather(connection: AsyncConnection, division: int, batch_key: str, mos
 
 
 async def mark(connection: AsyncConnection, division: int, command_id: str, epoch: int, state: State, **values: Any) -> None:
-    """Move an open command to another state; raises LeaseLostError when another process has the division now."""
+    """Move an open command to another state; raises LeaseLostError when another process has the division now.
+
+    What became unknown meanwhile, since a person doubts the journal, is never sent: that is told by the same error.
+    """
     new = {"state": state, "is_open": state in OPEN, "epoch": epoch, **values}
     given = {"of_command": command_id, "of_division": division, "in_epoch": epoch, **{f"new_{name}": new[name] for name in new}}
-    if (await connection.execute(_marking(tuple(new)), given)).rowcount != 1:
+    if (await connection.execute(_marking(tuple(new), is_sending=state == "sent"), given)).rowcount != 1:
         raise LeaseLostError(f"division {division} is no longer held in epoch {epoch}")
 
 
 @cache
-def _marking(names: tuple[str, ...]) -> sa.Update:
+def _marking(names: tuple[str, ...], *, is_sending: bool) -> sa.Update:
     """Changes these columns of a command. Made once, since making it takes longer than carrying it out."""
     # Locked, so that a take-over waits for this transaction and then sees what it did, or this one sees the take-over.
     held = divisions.c.division == sa.bindparam("of_division")
     current = sa.select(divisions.c.epoch).where(held).with_for_update().scalar_subquery()
     of_command = commands.c.command_id == sa.bindparam("of_command")
+    sendable = [commands.c.state.in_(("planned", "prepared"))] if is_sending else []
     return (
         sa.update(commands)
-        .where(of_command, commands.c.is_open, current == sa.bindparam("in_epoch"))
+        .where(of_command, commands.c.is_open, current == sa.bindparam("in_epoch"), *sendable)
         .values({name: sa.bindparam(f"new_{name}") for name in names})
     )
 

@@ -32,6 +32,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     has_account: bool
     work_class: WorkClass = "today"
     site: str = ""
+    attempts: int = 1  # calls made for it; what is unknown and has none is in doubt since the journal was lost
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +53,8 @@ def choose(
     """The next command to work on, or None.
 
     `blocked` kinds have an endpoint that the error limit closes for now, `resting` classes get no calls for now.
-    Outcomes that are unknown come first, whatever their class, since they hold up their customer; they never rest.
+    Outcomes that are unknown come first, whatever their class, since they hold up their customer; they never rest. What is
+    unknown only since a journal was lost takes the turn of its class: all that waits may be, and today's comes before history.
     """
     free = [
         each
@@ -60,16 +62,20 @@ def choose(
         if each.state != "sent"
         and each.not_before <= now
         and each.kind not in blocked
-        and (each.state == "unknown" or each.work_class not in resting)
+        and (_is_lost(each) or each.work_class not in resting)
     ]
     waiting = frozenset(each.work_class for each in free)
-    unknown = [each for each in free if each.state == "unknown"]
+    lost = [each for each in free if _is_lost(each)]
     whose_turn = turns.next_class(waiting)
-    ranked = unknown or [each for each in free if each.work_class == whose_turn]
+    ranked = lost or [each for each in free if each.work_class == whose_turn]
     if not ranked:
         return None
     best = min(ranked, key=lambda each: (turns.last_turn(each.work_class, each.site), each.sequence))
     return Choice(candidate=best, waiting=waiting)
+
+
+def _is_lost(candidate: Candidate) -> bool:
+    return candidate.state == "unknown" and candidate.attempts > 0
 
 
 def _free(candidates: Iterable[Candidate]) -> Iterator[Candidate]:

@@ -69,6 +69,7 @@ async def candidates(connection: AsyncConnection, division: int, found: list[Wai
             has_account=True,
             work_class=cast("WorkClass", row.work_class),
             site=row.site,
+            attempts=row.attempts,
         )
         for row in rows
     ]
