@@ -240,10 +240,11 @@ async def test_a_refused_document_is_sent_again_when_a_person_says_so(installed)
     *_, again = await installed.stage.entries()
     assert again.command_id != first.command_id
     assert again.lines == first.lines
+    assert (first.is_asked, again.is_asked) == (False, True), "a person waits for it"
     assert await installed.json("retry", "INV-1") == (1, {"documents": []}), "it is under way already"
     await installed.stage.hear(refused(again, "other"))
     assert (await installed.json("retry", "--code", "exact_refused"))[0] == 0
-    assert len(await installed.stage.entries()) == 4
+    assert [each.is_asked for each in await installed.stage.entries()][3:] == [False], "all of a reason may be many"
 
 
 async def test_a_reversal_that_is_held_is_shown_with_its_sentence_and_not_with_a_code(installed):

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from exact_writer import client_keys, error_limit, lookup, odata, payloads, poll
 from exact_writer.client import Answer, ForbiddenError, RateLimitedError, RefusedError, UnknownError, interpret
 from exact_writer.polling import Polling
 from exact_writer.schedule import Candidate, Kind, State
-from exact_writer.work_classes import HISTORY, ORDER, RESERVES, Turns, WorkClass
+from exact_writer.work_classes import HISTORY, ORDER, RESERVES, Turns, WorkClass, class_of
 
 
 def candidate(
@@ -51,6 +52,12 @@ def chosen_of(waiting: list[Candidate], turns: Turns | None = None, **more: Any)
 
 
 class TestWhatComesNext:
+    def test_what_a_person_tried_again_goes_before_history_and_today(self) -> None:
+        day = date(2026, 3, 10)
+        long_ago = sale("INV-1", entry_date=date(2025, 3, 10))
+        assert class_of(long_ago, day) == "backfill"
+        assert class_of(msgspec.structs.replace(long_ago, is_asked=True), day) == "person"
+
     def test_an_account_comes_before_the_entries_that_wait_for_it(self) -> None:
         waiting = [candidate(1, known=False), candidate(2, "account")]
         chosen = chosen_of(waiting)

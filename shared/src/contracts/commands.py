@@ -92,6 +92,7 @@ class PostEntry(Message, frozen=True, kw_only=True):
     `customer_ref` is empty for an entry without a debtor, such as a gateway's payout.
     `mapping_version` is the state of the division's rules that the entry was made by.
     `pdf` asks for Chargebee's original to be attached to the entry once it is booked.
+    `is_asked` says that a person waits for this one entry (`kruispost retry NUMBER`): it goes before all that waits.
     """
 
     TYPE: ClassVar[str] = "exact.entry.post"
@@ -118,3 +119,4 @@ class PostEntry(Message, frozen=True, kw_only=True):
     bundle: str | None = None
     not_before: datetime | None = None
     pdf: bool = False
+    is_asked: bool = False

@@ -40,6 +40,8 @@ def class_of(command: PostEntry | SaveAccount, today: date) -> WorkClass:
     """The class that a new command belongs to on the day it arrives; it keeps it, however long it waits."""
     if isinstance(command, SaveAccount):
         return "master"
+    if command.is_asked:
+        return "person"
     if command.entry_date < today - timedelta(days=RECENT_DAYS):
         return "backfill"
     if command.document.kind == "invoice":

@@ -50,6 +50,7 @@ class Cause:
 
     envelope: Envelope | None
     distinguisher: str = ""
+    is_asked: bool = False  # by a person who waits for one document
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,7 @@ class Planner:
         if entry.kind == "general":
             entry = with_reference(structs.replace(entry, reference=your_ref(entry.reference)), ref.number)
         command = post_entry(entry, ref, mapping, attempt, pdf=with_pdf(ref, party.customer, mapping), zone=subject.zone)
+        command = structs.replace(command, is_asked=cause.is_asked)
         for customer_id in filter(None, entry.customers(ref.customer_id)):
             customer = party.customer
             if customer is None or customer_id != customer.id:

@@ -64,7 +64,8 @@ async def _retry(settings: Settings, number: str | None, code: str | None, site:
     configuration, clock = load_configuration(settings.config), SystemClock()
     planner = Planner(Subjects(configuration, mappings_of(configuration)), clock, Telemetry())
     # The instant tells two retries apart, so that the second is not taken for a repetition of the first.
-    cause = Cause(None, f"retry {clock.now().isoformat()} ")
+    # One document goes before all that waits; those of a reason may be thousands.
+    cause = Cause(None, f"retry {clock.now().isoformat()} ", is_asked=number is not None)
     database = Database.open(settings, SERVICE)
     try:
         async with database.reading() as connection:
