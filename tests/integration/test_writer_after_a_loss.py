@@ -7,13 +7,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 import yaml
 from support.exact_server import DIVISION
 from support.fast_sqlite import migrated
 from support.faulty_exact import Rehearsal, rehearsal
-from support.writer_stage import CONFIGURATION, sale, save_account, writer_environment
+from support.writer_stage import CONFIGURATION, payment, sale, save_account, writer_environment
 
 from backbone.database import Database
 from backbone.errors import KruispostError
@@ -128,3 +129,15 @@ def test_every_division_is_in_doubt_although_no_ledger_can_be_read_yet(
     else:
         assert len(doubt_all(None, 24.0, wait)) == 2
     assert asyncio.run(doubted()) == [DIVISION, DIVISION + 1]
+
+
+async def test_doubted_entries_do_not_hold_up_the_account_that_they_wait_for(tmp_path: Path) -> None:
+    """They are looked for by it; Exact had refused the customer before."""
+    async with rehearsal(tmp_path) as stage:
+        await stage.plan(
+            sale("INV-1", "FIRST", entry_date=TODAY), msgspec.structs.replace(payment("TX-1", "FIRST"), entry_date=TODAY)
+        )
+        await doubt(stage)
+        await stage.plan(save_account("FIRST"))
+        await stage.act(30)
+        assert await stage.open_commands() == []

@@ -95,7 +95,7 @@ def _oldest(division: int, of: Waiting, now: float) -> Any:
     known_account = (accounts.c.division == commands.c.division) & (accounts.c.customer_ref == commands.c.customer_ref)
     columns = [commands.c[name] for name in Candidate.__struct_fields__ if name in commands.c]  # not the envelopes
     oldest = (
-        sa.select(*columns)
+        sa.select(*columns, accounts.c.account_id)
         .outerjoin(accounts, known_account)
         .where(
             commands.c.division == division,
@@ -111,7 +111,9 @@ def _oldest(division: int, of: Waiting, now: float) -> Any:
     )
     other = commands.alias("other")
     others = [each for each in OF_COMMANDS if each != of.work_class and waits_for(of.work_class, each)]
-    holds_up_account = (other.c.kind == "account") | ((other.c.state == "unknown") & (other.c.kind != "account"))
+    # Without an account it was never sent: it is in doubt since a journal was lost, and waits for the account itself.
+    is_lost = (other.c.state == "unknown") & (other.c.kind != "account") & oldest.c.account_id.is_not(None)
+    holds_up_account = (other.c.kind == "account") | is_lost
     held_up = sa.exists().where(
         other.c.division == division,
         other.c.customer_ref == oldest.c.customer_ref,
