@@ -46,10 +46,11 @@ def kruispost_here(
     *arguments: str, directory: Path, settings: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the same command line in this process, which saves the seconds that starting one takes."""
-    from console.cli import main  # noqa: PLC0415 - a test without a command needs none of what it imports
+    from console import cli  # noqa: PLC0415 - a test without a command needs none of what it imports
 
     out, errors, code = io.StringIO(), io.StringIO(), 0
     variables = environment(directory, settings)
+    cli.out.width = int(variables["COLUMNS"])  # it may have been made under others
     with _one_at_a_time, pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(errors):
         for name in os.environ.keys() - variables.keys():
             patch.delenv(name)
@@ -57,7 +58,7 @@ def kruispost_here(
             patch.setenv(name, value)
         patch.setattr(sys, "argv", ["kruispost", *arguments])
         try:
-            main()
+            cli.main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), errors.getvalue())
