@@ -32,7 +32,9 @@ def test_a_business_month_ends_with_equal_books(engine, tmp_path):
 @pytest.mark.broker
 @pytest.mark.postgres
 def test_the_other_ways_to_book_end_with_equal_books_too(mode, options, fewest, most, tmp_path):
-    report = play(tmp_path / "demo", "--mode", mode, "--patience-seconds", "400", *options, documents=FEWER, seconds=500)
+    # Few documents come too far apart to share entries.
+    documents = DOCUMENTS if mode == "ledger" else FEWER
+    report = play(tmp_path / "demo", "--mode", mode, "--patience-seconds", "400", *options, documents=documents, seconds=500)
     assert report["mode"] == mode
     assert report["held_reasons"] == {"no_revenue_account": 1}
     assert report["receipts_recorded"] > 0
