@@ -55,7 +55,7 @@ test: setup ## every test, with PostgreSQL and RabbitMQ
 		&& { $(BIN)/pytest -m alone $(PYTEST) || test $$? -eq 5; }
 
 chaos: setup ## kill -9 every service in the middle of its work, on both engines; a thousand sequences of faults
-	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses && KRUISPOST_FAULT_SEQUENCES=1000 $(BIN)/pytest tests/chaos tests/property/test_writer_faults.py $(PYTEST)
+	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses && KRUISPOST_CHAOS=everywhere KRUISPOST_FAULT_SEQUENCES=1000 $(BIN)/pytest tests/chaos tests/property/test_writer_faults.py $(PYTEST)
 
 bench: setup ## measure, each figure beside its ceiling; writes var/bench/report.json
 	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses && PYTHONPATH=tests $(BIN)/python -m bench
