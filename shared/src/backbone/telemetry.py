@@ -23,7 +23,8 @@ from contracts.envelope import Envelope
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+# One name for all of it: without one, every line bears the module that happened to log first.
+log: structlog.stdlib.BoundLogger = structlog.get_logger("kruispost")
 
 CounterName = Literal[
     "messages_handled",  # by consumer and outcome: handled, duplicate, retried, dead
