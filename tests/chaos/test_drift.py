@@ -28,15 +28,17 @@ async def in_exact(stage: Drill, method: str, path: str, body: dict[str, Any] | 
     return answer.json() if answer.content else None
 
 
-async def entries_of_decisions_are_not_forgotten(stage: Drill, file: Path, reference: str) -> None:
-    """They are in the auditor's file, and come back into a journal that was lost."""
+async def decisions_are_not_forgotten(stage: Drill, file: Path, reference: str, left: dict[str, Any]) -> None:
+    """Their entries are in the auditor's file and come back into a journal that was lost; what stays deleted does not."""
+    await in_exact(stage, "DELETE", f"salesentry/SalesEntries(guid'{left['entry_id']}')")
+    await stage.run("drift", "accept", left["your_ref"], *BY)
     before = await stage.books()
     await stage.run("export", "--from", "2026-08-01", "--to", "2026-12-31", "--out", str(file))
     assert reference in await asyncio.to_thread(file.read_text, encoding="utf-8")
     stage.lose("exact-writer")
     async with stage.running("exact-writer"):
         pass  # `kruispost login`
-    await stage.run("replay", "exact-writer", "--yes")
+    assert json.loads(await stage.run("replay", "exact-writer", "--yes", "--json"))["left"] == 1
     async with stage.running():
         await stage.settle()
     assert await stage.run("drift", "list") == "Nothing of ours was changed in Exact.\n"
@@ -49,6 +51,7 @@ async def test_what_was_changed_in_exact_is_decided_about(tmp_path: Path) -> Non
         unpaid = {each["your_ref"] for each in (await stage.exact.ledger(DIVISION))["receivables"] if not each["matched"]}
         sold = [each for each in entries if each["your_ref"] in unpaid and each["type"] == SALES and "8000" in _accounts(each)]
         moved, gone, redated = sold[:3]
+        left = next(each for each in entries if each["your_ref"] in unpaid and each["type"] == SALES and each not in sold[:3])
         before = await stage.books()
         # Moved to another account, deleted, given another date.
         lines = (await in_exact(stage, "GET", f"salesentry/SalesEntries(guid'{moved['entry_id']}')/SalesEntryLines"))["d"][
@@ -96,7 +99,7 @@ async def test_what_was_changed_in_exact_is_decided_about(tmp_path: Path) -> Non
         assert after.balances == before.balances
         assert after.references - before.references == {f"{moved['your_ref']}/C1 terug naar de boeking": 1}
         assert await stage.run("drift", "list") == "Nothing of ours was changed in Exact.\n"
-        await entries_of_decisions_are_not_forgotten(stage, tmp_path / "booked.csv", f"{moved['your_ref']}/C1")
+        await decisions_are_not_forgotten(stage, tmp_path / "booked.csv", f"{moved['your_ref']}/C1", left)
         # Changed once more, it is no longer what was accepted.
         await in_exact(stage, "PUT", f"salesentry/SalesEntries(guid'{redated['entry_id']}')", {"EntryDate": "2026-10-29"})
         assert redated["your_ref"] in await stage.run("drift", "list", code=1)

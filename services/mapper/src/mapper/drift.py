@@ -23,14 +23,13 @@ from bookkeeping.rejections import Rejection
 from contracts.commands import EntryLine, PostEntry
 from contracts.envelope import derived_id, seal
 from contracts.facts import DocumentPlanned, ReasonOfLine
-from mapper.drift_decisions import SOURCE, Accepted, Countered, decide, id_of_counter, signature_of
+from mapper.drift_decisions import GONE, SOURCE, Accepted, Countered, decide, id_of_counter, signature_of
 from mapper.issue import booked_entry, your_ref
 from mapper.reconcile_judging import Booking, minor
 from mapper.reconcile_scratch import Finding
 from mapper.store import Store
 
 MOVED = ("entry_edited_account", "entry_edited_amount")
-GONE = "entry_missing"
 OF_ENTRIES = "entry_"  # how findings about Exact's entries are called; those of documents are not drift
 Why = Literal["debt", "vat", "other"]
 
@@ -50,11 +49,11 @@ def is_drift(finding: Finding) -> bool:
     )
 
 
-def acceptance(finding: Finding, who: str, why: str, now: datetime) -> Accepted:
-    """Return the decision that a difference stands."""
+def acceptance(finding: Finding, who: str, why: str, now: datetime, command_id: str | None) -> Accepted:
+    """Return the decision that a difference stands in what a command booked."""
     reference, name, place, booked, found, entry = signature_of(finding.number, finding.name, finding.details)
     told = {"place": place, "booked": booked, "found": found, "entry": entry}
-    return Accepted(reference=reference, name=name, who=who, why=why, at=now, **told)
+    return Accepted(reference=reference, name=name, who=who, why=why, at=now, command_id=command_id, **told)
 
 
 def revert_of(booking: Booking, findings: Sequence[Finding], mapping: Mapping, count: int) -> Revert | Why:

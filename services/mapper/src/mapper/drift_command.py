@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
 import msgspec
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from backbone import event_log
 from backbone.clock import SystemClock
 from backbone.configuration import load_configuration
-from backbone.database import is_away
-from backbone.errors import KruispostError
 from backbone.settings import Settings
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
@@ -28,9 +24,9 @@ from mapper import tables
 from mapper.configuration import mappings_of
 from mapper.drift import Revert, acceptance, carry_out, in_open_period, is_drift, proposal, revert_of
 from mapper.drift_decisions import Countered, decide, decisions
-from mapper.reading import UnreadableError, chosen
+from mapper.reading import chosen, run_command
 from mapper.reconcile_columns import Wish as Range
-from mapper.reconcile_judging import Booking, bookings_of
+from mapper.reconcile_judging import Booking, bookings_of, lines_of
 from mapper.reconcile_scratch import Finding, Scratch
 from mapper.reconcile_sources import Sources, open_sources
 from mapper.reconcile_wording import sentence_of
@@ -110,8 +106,11 @@ def accept(wish: Wish, number: str, who: str, why: str, lang: Language) -> bool:
 
     async def note(seen: Seen) -> list[Finding]:
         now, found = SystemClock().now(), seen.of(number)
+        booking = await _booking(seen, number)
+        command_id = booking.command.command_id if booking is not None else None
+        made = [acceptance(each, who, why, now, command_id) for each in found]
         async with seen.sources.mapper.transaction() as connection:
-            await decide(connection, seen.mapping.division, [acceptance(each, who, why, now) for each in found], now)
+            await decide(connection, seen.mapping.division, made, now)
         return found
 
     found = _look(wish, note)
@@ -180,12 +179,7 @@ def _look(wish: Wish, what: Callable[[Seen], Awaitable[Found]]) -> Found:
                 findings = tuple(each for each in scratch.findings(explained=False) if is_drift(each))
                 return await what(Seen(findings=findings, mapping=mapping, sources=sources, file=str(settings.config)))
 
-    try:
-        return asyncio.run(look())
-    except Exception as error:
-        if isinstance(error, KruispostError) or not (is_away(error) or isinstance(error, SQLAlchemyError)):
-            raise
-        raise UnreadableError(f"The databases cannot be used ({error}); check their address, then try again.") from error
+    return run_command(look(), "The databases cannot be used", "check their address, then try again")
 
 
 async def _take_back(
@@ -213,12 +207,29 @@ async def _take_back(
 
 
 async def _booking(seen: Seen, number: str) -> Booking | None:
-    """Find what was booked under a reference."""
+    """Find what was booked under a reference, with what Exact's ledger has of it, entries that took a change back included."""
     owner = (await seen.sources.ledger.booked_under(seen.mapping.division, [number])).get(number)
     if owner is None or any((each.details.get("entry") or 0) != owner.entry_number for each in seen.of(number)):
         return None  # another site's document has the same number: which of them is meant, nobody said
     rows = await seen.sources.rows_of_commands([owner.command_id])
-    return next(iter(bookings_of(rows.values(), seen.mapping.receivable_account).values()), None)
+    booking = next(iter(bookings_of(rows.values(), seen.mapping.receivable_account).values()), None)
+    if booking is None:
+        return None
+    ledger, division = seen.sources.ledger, seen.mapping.division
+    facts = {fact.command_id: fact for fact, _ in await ledger.posted([owner.command_id, *await _counters(seen, number)])}
+    posted = facts.pop(owner.command_id, None)
+    if posted is None:
+        return booking
+    lines = lines_of(booking.command, posted, await ledger.of_entries(division, [posted.entry_id]))
+    mended = await ledger.of_entries(division, [fact.entry_id for fact in facts.values()])
+    return replace(booking, posted=posted, lines=(*lines, *mended))
+
+
+async def _counters(seen: Seen, number: str) -> list[str]:
+    """Return the commands that took changes of a reference back so far."""
+    async with seen.sources.mapper.reading() as connection:
+        made = await decisions(connection, seen.mapping.division)
+    return [each.command_id for each in made if isinstance(each, Countered) and each.reference == number]
 
 
 async def _is_under_way(seen: Seen, command_ids: Sequence[str]) -> bool:

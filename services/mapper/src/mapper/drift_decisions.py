@@ -15,12 +15,16 @@ from contracts.envelope import Envelope, Message, derived_id, seal
 from contracts.messages import unseal
 
 SOURCE = "mapper"
+GONE = "entry_missing"
 PAGE = 500
 Signature = tuple[str, str, str, str, str, str]
 
 
 class Accepted(Message, frozen=True, kw_only=True):
-    """A difference that stands as it is: the reference and the sentence of a finding, and what it found. Stays in the service."""
+    """A difference that stands as it is: the reference and the sentence of a finding, and what it found. Stays in the service.
+
+    `command_id` is the booking's, so that one that was deleted in Exact is not booked again from the logs.
+    """
 
     TYPE: ClassVar[str] = "mapper.difference.accepted"
     reference: str
@@ -32,6 +36,7 @@ class Accepted(Message, frozen=True, kw_only=True):
     who: str
     why: str
     at: datetime
+    command_id: str | None = None  # not in decisions of before
 
     @property
     def signature(self) -> Signature:
@@ -69,6 +74,11 @@ async def decisions(connection: AsyncConnection, division: int) -> list[Accepted
         kind: type[Accepted | Countered] = Accepted if recorded.envelope.type == Accepted.TYPE else Countered
         found.append(msgspec.json.decode(recorded.envelope.data, type=kind))
     return found
+
+
+def gone(decided: Sequence[Accepted | Countered]) -> dict[str, Accepted]:
+    """Return, by the command that booked it, what was deleted in Exact and stays so by somebody's word."""
+    return {each.command_id: each for each in decided if isinstance(each, Accepted) and each.name == GONE and each.command_id}
 
 
 def id_of_counter(division: int, reference: str) -> str:

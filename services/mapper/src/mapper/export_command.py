@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -11,10 +10,8 @@ from typing import Any, get_args
 
 import msgspec
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from backbone.configuration import load_configuration
-from backbone.database import is_away
 from backbone.errors import KruispostError
 from backbone.settings import Settings
 from bookkeeping.mapping import Mapping
@@ -26,7 +23,7 @@ from mapper.configuration import mappings_of
 from mapper.drift_decisions import entries_of_decisions
 from mapper.issue import booked_entry
 from mapper.log_chain import Service, write_log
-from mapper.reading import UnreadableError, chosen
+from mapper.reading import UnreadableError, chosen, run_command
 from mapper.reconcile_sources import Sources, open_sources
 from mapper.whole_file import written_whole
 from mapper.wording import Language
@@ -63,14 +60,7 @@ def export(options: Options, lang: Language) -> None:
                             writer.write(line)
             return writer
 
-    try:
-        written = asyncio.run(run())
-    except Exception as error:
-        if isinstance(error, KruispostError) or not (is_away(error) or isinstance(error, SQLAlchemyError)):
-            raise
-        raise UnreadableError(
-            f"The databases cannot be read ({error}); check their address. {options.file} is as it was."
-        ) from error
+    written = run_command(run(), "The databases cannot be read", f"check their address. {options.file} is as it was")
     words = (
         f"{written.lines} lines in {options.file}. Note the last hash where nobody can change it: {written.last}",
         f"{written.lines} regels in {options.file}. Noteer de laatste hash waar niemand die kan wijzigen: {written.last}",
@@ -86,14 +76,7 @@ def export_log(service: Service, file: Path, lang: Language) -> None:
         with written_whole(file) as stream:
             return await write_log(settings, service, stream)
 
-    try:
-        written = asyncio.run(run())
-    except Exception as error:
-        if isinstance(error, KruispostError) or not (is_away(error) or isinstance(error, SQLAlchemyError)):
-            raise
-        raise UnreadableError(
-            f"The log of {service} cannot be read ({error}); check its address. {file} is as it was."
-        ) from error
+    written = run_command(run(), f"The log of {service} cannot be read", f"check its address. {file} is as it was")
     words = (
         f"{written.lines} messages in {file}. Note the last hash where nobody can change it: {written.last}",
         f"{written.lines} berichten in {file}. Noteer de laatste hash waar niemand die kan wijzigen: {written.last}",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -15,6 +15,7 @@ from bookkeeping.mapping import Mapping
 from mapper.history import PagedStore
 
 SERVICE = "mapper"
+CHECK_AND_MIGRATE = "check KRUISPOST_DATABASE_URL or KRUISPOST_DATA_DIR, and run `kruispost migrate`"
 Result = TypeVar("Result")
 
 
@@ -28,15 +29,17 @@ class UnreadableError(KruispostError):
 def ask(settings: Settings, question: Callable[[PagedStore], Awaitable[Result]]) -> Result:
     """Put a question to the mapper's database on a connection that can only read; raises UnreadableError."""
     check_installed(settings)
+    return run_command(_ask(settings, question), "The mapper's database cannot be read", CHECK_AND_MIGRATE)
+
+
+def run_command(work: Coroutine[Any, Any, Result], cannot: str, remedy: str = "check its address, then try again") -> Result:
+    """Do a command's work; raises UnreadableError, in the words of `cannot` and `remedy`, where a database fails it."""
     try:
-        return asyncio.run(_ask(settings, question))
+        return asyncio.run(work)
     except Exception as error:
-        if not is_away(error) and not isinstance(error, SQLAlchemyError):
+        if isinstance(error, KruispostError) or not (is_away(error) or isinstance(error, SQLAlchemyError)):
             raise
-        raise UnreadableError(
-            f"The mapper's database cannot be read ({error}); check KRUISPOST_DATABASE_URL or KRUISPOST_DATA_DIR, and run "
-            "`kruispost migrate`."
-        ) from error
+        raise UnreadableError(f"{cannot} ({error}); {remedy}.") from error
 
 
 def check_installed(settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -12,11 +11,10 @@ from typing import Any
 
 import msgspec
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from backbone.clock import SystemClock
 from backbone.configuration import load_configuration
-from backbone.database import Database, is_away
+from backbone.database import Database
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry
 from bookkeeping.bookings import booking_of
@@ -29,7 +27,7 @@ from mapper.decision import make
 from mapper.history import Kept, PagedStore, Selection, documents
 from mapper.issue import booked_entry
 from mapper.plan import Cause, Planner
-from mapper.reading import SERVICE, UnreadableError, check_installed
+from mapper.reading import SERVICE, check_installed, run_command
 from mapper.store import Key, Row, Store
 from mapper.subjects import Subjects
 from mapper.wording import Language, document_words
@@ -72,12 +70,7 @@ def rebook(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     """Show what differs, and book it anew where that is wished; return whether nothing is left. Raises KruispostError."""
     settings = Settings()
     check_installed(settings)
-    try:
-        found, done = asyncio.run(_rebook(settings, wish))
-    except Exception as error:
-        if not is_away(error) and not isinstance(error, SQLAlchemyError):
-            raise
-        raise UnreadableError(f"The mapper's database cannot be used ({error}); check its address, then try again.") from error
+    found, done = run_command(_rebook(settings, wish), "The mapper's database cannot be used")
     possible = sum(each.code is None for each in found)
     entries = {"rebooked": done, "left": len(found) - done, "entries_to_post": ENTRIES_A_DOCUMENT * (done or possible)}
     if as_json:

@@ -28,7 +28,7 @@ from contracts.envelope import Envelope, Message, derived_id
 from contracts.messages import unseal
 from mapper.batched_store import BatchedStore
 from mapper.configuration import mappings_of
-from mapper.drift_decisions import id_of_counter
+from mapper.drift_decisions import GONE, Accepted, id_of_counter
 from mapper.due_days import DueDays
 from mapper.handle import Mapper
 from mapper.plan import Planner
@@ -57,7 +57,7 @@ HEARD: Mapping[str, frozenset[str]] = {
     "exact-writer": frozenset(each.TYPE for each in (*RESULTS, facts.AccountRefused, facts.AccountSaved, facts.PeriodObserved)),
     "payment-matcher": frozenset((facts.PaymentRecorded.TYPE,)),
     MAPPER: frozenset(
-        each.TYPE for each in (facts.PayoutImported, facts.DocumentPlanned, commands.PostEntry, commands.SaveAccount)
+        each.TYPE for each in (facts.PayoutImported, facts.DocumentPlanned, commands.PostEntry, commands.SaveAccount, Accepted)
     ),
 }
 
@@ -165,7 +165,7 @@ class Rebuild:
         return len(page)
 
     async def _fold_together(self, page: list[Envelope]) -> None:
-        messages = [(envelope, unseal(envelope)) for envelope in page]
+        messages = [(envelope, _message_of(envelope)) for envelope in page]
         async with self.database.transaction() as connection:
             store = BatchedStore(self.database, connection)
             await store.read_ahead(message for _, message in messages)
@@ -186,6 +186,8 @@ class Rebuild:
                     await store.save_account(message.division, message.customer_ref, message.fingerprint)
             case facts.DocumentPlanned():
                 await self._planned(store, message)
+            case Accepted():
+                await self._stays_gone(store, message)
             case _:
                 if isinstance(message, RESULTS):
                     self.unmatched += await store.document_of_command(message.command_id) is None
@@ -225,6 +227,12 @@ class Rebuild:
         if row is not None and row.command_id == fact.command_id:
             await store.save(replace(row, mapping_version=fact.mapping_version))
 
+    async def _stays_gone(self, store: Store, decision: Accepted) -> None:
+        """Call booked what was deleted in Exact and stays so: a writer that lost its journal does not tell it."""
+        row = await store.document_of_command(decision.command_id) if decision.name == GONE and decision.command_id else None
+        if row is not None and row.state == "planned":
+            await store.save(replace(row, state="booked"))
+
     async def _results_again(self, logs: Mapping[str, Database], until: datetime) -> None:
         """Hear results once more that came before their document by the clocks of their machines."""
         while self.unmatched:
@@ -245,6 +253,11 @@ class Rebuild:
                         await self._mapper.handle(connection, recorded.envelope, message)
             if self.unmatched >= before:
                 return
+
+
+def _message_of(envelope: Envelope) -> Message:
+    """Open a message; decisions stay in the service, and are none of those that services send each other."""
+    return msgspec.json.decode(envelope.data, type=Accepted) if envelope.type == Accepted.TYPE else unseal(envelope)
 
 
 def _next_attempt(row: Row) -> str | None:

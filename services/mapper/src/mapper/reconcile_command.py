@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import json
 from collections.abc import Iterator
@@ -13,17 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from backbone.configuration import Configuration, load_configuration
-from backbone.database import is_away
-from backbone.errors import KruispostError
 from backbone.settings import Settings
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from contracts.ledger import LedgerState
 from mapper.configuration import mappings_of
-from mapper.reading import UnreadableError, chosen
+from mapper.reading import CHECK_AND_MIGRATE, chosen, run_command
 from mapper.reconcile_columns import By, Wish
 from mapper.reconcile_scratch import Finding, Scratch, Series, Sum
 from mapper.reconcile_sources import open_sources
@@ -80,15 +76,7 @@ def _run(
             wish = Wish(division=mapping.division, first=options.first, last=options.last, by=options.by)
             return await Reconciler(wish, configuration, mapping, sources, scratch, rows.write).run()
 
-    try:
-        return asyncio.run(run())
-    except Exception as error:
-        if isinstance(error, KruispostError) or not (is_away(error) or isinstance(error, SQLAlchemyError)):
-            raise
-        raise UnreadableError(
-            f"The databases cannot be read ({error}); check KRUISPOST_DATABASE_URL or KRUISPOST_DATA_DIR, and run "
-            "`kruispost migrate`."
-        ) from error
+    return run_command(run(), "The databases cannot be read", CHECK_AND_MIGRATE)
 
 
 class _Documents:

@@ -17,6 +17,7 @@ from contracts import chargebee
 from contracts.commands import PostEntry
 from contracts.facts import DocumentRef, EntryPosted
 from contracts.ledger import LedgerLine, LedgerState
+from mapper.drift_decisions import GONE, Accepted
 from mapper.issue import booked_entry
 from mapper.reconcile_scratch import Finding
 from mapper.store import ISSUED, Key, Row
@@ -140,7 +141,7 @@ def of_booking(booking: Booking, state: LedgerState, *, currency: str, customers
     details: dict[str, Any] = {"entry": posted.entry_number, "journal": posted.journal, "reference": command.your_ref}
     if not booking.lines:
         is_read = state.read_at is not None and state.read_at > booking.at
-        kind, name = ("missing", "entry_missing") if is_read else ("waiting", "entry_unread")
+        kind, name = ("missing", GONE) if is_read else ("waiting", "entry_unread")
         amount = -booking.entry.receivable_minor
         yield Finding(
             kind="missing" if kind == "missing" else "waiting", name=name, amount_minor=amount, details=details, **shared
@@ -156,6 +157,18 @@ def of_booking(booking: Booking, state: LedgerState, *, currency: str, customers
             details={**details, **more},
             **shared,
         )
+
+
+def stays_gone(booking: Booking, accepted: Accepted) -> Finding:
+    """Return what was accepted of an entry that was deleted in Exact, where the writer's journal no longer has it."""
+    command = booking.command
+    return Finding(
+        kind="missing",
+        name=GONE,
+        amount_minor=-booking.entry.receivable_minor,
+        details={"entry": accepted.entry, "journal": command.journal, "reference": command.your_ref},
+        **_about(command.document, command.your_ref, command.currency),
+    )
 
 
 def _texts(booking: Booking, customers: dict[str, list[str]]) -> Iterator[Difference]:

@@ -23,10 +23,20 @@ from bookkeeping.mapping import Mapping
 from contracts import chargebee, facts
 from contracts.facts import DocumentKind
 from contracts.ledger import LedgerLine, LedgerState
-from mapper.drift_decisions import Accepted, Countered, decisions
+from mapper.drift_decisions import Accepted, Countered, decisions, gone
 from mapper.reading import UnreadableError
 from mapper.reconcile_columns import Columns, Wish
-from mapper.reconcile_judging import Booking, Case, bookings_of, in_range, lines_of, of_booking, of_document, owed_minor
+from mapper.reconcile_judging import (
+    Booking,
+    Case,
+    bookings_of,
+    in_range,
+    lines_of,
+    of_booking,
+    of_document,
+    owed_minor,
+    stays_gone,
+)
 from mapper.reconcile_scratch import Finding, Scratch
 from mapper.reconcile_sources import Shown, Sources, customers_of
 from mapper.reconcile_strangers import Strangers
@@ -81,6 +91,7 @@ class Reconciler:
         self._columns = Columns(wish, scratch, mapping.receivable_account)
         self._customers: dict[str, list[str]] = {}
         self._counters: defaultdict[str, list[str]] = defaultdict(list)
+        self._gone: dict[str, Accepted] = {}
         self._state = LedgerState(read_at=None, sees_deletions=False)
 
     async def run(self) -> LedgerState:
@@ -93,6 +104,7 @@ class Reconciler:
             )
         async with self._sources.mapper.reading() as connection:
             decided = await decisions(connection, self._wish.division)
+        self._gone = gone(decided)
         self._scratch.accept(each for each in decided if isinstance(each, Accepted))
         for each in decided:
             if isinstance(each, Countered):
@@ -265,6 +277,10 @@ class Reconciler:
         findings = list(of_document(case))
         for booking in case.bookings:
             currency, customers = self._mapping.currency, self._customers
+            accepted = self._gone.get(booking.command.command_id)
+            if booking.posted is None and accepted is not None:
+                findings.append(stays_gone(booking, accepted))
+                continue
             findings += of_booking(booking, self._state, currency=currency, customers=customers)
         findings = [self._scratch.note(finding) for finding in findings]
         customer = case.bookings[0].command.document.customer_id if case.bookings else case.customer_id

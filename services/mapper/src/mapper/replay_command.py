@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 import sys
@@ -19,13 +18,12 @@ import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import event_log
 from backbone.clock import SystemClock
 from backbone.configuration import load_configuration
-from backbone.database import Database, is_away
+from backbone.database import Database
 from backbone.errors import KruispostError
 from backbone.migrations import migrate
 from backbone.settings import Settings
@@ -33,7 +31,7 @@ from backbone.tables import event_log as log_table
 from contracts.commands import PostEntry, SaveAccount
 from contracts.messages import unseal
 from mapper import tables
-from mapper.reading import UnreadableError
+from mapper.reading import UnreadableError, run_command
 from mapper.rebuild import MAPPER, PAGE, Rebuild, logs_of, messages_in, new_scratch
 from mapper.store import Store
 from mapper.wording import Language
@@ -89,12 +87,7 @@ class Report:
 def replay(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     """Replay and print; return whether the mapper has, or now has, what its logs say. Raises KruispostError."""
     settings = Settings()
-    try:
-        report = asyncio.run(_replay(settings, wish))
-    except Exception as error:
-        if not is_away(error) and not isinstance(error, SQLAlchemyError):
-            raise
-        raise UnreadableError(f"A database cannot be used ({error}); check its address, then try again.") from error
+    report = run_command(_replay(settings, wish), "A database cannot be used")
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
     else:

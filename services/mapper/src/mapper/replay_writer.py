@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,21 +11,19 @@ from typing import Any, get_args
 import msgspec
 import sqlalchemy as sa
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import event_log
 from backbone.clock import Clock, SystemClock
 from backbone.configuration import load_configuration
-from backbone.database import is_away
 from backbone.settings import Settings
 from contracts.commands import PostEntry, SaveAccount
 from contracts.envelope import Envelope, seal
 from contracts.facts import DocumentKind
 from contracts.messages import unseal
 from mapper import tables
-from mapper.drift_decisions import entries_of_decisions
-from mapper.reading import UnreadableError
+from mapper.drift_decisions import decisions, entries_of_decisions, gone
+from mapper.reading import run_command
 from mapper.reconcile_sources import PAGE, open_sources
 from mapper.store import ISSUED, Row
 from mapper.wording import Language
@@ -41,6 +38,7 @@ class Report:
 
     customers: int = 0
     entries: int = 0
+    left: int = 0  # deleted in Exact, and accepted so
     new: int = 0
     installed: bool = False
 
@@ -48,12 +46,7 @@ class Report:
 def replay_writer(lang: Language, patience_seconds: float, *, install: bool, as_json: bool) -> None:
     """Count what would be taken back, or take it back. Raises KruispostError when it could not be done."""
     settings = Settings()
-    try:
-        report = asyncio.run(_replay(settings, patience_seconds, install=install))
-    except Exception as error:
-        if not is_away(error) and not isinstance(error, SQLAlchemyError):
-            raise
-        raise UnreadableError(f"A database cannot be used ({error}); check its address, then try again.") from error
+    report = run_command(_replay(settings, patience_seconds, install=install), "A database cannot be used")
     told: dict[str, Any] = msgspec.to_builtins(report)
     typer.echo(json.dumps(told, indent=2) if as_json else _text(report, lang))
 
@@ -69,11 +62,14 @@ async def _replay(settings: Settings, patience_seconds: float, *, install: bool)
             await sources.ledger.refresh(division, patience_seconds)
         async with sources.mapper.reading() as connection:
             for division in divisions:
+                stays = gone(await decisions(connection, division))
                 async for page in _customers(connection, division):
                     report.customers += len(page)
                     report.new += await sources.ledger.take_back(page, clock.now().timestamp()) if install else 0
                 async for rows in sources.rows_of_kinds(division, get_args(DocumentKind)):
-                    page = await _entries(connection, rows, clock)
+                    wanted = [row for row in rows if row.command_id not in stays]
+                    report.left += len(rows) - len(wanted)
+                    page = await _entries(connection, wanted, clock)
                     report.entries += len(page)
                     report.new += await sources.ledger.take_back(page, clock.now().timestamp()) if install else 0
                 async for counters in entries_of_decisions(connection, division):
@@ -131,7 +127,7 @@ def _sealed(row: Row, command: bytes, clock: Clock) -> Envelope:
 
 
 def _text(report: Report, lang: Language) -> str:
-    what = {"customers": report.customers, "entries": report.entries, "new": report.new}
+    what = {"customers": report.customers, "entries": report.entries, "new": report.new, "left": report.left}
     if report.installed:
         english = (
             "The writer took back {new} commands of {entries} entries and {customers} customers; it adopts what Exact has, and "
@@ -150,4 +146,7 @@ def _text(report: Report, lang: Language) -> str:
             "{entries} boekingen en {customers} klanten zijn aan de schrijver gevraagd. Niets is gewijzigd; verbind met "
             "`kruispost login` en herhaal dit met --yes."
         )
+    if report.left:
+        english += " {left} stay deleted in Exact, as somebody accepted."
+        dutch += " {left} blijven verwijderd in Exact, zoals iemand heeft aanvaard."
     return (dutch if lang == "nl" else english).format_map(what)

@@ -5,25 +5,23 @@ It writes into the mapper's own log, as the mapper does when it takes up a chang
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
 import sqlalchemy as sa
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import SystemClock
 from backbone.configuration import load_configuration
-from backbone.database import Database, is_away
+from backbone.database import Database
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry
 from contracts import chargebee
 from mapper import tables
 from mapper.configuration import mappings_of
 from mapper.plan import ABOUT_ACCOUNTS, Cause, Planner
-from mapper.reading import SERVICE, UnreadableError, check_installed
+from mapper.reading import SERVICE, check_installed, run_command
 from mapper.store import OPEN_STATES, Key, Row, Store
 from mapper.subjects import Subjects
 from mapper.wording import Language, document_words
@@ -43,12 +41,7 @@ def retry_documents(number: str | None, code: str | None, site: str | None, lang
     """Decide anew and print what came of each; return whether none is held still. Raises KruispostError."""
     settings = Settings()
     check_installed(settings)
-    try:
-        found = asyncio.run(_retry(settings, number, code, site))
-    except Exception as error:
-        if not is_away(error) and not isinstance(error, SQLAlchemyError):
-            raise
-        raise UnreadableError(f"The mapper's database cannot be used ({error}); check its address, then try again.") from error
+    found = run_command(_retry(settings, number, code, site), "The mapper's database cannot be used")
     if as_json:
         typer.echo(json.dumps({"documents": found}, indent=2, ensure_ascii=False))
     elif not found:

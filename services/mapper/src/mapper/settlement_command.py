@@ -5,7 +5,6 @@ It writes into the mapper's own log, as `retry` does; a running mapper carries i
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
@@ -17,12 +16,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from backbone import event_log
 from backbone.clock import Clock, SystemClock
 from backbone.configuration import Configuration, load_configuration
-from backbone.database import Database, is_away
+from backbone.database import Database
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry
 from bookkeeping.money import format_minor
@@ -32,7 +30,7 @@ from contracts.settlements import Payout
 from mapper.configuration import mappings_of
 from mapper.gateways import READERS, FoundPayout
 from mapper.plan import SOURCE, Cause, Planner
-from mapper.reading import SERVICE, UnreadableError, check_installed
+from mapper.reading import SERVICE, check_installed, run_command
 from mapper.settlement_files import SettlementFileError
 from mapper.store import Key, Store
 from mapper.subjects import Subjects
@@ -76,12 +74,9 @@ def import_settlement(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     zone = ZoneInfo(configuration.sites[site].time_zone)
     payouts = [_payout(found, wish.account, zone) for found in READERS[wish.gateway](wish.file)]
     digest = hashlib.sha256(wish.file.read_bytes()).hexdigest()
-    try:
-        imported = asyncio.run(_import(settings, configuration, site, payouts, digest, dry_run=wish.dry_run))
-    except Exception as error:
-        if not is_away(error) and not isinstance(error, SQLAlchemyError):
-            raise
-        raise UnreadableError(f"The mapper's database cannot be used ({error}); check its address, then try again.") from error
+    imported = run_command(
+        _import(settings, configuration, site, payouts, digest, dry_run=wish.dry_run), "The mapper's database cannot be used"
+    )
     if as_json:
         typer.echo(json.dumps({"payouts": [asdict(each) for each in imported]}, indent=2))
     else:
