@@ -26,6 +26,7 @@ CONFIGURATION = Configuration.model_validate(
                 "journals": {"invoices": "70", "credit_notes": "71", "payments": "90", "write_offs": "95"},
                 "receivable_account": "1300",
                 "rounding": {"account": "4900", "vat_code": "N"},
+                "exchange_differences": {"account": "4910"},
                 "write_offs": {"account": "4700", "vat_code": "N"},
                 "revenue": [
                     *({"when": {"item_price": f"{name}-EUR"}, "account": "8000"} for name in ("plan", "addon", "charge")),

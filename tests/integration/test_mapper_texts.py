@@ -212,12 +212,14 @@ async def test_coupons_and_promotional_credits_reach_the_accounts_of_their_own(s
 
 
 async def test_yens_have_no_decimals_from_the_event_to_the_command(stage_with):
-    stage = await stage_with()
+    stage = await stage_with(exchange_differences={"account": "4910"})
     yens = invoice(lines=[line(12_345, 2_592)], currency_code="JPY", exchange_rate=0.0061)
     await stage.hear(customer(), yens)
     [entry] = await stage.entries()
     assert (entry.decimals, entry.lines[0].amount_minor, entry.lines[0].vat_amount_minor) == (0, 12_345, 2_592)
     assert entry.exchange_rate == Decimal("0.0061")
+    # In euros 75.30 and 15.81, while the debtor pays 91.12: the cent is on its own account, by whole yens.
+    assert [(each.gl_account, each.amount_minor) for each in entry.lines[1:]] == [("4910", 1), ("4910", 1), ("4910", -2)]
     [planned] = await stage.said(facts.DocumentPlanned)
     assert any("12,345 on 8000" in sentence for sentence in planned.explanation)
 

@@ -112,15 +112,19 @@ def commands_of(month: list[Sold], mode: Any) -> list[PostEntry]:
             continue
         kind: Any = "credit_note" if sold.is_credit else "invoice"
         found.append(_command(entry, sold, kind, document.number, mapping))
-        if sold.is_paid and not sold.is_credit and document.total_minor > 0 and not sold.currency_rate:
+        if sold.is_paid and not sold.is_credit and document.total_minor > 0:
             paid = Payment(
                 number=f"TX-{place}",
                 customer_id=sold.customer,
                 document_date=sold.day,
-                currency="EUR",
+                currency=document.currency,
+                base_currency="EUR",
+                exchange_rate=sold.currency_rate,
                 amount_minor=document.total_minor,
                 gateway_account="gw_stripe",
-                settlements=(Settlement(number=document.number, amount_minor=document.total_minor),),
+                settlements=(
+                    Settlement(number=document.number, amount_minor=document.total_minor, exchange_rate=sold.currency_rate),
+                ),
             )
             made = make_entry(paid, mapping, chart().products)
             assert isinstance(made, Entry)

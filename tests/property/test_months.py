@@ -124,8 +124,11 @@ def contents(entries: list[commands.PostEntry]) -> list[bytes]:
 
 
 def balances(month: Month, entry: commands.PostEntry) -> None:
-    """The sides are equal in the currency of the entry, the debtor is the total, and the VAT of the lines is the document's."""
+    """The sides are equal in both currencies, the debtor is the total in both, and the VAT of the lines is the document's."""
     number = entry.document.number
+    in_euros = [each for line in entry.lines for each in (euros(entry, line.amount_minor), euros(entry, line.vat_amount_minor))]
+    debt = 0 if entry.kind == "general" else euros(entry, entry.document.total_minor)
+    assert abs(sum(in_euros)) == abs(debt), f"{month.site} {number}: Exact rounds each amount by itself"
     amounts = sum(line.amount_minor + (line.vat_amount_minor or 0) for line in entry.lines)
     if entry.kind == "general":
         assert amounts == 0, f"{month.site} {number}"
@@ -148,6 +151,21 @@ def effect(entry: commands.PostEntry) -> Counter[Key]:
     return sums
 
 
+def euros(entry: commands.PostEntry, amount_minor: int | None) -> int:
+    """An amount of an entry in cents of the division's currency, as Exact makes it of each line."""
+    rate = (entry.exchange_rate or Decimal(1)).scaleb(2 - entry.decimals)
+    return int(((amount_minor or 0) * rate).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def effect_in_euros(entry: commands.PostEntry) -> Counter[Key]:
+    """What an entry does to the accounts in the division's currency, but for the debtor."""
+    sums: Counter[Key] = Counter()
+    for line in entry.lines:
+        sums["EUR", line.gl_account, line.vat_code or ""] += euros(entry, line.amount_minor)
+        sums["EUR", "VAT", line.vat_code or ""] += euros(entry, line.vat_amount_minor)
+    return sums
+
+
 def nonzero(sums: Counter[Key]) -> dict[Key, int]:
     return {key: amount for key, amount in sums.items() if amount}
 
@@ -163,6 +181,9 @@ def cancels(month: Month, entries: list[commands.PostEntry]) -> None:
         sums = effect(both[0])
         sums.update(effect(both[1]))
         assert not nonzero(sums), f"{month.site} {note}"
+        sums = effect_in_euros(both[0])
+        sums.update(effect_in_euros(both[1]))
+        assert not nonzero(sums), f"{month.site} {note} in euros"
         deferral_ends_at_zero(month, *both)
 
 

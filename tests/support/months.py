@@ -36,6 +36,7 @@ DIVISION_SECTION: dict[str, Any] = {
     "journals": {"invoices": "70", "credit_notes": "71", "payments": "90"},
     "receivable_account": "1300",
     "rounding": {"account": ROUNDING, "vat_code": "N"},
+    "exchange_differences": {"account": "4910"},
     "revenue": [
         {"when": {"item_price": price}, "account": account, "defer": defer} for price, (account, _, defer) in PRODUCTS.items()
     ],

@@ -177,6 +177,11 @@ DUTCH_REASONS: dict[str, tuple[str, str, str]] = {
         'Zet onder divisions.{division}: exchange_differences: {{account: "..."}}',
         "",
     ),
+    "no_account_for_cents": (
+        "{document}: de regels, elk afgerond op {currency}, schelen {amount} met het totaal, en daar is geen rekening voor.",
+        'Zet onder divisions.{division}: exchange_differences: {{account: "..."}}',
+        "",
+    ),
     "several_exchange_rates": (
         "{document} vereffent documenten met verschillende koersen ({rates}), en een boeking heeft een koers.",
         "Boek het met de hand, een deel voor elke koers; het geld staat nog op geen rekening.",

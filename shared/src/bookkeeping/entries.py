@@ -9,12 +9,14 @@ from datetime import date
 from msgspec.structs import replace
 
 from bookkeeping.deferral import Method, Portion, credit_portions, left_to_release
+from bookkeeping.division_currency import portions_in_step, taxes_of_portions, with_cents
 from bookkeeping.documents import CreditNote, Document, ExchangeDifference, Invoice, Payout, Product, VatReclaim, WithheldTax
 from bookkeeping.exchange_differences import difference_entry
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.modes import in_mode
-from bookkeeping.money import allocate
+from bookkeeping.money import worth_at
+from bookkeeping.parts import label
 from bookkeeping.payments import money_entry, withheld_entry
 from bookkeeping.rejections import Rejection, SetAside
 from bookkeeping.sales import sales_entry
@@ -31,7 +33,8 @@ def make_entry(document: Document, mapping: Mapping, products: MappingOf[str, Pr
         return write_off_entry(document, mapping)
     if isinstance(document, Invoice | CreditNote):
         made = sales_entry(document, mapping, products)
-        return in_mode(made, mapping) if isinstance(made, Entry) else made
+        whole = with_cents(made, mapping, label(document)) if isinstance(made, Entry) else made
+        return in_mode(whole, mapping) if isinstance(whole, Entry) else whole
     if isinstance(document, WithheldTax):
         return withheld_entry(document, mapping)
     if isinstance(document, Payout):
@@ -49,6 +52,7 @@ def reverse(entry: Entry, day: date, mapping: Mapping, credits_of_it: Sequence[E
     """
     lines: list[Line] = []
     taken = _taken_back(entry, credits_of_it, mapping.deferral_method)
+    worth = worth_at(entry.exchange_rate, entry.currency, mapping.currency)
     for index, line in enumerate(entry.lines):
         if line.first is None or line.last is None:
             lines.append(replace(line, amount_minor=-line.amount_minor, vat_minor=-line.vat_minor))
@@ -62,7 +66,8 @@ def reverse(entry: Entry, day: date, mapping: Mapping, credits_of_it: Sequence[E
             method=mapping.deferral_method,
             taken=taken[index],
         )
-        taxes = allocate(-line.vat_minor, [abs(portion.amount_minor) or 1 for portion in portions] or [1])
+        portions = portions_in_step(portions, worth)
+        taxes = taxes_of_portions(-line.vat_minor, portions, worth)
         lines += [
             replace(
                 line,

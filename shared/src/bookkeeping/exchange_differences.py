@@ -6,14 +6,11 @@ of Exact has one rate for all its lines, so the difference is an entry of its ow
 
 from __future__ import annotations
 
-from decimal import Decimal
-from fractions import Fraction
-
 from bookkeeping.documents import ExchangeDifference, MoneyMovement, Refund
 from bookkeeping.exchange import RateUsed
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
-from bookkeeping.money import decimals_of, half_up
+from bookkeeping.money import worth_at
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.telling import tell
 
@@ -53,8 +50,11 @@ def difference_entry(document: ExchangeDifference, mapping: Mapping) -> Entry | 
     account = mapping.exchange_difference_account
     if booked.rate is None or booked.rate == own.rate or account is None:
         return set_aside("no_exchange_difference", document=name)
-    on_control = sum(_in_division(share.amount_minor, document, booked.rate, mapping) for share in document.shares())
-    more_minor = _in_division(document.amount_minor, document, own.rate, mapping) - on_control
+    as_booked, as_received = (worth_at(rate, document.currency, mapping.currency) for rate in (booked.rate, own.rate))
+    if as_booked is None or as_received is None:
+        return set_aside("no_exchange_difference", document=name)
+    on_control = sum(as_booked(share.amount_minor) for share in document.shares())
+    more_minor = as_received(document.amount_minor) - on_control
     if document.went_out:
         more_minor = -more_minor
     if more_minor == 0:
@@ -97,9 +97,3 @@ def difference_of(document: MoneyMovement) -> ExchangeDifference:
         settlements=document.settlements,
         went_out=isinstance(document, Refund),
     )
-
-
-def _in_division(amount_minor: int, document: MoneyMovement, rate: Decimal, mapping: Mapping) -> int:
-    """Return what an amount is worth at a rate, in minor units of the division's currency, as Exact rounds each line."""
-    shift = decimals_of(mapping.currency) - decimals_of(document.currency)
-    return half_up(Fraction(amount_minor) * Fraction(rate) * Fraction(10) ** shift)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
 
-from bookkeeping.money import decimals_of
+from bookkeeping.money import worth_at
 from bookkeeping.periods import Move
 from bookkeeping.reasons import LineReason
 from bookkeeping.telling import InTwo
@@ -128,13 +128,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     def in_currency(self, currency: str) -> Entry:
         """Return the entry in the division's currency: every line and its VAT rounded apart, the debtor as their sum."""
-        if self.exchange_rate is None:
+        convert = worth_at(self.exchange_rate, self.currency, currency)
+        if convert is None:
             return self
-        rate = self.exchange_rate.scaleb(decimals_of(currency) - decimals_of(self.currency))
-
-        def convert(amount_minor: int) -> int:
-            return int((amount_minor * rate).quantize(Decimal(1), ROUND_HALF_UP))
-
         others = [
             replace(line, amount_minor=convert(line.amount_minor), vat_minor=convert(line.vat_minor))
             for line in self.lines

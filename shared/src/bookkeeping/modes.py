@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
-
 from msgspec.structs import replace
 
 from bookkeeping.journal import Entry, Role
 from bookkeeping.mapping import Mapping
-from bookkeeping.money import decimals_of
+from bookkeeping.money import worth_at
 from bookkeeping.telling import InTwo, tell
 
 
@@ -41,11 +39,5 @@ def _told(entry: Entry, sentence: InTwo) -> Entry:
 
 def _balances_converted(entry: Entry, currency: str) -> bool:
     """Tell whether each amount rounded apart still adds up to zero, as Exact asks of a general entry."""
-    if entry.exchange_rate is None:
-        return True
-    rate = entry.exchange_rate.scaleb(decimals_of(currency) - decimals_of(entry.currency))
-    rest = 0
-    for line in entry.lines:
-        for amount_minor in (line.amount_minor, line.vat_minor):
-            rest += int((amount_minor * rate).quantize(Decimal(1), ROUND_HALF_UP))
-    return rest == 0
+    worth = worth_at(entry.exchange_rate, entry.currency, currency)
+    return worth is None or sum(worth(line.amount_minor) + worth(line.vat_minor) for line in entry.lines) == 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 # Chargebee gives these in whole units and every other currency, also those with three decimals, in hundredths.
@@ -27,6 +28,17 @@ def format_minor(amount_minor: int, currency: str) -> str:
         return f"{amount_minor:,}"
     whole, hundredths = divmod(abs(amount_minor), 100)
     return f"{'-' if amount_minor < 0 else ''}{whole:,}.{hundredths:02d}"
+
+
+Worth = Callable[[int], int]
+
+
+def worth_at(rate: Decimal | None, currency: str, division_currency: str) -> Worth | None:
+    """Return what turns an amount into minor units of the division's currency as Exact does, or None."""
+    if rate is None or currency == division_currency:
+        return None
+    in_minor = rate.scaleb(decimals_of(division_currency) - decimals_of(currency))
+    return lambda amount_minor: int((amount_minor * in_minor).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ from datetime import date
 
 from msgspec import structs
 
-from bookkeeping.deferral import schedule
+from bookkeeping.deferral import Portion, schedule
+from bookkeeping.division_currency import portions_in_step, taxes_of_portions
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
-from bookkeeping.money import allocate, format_minor
+from bookkeeping.money import format_minor, worth_at
 from bookkeeping.periods import Move, Period, Periods
 from bookkeeping.rejections import Rejection, reject
 from bookkeeping.telling import InTwo, tell
@@ -183,11 +184,12 @@ def _start_in_open(
         )
     if whole or not line.takes_back:
         return (structs.replace(line, first=None, last=None) if whole else structs.replace(line, first=start),)
-    parts = (-amount, line.amount_minor + amount)
-    taxes = allocate(line.vat_minor, [abs(part) for part in parts] if line.amount_minor else [1, 0])
-    apart = (
-        structs.replace(line, amount_minor=parts[0], vat_minor=taxes[0], first=None, last=None),
-        structs.replace(line, amount_minor=parts[1], vat_minor=taxes[1], first=start),
+    worth = worth_at(entry.exchange_rate, entry.currency, mapping.currency)
+    portions = portions_in_step([Portion(-amount), Portion(line.amount_minor + amount, start, last)], worth)
+    taxes = taxes_of_portions(line.vat_minor, portions, worth)
+    apart = tuple(
+        structs.replace(line, amount_minor=portion.amount_minor, vat_minor=tax, first=portion.first, last=portion.last)
+        for portion, tax in zip(portions, taxes, strict=True)
     )
     return tuple(each for each in apart if each.amount_minor or each.vat_minor) or apart[:1]
 

@@ -242,6 +242,13 @@ REASONS: dict[str, Reason] = {
         sentence="{document} came in at {rate}, what it settled is booked at {booked}, and no account is set for the difference.",
         action='Add under divisions.{division}: exchange_differences: {{account: "..."}}',
     ),
+    "no_account_for_cents": Reason(
+        sentence=(
+            "The lines of {document}, each rounded to {currency}, differ {amount} from its total, and no account is set for the"
+            " difference."
+        ),
+        action='Add under divisions.{division}: exchange_differences: {{account: "..."}}',
+    ),
     "several_exchange_rates": Reason(
         sentence="{document} settles documents that were booked at several exchange rates ({rates}), and one entry has one rate.",
         action="Book it by hand, a part for each rate; the money is on no account yet.",

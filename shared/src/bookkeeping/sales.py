@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingOf
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 
 from bookkeeping.deferral import Portion, credit_portions
 from bookkeeping.discounts import ShownDiscount, merged, with_discounts, without_tax
+from bookkeeping.division_currency import portions_in_step, taxes_of_portions
 from bookkeeping.documents import CreditNote, Invoice, Product
 from bookkeeping.exchange import RateUsed
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.line_rules import rules_of_line, waiting_for_subscription
 from bookkeeping.mapping import Mapping
-from bookkeeping.money import allocate, format_minor
+from bookkeeping.money import format_minor, worth_at
 from bookkeeping.parts import Part, label, parts_of
 from bookkeeping.reasons import LineReason, Share
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
@@ -51,7 +53,7 @@ def sales_entry(
     booked: list[Line] = []
     reasons: list[LineReason] = []
     for part in parts:
-        made = _lines_of(part, document, mapping, products, sign, explanation, reasons, words)
+        made = _lines_of(part, document, mapping, products, sign, explanation, reasons, words, rate.rate)
         if isinstance(made, Rejection):
             return made
         booked += made
@@ -175,6 +177,7 @@ def _lines_of(
     explanation: list[InTwo],
     reasons: list[LineReason],
     words: dict[str, str],
+    rate: Decimal | None,
 ) -> list[Line] | Rejection:
     line = part.line
     rules = rules_of_line(part, document, mapping, products)
@@ -190,8 +193,9 @@ def _lines_of(
     if revenue.defer and line.credited is not None and isinstance(document, CreditNote) and document.awaits is not None:
         missing = document.awaits.replace("_", " ").replace(":", " ")
         return reject("waiting_for_credits", waits_for=document.awaits, document=label(document), missing=missing)
-    portions = _portions(part, document, revenue, mapping)
-    taxes = _vat_of_portions(part.tax_minor, portions)
+    worth = worth_at(rate, document.currency, mapping.currency)
+    portions = portions_in_step(_portions(part, document, revenue, mapping), worth)
+    taxes = taxes_of_portions(part.tax_minor, portions, worth)
     gross_minor = part.net_minor + sum(each.net_minor for each in shown) if shown else part.net_minor
     why = LineReason(
         description=line.description,
@@ -263,12 +267,6 @@ def _shown_discounts(part: Part, document: Invoice | CreditNote, mapping: Mappin
         net, tax = without_tax(discount.amount_minor, part.rate, inclusive=document.tax_inclusive)
         shown.append(ShownDiscount(rule, discount.coupon, net, tax))
     return shown
-
-
-def _vat_of_portions(tax_minor: int, portions: list[Portion]) -> list[int]:
-    if len(portions) == 1:
-        return [tax_minor]
-    return allocate(tax_minor, [abs(portion.amount_minor) for portion in portions])
 
 
 def _portions(part: Part, document: Invoice | CreditNote, rule: RevenueRule, mapping: Mapping) -> list[Portion]:

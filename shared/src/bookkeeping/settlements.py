@@ -34,8 +34,11 @@ def payout_entry(payout: Payout, mapping: Mapping) -> Entry | Rejection | SetAsi
         *_line(Role.CONTROL, policy.payout_account, payout.amount_minor, payout.number),
         *_fees(payout, policy),
         *_line(Role.LOSS, policy.chargeback_fee_account or policy.fee_account, payout.chargeback_fees_minor, payout.number),
-        *_line(Role.CONTROL, account, -whole, payout.number),
     ]
+    # In another currency Exact rounds each amount by itself: pairs of equal ones balance in the division's currency, too.
+    apart = [amount for line in lines for amount in (line.amount_minor, line.vat_minor)]
+    for amount_minor in [whole] if payout.currency == mapping.currency else apart:
+        lines += _line(Role.CONTROL, account, -amount_minor, payout.number)
     if not lines:
         return set_aside("zero_total", document=name)
     paid, fees = (format_minor(amount, payout.currency) for amount in (payout.amount_minor, whole - payout.amount_minor))

@@ -55,6 +55,10 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "The rate is {rate}, that of what it settles; what its own rate {own} makes of it more or less is on {account}.",
         "De koers is {rate}, die van wat het vereffent; wat de eigen koers {own} meer of minder oplevert, staat op {account}.",
     ),
+    "division_cents": (
+        "Exact rounds each line to {currency}: {amount} of that is on {account}, so that the debtor is the total at the rate.",
+        "Exact rondt elke regel af op {currency}: {amount} daarvan staat op {account}; zo staat de debiteur op het totaal.",
+    ),
     "discount": (
         "'{line}' discount {amount} on {account} by rule ({rule}).",
         "'{line}' korting {amount} op {account} volgens regel ({rule}).",

@@ -107,8 +107,10 @@ def reclaim_entry(reclaim: VatReclaim, mapping: Mapping) -> Entry | Rejection | 
     if policy.vat_reclaim == "by_hand":
         return set_aside("vat_reclaim_by_hand", document=name, vat=told, date=reclaim.document_date.isoformat())
     lines = [_line(policy, f"Base of VAT code {code}", bases[code], code, taxes[code]) for code in codes]
-    whole = sum(bases[code] + taxes[code] for code in codes)
-    lines.append(_line(policy, "Base taken off again", -whole, policy.vat_code, 0))
+    # In another currency Exact rounds each amount by itself: pairs of equal ones balance in the division's currency, too.
+    apart = [amount for code in codes for amount in (bases[code], taxes[code])]
+    off = [sum(apart)] if note.currency == mapping.currency else apart
+    lines += [_line(policy, "Base taken off again", -amount, policy.vat_code, 0) for amount in off]
     return structs.replace(
         made,
         reference=note.number,

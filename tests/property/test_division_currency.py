@@ -1,0 +1,147 @@
+"""Documents in another currency are right in the division's own, too: sides equal, debtor at his total, nothing left behind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from support.golden import chart
+
+from bookkeeping.documents import CreditedLine, CreditNote, DocumentLine, Invoice, LineTax, Payout, VatReclaim
+from bookkeeping.entries import make_entry, reverse
+from bookkeeping.journal import Entry
+from bookkeeping.money import worth_at
+
+SOLD_ON, CREDITED_ON = date(2026, 1, 1), date(2026, 7, 1)
+YEAR = (SOLD_ON, SOLD_ON + timedelta(days=364))
+YEARLY = "team-yearly-EUR"
+
+
+@dataclass(frozen=True)
+class Sale:
+    """An invoice and its whole credit: lines as (rate of VAT, amount, spread over the year)."""
+
+    currency: str
+    rate: Decimal
+    lines: tuple[tuple[int, int, bool], ...]
+
+
+SALES = st.builds(
+    Sale,
+    currency=st.sampled_from(["USD", "USD", "JPY"]),
+    rate=st.decimals(min_value="0.1", max_value="3", places=4).filter(lambda rate: abs(rate - round(rate)) > Decimal("0.05")),
+    lines=st.lists(
+        st.tuples(st.sampled_from([0, 9, 21]), st.integers(min_value=2_000, max_value=999_999), st.booleans()),
+        min_size=1,
+        max_size=6,
+    ).map(tuple),
+)
+
+
+def of_lines(made: Entry) -> Counter[str]:
+    """What each account and VAT code gets in euros when each amount is rounded by itself, as Exact does."""
+    worth = worth_at(made.exchange_rate, made.currency, "EUR")
+    assert worth is not None
+    found: Counter[str] = Counter()
+    for line in made.lines:
+        found[line.account] += worth(line.amount_minor)
+        found[f"VAT {line.vat_code}"] += worth(line.vat_minor)
+    return found
+
+
+def document_of(sale: Sale, *, credit: bool) -> Invoice | CreditNote:
+    lines = []
+    for percent, amount, is_yearly in sale.lines:
+        tax = int((amount * Decimal(percent) / 100).quantize(Decimal(1), ROUND_HALF_UP))
+        product = YEARLY if is_yearly and percent == 21 else "book-EUR" if percent == 9 else "team-EUR"
+        lines.append(
+            DocumentLine(
+                description=product,
+                entity_type="plan_item_price",
+                product_id=product,
+                amount_minor=amount,
+                taxes=(LineTax(rate=Decimal(percent), amount_minor=tax, taxable_minor=amount, country="NL"),) if percent else (),
+                exempt_reason=None if percent else "product_exempt",
+                service_from=YEAR[0],
+                service_to=YEAR[1],
+                credited=CreditedLine(net_minor=amount, service_from=YEAR[0], service_to=YEAR[1]) if credit else None,
+            )
+        )
+    tax = sum(each.amount_minor for line in lines for each in line.taxes)
+    made: type[Invoice | CreditNote] = CreditNote if credit else Invoice
+    return made(
+        number="CN-1" if credit else "INV-1",
+        customer_id="CUST1",
+        document_date=CREDITED_ON if credit else SOLD_ON,
+        currency=sale.currency,
+        base_currency="EUR",
+        exchange_rate=sale.rate,
+        total_minor=sum(line.amount_minor for line in lines) + tax,
+        tax_minor=tax,
+        lines=tuple(lines),
+        customer_country="NL",
+    )
+
+
+def booked(document: Invoice | CreditNote | VatReclaim | Payout) -> Entry:
+    made = make_entry(document, chart().mapping, chart().products)
+    assert isinstance(made, Entry), made
+    return made
+
+
+@settings(max_examples=150, deadline=None)
+@given(SALES)
+@example(Sale("USD", Decimal("0.9213"), ((21, 100_001, True),)))
+@example(Sale("USD", Decimal("0.92"), tuple((21, 3_333 + each, False) for each in range(60))))
+def test_the_debtor_is_the_total_at_the_rate_and_both_sides_are_equal_in_both_currencies(sale: Sale):
+    made = booked(document_of(sale, credit=False))
+    worth = worth_at(sale.rate, sale.currency, "EUR")
+    assert worth is not None
+    assert sum(of_lines(made).values()) == 0
+    assert of_lines(made)["1300"] == worth(made.receivable_minor), "what its payment takes off the debtor"
+    extra = [line.amount_minor for line in made.lines if line.account == "4910"]
+    assert sum(extra) == 0, "it is nothing in the currency of the invoice"
+    assert abs(of_lines(made)["4910"]) <= len(made.lines), "only cents of rounding"
+    assert all(account == "4910" or abs(of_lines(made)[account]) for account in {line.account for line in made.lines})
+
+
+@settings(max_examples=150, deadline=None)
+@given(SALES)
+@example(Sale("USD", Decimal("0.9213"), ((21, 100_001, True),)))
+def test_an_invoice_with_its_whole_credit_or_mirror_is_nothing_on_any_account_in_both_currencies(sale: Sale):
+    """Also where the credit of a deferred line is split in what was earned and what is still to be released."""
+    invoice = booked(document_of(sale, credit=False))
+    credit = booked(document_of(sale, credit=True))
+    mirror = reverse(invoice, CREDITED_ON, chart().mapping)
+    for back in (credit, mirror):
+        both = of_lines(invoice)
+        both.update(of_lines(back))
+        assert not any(both.values()), both
+        assert sum(line.amount_minor + line.vat_minor for line in back.lines) == 0
+
+
+@given(SALES, st.integers(min_value=1, max_value=99_999), st.integers(min_value=1, max_value=9_999))
+def test_payouts_and_reclaimed_vat_balance_in_both_currencies(sale: Sale, paid: int, fees: int):
+    note = document_of(sale, credit=True)
+    assert isinstance(note, CreditNote)
+    payout = Payout(
+        number="po_1",
+        customer_id="",
+        document_date=CREDITED_ON,
+        currency="USD",
+        base_currency="EUR",
+        exchange_rate=sale.rate,
+        amount_minor=paid,
+        fees_minor=fees,
+        chargeback_fees_minor=fees // 3,
+        gateway_account="gw_stripe",
+    )
+    assert sum(of_lines(booked(payout)).values()) == 0
+    reclaim = VatReclaim(note=replace(note, reason="write_off", is_adjustment=True), document_date=CREDITED_ON)
+    if note.tax_minor:
+        assert sum(of_lines(booked(reclaim)).values()) == 0
