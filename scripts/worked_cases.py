@@ -13,6 +13,7 @@ _KINDS = {
     "vat_reclaim": "VAT of write-off",
     "tax_withheld": "withheld tax",
     "exchange_difference": "exchange difference",
+    "application": "exchange difference of the debtor",
 }
 
 

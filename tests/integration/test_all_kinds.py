@@ -48,7 +48,7 @@ CONFIGURATION = Configuration.model_validate(
     }
 )
 # What hangs on a document is a document of its own, with tests of its own.
-OF_THEIR_OWN = frozenset(("vat_reclaim", "tax_withheld", "exchange_difference"))
+OF_THEIR_OWN = frozenset(("vat_reclaim", "tax_withheld", "exchange_difference", "application"))
 LATER = "a_later_release_has_it"
 Outcome = commands.PostEntry | facts.DocumentHeld | facts.DocumentSetAside
 

@@ -2,15 +2,18 @@
 
 import itertools
 from collections import Counter
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from support.engines import database_for
-from support.facts import customer, invoice, line
+from support.facts import OCTOBER_5, customer, invoice, line, observed
 from support.mapper_stage import Stage, configured, payment
 
+from contracts import facts
 from contracts.commands import PostEntry
 
 DOLLARS: dict[str, Any] = {"currency_code": "USD", "base_currency_code": "EUR"}
@@ -72,7 +75,7 @@ async def test_a_payment_that_failed_in_the_end_takes_its_difference_along(datab
 async def test_without_an_account_for_differences_the_payment_is_held_with_the_line_to_add(database):
     stage = Stage(database)
     await stage.hear(customer(), INVOICE, dollars())
-    assert set(await stage.reasons()) == {"no_exchange_difference_account"}
+    assert set(await stage.reasons()) == {"no_exchange_difference_account", "waiting_for_both_bookings"}
     after = Stage(database, configured(**POLICY))
     await after.start()
     await after.post_all()
@@ -94,12 +97,145 @@ async def test_a_payment_of_two_invoices_balances_in_the_currency_of_the_divisio
     assert sorted(each.amount_minor for each in entry.lines) == [-10_002, -10_001, 10_001, 10_002]
 
 
-async def test_money_that_is_applied_only_after_it_was_booked_leaves_the_control_account_as_it_is(database):
-    """It stands there at its own rate already; what it was applied to since makes no difference on that account."""
+LATER = OCTOBER_5 + 10 * 86_400
+
+
+def applied(*parts: tuple[str, int]) -> list[dict[str, Any]]:
+    return [{"invoice_id": number, "applied_amount": amount, "applied_at": LATER} for number, amount in parts]
+
+
+def sold(number: str, amount: int, rate: str, **more: Any):
+    of_one = [line(amount, 0, 0, tax_exempt_reason="reverse_charge", is_taxed=False)]
+    return invoice(number, lines=of_one, exchange_rate=rate, **DOLLARS, **more)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+async def test_money_in_advance_that_is_applied_later_leaves_the_debtor_at_zero_and_the_gateway_with_what_it_has(database, order):
+    stage = Stage(database, configured(**POLICY))
+    said = [INVOICE, dollars(linked_invoices=[]), dollars(version=2, linked_invoices=applied(("INV-1", 100_000)))]
+    await stage.hear(customer())
+    for index in order:
+        await stage.hear(said[index])
+        await stage.post_all()
+    assert in_euros(await stage.entries()) == {"8000": -92_000, "1290": 93_100, "4910": -1_100}
+
+
+async def test_an_application_is_booked_on_its_day_in_the_currency_of_the_division_and_never_as_revenue(database):
     stage = Stage(database, configured(**POLICY))
     await stage.hear(customer(), INVOICE, dollars(linked_invoices=[]))
     await stage.post_all()
-    await stage.hear(dollars(version=2))
+    await stage.hear(dollars(version=2, linked_invoices=applied(("INV-1", 100_000))))
+    [entry] = [each for each in await stage.entries() if each.document.kind == "application"]
+    assert (entry.your_ref, entry.currency, entry.exchange_rate, entry.entry_date) == (
+        "txn_1/INV-1/FX",
+        "EUR",
+        None,
+        date(2026, 10, 15),
+    )
+    assert [(each.gl_account, each.amount_minor, each.is_receivable) for each in entry.lines] == [
+        ("1300", 1_100, True),
+        ("4910", -1_100, False),
+    ]
+
+
+async def test_money_in_advance_that_is_taken_off_its_invoice_again_takes_the_difference_along(database):
+    stage = Stage(database, configured(**POLICY))
+    await stage.hear(customer(), INVOICE, dollars(linked_invoices=[]))
     await stage.post_all()
-    assert in_euros(await stage.entries())["1290"] == 93_100
-    assert in_euros(await stage.entries())["4910"] == 0
+    await stage.hear(dollars(version=2, linked_invoices=applied(("INV-1", 100_000))))
+    await stage.post_all()
+    await stage.hear(dollars(version=3, linked_invoices=[]))
+    await stage.post_all()
+    assert in_euros(await stage.entries()) == {"8000": -92_000, "1290": 93_100, "1300": 92_000 - 93_100}
+
+
+async def test_what_is_applied_in_parts_and_what_was_rounded_by_the_line_leaves_no_cent(database):
+    """Three parts of 1,000.00 at 0.9317, and an invoice of 33 lines that were rounded each: both end at nothing to the cent."""
+    stage = Stage(database, configured(**POLICY))
+    many = [line(1_011, 0, 0, tax_exempt_reason="reverse_charge", is_taxed=False) for _ in range(33)]
+    await stage.hear(customer(), dollars(linked_invoices=[], exchange_rate="0.9317"))
+    parts = (("INV-1", 33_363), ("INV-2", 33_333), ("INV-3", 33_304))
+    for number, amount in parts:
+        paid = [{"txn_id": "txn_1", "applied_amount": amount, "txn_status": "success"}]
+        lines = many if number == "INV-1" else [line(amount, 0, 0, tax_exempt_reason="reverse_charge", is_taxed=False)]
+        await stage.hear(invoice(number, lines=lines, exchange_rate="0.9249", linked_payments=paid, **DOLLARS))
+    await stage.post_all()
+    for count in (1, 2, 3):
+        await stage.hear(dollars(version=count + 1, linked_invoices=applied(*parts[:count]), exchange_rate="0.9317"))
+        await stage.post_all()
+    sums = in_euros(await stage.entries())
+    assert (sums["1300"], sums["1290"]) == (0, 93_170)
+    assert sums["4910"] == -93_170 - sums["8000"]
+
+
+async def test_the_last_of_several_payments_takes_all_that_is_left_of_an_invoice(database):
+    stage = Stage(database, configured(**POLICY))
+    many = [line(1_011, 0, 0, tax_exempt_reason="reverse_charge", is_taxed=False) for _ in range(33)]
+    due: dict[str, Any] = {"lines": many, "exchange_rate": "0.9249", **DOLLARS}
+    await stage.hear(customer(), invoice(**due, amount_due=33_363))
+    parts = [("txn_1", 10_001), ("txn_2", 20_001), ("txn_3", 3_361)]
+    paid: list[dict[str, Any]] = []
+    for count, (identity, amount) in enumerate(parts):
+        paid.append({"txn_id": identity, "applied_amount": amount, "txn_status": "success", "txn_date": OCTOBER_5 + count})
+        left = 33_363 - sum(each["applied_amount"] for each in paid)
+        await stage.hear(dollars(id=identity, amount=amount, linked_invoices=applied(("INV-1", amount))))
+        await stage.hear(invoice(**due, version=count + 2, linked_payments=list(paid), amount_due=left))
+        await stage.post_all()
+    assert in_euros(await stage.entries())["1300"] == 0
+
+
+async def test_one_payment_of_invoices_at_several_rates_is_booked_at_its_own(database):
+    stage = Stage(database, configured(**POLICY))
+    parts = (("INV-1", 10_000), ("INV-2", 20_000))
+    await stage.hear(customer(), sold("INV-1", 10_000, "0.92"), sold("INV-2", 20_000, "0.95"))
+    await stage.hear(dollars(amount=30_000, linked_invoices=applied(*parts)))
+    await stage.post_all()
+    assert in_euros(await stage.entries()) == {"8000": -28_200, "1290": 27_930, "4910": 270}
+
+
+@pytest.mark.parametrize("named", ["refunded_txn_id", "reference_transaction_id"])
+async def test_money_in_advance_that_goes_back_at_another_rate_leaves_the_debtor_at_zero(database, named):
+    stage = Stage(database, configured(**POLICY))
+    back: dict[str, Any] = {
+        "type": "refund" if named == "refunded_txn_id" else "payment_reversal",
+        named: "txn_1",
+        "linked_invoices": [],
+    }
+    await stage.hear(customer(), dollars(id="txn_2", exchange_rate="0.95", **back), dollars(linked_invoices=[]))
+    await stage.post_all()
+    assert in_euros(await stage.entries()) == {"1290": 93_100 - 95_000, "4910": 1_900}
+
+
+async def test_a_refund_of_credit_notes_at_several_rates_and_a_credit_for_another_invoice_leave_the_debtor_at_zero(database):
+    stage = Stage(database, configured(**POLICY))
+    await stage.hear(customer(), sold("INV-1", 10_000, "0.92"), sold("INV-2", 20_000, "0.95"), sold("INV-3", 5_000, "0.90"))
+    links = {"CN-1": 10_000, "CN-2": 15_000}
+    for number, of, amount, allocated in (("CN-1", "INV-1", 10_000, 0), ("CN-2", "INV-2", 20_000, 5_000)):
+        note = {
+            **msgspec.to_builtins(sold(number, amount, "0.93").resource),
+            "type": "refundable",
+            "status": "refunded",
+            "reference_invoice_id": of,
+            "allocations": [{"invoice_id": "INV-3", "allocated_amount": allocated, "allocated_at": LATER}] if allocated else [],
+        }
+        shown = {"issued_credit_notes": [{"cn_id": number, "cn_date": OCTOBER_5, "cn_total": amount, "cn_status": "refunded"}]}
+        await stage.hear(sold(of, amount, "0.92" if of == "INV-1" else "0.95", version=2, **shown))
+        await stage.hear(observed(facts.CreditNoteObserved, note))
+    await stage.hear(dollars(amount=30_000, linked_invoices=applied(("INV-1", 10_000), ("INV-2", 20_000))))
+    back = [{"cn_id": number, "applied_amount": amount, "applied_at": LATER} for number, amount in links.items()]
+    await stage.hear(
+        dollars(id="txn_2", type="refund", amount=25_000, linked_invoices=[], linked_credit_notes=back, exchange_rate="0.91")
+    )
+    await stage.post_all()
+    sums = in_euros(await stage.entries())
+    assert (sums["1300"], sums["1290"]) == (0, 27_930 - 22_750)
+
+
+async def test_money_from_the_bank_and_rates_of_exact_leave_differences_to_exact(database):
+    stage = Stage(database, configured(exchange_rates="exact", **POLICY))
+    await stage.hear(customer(), INVOICE, dollars(linked_invoices=[]), dollars(version=2))
+    await stage.post_all()
+    codes = [each.code for each in await stage.said(facts.DocumentSetAside) if each.document.kind == "application"]
+    assert codes == ["exchange_difference_by_exact"]
+    await stage.hear(dollars(id="txn_9", gateway="not_applicable", linked_invoices=applied(("INV-1", 100_000))))
+    assert not [each for each in await stage.said(facts.DocumentHeld) if each.document.number.startswith("txn_9/")]

@@ -301,3 +301,16 @@ async def test_a_transfer_that_was_paid_back_by_bank_is_no_money_of_an_invoice_t
     await stage.see(online("txn_1", WHOLE, "t-2"))
     await stage.work()
     assert "money_without_debt" not in {one.code for one in await outcomes(stage.database)}
+
+
+@pytest.mark.parametrize(("difference_minor", "is_recorded"), [(-1_100, True), (-WHOLE, False)])
+async def test_an_exchange_difference_is_no_money_unless_exact_may_have_matched_an_invoice_with_it(
+    stage, difference_minor, is_recorded
+):
+    invoice = bill(stage.chargebee.app)
+    seen = credit("txn_1/INV-0", -difference_minor, "t-fx")
+    of_difference = msgspec.structs.replace(seen.document, kind="application")
+    await stage.see(msgspec.structs.replace(seen, document=of_difference))
+    await stage.see(receivable(invoice["id"], WHOLE, term="t-1", account_id=ACCOUNT))
+    await stage.work()
+    assert (invoice["status"] == "paid") is is_recorded

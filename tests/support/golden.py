@@ -14,6 +14,7 @@ import yaml
 from backbone.mapping_configuration import DivisionConfiguration
 from bookkeeping.debtors import Debtor, Terms
 from bookkeeping.documents import (
+    Application,
     CreditedLine,
     CreditNote,
     Document,
@@ -126,6 +127,8 @@ def document_of(data: dict[str, Any]) -> Document:
     """Return the document that a case describes."""
     if data["kind"] in (*MONEY, "payout"):
         return _money_of(data)
+    if data["kind"] == "application":
+        return _application_of(data)
     if data["kind"] == "tax_withheld":
         return WithheldTax(
             number=data["number"],
@@ -199,6 +202,27 @@ def _money_of(data: dict[str, Any]) -> Document:
         ),
     )
     return difference_of(money) if data["kind"] == "exchange_difference" else money
+
+
+def _application_of(data: dict[str, Any]) -> Document:
+    source, target = data["number"].split("/")
+    booked_at, own = Decimal(data["booked_at"][target]), Decimal(data["rate"])
+    amount_minor = minor(data["amount"])
+    return Application(
+        number=data["number"],
+        customer_id="CUST1",
+        document_date=data["date"],
+        currency=data["currency"],
+        amount_minor=amount_minor,
+        source_kind="payment",
+        source=source,
+        target_kind="invoice",
+        target=target,
+        debit_minor=int((amount_minor * booked_at).quantize(Decimal(1))),
+        credit_minor=int((amount_minor * own).quantize(Decimal(1))),
+        debit_rate=booked_at,
+        credit_rate=own,
+    )
 
 
 def _debtor(data: dict[str, Any]) -> Debtor | None:

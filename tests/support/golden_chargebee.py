@@ -36,7 +36,7 @@ def surroundings(site: str, data: dict[str, Any]) -> list[facts.Observed]:
         customer["vat_number"] = data["vat_number"]
     known: list[facts.Observed] = [observed(facts.CustomerObserved, customer, site=site)]
     named = {line.get("product") for line in data.get("lines", ())}
-    if data["kind"] == "tax_withheld":
+    if data["kind"] in ("tax_withheld", "application"):
         named = {"team-EUR"}
     for product in [each for price, each in chart().products.items() if price in named]:
         item = {"id": product.item_id, "item_family_id": product.family_id}
@@ -54,6 +54,10 @@ def surroundings(site: str, data: dict[str, Any]) -> list[facts.Observed]:
 def document(site: str, data: dict[str, Any], *, voided_on: date | None = None) -> facts.Observed:
     """Return the document itself, or its later version that was voided on a day."""
     version = 1 if voided_on is None else 2
+    if data["kind"] == "application":
+        whole = f"{sum(minor(amount) for amount in data['settles'].values()) / 100:.2f}"
+        paid = {**data, "kind": "payment", "number": data["number"].split("/")[0], "amount": whole}
+        return observed(facts.TransactionObserved, _transaction(paid), version, site=site)
     if data["kind"] in MONEY:
         return observed(facts.TransactionObserved, _transaction(data), version, site=site)
     if data["kind"] == "payout":

@@ -90,11 +90,13 @@ class Bookkeeper:
                 self._settle(self.terms(number, "R" if money["status"] == "late_failure" else ""), mate, money["amount"])
         decided = await self._decided()
         for money in year.money():
-            source = decided.get(money["id"]) or self.terms(money["id"])
+            # Read anew each time, since a part that was matched leaves the rest as a part of its own.
             for link in money.get("linked_invoices", ()) if money["status"] == "success" and not money["deleted"] else ():
+                source = decided.get(money["id"]) or self.terms(money["id"])
                 self._settle(self.terms(link["invoice_id"]), source, link["applied_amount"])
             for link in money.get("linked_credit_notes", ()):
-                self._settle(source, self.terms(link["cn_id"]), link["applied_amount"])
+                self._settle(self.terms(money["id"]), self.terms(link["cn_id"]), link["applied_amount"])
+        self._settle_differences(year)
         for note in year.notes():
             for allocation in note["allocations"]:
                 self._settle(self.terms(allocation["invoice_id"]), self.terms(note["id"]), allocation["allocated_amount"])
@@ -136,7 +138,7 @@ class Bookkeeper:
         return entry["EntryID"]
 
     def _settle(self, debts: list[Row], payments_: list[Row], amount_minor: int) -> None:
-        """Match so much of what is open of two documents; in another currency the whole of both."""
+        """Match so much of what is open of two documents, in their own currency."""
         division, left = self.world.exact, Decimal(amount_minor) / 100
         for debt in debts:
             for credit in payments_:
@@ -145,10 +147,18 @@ class Bookkeeper:
                     continue
                 if {one["Status"], other["Status"]} != {receivables.OPEN} or one["AmountDC"] * other["AmountDC"] >= 0:
                     continue
-                most = min(abs(one["AmountDC"]), abs(other["AmountDC"]))
-                part = most if one["Currency"] != "EUR" else min(left, most)
+                part = min(left, abs(one["AmountFC"]), abs(other["AmountFC"]))
                 receivables.match_part(division, one, other, part)
                 left -= part
+
+    def _settle_differences(self, year: Year) -> None:
+        """Match what brings the debtor to zero in euros with what it belongs to, as one sees it in Exact by its reference."""
+        for fact in self._posted():
+            if fact.document.kind == "application" and fact.document.customer_id == year.customer_id:
+                for term in receivables.terms_of(self.world.exact, _uuid(self.world, fact.entry_id)):
+                    if term["Status"] == receivables.OPEN:
+                        settled = {"Status": receivables.MATCHED, "IsFullyPaid": True, "match_id": term["ID"]}
+                        self.world.exact.update(receivables.TERMS, term["ID"], settled)
 
     def delete_what_was_taken_back(self, said: list[Message]) -> int:
         """Do in Chargebee what the connector says about a match that was taken back in Exact; returns how many there were."""
@@ -249,6 +259,22 @@ class Laws:
             named = sum(each.amount_minor for each in proof.open)
             if not proof.is_sound or proof.balance_minor != truth[currency] or named != truth[currency]:
                 wrong.append(f"{currency}: proof has {proof.balance_minor}, named {named}, the gateway {truth[currency]}")
+        return wrong
+
+    def currencies(self, years: list[Year]) -> list[str]:
+        """Who owes nothing in another currency owes nothing of it in euros either, whatever the rates were."""
+        lines = [
+            each for each in self.world.exact.table("financialtransaction/TransactionLines") if each["GLAccountCode"] == "1300"
+        ]
+        wrong = []
+        for year in years:
+            (account,) = [row["ID"] for row in self.world.exact.table("crm/Accounts") if row["Name"] == year.name] or [None]
+            mine = [line for line in lines if line["Account"] == account]
+            owed = sum(cents(line["AmountFC"]) for line in mine if line["Currency"] == "USD")
+            foreign = [line for line in mine if line["Currency"] == "USD" or "/FX" in (line["Description"] or "")]
+            in_euros = sum(cents(line["AmountDC"]) for line in foreign)
+            if owed == 0 and in_euros != 0:
+                wrong.append(f"{year.customer_id}: owes no dollars, and {in_euros} euro cents of them")
         return wrong
 
     def tolerance(self, years: list[Year]) -> list[str]:

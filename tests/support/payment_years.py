@@ -83,7 +83,7 @@ class Year:
             *(self.fail_late, self.take_back, self.refund, self.charge_back, self.use_credit, self.adjust, self.write_off),
             *(self.use_excess, self.transfer, self.transfer, self.transfer_a_part, self.transfer_too_much, self.transfer_short),
             *(self.transfer_for_several, self.transfer_in_advance, self.transfer_unknown, self.take_money_out, self.unmatch),
-            *(self.dollars, self.nothing),
+            *(self.dollars, self.dollars, self.dollars_in_advance, self.use_dollars, self.nothing),
         ]
         happening = self.luck.choice(acts)()
         if happening is not None:
@@ -91,10 +91,12 @@ class Year:
 
     def bill(self, currency: str = "EUR") -> Resource:
         """Invoice something."""
-        price = self.luck.choice(PRICES) if currency == "EUR" else 10_000
-        line = LineSpec("plan_item_price", "Plan", price, "Plan-EUR-Monthly", tax=VAT_21)
-        rate = "1" if currency == "EUR" else self.luck.choice(RATES)
-        spec = invoices.InvoiceSpec(self.customer_id, (line,), net_term_days=14, currency=currency, exchange_rate=rate)
+        price = self.luck.choice(PRICES)
+        lines = [LineSpec("plan_item_price", "Plan", price, "Plan-EUR-Monthly", tax=VAT_21)]
+        rate = "1"
+        if currency != "EUR":
+            rate, lines = self.luck.choice(RATES), lines * self.luck.randint(1, 3)
+        spec = invoices.InvoiceSpec(self.customer_id, tuple(lines), net_term_days=14, currency=currency, exchange_rate=rate)
         return invoices.create_invoice(self.world.site, spec)
 
     def _card(self, amount_minor: int | None = None, **more: Any) -> payments.Money:
@@ -203,13 +205,32 @@ class Year:
         kept = [
             each for each in self.money() if each.get("amount_unused") and each["status"] == "success" and not each["deleted"]
         ]
+        kept = [each for each in kept if each["currency_code"] == "EUR"]
         if kept and (invoice := self._any_due()):
             payments.apply_payment(self.world.site, invoice["id"], self.luck.choice(kept)["id"])
 
     def dollars(self) -> None:
         """Invoice and collect in another currency, at another rate."""
         invoice = self.bill("USD")
-        payments.pay_invoice(self.world.site, invoice["id"], self._card(exchange_rate=self.luck.choice(RATES)))
+        whole = invoice["amount_due"]
+        amount = self.luck.choice([whole, whole + 1_234, self.luck.randint(1, whole)])
+        payments.pay_invoice(self.world.site, invoice["id"], self._card(amount, exchange_rate=self.luck.choice(RATES)))
+
+    def dollars_in_advance(self) -> None:
+        """Collect in another currency what nobody was invoiced for yet."""
+        money = self._card(self.luck.randint(1_000, 20_000), exchange_rate=self.luck.choice(RATES))
+        payments.record_excess_payment(self.world.site, self.customer_id, "USD", money)
+
+    def use_dollars(self) -> None:
+        """Apply what is kept in another currency to an invoice of another rate, and collect the rest of it at a third one."""
+        if not any(each["amount_unused"] for each in self.online() if each["currency_code"] == "USD"):
+            self.dollars_in_advance()
+        invoice = self.bill("USD")
+        for kept in [each for each in self.online() if each["currency_code"] == "USD" and each["amount_unused"]]:
+            if invoice["amount_due"]:
+                payments.apply_payment(self.world.site, invoice["id"], kept["id"])
+        if invoice["amount_due"]:
+            payments.pay_invoice(self.world.site, invoice["id"], self._card(exchange_rate=self.luck.choice(RATES)))
 
     # what comes in at the bank
 

@@ -163,7 +163,7 @@ class VatReclaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a payment that was applied to one invoice, or of a refund to one credit note.
+    """The part of a payment that was applied to one invoice, of a refund to one credit note, or to the payment that goes back.
 
     `customer_id` and `debtor` say on whose account that document stands, where it is another's than the payer's, and
     `exchange_rate` at which rate, where it is in another currency than the division's.
@@ -171,7 +171,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
     number: str
     amount_minor: int
-    kind: Literal["invoice", "credit_note"] = "invoice"
+    kind: Literal["invoice", "credit_note", "payment"] = "invoice"
     exchange_rate: Decimal | None = None
     customer_id: str | None = None
     debtor: Debtor | None = None
@@ -224,6 +224,25 @@ class ExchangeDifference(MoneyMovement, frozen=True, kw_only=True):
     went_out: bool = False
 
 
+class Application(MoneyMovement, frozen=True, kw_only=True):
+    """Money or credit in another currency that was applied to a document which may be booked at another rate.
+
+    `source` was applied to `target`, a refund to its credit note; `before_minor` of it had been applied to others. `debit_minor`
+    and `credit_minor` are what stands of both on the debtor in the division's currency, at `debit_rate` and `credit_rate`;
+    without them one of both is not booked by us, and Exact keeps the debtor at zero.
+    """
+
+    source_kind: Literal["payment", "refund", "credit_note"]
+    source: str
+    target_kind: Literal["invoice", "credit_note"]
+    target: str
+    before_minor: int = 0
+    debit_minor: int | None = None
+    credit_minor: int | None = None
+    debit_rate: Decimal | None = None
+    credit_rate: Decimal | None = None
+
+
 class Payout(MoneyMovement, frozen=True, kw_only=True):
     """A gateway's transfer to the bank of `amount_minor`, from which it held back fees (`fees_tax_minor` of them VAT)."""
 
@@ -232,4 +251,4 @@ class Payout(MoneyMovement, frozen=True, kw_only=True):
     chargeback_fees_minor: int = 0
 
 
-Document = Invoice | CreditNote | Payment | Refund | VatReclaim | WithheldTax | ExchangeDifference | Payout
+Document = Invoice | CreditNote | Payment | Refund | VatReclaim | WithheldTax | ExchangeDifference | Application | Payout

@@ -182,10 +182,10 @@ DUTCH_REASONS: dict[str, tuple[str, str, str]] = {
         'Zet onder divisions.{division}: exchange_differences: {{account: "..."}}',
         "",
     ),
-    "several_exchange_rates": (
-        "{document} vereffent documenten met verschillende koersen ({rates}), en een boeking heeft een koers.",
-        "Boek het met de hand, een deel voor elke koers; het geld staat nog op geen rekening.",
-        "",
+    "waiting_for_both_bookings": (
+        "{document} is bekend zodra {other} geboekt is, wat nog moet gebeuren.",
+        "Niets te doen: het wordt geboekt zodra dat document geboekt is.",
+        "Zie met `kruispost explain` waarom dat document niet geboekt is, en los dat op; dit volgt vanzelf.",
     ),
     "waiting_for_due_date": (
         "{document} komt een jaar na de vervaldatum van factuur {invoice} terug, en die factuur is nog niet bekend.",

@@ -10,8 +10,18 @@ from msgspec.structs import replace
 
 from bookkeeping.deferral import Method, Portion, credit_portions, left_to_release
 from bookkeeping.division_currency import portions_in_step, taxes_of_portions, with_cents
-from bookkeeping.documents import CreditNote, Document, ExchangeDifference, Invoice, Payout, Product, VatReclaim, WithheldTax
-from bookkeeping.exchange_differences import difference_entry
+from bookkeeping.documents import (
+    Application,
+    CreditNote,
+    Document,
+    ExchangeDifference,
+    Invoice,
+    Payout,
+    Product,
+    VatReclaim,
+    WithheldTax,
+)
+from bookkeeping.exchange_differences import application_entry, difference_entry
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.modes import in_mode
@@ -41,6 +51,8 @@ def make_entry(document: Document, mapping: Mapping, products: MappingOf[str, Pr
         return payout_entry(document, mapping)
     if isinstance(document, ExchangeDifference):
         return difference_entry(document, mapping)
+    if isinstance(document, Application):
+        return application_entry(document, mapping)
     return money_entry(document, mapping)
 
 

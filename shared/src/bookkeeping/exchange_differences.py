@@ -1,12 +1,13 @@
 """Exchange differences: money in another currency is booked at the rate of what it settles, and what is over on its own account.
 
 So the debtor is at zero in both currencies, and Exact, which matches by equal amount, sees the same amount twice. A general entry
-of Exact has one rate for all its lines, so the difference is an entry of its own, in the division's currency.
+of Exact has one rate for all its lines, so the difference is an entry of its own, in the division's currency. What was applied to
+a document only later, or to several of different rates, is booked at its own rate: then the debtor gets the difference.
 """
 
 from __future__ import annotations
 
-from bookkeeping.documents import ExchangeDifference, MoneyMovement, Refund
+from bookkeeping.documents import Application, ExchangeDifference, MoneyMovement, Refund
 from bookkeeping.exchange import RateUsed
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
@@ -16,15 +17,13 @@ from bookkeeping.telling import tell
 
 
 def rate_of_settled(document: MoneyMovement, mapping: Mapping, name: str) -> RateUsed | Rejection:
-    """Return the rate that a movement of money is booked at: that of what it settles, else its own."""
+    """Return the rate that a movement of money is booked at: that of what it settles, else its own; so where they are several."""
     own = mapping.rate(document, name)
     if isinstance(own, Rejection) or own.rate is None:
         return own
     rates = sorted({settled.exchange_rate for settled in document.settlements if settled.exchange_rate is not None})
-    if not rates or rates == [own.rate]:
+    if len(rates) != 1 or rates == [own.rate]:
         return own
-    if len(rates) > 1:
-        return reject("several_exchange_rates", document=name, rates=", ".join(str(rate) for rate in rates))
     if mapping.exchange_difference_account is None:
         return reject("no_exchange_difference_account", document=name, rate=own.rate, booked=rates[0], division=mapping.division)
     account = mapping.exchange_difference_account
@@ -48,7 +47,7 @@ def difference_entry(document: ExchangeDifference, mapping: Mapping) -> Entry | 
     if isinstance(booked, Rejection):
         return booked
     account = mapping.exchange_difference_account
-    if booked.rate is None or booked.rate == own.rate or account is None:
+    if booked.rate is None or account is None:
         return set_aside("no_exchange_difference", document=name)
     as_booked, as_received = (worth_at(rate, document.currency, mapping.currency) for rate in (booked.rate, own.rate))
     if as_booked is None or as_received is None:
@@ -76,6 +75,42 @@ def difference_entry(document: ExchangeDifference, mapping: Mapping) -> Entry | 
         description=f"Exchange difference {document.number}",
         explanation=(tell("exchange_difference", booked=booked.rate, own=own.rate, account=account),),
     )
+
+
+def application_entry(document: Application, mapping: Mapping) -> Entry | Rejection | SetAside:
+    """Make the entry that brings the debtor to zero in the division's currency, where it is so in the other one."""
+    name = application_label(document)
+    if document.currency == mapping.currency:
+        return set_aside("no_exchange_difference", document=name)
+    if document.debit_minor is None or document.credit_minor is None:
+        return set_aside("exchange_difference_by_exact", document=name)
+    left_minor = document.debit_minor - document.credit_minor
+    account = mapping.exchange_difference_account
+    if left_minor and account is None and document.debit_rate != document.credit_rate:
+        credit, debit = document.credit_rate, document.debit_rate
+        return reject("no_exchange_difference_account", document=name, rate=credit, booked=debit, division=mapping.division)
+    if left_minor == 0 or account is None:  # without an account, the cents of rounding stay where they are
+        return set_aside("no_exchange_difference", document=name)
+    words = f"{document.number} {document.currency} {document.credit_rate} > {document.debit_rate}"
+    debtors = mapping.debtor_account(document.debtor)
+    return Entry(
+        kind="general",
+        journal=mapping.journal("payments", mapping.currency),
+        reference=document.number,
+        entry_date=document.document_date,
+        currency=mapping.currency,
+        lines=(
+            Line(role=Role.RECEIVABLE, account=debtors, amount_minor=-left_minor, description=words),
+            Line(role=Role.EXCHANGE, account=account, amount_minor=left_minor, description=words),
+        ),
+        description=f"Exchange difference {document.number}",
+        explanation=(tell("application_difference", debit=document.debit_rate, credit=document.credit_rate, account=account),),
+    )
+
+
+def application_label(document: Application) -> str:
+    """Name the exchange difference of an application in a sentence."""
+    return f"exchange difference on the debtor of {document.number}"
 
 
 def difference_label(document: ExchangeDifference) -> str:

@@ -249,9 +249,11 @@ REASONS: dict[str, Reason] = {
         ),
         action='Add under divisions.{division}: exchange_differences: {{account: "..."}}',
     ),
-    "several_exchange_rates": Reason(
-        sentence="{document} settles documents that were booked at several exchange rates ({rates}), and one entry has one rate.",
-        action="Book it by hand, a part for each rate; the money is on no account yet.",
+    "waiting_for_both_bookings": Reason(
+        sentence="{document} is known once {other} is booked, which is still to come.",
+        action="Nothing to do: it is booked as soon as that one is.",
+        waiting=True,
+        overdue="See with `kruispost explain` why that document is not booked, and mend it; this follows by itself.",
     ),
     "waiting_for_due_date": Reason(
         sentence="{document} is reclaimed a year after invoice {invoice} was due, and that invoice is not known yet.",

@@ -104,6 +104,10 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "Booked at {booked}, received at {own}: the difference is on {account}.",
         "Geboekt tegen {booked}, ontvangen tegen {own}: het verschil staat op {account}.",
     ),
+    "application_difference": (
+        "The debt stands at {debit}, what settles it at {credit}: what the customer's account keeps of it goes to {account}.",
+        "De schuld staat tegen {debit}, wat haar vereffent tegen {credit}: wat er op de klant van blijft gaat naar {account}.",
+    ),
     "period_is_closed": (
         "Period {period} of journal {journal} is closed: reported in {target}.",
         "Periode {period} van dagboek {journal} is gesloten: gerapporteerd in {target}.",

@@ -310,6 +310,7 @@ class Allocation(Wire, frozen=True, kw_only=True):
 
     invoice_id: str | None = None
     allocated_amount: int = 0
+    allocated_at: int | None = None
 
 
 class CreditNote(Document, frozen=True, kw_only=True):
@@ -336,6 +337,7 @@ class LinkedInvoice(Wire, frozen=True, kw_only=True):
 
     invoice_id: str | None = None
     applied_amount: int = 0
+    applied_at: int | None = None
     invoice_total: int = 0
     invoice_status: str | None = None
 
@@ -345,6 +347,7 @@ class LinkedCreditNote(Wire, frozen=True, kw_only=True):
 
     cn_id: str | None = None
     applied_amount: int = 0
+    applied_at: int | None = None
     cn_reference_invoice_id: str | None = None
 
 
@@ -368,6 +371,7 @@ class Transaction(Wire, frozen=True, kw_only=True):
     reference_number: str | None = None
     id_at_gateway: str | None = None
     refunded_txn_id: str | None = None
+    reference_transaction_id: str | None = None
     linked_invoices: tuple[LinkedInvoice, ...] = ()
     linked_credit_notes: tuple[LinkedCreditNote, ...] = ()
     business_entity_id: str | None = None

@@ -16,7 +16,7 @@ from contracts import chargebee, settlements
 from contracts.envelope import Message
 
 DocumentKind = Literal[
-    "invoice", "credit_note", "payment", "refund", "vat_reclaim", "tax_withheld", "exchange_difference", "payout"
+    "invoice", "credit_note", "payment", "refund", "vat_reclaim", "tax_withheld", "exchange_difference", "application", "payout"
 ]
 
 

@@ -19,8 +19,9 @@ from bookkeeping.journal import Entry
 from bookkeeping.rejections import Rejection, reject
 from contracts import chargebee
 from mapper.lives import newest_life
+from mapper.lives import waits_for as booking_to_come
 from mapper.parties import debtor_of
-from mapper.store import ISSUED, Store
+from mapper.store import ISSUED, OPEN_STATES, Store
 from mapper.subjects import Subject
 
 _STRUCTS: dict[str, type[chargebee.Invoice | chargebee.CreditNote]] = {
@@ -34,14 +35,24 @@ class _Booked(msgspec.Struct, frozen=True):
 
     customer_ref: str
     exchange_rate: Decimal | None = None
+    lines: tuple[_BookedLine, ...] = ()
+
+
+class _BookedLine(msgspec.Struct, frozen=True):
+    amount_minor: int
+    is_receivable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """On whose account a document stands, and at which rate where it is in another currency than the division's."""
+    """On whose account a document stands, and at which rate where it is in another currency than the division's.
+
+    `shares_minor` are the debtor's lines of money that is booked.
+    """
 
     customer_id: str | None
     exchange_rate: Decimal | None
+    shares_minor: tuple[int, ...] = ()
 
 
 _commands = msgspec.json.Decoder(_Booked)
@@ -63,25 +74,62 @@ async def settle_on_accounts(store: Store, subject: Subject, document: Document,
     if isinstance(document, ExchangeDifference) and is_foreign:
         booked = await _booked_on(store, site, "payment" if is_payment else "refund", document.number)
         if booked is not None:
-            # What it was applied to since changes nothing in the rate that the money stands at.
-            applied = (replace(each, exchange_rate=booked.exchange_rate) for each in document.settlements)
-            return replace(document, settlements=tuple(applied))
+            # What it was applied to since changes nothing in how the money stands there.
+            shares = (
+                Settlement(number="", amount_minor=each, exchange_rate=booked.exchange_rate) for each in booked.shares_minor
+            )
+            return replace(document, settlements=tuple(shares))
     for settled in document.settlements:
-        holder = await _holder_of(store, subject, settled)
-        if holder is None and must_know and await store.stand_still():
-            holder = await _holder_of(store, subject, settled)
-        if holder is None and must_know:
-            waits_for = f"{settled.kind}:{settled.number}"
-            return reject("waiting_for_paid_invoice", waits_for=waits_for, invoice=settled.number, document=name)
-        if holder is None:
-            settlements.append(settled)
-            continue
-        known = replace(settled, exchange_rate=holder.exchange_rate if is_foreign else None)
-        if holder.customer_id not in (None, document.customer_id):
-            customer = await store.resource(site, "customer", holder.customer_id, chargebee.Customer)
-            known = replace(known, customer_id=holder.customer_id, debtor=debtor_of(customer) if customer is not None else None)
-        settlements.append(known)
+        known = await _known(store, subject, document, settled, name, is_foreign=is_foreign, must_know=must_know)
+        if isinstance(known, Rejection):
+            return known
+        settlements += [known] if known is not None else []
     return replace(document, settlements=tuple(settlements))
+
+
+async def _known(
+    store: Store,
+    subject: Subject,
+    document: MoneyMovement,
+    settled: Settlement,
+    name: str,
+    *,
+    is_foreign: bool,
+    must_know: bool,
+) -> Settlement | Rejection | None:
+    """Return a part with the account and the rate of what it settles; None for a payment given back that is not booked here."""
+    site = subject.key.site
+    if settled.kind == "payment":
+        return await _given_back(store, site, settled, name, is_foreign=is_foreign)
+    holder = await _holder_of(store, subject, settled)
+    if holder is None and must_know and await store.stand_still():
+        holder = await _holder_of(store, subject, settled)
+    if holder is None and must_know:
+        waits_for = f"{settled.kind}:{settled.number}"
+        return reject("waiting_for_paid_invoice", waits_for=waits_for, invoice=settled.number, document=name)
+    if holder is None:
+        return settled
+    known = replace(settled, exchange_rate=holder.exchange_rate if is_foreign else None)
+    if holder.customer_id not in (None, document.customer_id):
+        customer = await store.resource(site, "customer", holder.customer_id, chargebee.Customer)
+        known = replace(known, customer_id=holder.customer_id, debtor=debtor_of(customer) if customer is not None else None)
+    return known
+
+
+async def _given_back(
+    store: Store, site: str, settled: Settlement, name: str, *, is_foreign: bool
+) -> Settlement | Rejection | None:
+    """Say at which rate the payment stands that a refund gives back; None where it is not booked here."""
+    booked = await _booked_on(store, site, "payment", settled.number)
+    if booked is not None:
+        return replace(settled, exchange_rate=booked.exchange_rate if is_foreign else None)
+    rows = await store.rows_of(site, "payment", settled.number)
+    if not rows and await store.stand_still():
+        rows = await store.rows_of(site, "payment", settled.number)
+    if rows and not any(row.state in OPEN_STATES for row in rows):
+        return None
+    waits = booking_to_come(settled.number)
+    return reject("waiting_for_both_bookings", waits_for=waits, document=name, other=f"payment {settled.number}")
 
 
 async def on_account(store: Store, subject: Subject, document: Document, entry: Entry, name: str) -> Entry | Rejection:
@@ -164,4 +212,5 @@ async def _booked_on(store: Store, site: str, kind: str, number: str) -> Holder 
         return None
     *_, last = max(issued)
     command = _commands.decode(last)
-    return Holder(command.customer_ref.split("/", 1)[1], command.exchange_rate)
+    shares = tuple(abs(line.amount_minor) for line in command.lines if line.is_receivable)
+    return Holder(command.customer_ref.split("/", 1)[1], command.exchange_rate, shares)

@@ -23,7 +23,7 @@ from contracts import chargebee
 from contracts.commands import PostEntry
 from mapper.account_holders import rate_to_be
 from mapper.issue import booked_entry
-from mapper.lives import newest_life, newest_number, resource_id
+from mapper.lives import newest_life, newest_number, resource_id, waits_for
 from mapper.store import ISSUED, OPEN_STATES, Key, Row, Store
 from mapper.subjects import Subject, fingerprint_of, product_ids
 
@@ -83,11 +83,6 @@ def _may_be_deferred(document: CreditNote | WithheldTax, mapping: Mapping) -> bo
     if not isinstance(document, CreditNote) or is_write_off(document, mapping):
         return False  # a write-off takes no revenue back
     return any(line.credited is not None for line in document.lines)
-
-
-def waits_for(invoice: str) -> str:
-    """Name the booking of an invoice, as what waits for it does."""
-    return f"booked:{invoice}"
 
 
 async def credits_as_booked(store: Store, key: Key, receivable_account: str) -> list[Entry]:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from msgspec.structs import replace
 
-from bookkeeping.documents import CreditNote, VatReclaim
+from bookkeeping.documents import Application, CreditNote, Document, VatReclaim
 from bookkeeping.entries import make_entry
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
@@ -14,6 +14,7 @@ from bookkeeping.placement import place_in_period
 from bookkeeping.rejections import PATIENCE_DAYS, Rejection, SetAside, reject, set_aside
 from bookkeeping.write_offs import reclaim_label, vat_of
 from mapper.account_holders import on_account, settle_on_accounts
+from mapper.applications import as_both_booked
 from mapper.credited_bookings import as_booked
 from mapper.store import Row, Store
 from mapper.subjects import Subject, product_ids
@@ -41,10 +42,7 @@ async def make(store: Store, subject: Subject, row: Row | None, today: date, *, 
         return reject("unknown_business_entity", document=name_of(subject), entity="?", site=subject.key.site, setting="division")
     if isinstance(document, CreditNote) and not document.reference_known and _is_given_up(row, mapping, today):
         document = replace(document, reference_given_up=True)
-    document = await settle_on_accounts(store, subject, document, name_of(subject))
-    if isinstance(document, Rejection):
-        return document
-    document = await as_booked(store, subject, document, name_of(subject))
+    document = await _beside_others(store, subject, document, mapping)
     if isinstance(document, Rejection):
         return document
     made = make_entry(document, mapping, await store.products(subject.key.site, product_ids(document)))
@@ -55,6 +53,14 @@ async def make(store: Store, subject: Subject, row: Row | None, today: date, *, 
     if isinstance(made, Entry):
         return await on_account(store, subject, document, made, name_of(subject))
     return made
+
+
+async def _beside_others(store: Store, subject: Subject, document: Document, mapping: Mapping) -> Document | Rejection:
+    """Add to a document what the bookings of others decide: whose account, which rate, which days."""
+    if isinstance(document, Application):
+        return await as_both_booked(store, subject.key.site, mapping, document)
+    settled = await settle_on_accounts(store, subject, document, name_of(subject))
+    return settled if isinstance(settled, Rejection) else await as_booked(store, subject, settled, name_of(subject))
 
 
 def _left_out(subject: Subject, row: Row | None, *, is_first: bool) -> SetAside | None:

@@ -19,10 +19,10 @@ from bookkeeping.write_offs import normal_reason
 from contracts import chargebee, facts
 from contracts.commands import EntryLine, PostEntry
 from contracts.envelope import Envelope, Message
-from mapper.credited_bookings import waits_for
+from mapper.applications import fold_applications
 from mapper.custom_fields import custom_fields_of
 from mapper.decision import OWN_PAYMENT
-from mapper.lives import fold_document
+from mapper.lives import fold_document, waits_for
 from mapper.plan import Cause, Planner
 from mapper.store import Key, Refusal, Row, Store
 from mapper.subjects import kind_of
@@ -33,6 +33,7 @@ from mapper.withheld import fold_withheld
 ATTEMPTS = 3
 VAT_RECLAIM = "vat_reclaim"
 EXCHANGE_DIFFERENCE = "exchange_difference"
+WAITED_FOR = ("invoice", "credit_note", "payment", "refund")
 HELD_FOR_PERIODS = ("period_closed", "period_question", "no_financial_year")
 DocumentFact = facts.InvoiceObserved | facts.CreditNoteObserved | facts.TransactionObserved | facts.PayoutImported
 Product = facts.ItemObserved | facts.ItemPriceObserved | facts.PlanObserved | facts.AddonObserved
@@ -109,14 +110,23 @@ class Mapper:
             keys += await fold_withheld(store, fact, resource)
         if isinstance(resource, chargebee.Transaction) and await self._may_differ(store, fact.site, resource):
             keys += [replace(key, kind=EXCHANGE_DIFFERENCE) for key in keys]
+        if keys:
+            keys += await fold_applications(store, fact, resource)
         for key in keys:
             await self._planner.plan(store, key, cause)
-        if keys and isinstance(resource, chargebee.Document):
-            identity = resource.number if isinstance(resource, chargebee.CreditNote) else resource.id
-            await self._plan_all(store, await store.waiting_for(fact.site, f"{stored_as}:{identity}"), cause)
-            if isinstance(resource, chargebee.Invoice) and (resource.deleted or resource.status == "voided"):
-                # What waited for it to be booked waits for nothing when it never will be.
-                await self._plan_all(store, await store.waiting_for(fact.site, waits_for(resource.id)), cause)
+        if keys:
+            await self._wake(store, fact.site, stored_as, resource, cause)
+
+    async def _wake(self, store: Store, site: str, stored_as: str, resource: chargebee.Wire, cause: Cause) -> None:
+        """Decide anew about what waited for a document to be seen, or for its booking where there will be none."""
+        if isinstance(resource, chargebee.Transaction) and resource.currency_code != resource.base_currency_code:
+            await self._plan_all(store, await store.waiting_for(site, waits_for(resource.id)), cause)
+        if not isinstance(resource, chargebee.Document):
+            return
+        identity = resource.number if isinstance(resource, chargebee.CreditNote) else resource.id
+        await self._plan_all(store, await store.waiting_for(site, f"{stored_as}:{identity}"), cause)
+        if isinstance(resource, chargebee.Invoice) and (resource.deleted or resource.status == "voided"):
+            await self._plan_all(store, await store.waiting_for(site, waits_for(resource.id)), cause)
 
     async def _may_differ(self, store: Store, site: str, money: chargebee.Transaction) -> bool:
         """Tell whether money in another currency came in, or came in before and failed since."""
@@ -178,7 +188,7 @@ class Mapper:
         await store.save(replace(row, state="booked", code=None, waits_for=None, told=told, exchange_rate=rate))
         # It may have been voided or changed while its entry was under way, and a reversal is followed by the new state.
         await self._planner.plan(store, row.key, cause)
-        if row.key.kind == "invoice":
+        if row.key.kind in WAITED_FOR:
             await self._plan_all(store, await store.waiting_for(row.key.site, waits_for(row.key.number)), cause)
 
     async def _refused(self, store: Store, fact: facts.EntryRefused, cause: Cause) -> None:

@@ -41,7 +41,7 @@ def your_ref(reference: str) -> str:
 
 def base_reference(document: DocumentRef) -> str:
     """Return what Exact shows of a document's first booking: its number, and what is apart from the document of that number."""
-    own = {"vat_reclaim": "/VAT", "exchange_difference": "/FX"}
+    own = {"vat_reclaim": "/VAT", "exchange_difference": "/FX", "application": "/FX"}
     return document.number + own.get(document.kind, "")
 
 

@@ -36,6 +36,11 @@ def _id(identity: str, life: int) -> str:
     return identity if life == 1 else f"{identity}{BETWEEN}{life}"
 
 
+def waits_for(number: str) -> str:
+    """Name the booking of a document, as what waits for it does."""
+    return f"booked:{number}"
+
+
 async def newest_life(store: Store, site: str, kind: str, identity: str | None, struct: type[Document]) -> Document | None:
     """Return the document that has a number now, or the last that had it; None when none was seen."""
     found = await store.resource(site, kind, identity, struct)

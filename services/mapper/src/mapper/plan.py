@@ -21,6 +21,7 @@ from contracts import chargebee
 from contracts.commands import PostEntry
 from contracts.envelope import Envelope, Message, seal
 from contracts.facts import DocumentHeld, DocumentPlanned, DocumentRef, DocumentSetAside
+from mapper.applications import KIND as APPLICATION
 from mapper.credited_bookings import credits_as_booked
 from mapper.decision import decide, in_open_period, name_of
 from mapper.issue import (
@@ -135,8 +136,7 @@ class Planner:
         if last.fingerprint == subject.fingerprint:
             await self._withdraw_change(store, subject, last, tell("again_as_booked"), cause)
             return False
-        mapping = subject.mapping
-        if mapping is not None and mapping.changes == "correct":
+        if (mapping := subject.mapping) and (mapping.changes == "correct" or subject.key.kind == APPLICATION):
             return last.state == "booked"
         if last.told != subject.fingerprint:
             division = mapping.division if mapping is not None else last.division

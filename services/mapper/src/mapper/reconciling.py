@@ -49,7 +49,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "payment": ("payment", "exchange_difference"),
     "refund": ("refund", "exchange_difference"),
 }
-_OF_THEIR_OWN = ("payout", "tax_withheld")  # Chargebee shows none of these as a document
+_OF_THEIR_OWN = ("payout", "tax_withheld", "application")  # Chargebee shows none of these as a document
 _SERIES = ("invoice", "credit_note")
 
 
@@ -124,7 +124,9 @@ class Reconciler:
 
     async def _not_shown(self, rows: Sequence[Row]) -> None:
         """Judge bookings whose document Chargebee did not show: payouts by nature, others because ingest's log lacks them."""
-        await self._take([(None, [row]) for row in rows if row.key.kind in _OF_THEIR_OWN])
+        # An application that made no difference is none, and most make none.
+        own = [row for row in rows if row.key.kind in _OF_THEIR_OWN]
+        await self._take([(None, [row]) for row in own if row.key.kind != "application" or row.state != "set_aside"])
         issued = [row for row in rows if row.state in ISSUED and row.key.kind not in _OF_THEIR_OWN]
         if all(self._is_shown(row.key) for row in issued):
             return

@@ -21,6 +21,8 @@ from bookkeeping.money import decimals_of
 from bookkeeping.rejections import Rejection, SetAside, reject
 from contracts import chargebee, settlements
 from contracts.facts import DocumentKind, DocumentRef
+from mapper.applications import closing
+from mapper.applied import Applied
 from mapper.credits import credits_before
 from mapper.issue import account_name
 from mapper.lives import newest_life, resource_id
@@ -29,7 +31,7 @@ from mapper.routing import Routing
 from mapper.store import Key, Store
 from mapper.subscriptions import with_subscription_fields
 from mapper.translate import credit_note_of, invoice_of, vat_reclaim_of
-from mapper.translate_money import NO_MONEY, money_of, payout_of, withheld_of
+from mapper.translate_money import NO_MONEY, application_of, money_of, payout_of, withheld_of
 
 RESOURCE_OF: dict[str, tuple[str, type[chargebee.Wire]]] = {
     "invoice": ("invoice", chargebee.Invoice),
@@ -39,11 +41,12 @@ RESOURCE_OF: dict[str, tuple[str, type[chargebee.Wire]]] = {
     "payment": ("transaction", chargebee.Transaction),
     "refund": ("transaction", chargebee.Transaction),
     "exchange_difference": ("transaction", chargebee.Transaction),
+    "application": ("application", Applied),
     "payout": ("payout", settlements.Payout),
 }
-OWED_BY_NOBODY = frozenset(("exchange_difference", "payout"))
+OWED_BY_NOBODY = frozenset(("exchange_difference", "application", "payout"))
 LOWERS_DEBT = frozenset(("credit_note", "payment", "tax_withheld"))
-Money = chargebee.Transaction | chargebee.TaxWithheld | settlements.Payout
+Money = chargebee.Transaction | chargebee.TaxWithheld | Applied | settlements.Payout
 Resource = chargebee.Invoice | chargebee.CreditNote | Money
 
 
@@ -130,8 +133,15 @@ class Subjects:
             changed_on=_day(resource.updated_at, zone),
             zone=zone,
             resource_version=version,
-            fingerprint=fingerprint_of(resource),
+            fingerprint=await self._fingerprint(store, key.site, resource),
         )
+
+    async def _fingerprint(self, store: Store, site: str, resource: Resource) -> str:
+        own = fingerprint_of(resource)
+        if not isinstance(resource, Applied):
+            return own
+        others = await closing(store, site, resource.target_kind, resource.target, resource.source)
+        return own if others is None else f"{own}/last"
 
     async def _translate(
         self, store: Store, key: Key, resource: Resource, customer: chargebee.Customer | None, zone: ZoneInfo
@@ -148,6 +158,8 @@ class Subjects:
             return withheld_of(resource, zone)
         if isinstance(resource, settlements.Payout):
             return payout_of(resource, zone)
+        if isinstance(resource, Applied):
+            return application_of(resource, zone)
         money = money_of(resource, zone)
         return difference_of(money) if key.kind == "exchange_difference" and isinstance(money, MoneyMovement) else money
 
@@ -200,7 +212,7 @@ def product_ids(document: Document) -> set[str]:
 
 def is_void(resource: Resource) -> bool:
     """Tell whether a document was taken back in Chargebee and no credit note does it; a movement, whether it moved no money."""
-    if isinstance(resource, chargebee.TaxWithheld | settlements.Payout):
+    if isinstance(resource, chargebee.TaxWithheld | Applied | settlements.Payout):
         return False
     if isinstance(resource, chargebee.Transaction):
         return resource.status in NO_MONEY

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date, tzinfo
 
 from bookkeeping.deferral import UnreadableInstantError, local_date
-from bookkeeping.documents import Payment, Payout, Refund, Settlement, WithheldTax
+from bookkeeping.documents import Application, Payment, Payout, Refund, Settlement, WithheldTax
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from contracts import chargebee, settlements
+from mapper.applied import Applied
 
 MONEY_UNDER_WAY = frozenset(("in_progress", "needs_attention"))
 NO_MONEY = frozenset(("failure", "timeout", "voided", "late_failure"))
@@ -41,18 +42,6 @@ def money_of(transaction: chargebee.Transaction, zone: tzinfo) -> Payment | Refu
     day = _day_of(transaction.date, zone, name)
     if isinstance(day, Rejection):
         return day
-    settled = [
-        *(
-            Settlement(number=each.invoice_id, amount_minor=each.applied_amount)
-            for each in transaction.linked_invoices
-            if each.invoice_id
-        ),
-        *(
-            Settlement(number=each.cn_id, amount_minor=each.applied_amount, kind="credit_note")
-            for each in transaction.linked_credit_notes
-            if each.cn_id
-        ),
-    ]
     made = Payment if kind == "payment" else Refund
     return made(
         number=transaction.id,
@@ -63,7 +52,20 @@ def money_of(transaction: chargebee.Transaction, zone: tzinfo) -> Payment | Refu
         gateway_account=transaction.gateway_account_id,
         base_currency=transaction.base_currency_code,
         exchange_rate=transaction.exchange_rate,
-        settlements=tuple(settled),
+        settlements=_settlements_of(transaction),
+    )
+
+
+def _settlements_of(transaction: chargebee.Transaction) -> tuple[Settlement, ...]:
+    """Return what money was applied to; a refund in another currency of no credit note has the rate of the payment it returns."""
+    invoices = [each for each in transaction.linked_invoices if each.invoice_id]
+    notes = [each for each in transaction.linked_credit_notes if each.cn_id]
+    back = transaction.refunded_txn_id or transaction.reference_transaction_id
+    if back and not invoices and not notes and transaction.currency_code != transaction.base_currency_code:
+        return (Settlement(number=back, amount_minor=transaction.amount, kind="payment"),)
+    return (
+        *(Settlement(number=each.invoice_id or "", amount_minor=each.applied_amount) for each in invoices),
+        *(Settlement(number=each.cn_id or "", amount_minor=each.applied_amount, kind="credit_note") for each in notes),
     )
 
 
@@ -102,6 +104,29 @@ def withheld_of(tax: chargebee.TaxWithheld, zone: tzinfo) -> WithheldTax | Rejec
         invoice=tax.invoice_id,
         base_currency=tax.base_currency_code,
         exchange_rate=tax.exchange_rate,
+    )
+
+
+def application_of(applied: Applied, zone: tzinfo) -> Application | Rejection:
+    """Translate what was applied to a document in another currency."""
+    name = f"exchange difference {applied.id}"
+    if applied.date is None or not applied.customer_id or not applied.currency_code:
+        return reject("unreadable_document", document=name, field="date, customer or currency")
+    day = _day_of(applied.date, zone, name)
+    if isinstance(day, Rejection):
+        return day
+    return Application(
+        number=applied.id,
+        customer_id=applied.customer_id,
+        document_date=day,
+        currency=applied.currency_code,
+        amount_minor=applied.amount,
+        base_currency=applied.base_currency_code,
+        source_kind=applied.source_kind,
+        source=applied.source,
+        target_kind=applied.target_kind,
+        target=applied.target,
+        before_minor=applied.before,
     )
 
 

@@ -20,6 +20,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "tax_withheld": ("withheld tax", "ingehouden belasting"),
     "payout": ("payout", "uitbetaling van de betaaldienst"),
     "exchange_difference": ("exchange difference", "koersverschil"),
+    "application": ("exchange difference of the debtor", "koersverschil van de debiteur"),
     "no_control_movements": (
         "Nothing was booked on a control account.",
         "Er is niets op een tussenrekening geboekt.",

@@ -6,6 +6,7 @@ matched with what; but what our own documents on an account settled of each othe
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 
 import sqlalchemy as sa
@@ -79,20 +80,31 @@ async def money_hundredths(connection: AsyncConnection, division: int, account_i
     if not account_id:
         return None
     mine = (terms.c.division == division, terms.c.account_id == account_id, terms.c.currency == currency)
-    own = await connection.scalar(sa.select(sa.func.sum(terms.c.amount_hundredths)).where(*mine, terms.c.is_matched))
+    own = await _own_hundredths(connection, *mine)
     same_term = (intents.c.division == terms.c.division) & (intents.c.term_id == terms.c.term_id)
     recorded = sa.select(sa.func.sum(intents.c.amount_minor)).select_from(intents.join(terms, same_term)).where(*mine)
     in_both = await lines.money_in_both(connection, division, account_id, currency)
     paid_out = await lines.money_out(connection, division, account_id, currency)
     to_hundredths = HUNDREDTHS if decimals_of(currency) == 0 else 1
     elsewhere = await _recorded_of_suspense(connection, division, account_id)
-    return (
-        int(own or 0)
-        + paid_out
-        - in_both
-        - elsewhere * to_hundredths
-        - int(await connection.scalar(recorded) or 0) * to_hundredths
-    )
+    return own + paid_out - in_both - elsewhere * to_hundredths - int(await connection.scalar(recorded) or 0) * to_hundredths
+
+
+async def _own_hundredths(connection: AsyncConnection, *on_account: sa.ColumnElement[bool]) -> int:
+    """What our own documents on an account, as far as Exact has matched them, leave over of each other.
+
+    An exchange difference closes documents in another currency, so it is no money of this one; unless Exact, which matches by
+    equal amounts, may have taken it for one.
+    """
+    query = sa.select(terms.c.kind, terms.c.amount_hundredths).where(*on_account, terms.c.is_matched)
+    matched = (await connection.execute(query)).all()
+    others = Counter(int(row.amount_hundredths) for row in matched if row.kind != "application")
+    own = sum(amount * count for amount, count in others.items())
+    for row in matched:
+        if row.kind == "application" and others[-int(row.amount_hundredths)] > 0:
+            others[-int(row.amount_hundredths)] -= 1
+            own += int(row.amount_hundredths)
+    return own
 
 
 async def _recorded_of_suspense(connection: AsyncConnection, division: int, account_id: str) -> int:

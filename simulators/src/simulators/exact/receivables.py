@@ -95,18 +95,20 @@ def match_automatically(division: Division, term: Row, our_ref: int | None = Non
 
 
 def match(division: Division, one: Row, other: Row) -> None:
-    """Settles two open terms with each other; the larger one is split and its rest stays open.
+    """Settles two open terms with each other; the larger one, in their own currency, is split and its rest stays open.
 
-    Raises `Refusal` when one of them is settled already or both have the same sign.
+    What they are worth apart in the division's currency stays on the account. Raises `Refusal` when one of them is settled
+    already or both have the same sign.
     """
     if one["Status"] == MATCHED or other["Status"] == MATCHED:
         raise Refusal([("processed", "")])
     if one["AmountDC"] * other["AmountDC"] >= 0:
         raise Refusal([("invalid", "amount")])
-    paid = min(abs(one["AmountDC"]), abs(other["AmountDC"]))
+    amount = "AmountFC" if one["Currency"] == other["Currency"] else "AmountDC"
+    paid = min(abs(one[amount]), abs(other[amount]))
     for term in (one, other):
-        if abs(term["AmountDC"]) > paid:
-            _split(division, term, paid)
+        if abs(term[amount]) > paid:
+            _split(division, term, amount, paid)
     match_id = division.world.next_id()  # not a property of Exact's: it remembers who was settled with whom
     latest = max(one["InvoiceDate"], other["InvoiceDate"])
     payment, invoice = (one, other) if one["TransactionType"] not in _SALES else (other, one)
@@ -129,27 +131,20 @@ def match(division: Division, one: Row, other: Row) -> None:
 
 
 def match_part(division: Division, one: Row, other: Row, amount: Decimal) -> None:
-    """Settles so much of two open terms with each other, as a person does who shares a payment out over invoices."""
+    """Settles so much of two open terms in one currency with each other, as a person does who shares a payment out."""
     for term in (one, other):
-        if abs(term["AmountDC"]) > amount:
-            _split(division, term, amount)
+        if abs(term["AmountFC"]) > amount:
+            _split(division, term, "AmountFC", amount)
     match(division, one, other)
 
 
-def _split(division: Division, term: Row, paid: Decimal) -> None:
-    part = paid if term["AmountDC"] > 0 else -paid
-    part_fc = part if term["RateFC"] == 1 else (part / term["RateFC"]).quantize(Decimal("0.01"))
-    rest = dict(term)
-    rest.update(
-        {
-            "ID": division.world.next_id(),
-            "EntryID": division.world.next_id(),
-            "AmountDC": term["AmountDC"] - part,
-            "AmountFC": term["AmountFC"] - part_fc,
-        }
-    )
-    division.create(TERMS, rest)
-    division.update(TERMS, term["ID"], {"AmountDC": part, "AmountFC": part_fc})
+def _split(division: Division, term: Row, amount: str, paid: Decimal) -> None:
+    """Splits so much of one of a term's amounts off as a part of its own, with as much of the other amount."""
+    share = paid / abs(term[amount])
+    parts = {name: (term[name] * share).quantize(Decimal("0.01")) for name in ("AmountDC", "AmountFC")}
+    rest = {name: term[name] - part for name, part in parts.items()}
+    division.create(TERMS, {**term, "ID": division.world.next_id(), "EntryID": division.world.next_id(), **rest})
+    division.update(TERMS, term["ID"], parts)
 
 
 def _mark_fully_paid(division: Division, term: Row) -> None:
