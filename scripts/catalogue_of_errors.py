@@ -63,7 +63,7 @@ CONSENT: tuple[Row, ...] = (
     ("consent_unknown", "400: the login was not begun here, or is too old.", "Run `kruispost login` again."),
     ("exact_unavailable", "502, 503: Exact gave no tokens or no answer just now.", "Run the command again in a minute."),
     ("division_unknown", "404: the writer's configuration has no such division.", "Correct the number, or the configuration."),
-    ("stands_by", "409: another process acts in the division.", "Name that one with `--writer-url`."),
+    ("stands_by", "409: another process acts in the division.", "Ask again behind the address of all; `doctor` does."),
     ("consent_needed", "Exact's tokens are missing or refused; entries wait.", "Run `kruispost login`."),
     ("blocked", "Exact takes no calls for a division; entries wait.", "Mend what `kruispost status` says about it."),
     ("file_not_written", "The file of `kruispost export` or `reconcile --csv` cannot be written.", "Choose another place."),

@@ -88,9 +88,9 @@ def test_every_service_is_probed_on_its_own_port_and_can_be_moved():
         assert pod["terminationGracePeriodSeconds"] > Settings.model_fields["drain_seconds"].default
 
 
-def test_two_writers_never_run_beside_each_other():
+def test_a_second_writer_takes_over_from_the_first_but_never_one_of_another_release_beside_it():
     writer = manifests.of_kind(rendered(BASE), "Deployment")["exact-writer"]["spec"]
-    assert (writer["replicas"], writer["strategy"]) == (1, {"type": "Recreate"})
+    assert (writer["replicas"], writer["strategy"]) == (2, {"type": "Recreate"})
 
 
 def test_the_consent_reaches_a_writer_that_is_not_ready_without_it():

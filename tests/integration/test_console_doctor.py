@@ -49,14 +49,18 @@ divisions:
 
 
 @contextmanager
-def answering(status: int = 404) -> Iterator[str]:
-    """Serve somebody who answers every request."""
+def answering(*answers: tuple[int, str]) -> Iterator[str]:
+    """Serve somebody who gives these answers, and then the last one for ever."""
+    left = [*(answers or [(404, "")])]
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
+            status, body = left.pop(0) if len(left) > 1 else left[0]
             self.send_response(status)
-            self.send_header("content-length", "0")
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body.encode())
 
         def log_message(self, *_):
             """Say nothing."""
@@ -172,3 +176,13 @@ def test_a_data_directory_that_is_a_file_is_a_finding(tmp_path: Path):
     _, wrong = examined(tmp_path)
     assert "KRUISPOST_DATA_DIR" not in wrong
     assert "is no directory" in wrong["database"][0]
+
+
+def test_behind_one_address_the_process_is_found_that_acts_in_a_division(tmp_path: Path):
+    (tmp_path / "kruispost.yaml").write_text(EMPTY, encoding="utf-8")
+    standing_by = (409, json.dumps({"code": "stands_by", "message": "Another process acts in division 123456; ask that one."}))
+    holder = (503, json.dumps({"code": "exact_unavailable", "message": "what its holder says"}))
+    with answering(standing_by, standing_by, holder) as url:
+        done = kruispost_here("doctor", "--live", "--writer-url", url, "--json", directory=tmp_path, settings={})
+    said = {each["subject"]: each["sentence"] for each in json.loads(done.stdout)["findings"]}
+    assert said["division 123456 in Exact"] == "it was not looked at: what its holder says"

@@ -32,10 +32,12 @@ OTHER_KEY = "b3RoZXIta2V5LW90aGVyLWtleS1vdGhlci1rZXktMDE="
 
 
 @asynccontextmanager
-async def login_on(server: ExactServer, settings: Settings) -> AsyncIterator[tuple[ExactLogin, Database]]:
+async def login_on(
+    server: ExactServer, settings: Settings, way: httpx.AsyncBaseTransport | None = None
+) -> AsyncIterator[tuple[ExactLogin, Database]]:
     """A login as one process has it, with its own connections."""
     database = Database.open(settings, "exact-writer")
-    client = ExactClient(server.url, Timing(timeout_seconds=2))
+    client = ExactClient(server.url, Timing(timeout_seconds=2), transport=way)
     try:
         await migrate(database, "exact-writer")
         login = ExactLogin(
@@ -67,6 +69,48 @@ async def test_processes_that_want_a_new_token_together_refresh_once(tmp_path: P
         tokens = await asyncio.gather(*(login.access_token() for login in (first, second) * 5))
         assert len(set(tokens)) == 1
         assert (await server.calls())["token_calls"] - before == 1
+
+
+class HeldUp(httpx.AsyncHTTPTransport):
+    """A process that is stopped before its request has left, or with the answer at its door."""
+
+    def __init__(self, *, before: bool) -> None:
+        super().__init__()
+        self._before = before
+        self.stopped, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = None if self._before else await super().handle_async_request(request)
+        self.stopped.set()
+        await self.goes_on.wait()
+        return answer or await super().handle_async_request(request)
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_process_that_hangs_in_a_refresh_and_loses_its_lock_undoes_nothing_when_it_goes_on(
+    tmp_path: Path, *, before: bool
+) -> None:
+    way = HeldUp(before=before)
+    async with (
+        exact_server(token_minimum_age_seconds=0.0) as server,
+        settings_for("sqlite", tmp_path, **writer_environment(server.url)) as settings,
+        login_on(server, settings, way) as (stopped, database),
+        login_on(server, settings) as (other, _),
+    ):
+        await log_in(server, settings, database, obtained_at=SystemClock().now().timestamp() - 580)
+        hanging = asyncio.create_task(stopped.access_token())
+        await way.stopped.wait()
+        (tmp_path / "exact_writer.token.lock").unlink()  # nobody has it any more
+        if before:
+            renewed = await other.access_token()
+        else:
+            with pytest.raises(ConsentNeededError):  # as after a death at this point: Exact gave the new pair to the stopped one
+                await other.access_token()
+        way.goes_on.set()
+        token = await hanging
+        assert await other.why_consent_is_needed() is None
+        assert await other.access_token() == token
+        assert not before or token == renewed
 
 
 async def test_a_young_token_is_not_refreshed_even_when_exact_rejects_it(tmp_path: Path) -> None:

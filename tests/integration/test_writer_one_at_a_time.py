@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import signal
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy.engine import make_url
 from support.child import Child, child
 from support.engines import AMQP_URL, settings_for
-from support.exact_server import ExactServer, exact_server
+from support.exact_server import DIVISION, ExactServer, exact_server
 from support.lines import eventually
 from support.proxy import proxy_to
 from support.writer_stage import (
@@ -30,6 +32,7 @@ from support.writer_stage import (
 
 from backbone.broker_embedded import EmbeddedBroker
 from backbone.broker_rabbitmq import RabbitBroker, remove_prefixed
+from backbone.configuration import Configuration
 from backbone.database import Database
 from backbone.migrations import migrate
 from contracts import facts
@@ -38,6 +41,7 @@ from contracts.topology import COMMANDS_EXCHANGE, topology
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 FAIL_OVER_SECONDS = 15.0  # promised
 POST = "POST salesentry/SalesEntries"
+DIVISIONS = (100001, DIVISION, 100003, 100004, 100005)
 
 
 def posts(server: ExactServer) -> int:
@@ -74,14 +78,14 @@ async def test_a_holder_cut_off_from_the_database_during_a_call_books_nothing_tw
 
 
 @pytest.mark.broker
-async def test_of_three_replicas_one_acts_also_when_it_is_stopped_and_another_within_15_s_of_its_death(tmp_path: Path) -> None:
+async def test_three_processes_share_the_divisions_and_take_over_from_one_that_dies_or_hangs(tmp_path: Path) -> None:
     prefix = f"kp_test_{secrets.token_hex(6)}."
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(exact_server())
+        server = await stack.enter_async_context(exact_server(more_divisions=DIVISIONS[2:]))
         settings = await stack.enter_async_context(
             settings_for("postgresql", tmp_path / "data", **writer_environment(server.url))
         )
-        declared = topology(CONFIGURATION.divisions)
+        declared = topology(DIVISIONS)
         database, broker = Database.open(settings, "exact-writer"), RabbitBroker(AMQP_URL, prefix=prefix)
         stack.push_async_callback(remove_prefixed, AMQP_URL, prefix, declared)
         stack.push_async_callback(database.close)
@@ -89,46 +93,76 @@ async def test_of_three_replicas_one_acts_also_when_it_is_stopped_and_another_wi
         await migrate(database, "exact-writer")
         await log_in(server, settings, database)
         await broker.declare(declared)
-        environment = environment_of(settings, tmp_path) | {"KRUISPOST_AMQP_URL": AMQP_URL, "KRUISPOST_AMQP_PREFIX": prefix}
+        environment = environment_of(settings, tmp_path) | {
+            "KRUISPOST_AMQP_URL": AMQP_URL,
+            "KRUISPOST_AMQP_PREFIX": prefix,
+            "KRUISPOST_EXACT_TIMEOUT_SECONDS": "1",
+        }
+        (tmp_path / "kruispost.yaml").write_text(of_all_divisions().model_dump_json(exclude_defaults=True), encoding="utf-8")
         replicas = [
             await stack.enter_async_context(child("-m", "exact_writer", directory=tmp_path, settings=environment))
             for _ in range(3)
         ]
-        await broker.publish(COMMANDS_EXCHANGE, [outgoing(each) for each in (save_account(), sale("INV-1"))])
-        await until_posted(settings, 1)
-        holder = await holder_of(replicas)
 
-        await server.fault("delay_after", method="POST", path_contains="SalesEntries", seconds=0.3)
-        await broker.publish(COMMANDS_EXCHANGE, [outgoing(sale("INV-2"))])
-        await eventually(lambda: posts(server) == 2)
-        holder.process.send_signal(signal.SIGSTOP)
-        calls = server.simulator.traffic.total
-        await broker.publish(COMMANDS_EXCHANGE, [outgoing(sale("INV-3"))])
-        for replica in replicas:
-            if replica is not holder:
-                assert holding(await replica.get("/metrics")) == 0
-        assert server.simulator.traffic.total == calls, "another replica called Exact beside the stopped one"
-        holder.process.send_signal(signal.SIGCONT)
-        await until_posted(settings, 3)
+        async def tell(number: str) -> None:
+            """Let a customer in each division be known and have an invoice."""
+            for division in DIVISIONS:
+                customer = f"C{division}"
+                account = msgspec.structs.replace(save_account(customer), division=division)
+                invoice = msgspec.structs.replace(sale(number, customer, command_id=f"{number}-{division}"), division=division)
+                await broker.publish(COMMANDS_EXCHANGE, [outgoing(account), outgoing(invoice)])
 
-        holder = await holder_of(replicas)
-        holder.process.kill()
-        died = time.monotonic()
-        await broker.publish(COMMANDS_EXCHANGE, [outgoing(sale("INV-4"))])
-        await until_posted(settings, 4)
+        async def strike(number: str, replica: Child, with_signal: signal.Signals) -> float:
+            """Strike a process in the middle of a call; returns when."""
+            division = min(await held_by(replica))
+            await server.fault("delay_after", method="POST", path_contains=f"{division}/salesentry", seconds=0.7)
+            await tell(number)
+            await eventually(lambda: server.simulator.traffic.in_flight[division] == 1 and not server.simulator.traffic.faults)
+            replica.process.send_signal(with_signal)
+            return time.monotonic()
+
+        await tell("INV-1")
+        await until_posted(settings, 5)
+        first, second, third = await shared(replicas, [1, 2, 2])
+
+        died = await strike("INV-2", third, signal.SIGKILL)
+        await until_posted(settings, 10)
         assert time.monotonic() - died < FAIL_OVER_SECONDS
-        assert await server.booked() == ["INV-1", "INV-2", "INV-3", "INV-4"]
+        first, second = await shared([first, second], [2, 3])
+
+        stopped = await strike("INV-3", second, signal.SIGSTOP)
+        await shared([first], [5])
+        assert time.monotonic() - stopped < FAIL_OVER_SECONDS
+        await until_posted(settings, 15)
+        second.process.send_signal(signal.SIGCONT)
+        await shared([first, second], [2, 3])
+        await tell("INV-4")
+        await until_posted(settings, 20)
+        for division in DIVISIONS:
+            assert await server.booked(division) == ["INV-1", "INV-2", "INV-3", "INV-4"]
         assert (await server.calls())["concurrent_max"] == 1
 
 
-async def holder_of(replicas: list[Child]) -> Child:
-    """The replica that acts."""
-    found = [replica for replica in replicas if holding(await replica.get("/metrics"))]
-    assert len(found) == 1
-    return found[0]
+def of_all_divisions() -> Configuration:
+    """The test's configuration, with five divisions of the same kind."""
+    known = CONFIGURATION.model_dump(mode="json")
+    section = known["divisions"][str(DIVISION)]
+    return Configuration.model_validate(known | {"divisions": dict.fromkeys(map(str, DIVISIONS), section)})
 
 
-def holding(metrics: object) -> int:
-    """Whether a replica says that it holds the division."""
-    lines = str(getattr(metrics, "text", "")).splitlines()
-    return sum(line.startswith("kruispost_holding_writer_lock") and line.endswith(" 1.0") for line in lines)
+async def shared(replicas: list[Child], loads: list[int]) -> list[Child]:
+    """Wait until so many divisions are held by these processes, and return them by how many, fewest first."""
+    async with asyncio.timeout(30):
+        while True:
+            held = [await held_by(replica) for replica in replicas]
+            if sorted(map(len, held)) == loads and len(set().union(*held)) == len(DIVISIONS):
+                return [replica for _, replica in sorted(zip(map(len, held), replicas, strict=True), key=lambda each: each[0])]
+            await asyncio.sleep(0.4)
+
+
+async def held_by(replica: Child) -> set[int]:
+    """The divisions that a process says it holds."""
+    lines = (await replica.get("/metrics")).text.splitlines()
+    return {
+        int(line.split('"')[1]) for line in lines if line.startswith("kruispost_holding_writer_lock") and line.endswith(" 1.0")
+    }

@@ -49,9 +49,9 @@ class ExactServer:
             while (await self.calls())[what] < count:  # noqa: ASYNC110 - the stand-in counts, it does not notify
                 await asyncio.sleep(0.02)
 
-    async def booked(self) -> list[str]:
+    async def booked(self, division: int = DIVISION) -> list[str]:
         """The references of all entries, by which a double booking would show."""
-        return sorted(entry["your_ref"] for entry in (await self.ledger())["entries"])
+        return sorted(entry["your_ref"] for entry in (await self.ledger(division))["entries"])
 
 
 @asynccontextmanager

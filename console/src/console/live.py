@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 from datetime import date
 from typing import Any
@@ -21,6 +22,7 @@ LIVE_CHECKS = "kruispost.live_checks"
 # A function of settings and master data that returns a first configuration for a division.
 PROPOSALS = "kruispost.proposals"
 TIMEOUT_SECONDS = 90.0
+TRIES, PAUSE_SECONDS = 30, 0.1
 
 
 class NotLookedAtError(Exception):
@@ -32,8 +34,7 @@ async def master_data_of(settings: Settings, writer_url: str | None, division: i
     address = writer_url or f"http://127.0.0.1:{settings.port_of('ingest' if settings.amqp_url is None else 'exact-writer')}"
     token = settings.admin_token.get_secret_value() if settings.admin_token is not None else ""
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
-            answer = await client.get(f"{address}/divisions/{division}/master-data", headers={"Authorization": f"Bearer {token}"})
+        answer = await _ask(f"{address}/divisions/{division}/master-data", token)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         if writer_url is not None:
             raise NotLookedAtError(f"the writer at {address} does not answer ({type(error).__name__})") from error
@@ -49,6 +50,18 @@ async def master_data_of(settings: Settings, writer_url: str | None, division: i
                 f"what answers at {address} is no writer of this release; name it with --writer-url"
             ) from error
     raise NotLookedAtError(_words(answer) or f"what answers at {address} is no writer of this release; name it with --writer-url")
+
+
+async def _ask(address: str, token: str) -> httpx.Response:
+    """Ask until the process answers that acts in the division: behind one address may be several, which share the divisions."""
+    for tries_left in reversed(range(TRIES)):
+        # A new connection each time, since it is connections that are spread over the processes.
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+            answer = await client.get(address, headers={"Authorization": f"Bearer {token}"} if token else None)
+        if answer.status_code != httpx.codes.CONFLICT or not tries_left:
+            break
+        await asyncio.sleep(PAUSE_SECONDS)
+    return answer
 
 
 def _words(answer: httpx.Response) -> str | None:

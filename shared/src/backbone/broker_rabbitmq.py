@@ -31,6 +31,9 @@ __all__ = ["RabbitBroker", "remove_prefixed"]
 
 GROUP = 100  # messages whose confirms are awaited together: five times as fast as one by one, and no more with 500
 TIMEOUT_SECONDS = 30.0
+# A consumer that hangs, or whose machine vanished, keeps its queue until RabbitMQ has missed it: after two to three of these. An
+# address that says ?heartbeat= is left as it is.
+HEARTBEAT_SECONDS = 4
 
 
 class RabbitBroker:
@@ -39,7 +42,7 @@ class RabbitBroker:
     def __init__(
         self, url: str, *, prefix: str = "", dead_letter_limit: int = 20, name: str = "kruispost", clock: Clock | None = None
     ) -> None:
-        self._url = url
+        self._url = _with_heartbeat(url)
         self._prefix = prefix
         self._name = name
         self._clock = clock or SystemClock()
@@ -227,6 +230,12 @@ class RabbitBroker:
                     raise BrokerUnavailableError(f"RabbitMQ cannot be reached: {error}.") from error
                 self._trouble = None
             return self._connection
+
+
+def _with_heartbeat(url: str) -> str:
+    if "heartbeat=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}heartbeat={HEARTBEAT_SECONDS}"
 
 
 def _dead_letter(queue: str, message: AbstractIncomingMessage) -> DeadLetter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from backbone.errors import ConfigurationError
-from backbone.locks import FileLock, SessionLock
+from backbone.locks import FileLock, Holders, LockSession, SessionLock, process_name
 from backbone.settings import Settings
 
 Dialect = Literal["postgresql", "sqlite"]
@@ -63,6 +63,7 @@ class Database:
         self._writer = writer
         self._reader = reader
         self._data_dir = data_dir
+        self._locks = LockSession(reader, f"kruispost/{self.schema}")
         self._turn = asyncio.Lock()
         self._writing_task: asyncio.Task[Any] | None = None
 
@@ -80,8 +81,9 @@ class Database:
             raise ConfigurationError("KRUISPOST_DATABASE_URL must start with postgresql://; unset it to use SQLite.")
         url = url.set(drivername="postgresql+asyncpg")
         size = settings.database_pool_size
-        writer = _postgresql_engine(url, service, size, reading=False)
-        reader = _postgresql_engine(url, service, size, reading=True)
+        process = process_name(service)
+        writer = _postgresql_engine(url, service, process, size, reading=False)
+        reader = _postgresql_engine(url, service, process, size, reading=True)
         return cls(service, "postgresql", writer, reader, settings.data_dir)
 
     @asynccontextmanager
@@ -131,23 +133,32 @@ class Database:
     async def try_lock(self, name: str) -> SessionLock | FileLock | None:
         """Take the lock `name` of this service, held across transactions until released or the process dies.
 
-        Returns None when another process holds it. On PostgreSQL it is a session lock: it is lost with its connection, so ask
-        `still_held()` before relying on it.
+        Returns None when another process holds it. On PostgreSQL it is a session lock: it is lost with its connection, and with
+        a process that hangs for more than some seconds, so ask `still_held()` before relying on it.
         """
         if self.dialect == "sqlite":
             return FileLock.take(self._data_dir / f"{self.schema}.{name}.lock")
-        return await SessionLock.take(self._reader, f"kruispost/{self.schema}/{name}")
+        return await self._locks.take(name)
+
+    async def join(self, name: str) -> SessionLock | None:
+        """Be counted under a name with every other process of this service that is there; None on SQLite, where there is one."""
+        return None if self.dialect == "sqlite" else await self._locks.take(name, is_shared=True)
+
+    async def holders(self, names: Sequence[str]) -> Holders | None:
+        """Say which processes hold these locks; None on SQLite, where there is one process and nothing to share."""
+        return None if self.dialect == "sqlite" else await self._locks.holders(names)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and give back every lock."""
+        await self._locks.close()
         await self._writer.dispose()
         await self._reader.dispose()
 
 
-def _postgresql_engine(url: sa.URL, service: str, size: int, *, reading: bool) -> AsyncEngine:
+def _postgresql_engine(url: sa.URL, service: str, process: str, size: int, *, reading: bool) -> AsyncEngine:
     server_settings = {
         "search_path": schema_of(service),
-        "application_name": f"kruispost-{service}",
+        "application_name": process,
         "timezone": "UTC",
         # A process that hangs inside a transaction would hold back every reader of the event logs.
         "idle_in_transaction_session_timeout": "60000",

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -98,6 +98,12 @@ class Telemetry:
         if metric is None:
             metric = self._gauges[name] = Gauge(f"kruispost_{name}", _sentence(name), list(labels), registry=self.registry)
         (metric.labels(**labels) if labels else metric).set(value)
+
+    def forget(self, names: Sequence[GaugeName], **labels: str) -> None:
+        """Show these gauges no longer for what has these labels: another process knows better now."""
+        for name in names:
+            if name in self._gauges:
+                self._gauges[name].remove_by_labels(labels)
 
     def observe(self, name: HistogramName, value: float, **labels: str) -> None:
         """Add a measurement, in the unit of the name."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import inbox, process
+from backbone.broker import PREFETCH, Consumer
 from backbone.clock import Clock, SystemClock
 from backbone.configuration import load_configuration
-from backbone.consumer import consume_envelopes
+from backbone.consumer import Handle, consume_envelopes
 from backbone.database import Database, schema_of
 from backbone.errors import ConfigurationError, KruispostError
 from backbone.process import Application, Context, Worker
@@ -33,6 +35,7 @@ from exact_writer.bank_lines import SuspenseLines
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import CallError, ExactClient
 from exact_writer.client_keys import ClientKeys
+from exact_writer.holding import Holder
 from exact_writer.ledger_reader import LedgerReader
 from exact_writer.ledger_shelf import LedgerShelf, NotFreshError
 from exact_writer.looking import LookError, read_master_data
@@ -54,21 +57,24 @@ async def build(context: Context) -> Application:
     login = login_of(context.settings, context.database, context.clock, context.telemetry, client)
     relay = Relay(context.database, context.broker, context.clock, telemetry=context.telemetry)
     divisions = context.configuration.divisions
-    writers = {division: writer_of(division, context, client, login, relay, timing) for division in divisions}
+    holder = Holder(
+        divisions,
+        database=context.database,
+        clock=context.clock,
+        login=login,
+        make=lambda division: writer_of(division, context, client, login, relay, timing),
+        consume=lambda writer: _consume(context, writer, relay),
+        telemetry=context.telemetry,
+    )
     token = context.settings.admin_token
     admin_token = token.get_secret_value() if token is not None else None
     router = consent_router(context.database, login, context.clock, admin_token)
-    router.include_router(master_data_router(writers, admin_token))
+    router.include_router(master_data_router(holder, admin_token))
     return Application(
         name=SOURCE,
-        workers=(
-            relay.run,
-            *(_consuming(context, division, writers, relay) for division in writers),
-            *(_taking_parcels(context, division, writers, relay) for division in writers),
-            _acting(writers, client),
-        ),
+        workers=(relay.run, _acting(holder, client)),
         router=router,
-        ready=(relay.ready, *(writer.ready for writer in writers.values())),
+        ready=(relay.ready, *(partial(holder.ready, division) for division in divisions)),
     )
 
 
@@ -253,68 +259,45 @@ def writer_of(
     )
 
 
-def _consuming(context: Context, division: int, writers: Mapping[int, DivisionWriter], relay: Relay) -> Worker:
-    """Take the commands of one division into its journal."""
-    queue = topology(context.configuration.divisions).queue(writer_queue(division))
+async def _consume(context: Context, writer: DivisionWriter, relay: Relay) -> tuple[Consumer, Consumer]:
+    """Take the commands and the parcels of one division for the writer that acts in it."""
+    division, queues = writer.division, topology(context.configuration.divisions)
+    parcels = f"{SOURCE}.parcels.{division}"
 
-    async def handle(connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
+    async def plan(connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
         await journal.plan(context.database, connection, envelope, message, context.clock.now().timestamp())
 
-    async def consume(stop: asyncio.Event) -> None:
-        consumer = await consume_envelopes(
+    async def take(connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
+        """A PDF that the writer asked for, or a hint that something changed."""
+        if isinstance(message, ChangeHinted):
+            await writer.hearing.take(connection, message)
+            await inbox.forget(connection, parcels, envelope.id)
+        else:
+            await writer.pdfs.take(connection, envelope, message)
+
+    async def consume(queue: str, name: str, handle: Handle, prefetch: int) -> Consumer:
+        return await consume_envelopes(
             context.database,
             context.broker,
-            queue,
-            f"{SOURCE}.{division}",
+            queues.queue(queue),
+            name,
             handle,
             relay,
-            after_commit=writers[division].wake,
+            after_commit=writer.wake,
             telemetry=context.telemetry,
+            prefetch=prefetch,
         )
-        await stop.wait()
-        await consumer.close()
 
-    return consume
-
-
-def _taking_parcels(context: Context, division: int, writers: Mapping[int, DivisionWriter], relay: Relay) -> Worker:
-    """Take the PDFs that a division's writer asked for, few at a time, since they are large, and hints that something changed."""
-    queue = topology(context.configuration.divisions).queue(parcels_queue(division))
-    consumer_name = f"{SOURCE}.parcels.{division}"
-
-    async def take(connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
-        if isinstance(message, ChangeHinted):
-            await writers[division].hearing.take(connection, message)
-            await inbox.forget(connection, consumer_name, envelope.id)
-        else:
-            await writers[division].pdfs.take(connection, envelope, message)
-
-    async def consume(stop: asyncio.Event) -> None:
-        consumer = await consume_envelopes(
-            context.database,
-            context.broker,
-            queue,
-            consumer_name,
-            take,
-            relay,
-            after_commit=writers[division].wake,
-            telemetry=context.telemetry,
-            prefetch=1,
-        )
-        await stop.wait()
-        await consumer.close()
-
-    return consume
+    commands = await consume(writer_queue(division), f"{SOURCE}.{division}", plan, PREFETCH)
+    return commands, await consume(parcels_queue(division), parcels, take, 1)  # few at a time, since PDFs are large
 
 
-def _acting(writers: Mapping[int, DivisionWriter], client: ExactClient) -> Worker:
-    """Run the writers of all divisions, and close the connection to Exact after the last of them has ended its call."""
+def _acting(holder: Holder, client: ExactClient) -> Worker:
+    """Act in this process's divisions, and close the connection to Exact after the last of them has ended its call."""
 
     async def act(stop: asyncio.Event) -> None:
         try:
-            async with asyncio.TaskGroup() as group:
-                for writer in writers.values():
-                    group.create_task(writer.run(stop), name=f"{SOURCE} {writer.division}")
+            await holder.run(stop)
         finally:
             await client.close()
 

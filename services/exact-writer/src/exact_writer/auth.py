@@ -26,6 +26,7 @@ TOO_EARLY_RETRY_SECONDS: Final = 60.0
 REFUSED_RETRY_SECONDS: Final = 900.0  # Exact counts the calls of its token endpoint, and asking sooner changes nothing
 LOCK_PAUSE_SECONDS: Final = 0.2
 LOCK_NAME: Final = "token"
+NOBODY_YET: Final = "nobody has logged in at Exact yet"
 
 
 class ConsentNeededError(Exception):
@@ -138,7 +139,7 @@ class ExactLogin:
         response = await self._ask(form)
         if response.status_code == httpx.codes.OK:
             self._telemetry.count("exact_token_refreshes", outcome="refreshed")
-            return await self._store(response)
+            return await self._store(response, instead_of=stored.tokens)
         said = _said(response)
         self._retry_at = self._now() + RETRY_SECONDS
         if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
@@ -156,9 +157,10 @@ class ExactLogin:
             self._telemetry.count("exact_token_refreshes", outcome="failed")
             self._retry_at = self._now() + REFUSED_RETRY_SECONDS
             raise NoTokenNowError(f"Exact did not renew the token ({said})", self._retry_at, blocks=True)
-        self._telemetry.count("exact_token_refreshes", outcome="consent_needed")
         reason = f"Exact refused to renew the token ({said})"
-        await self._vault.spoil(reason)
+        if not await self._vault.spoil(reason, stored.tokens):
+            return await self._read()  # this process hung, lost its lock, and another has renewed them meanwhile
+        self._telemetry.count("exact_token_refreshes", outcome="consent_needed")
         self._known = None
         raise ConsentNeededError(reason)
 
@@ -170,7 +172,7 @@ class ExactLogin:
             self._retry_at = self._now() + RETRY_SECONDS
             raise NoTokenNowError(error.message, self._retry_at) from error
 
-    async def _store(self, response: httpx.Response) -> Stored:
+    async def _store(self, response: httpx.Response, *, instead_of: Tokens | None = None) -> Stored:
         answer = response.json()
         tokens = Tokens(
             access_token=answer["access_token"],
@@ -180,9 +182,9 @@ class ExactLogin:
         )
         crash_point("exact_writer.before_token_stored")
         self._unstored = tokens  # Exact gives them once: when the database is away now, they are stored when it is back
-        await self._vault.store(tokens)
+        is_stored = await self._vault.store(tokens, instead_of=instead_of)
         self._unstored = None
-        self._known = Stored(tokens=tokens, consent_needed=None)
+        self._known = Stored(tokens=tokens, consent_needed=None) if is_stored else await self._read()
         self._retry_at = 0.0
         self.changed.set()
         return self._known
@@ -203,11 +205,16 @@ class ExactLogin:
             return False
         return tokens.access_token == self._still_good or self._now() < tokens.obtained_at + tokens.expires_in_seconds
 
+    async def why_consent_is_needed(self) -> str | None:
+        """Why a person has to log in, by what is stored now; None when nobody has to."""
+        stored = await self._vault.read()
+        return NOBODY_YET if stored is None else stored.consent_needed
+
     async def _read(self) -> Stored:
         stored = await self._vault.read()
         self._known = stored
         if stored is None:
-            raise ConsentNeededError("nobody has logged in at Exact yet")
+            raise ConsentNeededError(NOBODY_YET)
         if stored.consent_needed:
             raise ConsentNeededError(stored.consent_needed)
         return stored

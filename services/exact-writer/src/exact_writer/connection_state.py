@@ -16,6 +16,11 @@ State = Literal["connected", "consent_needed", "blocked"]
 _CONNECTED: Final = "Exact answers"
 
 
+def needs_login(division: int, reason: str) -> str:
+    """The complaint of a division in which nothing can be booked before a person has logged in."""
+    return f"division {division} needs a login at Exact: {reason}; run `kruispost login`"
+
+
 class ConnectionState:
     """The last state of one division; the fact is in the log when `report` returns."""
 
@@ -66,7 +71,7 @@ class ConnectionState:
     def complaint(self) -> str | None:
         """Why nothing can be booked in this division now and what to do, or None."""
         if self._state == "consent_needed":
-            return f"division {self._division} needs a login at Exact: {self._reason}; run `kruispost login`"
+            return needs_login(self._division, self._reason)
         if self._state == "blocked":
             return f"division {self._division} is blocked: {self._reason}"
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -15,8 +14,8 @@ from exact_writer import vault
 from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
 from exact_writer.calls import NotAllowedNowError
 from exact_writer.client import CallError
+from exact_writer.holding import Holder
 from exact_writer.odata import UnreadableAnswerError
-from exact_writer.writer import DivisionWriter
 
 LOOK_PATIENCE_SECONDS = 60.0
 
@@ -54,7 +53,7 @@ def consent_router(database: Database, login: ExactLogin, clock: Clock, admin_to
     return router
 
 
-def master_data_router(writers: Mapping[int, DivisionWriter], admin_token: str | None) -> APIRouter:
+def master_data_router(holder: Holder, admin_token: str | None) -> APIRouter:
     """GET /divisions/{number}/master-data (bearer admin token) reads a division's master data; nothing is written anywhere."""
     router = APIRouter()
 
@@ -63,10 +62,10 @@ def master_data_router(writers: Mapping[int, DivisionWriter], admin_token: str |
         refusal = _not_admitted(request, admin_token)
         if refusal is not None:
             return refusal
-        writer = writers.get(number)
-        if writer is None:
+        if number not in holder.divisions:
             return _problem(404, "division_unknown", f"Division {number} is not in this writer's configuration.")
-        if writer.stands_by:
+        writer = holder.writer(number)
+        if writer is None:
             return _problem(409, "stands_by", f"Another process acts in division {number}; ask that one.")
         complaint = writer.connection.complaint()
         if complaint is not None:

@@ -29,8 +29,11 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def latest_start_seconds(self) -> float:
-        """How long after it was noted a call may still leave: a process that was paused in between must not send it."""
-        return self.timeout_seconds * LATEST_START_SHARE
+        """How long after it was noted a call may still leave: a process that was paused in between must not send it.
+
+        No longer than a new holder keeps quiet, who may have come in the moment after.
+        """
+        return min(self.timeout_seconds * LATEST_START_SHARE, self.quiet_seconds)
 
     @property
     def quiet_seconds(self) -> float:

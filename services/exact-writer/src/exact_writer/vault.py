@@ -72,8 +72,12 @@ class Vault:
         )
         return Stored(tokens=tokens, consent_needed=row.consent_needed)
 
-    async def store(self, tokens: Tokens) -> None:
-        """Replace the tokens, encrypted with the newest key; committed when this returns."""
+    async def store(self, tokens: Tokens, *, instead_of: Tokens | None = None) -> bool:
+        """Replace the tokens, encrypted with the newest key; committed when this returns.
+
+        Only in place of this pair, if one is given: a process that was held up must not undo what others stored meanwhile. Says
+        whether they are stored.
+        """
         sealed = _Sealed(client_id=self._client_id, access_token=tokens.access_token, refresh_token=tokens.refresh_token)
         values = {
             "sealed": self._fernet.encrypt(msgspec.json.encode(sealed)),
@@ -82,14 +86,19 @@ class Vault:
             "consent_needed": None,
         }
         statement = self._database.insert(tables.tokens).values(client_id=self._client_id, **values)
+        where = tables.tokens.c.obtained_at == instead_of.obtained_at if instead_of is not None else None
         async with self._database.transaction() as connection:
-            await connection.execute(statement.on_conflict_do_update(index_elements=["client_id"], set_=values))
+            done = await connection.execute(
+                statement.on_conflict_do_update(index_elements=["client_id"], set_=values, where=where)
+            )
+        return done.rowcount == 1
 
-    async def spoil(self, reason: str) -> None:
-        """Note that a person has to consent again, and why."""
-        statement = sa.update(tables.tokens).where(tables.tokens.c.client_id == self._client_id)
+    async def spoil(self, reason: str, spoiled: Tokens) -> bool:
+        """Note that a person has to consent again, and why; says whether this pair is still the one that is stored."""
+        is_this = (tables.tokens.c.client_id == self._client_id, tables.tokens.c.obtained_at == spoiled.obtained_at)
         async with self._database.transaction() as connection:
-            await connection.execute(statement.values(consent_needed=reason))
+            done = await connection.execute(sa.update(tables.tokens).where(*is_this).values(consent_needed=reason))
+        return done.rowcount == 1
 
 
 STATE_SECONDS = 600.0

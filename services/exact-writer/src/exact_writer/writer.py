@@ -10,9 +10,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from backbone.clock import Clock
-from backbone.database import Database, is_away
+from backbone.database import Database
 from backbone.locks import FileLock, SessionLock
-from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
 from exact_writer import attach, journal, polling, receivables, schedule, subscriptions
 from exact_writer.attach import PdfPoster
@@ -35,14 +34,13 @@ from exact_writer.subscriptions import Subscriptions
 from exact_writer.timing import LOCK_CHECK_SECONDS, Timing
 from exact_writer.work_queue import REREAD_SECONDS, WorkQueue
 
-STAND_BY_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 CONSENT_PAUSE_SECONDS = 5.0
 FORBIDDEN_PAUSE_SECONDS = 300.0
 
 
 class DivisionWriter:
-    """Acts in one division while it holds it, and stands by while another process does."""
+    """Acts in one division for as long as its process holds it."""
 
     def __init__(
         self,
@@ -89,47 +87,18 @@ class DivisionWriter:
         self.journal_check_seconds = REREAD_SECONDS
         self._failures = 0
         self._lock_checked_at = 0.0
-        self._stands_by = False
 
     def wake(self) -> None:
         """Say that there is a new command or hint."""
         self.hearing.forget()
         self._woken.set()
 
-    @property
-    def stands_by(self) -> bool:
-        """Whether another process acts in the division."""
-        return self._stands_by
-
     async def ready(self) -> str | None:
         """Why nothing can be booked now, or None."""
-        if not self.connection.is_known and not self._stands_by:
+        if not self.connection.is_known:
             # Without this the first moments would look as if a login had been made.
             return f"division {self.division} has not asked Exact yet; if it stays so, run `kruispost login`"
         return self.connection.complaint()
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Hold the division and work until told to stop; waits out a database that is away."""
-        while not stop.is_set():
-            lock: SessionLock | FileLock | None = None
-            try:
-                lock = await self._database.try_lock(str(self.division))
-                self._stands_by = lock is None
-                if lock is None:
-                    await is_set_within(stop, STAND_BY_SECONDS)
-                    continue
-                await self._act(lock, stop)
-            except LeaseLostError as error:
-                log.warning("another process acts now", division=self.division, reason=str(error))
-            except Exception as error:
-                if not is_away(error):
-                    raise
-                log.warning("the writer waits for the database", division=self.division, reason=str(error))
-                await is_set_within(stop, STAND_BY_SECONDS)
-            finally:
-                self._telemetry.gauge("holding_writer_lock", 0, division=str(self.division))
-                if lock is not None:
-                    await lock.release()
 
     async def take_over(self) -> None:
         """Become the one that acts, in a new epoch; the caller has the division's lock."""
@@ -145,7 +114,8 @@ class DivisionWriter:
         self._telemetry.gauge("holding_writer_lock", 1, division=str(self.division))
         log.info("acts in the division", division=self.division, epoch=self._epoch)
 
-    async def _act(self, lock: SessionLock | FileLock, stop: asyncio.Event) -> None:
+    async def act(self, lock: SessionLock | FileLock, stop: asyncio.Event) -> None:
+        """Take over and work until told to stop; raises LeaseLostError, and what a database raises that is away."""
         await self.take_over()
         while not stop.is_set():
             if self._now() - self._lock_checked_at > LOCK_CHECK_SECONDS:

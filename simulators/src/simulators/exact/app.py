@@ -47,7 +47,7 @@ class _Application(FastAPI):
 
 
 def create_app(settings: ExactSettings | None = None) -> FastAPI:
-    """A stand-in for Exact Online with two seeded divisions, 100001 and 100002, all of it in memory."""
+    """A stand-in for Exact Online with the seeded divisions 100001, 100002 and those of the settings, all of it in memory."""
     settings = settings or ExactSettings()
     world = World(settings)
     webhooks = Webhooks(settings)

@@ -82,8 +82,9 @@ _RATES = (("USD", "0.9175"), ("GBP", "1.1650"))
 
 
 def seed(world: World) -> None:
-    """Fills the world with the demo administration and a second one for tests, all periods open."""
-    for code, description in ((DEMO_DIVISION, "Kruispost Demo B.V."), (TEST_DIVISION, "Kruispost Test B.V.")):
+    """Fills the world with the demo administration, a second one for tests, and more if wanted, all periods open."""
+    more = ((code, f"Kruispost {code} B.V.") for code in world.settings.more_divisions)
+    for code, description in ((DEMO_DIVISION, "Kruispost Demo B.V."), (TEST_DIVISION, "Kruispost Test B.V."), *more):
         division = Division(world, code, description)
         _periods(division)
         accounts = _ledger_accounts(division)

@@ -21,6 +21,7 @@ class ExactSettings:
     redirect_uri: str | None = None  # None accepts any redirect address
     more_clients: tuple[tuple[str, str], ...] = ()  # further apps: (client id, client secret)
     user_name: str = "kruispost"
+    more_divisions: tuple[int, ...] = ()  # beside the two that are always there
     granted_divisions: tuple[int, ...] | None = None  # None: the user granted all of them
     missing_scopes: tuple[str, ...] = ()  # scopes, as the reference names them, that the app did not ask for
     code_seconds: float = 180.0
