@@ -81,7 +81,7 @@ async def _reachable() -> None:
 
 
 @asynccontextmanager
-async def database_for(dialect: str, directory: Path, service: str, *, one_at_a_time: bool = False) -> AsyncIterator[Database]:
+async def database_for(dialect: str, directory: Path, service: str, *, one_at_a_time: bool = True) -> AsyncIterator[Database]:
     """Give a migrated database of a service, without threads where one thing happens at a time."""
     async with settings_for(dialect, directory) as settings:
         database = Database.open(settings, service)

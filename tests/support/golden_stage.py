@@ -60,7 +60,8 @@ class Chain:
 
     async def periods_known(self, journals: int) -> None:
         """Wait until the mapper knows which periods are open."""
-        await self._writer.until(facts.PeriodObserved, journals * MONTHS)
+        answered = await self._writer.until(facts.PeriodObserved, journals * MONTHS)
+        await self.mapper.hear_at_once(*answered)
         await self._carry()
 
     async def _carry(self) -> bool:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 
 from backbone import event_log
 from backbone.database import Database
 from backbone.event_log import START, Position, Recorded
-from contracts.envelope import Envelope
+from backbone.tables import event_log as log_table
+from contracts.envelope import Envelope, Message, decode
+from contracts.messages import unseal
 
 PATIENCE_SECONDS = 20.0
 
@@ -28,6 +32,29 @@ def note(identity: str, *, kind: str = "test.noted", key: str = "acme-test/C1", 
         correlation=identity,
         data=msgspec.Raw(data),
     )
+
+
+class Heard:
+    """A service's log as a test asks for it again and again: each message is read and opened once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._messages: dict[int, Message] = {}
+
+    async def said(self, *kinds: type[Message]) -> list[Any]:
+        """Return what was said, of these types only if given."""
+        async with self._database.reading() as connection:
+            # Read past the log's own reader, which waits for every older transaction of a server that other tests use too.
+            sequences = list(await connection.scalars(sa.select(log_table.c.sequence).order_by(log_table.c.sequence)))
+            # Not only those after the last one: what commits late has an earlier number.
+            new = [each for each in sequences if each not in self._messages]
+            if new:
+                rows = sa.select(log_table.c.sequence, log_table.c.body).where(log_table.c.sequence >= min(new))
+                for row in await connection.execute(rows):
+                    if row.sequence not in self._messages:
+                        self._messages[row.sequence] = unseal(decode(row.body))
+        messages = [self._messages[each] for each in sequences]
+        return [message for message in messages if not kinds or isinstance(message, kinds)]
 
 
 async def read_until(database: Database, count: int, position: Position = START, *, limit: int = 100) -> list[Recorded]:

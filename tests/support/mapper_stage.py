@@ -8,17 +8,15 @@ from datetime import date
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 from support.facts import OCTOBER_5, SITE, envelope, observed
+from support.logs import Heard
 
 from backbone.clock import ManualClock
 from backbone.configuration import Configuration
 from backbone.database import Database
-from backbone.tables import event_log
 from backbone.telemetry import Telemetry
 from contracts import commands, facts
-from contracts.envelope import Message, decode
-from contracts.messages import unseal
+from contracts.envelope import Message
 from mapper.configuration import mappings_of
 from mapper.due_days import DueDays
 from mapper.handle import Mapper
@@ -57,6 +55,7 @@ class Stage:
     def __init__(self, database: Database, configuration: Configuration = CONFIGURATION) -> None:
         self.database = database
         self.posted: set[str] = set()
+        self._heard = Heard(database)
         self.clock, mappings = ManualClock(), mappings_of(configuration)
         planner = Planner(Subjects(configuration, mappings), self.clock, Telemetry())
         self.mapper = Mapper(database, planner, mappings)
@@ -70,6 +69,12 @@ class Stage:
         """Handle facts, each in a transaction of its own."""
         for message in messages:
             async with self.database.transaction() as connection:
+                await self.mapper.handle(connection, envelope(message), message)
+
+    async def hear_at_once(self, *messages: Message) -> None:
+        """Handle facts in one transaction, where none of them is what the test is about."""
+        async with self.database.transaction() as connection:
+            for message in messages:
                 await self.mapper.handle(connection, envelope(message), message)
 
     async def hear_with(self, message: Any, **members: Any) -> None:
@@ -95,11 +100,7 @@ class Stage:
 
     async def said(self, *kinds: type[Message]) -> list[Any]:
         """Return what was said, of these types only if given."""
-        async with self.database.reading() as connection:
-            # Read past the log's own reader, which waits for every older transaction of a server that other tests use too.
-            rows = await connection.execute(sa.select(event_log.c.body).order_by(event_log.c.sequence))
-        messages = [unseal(decode(row.body)) for row in rows]
-        return [message for message in messages if not kinds or isinstance(message, kinds)]
+        return await self._heard.said(*kinds)
 
     async def entries(self) -> list[commands.PostEntry]:
         """Return the entries that were to be posted."""

@@ -156,9 +156,15 @@ class Stage:
         started = self.clock.monotonic()
         while await self.open_intents():
             if not await self.recorder.step():
-                self.clock.advance(0.5)
+                self.clock.advance(max(0.5, await self._seconds_until_due()))
             assert self.clock.monotonic() - started < PATIENCE_SECONDS, "the matcher waits longer than it should"
         return self.clock.monotonic() - started
+
+    async def _seconds_until_due(self) -> float:
+        query = sa.select(sa.func.min(intents.c.due_at_ms)).where(intents.c.outcome.is_(None))
+        async with self.database.reading() as connection:
+            due_at_ms = (await connection.execute(query)).scalar_one()
+        return float(due_at_ms) / 1000 - self.clock.now().timestamp()
 
     async def show_invoice(self, invoice: dict[str, Any], *, term: str | None = None) -> None:
         """Let the matcher hear how an invoice stands in Chargebee, and that Exact has it open on the customer's account."""

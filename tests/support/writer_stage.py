@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from support.engines import settings_for
 from support.exact_server import DIVISION, ExactServer
-from support.fast_sqlite import migrated
+from support.fast_sqlite import in_place, migrated
+from support.logs import Heard
 
 from backbone.broker import Broker, Outgoing
 from backbone.broker_embedded import EmbeddedBroker
@@ -121,7 +122,7 @@ class WriterStage:
         self.application = application
         self.telemetry = telemetry
         self._broker = broker
-        self._heard: dict[int, Message] = {}
+        self._heard = Heard(database)
 
     async def tell(self, *messages: commands.SaveAccount | commands.PostEntry) -> None:
         """Send commands, as the mapper's relay would."""
@@ -132,18 +133,8 @@ class WriterStage:
         await self._broker.publish(exchange, messages)
 
     async def said(self, *kinds: type[Message]) -> list[Any]:
-        """What was said, of these types only if given. Each message is read once, however often a test asks."""
-        async with self.database.reading() as connection:
-            sequences = list(await connection.scalars(sa.select(event_log.c.sequence).order_by(event_log.c.sequence)))
-            # Not only those after the last one: what commits late has an earlier number.
-            new = [each for each in sequences if each not in self._heard]
-            if new:
-                rows = sa.select(event_log.c.sequence, event_log.c.body).where(event_log.c.sequence >= min(new))
-                for row in await connection.execute(rows):
-                    if row.sequence not in self._heard:
-                        self._heard[row.sequence] = unseal(decode(row.body))
-        messages = [self._heard[each] for each in sequences]
-        return [message for message in messages if not kinds or isinstance(message, kinds)]
+        """What was said, of these types only if given."""
+        return await self._heard.said(*kinds)
 
     async def until(self, kind: type[Message], count: int = 1, seconds: float = 30, **values: Any) -> list[Any]:
         """Wait until so many messages of a type, with these values, were said."""
@@ -221,6 +212,8 @@ async def writer_stage(
     values = {**writer_environment(server.url), "poll_seconds": 0.2, **more}
     async with settings_for(dialect, directory, **values) as settings:
         database = Database.open(settings, "exact-writer")
+        if dialect == "sqlite":
+            in_place(database)
         broker = EmbeddedBroker(directory / "broker.sqlite")
         try:
             await migrated(database, "exact-writer")
