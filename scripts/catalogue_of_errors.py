@@ -72,6 +72,13 @@ CONSENT: tuple[Row, ...] = (
         "The file to verify is none that was exported, or cannot be read.",
         "Name one that `kruispost export` wrote.",
     ),
+    (
+        "links_file",
+        "A file of links has lines that are wrong; nothing was linked.",
+        "Correct the lines that the sentence names, and import it again.",
+    ),
+    ("entry_unknown", "Exact's ledger has no such entry, or several.", "Correct the number, or name its journal."),
+    ("document_unknown", "No document has this number, or several have.", "Name its kind and site, or fetch it."),
     ("ledger_not_read", "Exact's ledger could not be read up to now.", "Try again later, or use `reconcile --wait 0`."),
 )
 BACKBONE: tuple[Row, ...] = (
@@ -151,6 +158,8 @@ EXACT_SAYS: dict[str, str] = {
     "account_blocked": "The customer's account is blocked.",
     "account_gone": "The customer's account was deleted in Exact, or merged into another; found before the call.",
     "unknown_account": "Exact has no account with the code that the customer is linked to; found before the call.",
+    "exists_otherwise": "Exact has an entry that may be the document, booked by somebody else; found before the call.",
+    "linked_entry_gone": "The entry that the document was linked to is not there; found before the call.",
     "other": "Exact refused in words that this release does not know.",
 }
 PDFS_SAY: dict[str, str] = {

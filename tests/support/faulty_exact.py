@@ -5,7 +5,7 @@ Nothing here waits: time moves when the writer would have waited for it. A write
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -301,6 +301,12 @@ class Rehearsal:
         async with self._database.reading() as connection:
             rows = await connection.execute(sa.select(journal_table.c.command_id, journal_table.c.state, journal_table.c.code))
             return {row.command_id: row.code or row.state for row in rows}
+
+    async def forget_journal(self, command_ids: Iterable[str]) -> None:
+        """Make somebody else's of what these commands booked."""
+        async with self._database.transaction() as connection:
+            where = journal_table.c.command_id.in_(list(command_ids))
+            await connection.execute(sa.delete(journal_table).where(where))
 
     async def _is_done(self) -> bool:
         async with self._database.reading() as connection:

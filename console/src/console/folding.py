@@ -28,6 +28,7 @@ STATES: tuple[State, ...] = ("received", "waiting", "held", "set_aside", "planne
 # Refusals that follow a recorded payment: of it, or of another receipt of the same invoice.
 AFTER_PAYMENT = frozenset({"taken_back", "shortage_changed", "money_without_debt"})
 CHANGED_AFTER_BOOKING = "changed_after_booking"
+TOLD_OF_BOOKED = frozenset((CHANGED_AFTER_BOOKING, "linked_changed"))
 KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
 # Chargebee counts these in whole units and all others in hundredths.
 WHOLE_UNIT_CURRENCIES = frozenset(
@@ -208,7 +209,7 @@ def _described(row: DocumentRow, document: DocumentRef) -> DocumentRow:
 
 def _booked(row: DocumentRow, fact: facts.EntryPosted) -> DocumentRow:
     row = replace(row, division=fact.division, entry_id=fact.entry_id, entry_number=fact.entry_number, journal=fact.journal)
-    if row.state == "held" and row.code == CHANGED_AFTER_BOOKING:
+    if row.state == "held" and row.code in TOLD_OF_BOOKED:
         return row
     # Of what was stated only a plan still counts: it says which changes the entry has in it.
     planned_at_us = row.stated_at_us if row.state in ("planned", "booked") else 0
@@ -218,7 +219,7 @@ def _booked(row: DocumentRow, fact: facts.EntryPosted) -> DocumentRow:
 def _restated(row: DocumentRow, statement: Statement, now_us: int) -> DocumentRow:
     """Return the row of a document that has its entry, after a statement of the mapper or the writer."""
     match statement:
-        case facts.DocumentHeld(code=code) if code == CHANGED_AFTER_BOOKING:
+        case facts.DocumentHeld(code=code) if code in TOLD_OF_BOOKED:
             return _stated(row, statement, now_us)
         case facts.DocumentPlanned():
             return _cleared(row, "booked", now_us)

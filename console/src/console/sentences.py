@@ -20,6 +20,7 @@ _TEMPLATES: dict[Language, dict[str, str]] = {
         "exact.account.refused": "Exact refused the customer: {message}",
         "exact.entry.post": "To be booked in journal {journal} under {your_ref}, dated {entry_date}.",
         "exact.entry.posted": "Booked in Exact: entry {entry_number} in journal {journal}.",
+        "exact.entry.linked": "Not posted: somebody else booked it, as entry {entry_number} in journal {journal} of Exact.",
         "exact.entry.found": "Its answer was lost; it was found in Exact as entry {entry_number} in journal {journal}.",
         "exact.entry.refused": "Exact refused the entry: {message}",
         "exact.pdf.wanted": "Its PDF was asked for at Chargebee.",
@@ -45,6 +46,7 @@ _TEMPLATES: dict[Language, dict[str, str]] = {
         "exact.account.refused": "Exact weigerde de klant: {message}",
         "exact.entry.post": "Te boeken in dagboek {journal} onder {your_ref}, gedateerd {entry_date}.",
         "exact.entry.posted": "Geboekt in Exact: boekstuk {entry_number} in dagboek {journal}.",
+        "exact.entry.linked": "Niet geboekt: een ander boekte het, als boekstuk {entry_number} in dagboek {journal} van Exact.",
         "exact.entry.found": "Antwoord verloren; in Exact teruggevonden als boekstuk {entry_number} in dagboek {journal}.",
         "exact.entry.refused": "Exact weigerde de boeking: {message}",
         "exact.pdf.wanted": "De pdf is bij Chargebee opgevraagd.",
@@ -74,6 +76,8 @@ def describe(message_type: str, details: dict[str, Any], language: Language = "e
         name = "deleted" if details.get("deleted") else "observed"
     elif message_type == "mapper.document.held" and details.get("waiting"):
         name = "mapper.document.waiting"
+    elif message_type == "exact.entry.posted" and details.get("is_linked"):
+        name = "exact.entry.linked"
     elif message_type == "exact.entry.posted" and details.get("found"):
         name = "exact.entry.found"
     elif message_type == "matcher.shortage.written_off" and details.get("code"):

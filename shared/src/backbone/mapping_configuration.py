@@ -196,6 +196,11 @@ class DivisionConfiguration(Strict):
         description="the first day that is booked here: documents dated before are known to what refers to them, never booked;"
         " absent: every document is booked",
     )
+    link_before: date | None = Field(
+        None,
+        description="documents dated before this day may stand in Exact already, booked by another connector or by hand: each is"
+        " looked for there, and linked where number, amount and customer agree; absent: none is looked for",
+    )
     voided_before_booking: Literal["book_both", "skip"] = Field(
         "book_both",
         description="a document that was voided or deleted before it was booked is booked and booked back, which keeps the"

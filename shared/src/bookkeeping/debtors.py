@@ -65,6 +65,10 @@ class DebtorRules:
     def __bool__(self) -> bool:
         return bool(self._rules)
 
+    def accounts(self) -> set[str]:
+        """Return every debtor account that a customer may have."""
+        return {self._otherwise, *(rule.account for rule in self._rules)}
+
     def account(self, debtor: Debtor) -> str:
         """Return the debtor account of a customer: the most specific rule's, else the division's receivable_account."""
         return next((rule.account for rule in self._rules if rule.fits(debtor)), self._otherwise)

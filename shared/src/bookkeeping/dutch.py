@@ -254,6 +254,16 @@ DUTCH_REASONS: dict[str, tuple[str, str, str]] = {
         ),
         "",
     ),
+    "linked_changed": (
+        "{document} is in Chargebee gewijzigd; iemand anders boekte het in Exact, als boeking {entry} in dagboek {journal}.",
+        "Corrigeer boeking {entry} in Exact met de hand; wat niet door ons is geboekt, wordt niet teruggeboekt.",
+        "",
+    ),
+    "exists_otherwise": (
+        "{document} wordt niet geboekt, want Exact heeft het misschien al: {message}",
+        "`kruispost links accept {number} --entry BOEKING` verbindt, `kruispost links book {number}` boekt het.",
+        "",
+    ),
     "division_not_configured": (
         "{document} is geboekt in administratie {division}, die niet meer in de configuratie staat.",
         "Zet divisions.{division} terug tot de tegenboeking gedaan is, of boek het met de hand terug.",

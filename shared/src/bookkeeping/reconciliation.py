@@ -27,11 +27,12 @@ Kind = Literal[
     "set_aside",
     "not_ours",
     "accepted",
+    "linked",
     "differs",
 ]
 What = Literal["amount", "account", "vat", "date", "period", "rate", "dimension", "reference", "customer"]
 # Kinds that need nobody: they have their reason, or pass by themselves, or wait where `kruispost status` shows them.
-EXPLAINED: frozenset[Kind] = frozenset(("rounding", "waiting", "held", "set_aside", "not_ours", "accepted"))
+EXPLAINED: frozenset[Kind] = frozenset(("rounding", "waiting", "held", "set_aside", "not_ours", "accepted", "linked"))
 VAT = "VAT "  # before a VAT code, as postings name what Exact books on the account of that code
 
 

@@ -314,6 +314,14 @@ REASONS: dict[str, Reason] = {
             " old entry back and the new state in its place."
         ),
     ),
+    "linked_changed": Reason(
+        sentence="{document} changed in Chargebee; somebody else booked it in Exact, as entry {entry} in journal {journal}.",
+        action="Correct entry {entry} in Exact by hand; what we did not book is not booked back.",
+    ),
+    "exists_otherwise": Reason(
+        sentence="{document} is not booked, since Exact may have it already: {message}",
+        action="`kruispost links accept {number} --entry ENTRY` links it, `kruispost links book {number}` books it.",
+    ),
     "division_not_configured": Reason(
         sentence="{document} was booked in division {division}, which is not in the configuration any more.",
         action="Put divisions.{division} back until the reversal is booked, or book it back by hand.",

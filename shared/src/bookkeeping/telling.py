@@ -19,6 +19,18 @@ class InTwo(msgspec.Struct, frozen=True):
 
 # name: (English, Dutch)
 TOLD: Final[dict[str, tuple[str, str]]] = {
+    "linked": (
+        "It is entry {entry} in journal {journal} of Exact, which somebody else booked: only its debt is ours to compare.",
+        "Het is boeking {entry} in dagboek {journal} van Exact, door een ander geboekt: alleen de vordering is te vergelijken.",
+    ),
+    "linked_by": (
+        "{who} linked it to entry {entry} in journal {journal} of Exact: {why}",
+        "{who} heeft het verbonden met boeking {entry} in dagboek {journal} van Exact: {why}",
+    ),
+    "booked_all_the_same": (
+        "{who} lets it be booked although Exact has something like it: {why}",
+        "{who} laat het boeken hoewel Exact iets heeft dat erop lijkt: {why}",
+    ),
     "rounding": (
         "Rounding of {amount} on its own account.",
         "Afronding van {amount} op een eigen rekening.",

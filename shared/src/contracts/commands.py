@@ -74,6 +74,20 @@ class EntryLine(msgspec.Struct, frozen=True, kw_only=True):
     item_code: str | None = None
 
 
+class LinkedEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of Exact's that somebody else booked, and that a document of ours is; `entry_id` is a GUID.
+
+    `who` said so, when a person did, with `why` and the day.
+    """
+
+    entry_id: str
+    entry_number: int
+    journal: str
+    who: str = ""
+    why: str = ""
+    said_on: date | None = None
+
+
 class PostEntry(Message, frozen=True, kw_only=True):
     """Post one entry: kind sales to salesentry/SalesEntries, kind general to generaljournalentry/GeneralJournalEntries.
 
@@ -93,6 +107,8 @@ class PostEntry(Message, frozen=True, kw_only=True):
     `mapping_version` is the state of the division's rules that the entry was made by.
     `pdf` asks for Chargebee's original to be attached to the entry once it is booked.
     `is_asked` says that a person waits for this one entry (`kruispost retry NUMBER`): it goes before all that waits.
+    `may_exist` says that somebody else may have booked the document: it is looked for in Exact's ledger before it is posted, and
+    linked when number, amount and customer agree. `linked` is the entry that a person named: nothing is posted then.
     """
 
     TYPE: ClassVar[str] = "exact.entry.post"
@@ -120,3 +136,5 @@ class PostEntry(Message, frozen=True, kw_only=True):
     not_before: datetime | None = None
     pdf: bool = False
     is_asked: bool = False
+    may_exist: bool = False
+    linked: LinkedEntry | None = None

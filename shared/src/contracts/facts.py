@@ -259,7 +259,7 @@ class EntryPosted(Message, frozen=True, kw_only=True):
     `exchange_rate` is the rate that a foreign currency was booked at: the command's, or Exact's own where the command had none.
     `mapping_version` is that of the command.
     `booked_as` says how: a command of mode document whose cents Exact would not have kept was booked as a sales entry. The
-    `entry_number` is 0 where Exact's answer does not tell it.
+    `entry_number` is 0 where Exact's answer does not tell it. `is_linked`: somebody else had booked it, and it was not posted.
     """
 
     TYPE: ClassVar[str] = "exact.entry.posted"
@@ -276,6 +276,7 @@ class EntryPosted(Message, frozen=True, kw_only=True):
     found: bool = False
     mapping_version: str = ""
     booked_as: Literal["entry", "document", "ledger"] = "entry"
+    is_linked: bool = False
 
 
 class EntryRefused(Message, frozen=True, kw_only=True):

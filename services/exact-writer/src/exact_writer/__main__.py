@@ -214,6 +214,7 @@ def writer_of(
         division,
         configuration.currency,
         attaches_lists=configuration.pdf.lists,
+        read_seconds=context.settings.poll_seconds,
         database=database,
         clock=clock,
         calls=calls,

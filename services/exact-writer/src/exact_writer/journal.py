@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import msgspec
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.database import Database
@@ -63,8 +64,11 @@ async def plan(database: Database, connection: AsyncConnection, envelope: Envelo
         work_class = await _class_of_waiting(connection, command, work_class)
     else:
         await raise_earlier(connection, entry, work_class)
-    # What a division gets whose journal is in doubt is looked for before it is written: an entry as well as a customer.
-    is_in_doubt = sa.exists().where(divisions.c.division == command.division, divisions.c.looks_first_until > now)
+    # What a division gets whose journal is in doubt is looked for before it is written: an entry as well as a customer. So is
+    # what somebody else may have booked.
+    is_in_doubt: Any = sa.exists().where(divisions.c.division == command.division, divisions.c.looks_first_until > now)
+    if entry is not None and (entry.may_exist or entry.linked is not None):
+        is_in_doubt = sa.true()
     goes_at = batches.earliest(entry, now) if entry and kind_of(command) == "ledger" else 0.0
     values = {
         "command_id": entry.command_id if entry else envelope.id,
@@ -175,6 +179,19 @@ async def batch(connection: AsyncConnection, division: int, batch_id: str, state
     return [work_of(row) for row in await connection.execute(sa.select(commands).where(*where).order_by(commands.c.sequence))]
 
 
+async def in_doubt(connection: AsyncConnection, division: int, most: int, now: float) -> list[Work]:
+    """The oldest entries that Exact is looked at for before they are sent for the first time, of customers that it has."""
+    is_due = (commands.c.state == "unknown", commands.c.attempts == 0, commands.c.not_before <= now, commands.c.kind != "account")
+    statement = (
+        sa.select(commands)
+        .join(accounts, (accounts.c.division == commands.c.division) & (accounts.c.customer_ref == commands.c.customer_ref))
+        .where(commands.c.division == division, commands.c.is_open, *is_due, accounts.c.account_id.is_not(None))
+        .order_by(commands.c.sequence)
+        .limit(most)
+    )
+    return [work_of(row) for row in await connection.execute(statement)]
+
+
 def waits_for_day(rows: Any, now: float) -> sa.ColumnElement[bool]:
     """Whether a row of the journal waits for the others of its day: it holds up nothing, since nothing builds on it."""
     is_later = rows.c.not_before > now + batches.GATHER_SECONDS
@@ -250,7 +267,7 @@ async def owners(connection: AsyncConnection, division: int, exact_ids: list[str
     """Which of these entries of Exact are ours, with the commands that made them: several in mode ledger."""
     found: dict[str, list[PostEntry]] = {}
     for start in range(0, len(exact_ids), 500):
-        statement = sa.select(commands.c.exact_id, commands.c.envelope).where(
+        statement = sa.select(commands.c.exact_id, commands.c.envelope, commands.c.is_linked).where(
             commands.c.division == division,
             commands.c.exact_id.in_(exact_ids[start : start + 500]),
             commands.c.kind != "account",
@@ -258,5 +275,6 @@ async def owners(connection: AsyncConnection, division: int, exact_ids: list[str
         for row in await connection.execute(statement):
             command = unseal(wire.decode(bytes(row.envelope)))
             if isinstance(command, PostEntry):
-                found.setdefault(row.exact_id, []).append(command)
+                # Who booked it put nothing else into it as mode ledger does, and marked no lines as we would have.
+                found.setdefault(row.exact_id, []).append(replace(command, mode="entry") if row.is_linked else command)
     return found

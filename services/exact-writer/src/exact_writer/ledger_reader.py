@@ -74,6 +74,11 @@ class LedgerReader:
         await self._read(epoch, found, now)
         return None if self._paused_until <= now else self._paused_until
 
+    async def is_wanted(self) -> bool:
+        """Whether somebody waits for fresh lines, or a reading that began has pages left."""
+        async with self._database.reading() as connection:
+            return (await ledger_lines.reading(connection, self._division)).is_wanted
+
     async def read_until(self, wish: int, until: float) -> None:
         """Read until a wish is answered, without a writer beside; raises NotAllowedNowError for one that takes too long."""
         while True:

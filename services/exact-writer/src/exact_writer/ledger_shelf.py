@@ -84,11 +84,17 @@ class LedgerShelf:
 
     async def of_entries(self, division: int, entry_ids: Sequence[str]) -> list[LedgerLine]:
         """The lines of these entries."""
+        return await self._of(division, table.c.entry_id, entry_ids)
+
+    async def numbered(self, division: int, entry_numbers: Sequence[int]) -> list[LedgerLine]:
+        """The lines of entries by their numbers, which several journals may share."""
+        return await self._of(division, table.c.entry_number, entry_numbers)
+
+    async def _of(self, division: int, column: sa.Column[Any], values: Sequence[Any]) -> list[LedgerLine]:
         found = []
         async with self._database.reading() as connection:
-            for start in range(0, len(entry_ids), _ENTRIES_A_STATEMENT):
-                some = entry_ids[start : start + _ENTRIES_A_STATEMENT]
-                where = (table.c.division == division, table.c.entry_id.in_(some))
+            for start in range(0, len(values), _ENTRIES_A_STATEMENT):
+                where = (table.c.division == division, column.in_(values[start : start + _ENTRIES_A_STATEMENT]))
                 found += [_line(row) for row in await connection.execute(sa.select(*_COLUMNS).where(*where))]
         return found
 

@@ -54,10 +54,15 @@ class Outcomes:
         epoch: int,
         *,
         found: bool = False,
+        linked_journal: str | None = None,
     ) -> None:
-        """The entry stands in Exact; `entity` is Exact's answer, whose period is told when it names one."""
-        number = int(entity.get("EntryNumber") or 0)
-        await journal.mark(connection, self._division, work.command_id, epoch, "posted", exact_id=entry_id, exact_number=number)
+        """The entry stands in Exact; `entity` is Exact's answer, whose period is told when it names one.
+
+        `linked_journal` is where somebody else booked it; it was not posted then.
+        """
+        number, is_linked = int(entity.get("EntryNumber") or 0), linked_journal is not None
+        values = {"exact_id": entry_id, "exact_number": number, "is_linked": is_linked}
+        await journal.mark(connection, self._division, work.command_id, epoch, "posted", **values)
         year, period = precheck.period_of(command, self._mirror) or (None, None)
         fact = EntryPosted(
             division=self._division,
@@ -65,14 +70,15 @@ class Outcomes:
             document=command.document,
             entry_id=entry_id,
             entry_number=number,
-            journal=command.journal,
+            journal=linked_journal or command.journal,
             your_ref=command.your_ref,
             reporting_year=entity.get("ReportingYear") or entity.get("FinancialYear") or year,
             reporting_period=entity.get("ReportingPeriod") or entity.get("FinancialPeriod") or period,
             exchange_rate=command.exchange_rate or _rate_in(entity, command),
             found=found,
             mapping_version=command.mapping_version,
-            booked_as=work.kind if work.kind in {"document", "ledger"} else "entry",
+            booked_as=work.kind if work.kind in {"document", "ledger"} and not is_linked else "entry",
+            is_linked=is_linked,
         )
         await announce.entry(connection, fact, work.envelope, self._clock.now())
         if command.pdf:

@@ -16,7 +16,7 @@ from backbone.crash_points import crash_point
 from backbone.database import Database
 from backbone.telemetry import Telemetry, log
 from contracts.commands import PostEntry, SaveAccount
-from exact_writer import account_book, adopting, journal, lookup, odata, payloads, precheck
+from exact_writer import account_book, adopting, journal, linking, lookup, odata, payloads, precheck
 from exact_writer.account_matching import Unmatched
 from exact_writer.accounts import Accounts
 from exact_writer.batch_post import OTHER_ACCOUNT_SECONDS, BatchPoster
@@ -25,6 +25,7 @@ from exact_writer.client import Answer, NotFoundError, RefusedError
 from exact_writer.client_keys import ClientKeys
 from exact_writer.document_post import DocumentPoster
 from exact_writer.journal import Work
+from exact_writer.linking import Linker
 from exact_writer.lookup import Found
 from exact_writer.mirror import Mirror
 from exact_writer.outcomes import Outcomes
@@ -43,6 +44,7 @@ class Poster:
         currency: str,
         *,
         attaches_lists: bool = True,
+        read_seconds: float,
         database: Database,
         clock: Clock,
         calls: DivisionCalls,
@@ -77,6 +79,8 @@ class Poster:
         }
         self._batches = BatchPoster(division, currency, attaches_lists=attaches_lists, **shared)
         self._documents = DocumentPoster(division, **shared)
+        books: dict[str, Any] = {"database": database, "clock": clock, "mirror": mirror, "outcomes": self._outcomes}
+        self._linker = Linker(division, read_seconds=read_seconds, **books)
 
     @property
     def batches_wait_until(self) -> float:
@@ -105,6 +109,9 @@ class Poster:
             return await self._post_entry(work, work.command, epoch)
 
     async def _look_up(self, work: Work, epoch: int) -> None:
+        if linking.is_for(work):
+            await self._linker.look(work, epoch)
+            return
         if isinstance(work.command, PostEntry) and await self._is_in_ledger(work, work.command, epoch):
             return
         if isinstance(work.command, SaveAccount) or work.kind in {"sales", "general"}:

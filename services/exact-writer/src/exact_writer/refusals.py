@@ -52,6 +52,8 @@ ACTIONS: Final[dict[str, str]] = {
         "then run `kruispost retry NUMBER`."
     ),
     "unknown_account": "Correct the code under customers.links, or create the account in Exact.",
+    "exists_otherwise": "Compare both; `kruispost links` links them, or lets the document be booked all the same.",
+    "linked_entry_gone": "Look in Exact which entry it is, and name that with `kruispost links accept`.",
     "other": "Read Exact's message; then run `kruispost retry NUMBER`.",
 }
 

@@ -34,6 +34,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     site: str = ""
     attempts: int = 1  # calls made for it; what is unknown and has none is in doubt since the journal was lost
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether Exact is looked at before it is sent for the first time: somebody may have booked it."""
+        return self.state == "unknown" and self.attempts == 0
+
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """The command whose turn it is, and the classes that had one to give."""

@@ -11,7 +11,7 @@ _seconds = sa.Float(53)
 
 # The command journal. `envelope` is the command as it came; `is_open` is false once it is posted or refused. Commands of mode
 # ledger with one `batch_key` fit into one entry of Exact's; `batch_id` names the call they were sent with: its first command.
-# `work_class` and `site` say whose turn it is, and are not part of what is booked.
+# `work_class` and `site` say whose turn it is, and are not part of what is booked. `is_linked`: somebody else booked the entry.
 commands = sa.Table(
     "commands",
     metadata,
@@ -37,6 +37,7 @@ commands = sa.Table(
     sa.Column("batch_id", sa.Text(), nullable=True),
     sa.Column("work_class", sa.Text(), nullable=False, server_default="today"),
     sa.Column("site", sa.Text(), nullable=False, server_default=""),
+    sa.Column("is_linked", sa.Boolean(), nullable=False, server_default=sa.false()),
     sa.Index("commands_batch_key", "division", "is_open", "batch_key", "sequence"),
     sa.Index("commands_batch_id", "division", "batch_id"),
     sa.Index("commands_work_class", "division", "is_open", "work_class", "site", "sequence"),
@@ -174,6 +175,8 @@ ledger_lines = sa.Table(
     sa.Index("ledger_lines_day", "division", "day", "entry_id"),
     sa.Index("ledger_lines_reference", "division", "your_ref"),
     sa.Index("ledger_lines_timestamp", "division", "timestamp"),
+    sa.Index("ledger_lines_relation", "division", "relation_id", "day"),
+    sa.Index("ledger_lines_number", "division", "entry_number"),
 )
 
 # How far the reading of a division's ledger is. Everything up to `timestamp` was read, and every deletion up to

@@ -124,6 +124,18 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "Period {period} of {year} is closed for journal {journal} in Exact.",
         "Periode {period} van {year} is in Exact gesloten voor dagboek {journal}.",
     ),
+    "exists_otherwise": (
+        "Exact's ledger has {listed}; here {reference} is {amount} for account {account}.",
+        "Het grootboek van Exact heeft {listed}; hier is {reference} {amount} voor relatie {account}.",
+    ),
+    "standing_entry": (
+        "entry {entry} in journal {journal} of {day} with {amount} for account {account}",
+        "boeking {entry} in dagboek {journal} van {day} met {amount} voor relatie {account}",
+    ),
+    "linked_entry_gone": (
+        "Entry {entry}, which it was linked to, is not in Exact's ledger, or is another document's.",
+        "Boeking {entry}, waar het mee verbonden is, staat niet in het grootboek van Exact, of is van een ander document.",
+    ),
     "exact_failure": (
         "Exact failed {times} times and booked nothing.",
         "Exact faalde {times} keer en heeft niets geboekt.",
@@ -178,6 +190,8 @@ ACTIONS_NL: Final[dict[str, str]] = {
         " dan `kruispost retry NUMMER`."
     ),
     "unknown_account": "Verbeter de code onder customers.links, of maak de relatie in Exact.",
+    "exists_otherwise": "Vergelijk beide; `kruispost links` verbindt ze, of laat het document toch boeken.",
+    "linked_entry_gone": "Zoek in Exact de boeking die het is en noem die met `kruispost links accept`.",
     "other": "Lees wat Exact zegt en doe dan `kruispost retry NUMMER`.",
 }
 PDF_ACTIONS_NL: Final[dict[str, str]] = {

@@ -192,6 +192,9 @@ class DivisionWriter:
             await self._report_closed(closed)
         if choice is None:
             return None if await self._asked_pdf() else await self._spend_spare_moment(due, closed)
+        if choice.candidate.is_in_doubt and await self._ledger.is_wanted() and await self._ledger.turn(self._epoch) is None:
+            await self._answered()
+            return None  # a page of the ledger decides about many
         if choice.candidate.state == "unknown" or not await self._pdf_first():
             await self._work(choice)
         await self._answered()

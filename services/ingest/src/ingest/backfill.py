@@ -287,7 +287,8 @@ def _lines(report: Report) -> list[str]:
         f" {days} {'day' if days == 1 else 'days'} of it; mode ledger takes fewer."
     )
     warning = (
-        "Nothing was written. Documents that Exact has already from somewhere else would be booked a second time: set book_from"
-        " in kruispost.yaml to the first day that Kruispost is to book. Add --yes to fetch these."
+        "Nothing was written. Documents that Exact has already from somewhere else would be booked a second time: set link_before"
+        " in kruispost.yaml to the day before which they are looked for there and linked, or book_from to the first day that"
+        " Kruispost is to book. Add --yes to fetch these."
     )
     return [*lines, share, warning]

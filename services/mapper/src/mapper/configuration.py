@@ -104,6 +104,7 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         settlements=_settlements(configuration),
         voided_before_booking=configuration.voided_before_booking,
         book_from=configuration.book_from,
+        link_before=configuration.link_before,
         pdf_policy=configuration.pdf.policy,
         pdf_of_credit_notes=configuration.pdf.credit_notes,
         **posting_rules(configuration),

@@ -59,6 +59,8 @@ def acceptance(finding: Finding, who: str, why: str, now: datetime, command_id: 
 def revert_of(booking: Booking, findings: Sequence[Finding], mapping: Mapping, count: int) -> Revert | Why:
     """Return what would take the findings about one booking back, or why no entry of ours can. `count` numbers its entries."""
     row, command = booking.row, booking.command
+    if command.linked is not None:
+        return "other"  # somebody else booked it
     names = {finding.name for finding in findings}
     if names == {GONE}:
         document, attempt = command.document, str(row.attempt + 1)

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from backbone import event_log
 from backbone.configuration import Configuration
@@ -15,7 +16,7 @@ from bookkeeping.bookings import booking_of
 from bookkeeping.journal import Entry
 from bookkeeping.reasons import LineReason
 from bookkeeping.rejections import Rejection
-from bookkeeping.telling import InTwo
+from bookkeeping.telling import InTwo, tell
 from contracts.commands import PostEntry
 from contracts.facts import DocumentHeld, DocumentPlanned, ReasonOfLine
 from contracts.messages import unseal
@@ -23,6 +24,7 @@ from mapper.comparison import Change, Difference, Outcome, changes_since_booked,
 from mapper.decision import decide, make
 from mapper.history import Kept, PagedStore, last_told
 from mapper.issue import booked_entry, reasons_of
+from mapper.linked import linked_in
 from mapper.store import Row
 from mapper.subjects import Subject, Subjects
 
@@ -143,7 +145,12 @@ class Explainer:
         sentences = _sentences(planned) if planned is not None else []
         changes: tuple[Change, ...] = ()
         differences: list[Difference] = []
-        if command.kind == "sales" and row is kept.last and not booking_of(row.key.suffix).is_reversal:
+        linked = linked_in(row) if row.state == "booked" else None
+        if linked is not None:
+            # What our rules would have made of it is not what stands in Exact.
+            told, sentences = set(), [tell("linked", entry=linked.entry_number, journal=linked.journal)]
+            reasons, entry = (), structs.replace(entry, journal=linked.journal)
+        elif command.kind == "sales" and row is kept.last and not booking_of(row.key.suffix).is_reversal:
             before = Outcome(command.division, entry)
             after = Outcome(subject.division, await make(self._store, subject, None, self._today, is_first=True))
             changes = changes_since_booked(before, after)

@@ -132,7 +132,8 @@ async def _booked(sources: Sources, division: int) -> AsyncIterator[tuple[PostEn
                     f"{row.key.kind} {row.key.number}{row.key.suffix} is booked, and the exact-writer has no record of it, so "
                     "that the file would not be whole; restore a newer backup of the exact-writer's database."
                 )
-            yield (msgspec.json.decode(row.command or b"", type=PostEntry), *posted)
+            if not posted[0].is_linked:  # somebody else booked it
+                yield (msgspec.json.decode(row.command or b"", type=PostEntry), *posted)
     async with sources.mapper.reading() as connection:
         async for page in entries_of_decisions(connection, division):
             by_id = {command.command_id: command for _, command in page}

@@ -22,6 +22,7 @@ from contracts.envelope import Envelope, Message
 from mapper.applications import fold_applications
 from mapper.custom_fields import custom_fields_of
 from mapper.decision import OWN_PAYMENT
+from mapper.linked import as_posted
 from mapper.lives import fold_document, waits_for
 from mapper.plan import Cause, Planner
 from mapper.store import Key, Refusal, Row, Store
@@ -182,10 +183,8 @@ class Mapper:
         row = await store.document_of_command(fact.command_id)
         if row is None:
             return  # booked before this mapper's state was rebuilt; its command comes again with the same id
-        rate = row.exchange_rate if fact.exchange_rate is None else str(fact.exchange_rate)
         # A change that was told before is told anew, or taken back, since a person is to see it beside the entry.
-        told = None if row.told is None else ""
-        await store.save(replace(row, state="booked", code=None, waits_for=None, told=told, exchange_rate=rate))
+        await store.save(replace(as_posted(row, fact), told=None if row.told is None else ""))
         # It may have been voided or changed while its entry was under way, and a reversal is followed by the new state.
         await self._planner.plan(store, row.key, cause)
         if row.key.kind in WAITED_FOR:
@@ -208,8 +207,12 @@ class Mapper:
         await self._hold_refused(store, row, fact, cause)
 
     async def _hold_refused(self, store: Store, row: Row, fact: facts.EntryRefused, cause: Cause) -> None:
+        code = fact.code if fact.code == "exists_otherwise" else "exact_refused"
         decision = reject(
-            "exact_refused", document=_name_of(fact.document), message=InTwo(fact.message, fact.message_nl or fact.message)
+            code,
+            document=_name_of(fact.document),
+            number=fact.document.number,
+            message=InTwo(fact.message, fact.message_nl or fact.message),
         )
         await self._planner.hold(store, row, fact.document, decision, cause, state="refused")
 

@@ -28,6 +28,7 @@ YOUR_REF_LENGTH = 30
 DESCRIPTION_LENGTH = 60
 NAME_LENGTH = 50
 HASH_LENGTH = 8
+LINKABLE = frozenset(("invoice", "credit_note", "payment", "refund"))
 AFTER_THE_DAY = timedelta(hours=1)
 
 
@@ -111,7 +112,15 @@ def post_entry(
         bundle=bundle,
         not_before=_end_of_day(entry.entry_date, zone) if bundle is not None else None,
         pdf=pdf,
+        may_exist=may_exist(entry, document, mapping),
     )
+
+
+def may_exist(entry: Entry, document: DocumentRef, mapping: Mapping) -> bool:
+    """Tell whether somebody else may have booked a document in Exact: one of before a day that a person set."""
+    day = document.document_date or entry.entry_date
+    is_old = mapping.link_before is not None and day < mapping.link_before
+    return is_old and booking_of(document.suffix).step == 0 and document.kind in LINKABLE
 
 
 def reasons_of(entry: Entry) -> tuple[ReasonOfLine, ...]:

@@ -18,7 +18,7 @@ from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.telling import InTwo, tell
 from contracts import chargebee
-from contracts.commands import PostEntry
+from contracts.commands import LinkedEntry, PostEntry
 from contracts.envelope import Envelope, Message, seal
 from contracts.facts import DocumentHeld, DocumentPlanned, DocumentRef, DocumentSetAside
 from mapper.applications import KIND as APPLICATION
@@ -38,8 +38,9 @@ from mapper.issue import (
     with_reference,
     your_ref,
 )
+from mapper.linked import changed_since, stand_in
 from mapper.store import ISSUED, Key, Refusal, Row, Store
-from mapper.subjects import Subject, Subjects
+from mapper.subjects import Subject, Subjects, booking_ref, customer_key, is_changed
 
 SOURCE = "mapper"
 ABOUT_ACCOUNTS = frozenset(("customer_ambiguous", "account_blocked", "unknown_account"))
@@ -52,6 +53,9 @@ class Cause:
     envelope: Envelope | None
     distinguisher: str = ""
     is_asked: bool = False  # by a person who waits for one document
+    linked: LinkedEntry | None = None  # the entry of Exact's that a person says the document is
+    is_other: bool = False  # a person says that what Exact has is not the document
+    remarks: tuple[InTwo, ...] = ()  # what is told of the entry because of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Planner:
         last = next((row for row in reversed(rows) if row.state in ISSUED), None)
         place = life if last is None else booking_of(last.key.suffix).following()
         pending = next((row for row in rows if row.key.suffix == place.suffix), None)
-        if pending is not None and pending.state == "refused" and not again and not _changed(pending, subject):
+        if pending is not None and pending.state == "refused" and not again and not is_changed(pending, subject):
             return
         if last is not None and not await self._is_due(store, subject, last, cause):
             if last.state == "booked" and pending is not None and pending.state != "set_aside":
@@ -97,6 +101,8 @@ class Planner:
             await self._take_back(store, subject, last, pending, cause)
             return
         decision = await decide(store, subject, pending, self._clock.now().date(), is_first=last is None)
+        if cause.linked is not None and not isinstance(decision, Entry):
+            decision = stand_in(subject, decision)
         if isinstance(decision, Entry):
             await self._issue(store, subject, pending, decision, cause, place.suffix)
         else:
@@ -131,6 +137,10 @@ class Planner:
         """Tell whether a step follows what was issued last; a change that the policy leaves to a person is told once."""
         if booking_of(last.key.suffix).is_reversal:
             return last.state == "booked" and not subject.is_gone
+        linked = changed_since(subject, last)
+        if linked is not None:
+            await self._tell_change(store, subject, last, *linked, cause)
+            return False
         if subject.is_gone:
             return last.state == "booked"
         if last.fingerprint == subject.fingerprint:
@@ -138,12 +148,16 @@ class Planner:
             return False
         if (mapping := subject.mapping) and (mapping.changes == "correct" or subject.key.kind == APPLICATION):
             return last.state == "booked"
-        if last.told != subject.fingerprint:
-            division = mapping.division if mapping is not None else last.division
-            decision = reject("changed_after_booking", document=name_of(subject), division=division)
-            await store.save(replace(last, code=decision.code, told=subject.fingerprint))
-            await self._tell(store, last.key, _ref(subject, last.key.suffix), decision, cause)
+        division = mapping.division if mapping is not None else last.division
+        decision = reject("changed_after_booking", document=name_of(subject), division=division)
+        await self._tell_change(store, subject, last, decision, subject.fingerprint, cause)
         return False
+
+    async def _tell_change(self, store: Store, subject: Subject, last: Row, told: Rejection, mark: str, cause: Cause) -> None:
+        """Tell a person once of a change that is left to him; `mark` is by what it is known again."""
+        if last.told != mark:
+            await store.save(replace(last, code=told.code, told=mark))
+            await self._tell(store, last.key, booking_ref(subject, last.key.suffix), told, cause)
 
     async def _withdraw_change(self, store: Store, subject: Subject, last: Row, words: InTwo, cause: Cause) -> None:
         """Say that nobody needs to look at a change any more that had been told."""
@@ -153,20 +167,20 @@ class Planner:
         if last.command_id is None or last.division is None:
             return
         planned = DocumentPlanned(
-            document=_ref(subject, last.key.suffix),
+            document=booking_ref(subject, last.key.suffix),
             division=last.division,
             command_id=last.command_id,
             mapping_version=last.mapping_version or "",
             explanation=(words.english,),
             explanation_nl=(words.dutch,),
         )
-        await self._append(store, last.key, [(planned, _customer_key(subject.ref))], cause, f"again {last.command_id}")
+        await self._append(store, last.key, [(planned, customer_key(subject.ref))], cause, f"again {last.command_id}")
 
     async def _issue(
         self, store: Store, subject: Subject, row: Row | None, entry: Entry, cause: Cause, suffix: str, party: Party | None = None
     ) -> None:
         """Issue the command of an entry for the subject's own customer and division, or for those that were booked."""
-        ref = _ref(subject, suffix)
+        ref = booking_ref(subject, suffix)
         if party is None:
             if subject.mapping is None or (subject.customer is None and ref.customer_id):
                 raise ValueError(f"{ref.kind} {ref.number} is issued without a mapping or customer")
@@ -177,7 +191,8 @@ class Planner:
         if entry.kind == "general":
             entry = with_reference(structs.replace(entry, reference=your_ref(entry.reference)), ref.number)
         command = post_entry(entry, ref, mapping, attempt, pdf=with_pdf(ref, party.customer, mapping), zone=subject.zone)
-        command = structs.replace(command, is_asked=cause.is_asked)
+        may_exist = command.may_exist and cause.linked is None and not cause.is_other
+        command = structs.replace(command, is_asked=cause.is_asked, linked=cause.linked, may_exist=may_exist)
         for customer_id in filter(None, entry.customers(ref.customer_id)):
             customer = party.customer
             if customer is None or customer_id != customer.id:
@@ -185,7 +200,7 @@ class Planner:
             if customer is not None:
                 await self.send_account(store, ref.site, customer, mapping.division, cause)
         key = replace(subject.key, suffix=suffix)
-        told = entry.explanation + remarks_on(party.customer, mapping)
+        told = entry.explanation + remarks_on(party.customer, mapping) + cause.remarks
         planned = DocumentPlanned(
             document=ref,
             division=mapping.division,
@@ -197,7 +212,7 @@ class Planner:
             moves=period_moves(entry),
         )
         await self._append(
-            store, key, [(planned, _customer_key(ref)), (command, str(mapping.division))], cause, command.command_id
+            store, key, [(planned, customer_key(ref)), (command, str(mapping.division))], cause, command.command_id
         )
         row = Row(
             key=key,
@@ -249,7 +264,7 @@ class Planner:
         self, store: Store, subject: Subject, row: Row | None, decision: Rejection | SetAside, cause: Cause, suffix: str
     ) -> None:
         """Tell why a document is not booked, once for each change of the reason."""
-        ref = _ref(subject, suffix)
+        ref = booking_ref(subject, suffix)
         waits_for = decision.waits_for if isinstance(decision, Rejection) else None
         state = "set_aside" if isinstance(decision, SetAside) else "waiting" if decision.waiting else "held"
         new = Row(
@@ -300,7 +315,7 @@ class Planner:
                 action_nl=decision.action_nl,
             )
             self._telemetry.count("documents_held", code=decision.code)
-        await self._append(store, key, [(message, _customer_key(ref))], cause, decision.code + key.suffix)
+        await self._append(store, key, [(message, customer_key(ref))], cause, decision.code + key.suffix)
 
     async def hold(self, store: Store, row: Row, ref: DocumentRef, decision: Rejection, cause: Cause, *, state: str) -> None:
         """Hold a booking that was issued already, because Exact refused it or its customer."""
@@ -383,18 +398,3 @@ class Planner:
             distinguisher=f"{cause.distinguisher}{distinguisher}",
             traceparent=self._telemetry.current_traceparent(),
         )
-
-
-def _changed(row: Row, subject: Subject) -> bool:
-    version = subject.mapping.version if subject.mapping is not None else None
-    moved = row.customer_id != subject.ref.customer_id
-    return moved or row.fingerprint != subject.fingerprint or row.mapping_version != version
-
-
-def _ref(subject: Subject, suffix: str) -> DocumentRef:
-    total = subject.ref.total_minor
-    return msgspec.structs.replace(subject.ref, suffix=suffix, total_minor=-total if booking_of(suffix).is_reversal else total)
-
-
-def _customer_key(ref: DocumentRef) -> str:
-    return f"{ref.site}/{ref.customer_id}"

@@ -26,6 +26,7 @@ from mapper.configuration import mappings_of
 from mapper.decision import make
 from mapper.history import Kept, PagedStore, Selection, documents
 from mapper.issue import booked_entry
+from mapper.linked import linked_in
 from mapper.plan import Cause, Planner
 from mapper.reading import SERVICE, check_installed, run_command
 from mapper.store import Key, Row, Store
@@ -109,6 +110,8 @@ async def _wrong(store: Store, subjects: Subjects, kept: Kept, wish: Wish, today
     last = kept.last
     if last is None or last.state != "booked" or last.command is None or booking_of(last.key.suffix).is_reversal:
         return None
+    if linked_in(last) is not None:
+        return None  # somebody else booked it
     if wish.mapping_version is not None and last.mapping_version != wish.mapping_version:
         return None
     subject = await subjects.load(store, kept.key)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from bookkeeping.journal import Entry
+from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.money import decimals_of
 from bookkeeping.reconciliation import Difference, Found, Kind, compare
 from contracts import chargebee
@@ -19,12 +20,14 @@ from contracts.facts import DocumentRef, EntryPosted
 from contracts.ledger import LedgerLine, LedgerState
 from mapper.drift_decisions import GONE, Accepted
 from mapper.issue import booked_entry
+from mapper.linked import debt_lines, own_lines
 from mapper.reconcile_scratch import Finding
 from mapper.store import ISSUED, Key, Row
 from mapper.subjects import LOWERS_DEBT, Money, Resource, is_void
 from mapper.translate_money import MONEY_UNDER_WAY
 
 HUNDREDTHS = 100
+OTHERS = "?"
 _STATES: dict[str, Kind] = {"held": "held", "refused": "held", "waiting": "waiting", "set_aside": "set_aside"}
 
 
@@ -121,8 +124,14 @@ def of_document(case: Case) -> Iterator[Finding]:
     elif not case.rows:
         yield Finding(kind="missing", name="document_missing", **shared)
     else:
-        amounts = {"owed_minor": case.owed_minor, "booked_minor": case.booked_minor}
-        yield Finding(kind="differs", name="document_differs", details=amounts, **shared)
+        details: dict[str, Any] = {"owed_minor": case.owed_minor, "booked_minor": case.booked_minor}
+        said = next((each.command.linked for each in case.bookings if each.command.linked is not None), None)
+        if said is not None and said.who:
+            # A person linked it in spite of what differs.
+            details |= {"who": said.who, "why": said.why, "when": said.said_on.isoformat() if said.said_on else ""}
+            yield Finding(kind="accepted", name="document_differs", details=details, **shared)
+        else:
+            yield Finding(kind="differs", name="document_differs", details=details, **shared)
     for row in case.rows:
         if row.key.kind != case.kind and row.state in ("held", "refused"):
             yield Finding(kind="held", name="document_held", document=row.key.kind, number=case.number, code=row.code or "")
@@ -148,6 +157,8 @@ def of_booking(booking: Booking, state: LedgerState, *, currency: str, customers
         )
         return
     details |= _hand(booking)
+    if command.linked is not None:
+        yield Finding(kind="linked", name="entry_linked", details=details, **shared)
     for each in (*_differences(booking, currency), *_texts(booking, customers)):
         more = {"what": each.what, "place": each.place, "booked": each.booked, "found": each.found, "base": currency}
         yield Finding(
@@ -174,7 +185,7 @@ def stays_gone(booking: Booking, accepted: Accepted) -> Finding:
 def _texts(booking: Booking, customers: dict[str, list[str]]) -> Iterator[Difference]:
     """Give what differs of an entry's reference and of whose debt it is."""
     command = booking.command
-    if command.kind == "sales":
+    if command.kind == "sales" and command.linked is None:
         shown = {line.your_ref or "" for line in booking.lines if not line.is_deferral}
         if shown != {command.your_ref}:
             other = min(shown - {command.your_ref}, default="")
@@ -194,8 +205,8 @@ def _texts(booking: Booking, customers: dict[str, list[str]]) -> Iterator[Differ
 
 def _differences(booking: Booking, currency: str) -> list[Difference]:
     posted, entry = booking.posted, booking.entry
-    if posted is None:
-        return []
+    if posted is None or booking.command.linked is not None:
+        return []  # of what somebody else booked only the debt is ours to compare, which the document's own judging does
     if entry.exchange_rate is None and entry.currency != currency:
         entry = replace(entry, exchange_rate=posted.exchange_rate)  # Exact took its own
     year, period = posted.reporting_year, posted.reporting_period
@@ -203,6 +214,31 @@ def _differences(booking: Booking, currency: str) -> list[Difference]:
     reported = (year, period) if year is not None and period is not None else None
     computes_vat = posted.booked_as == "document"
     return compare(entry, found, currency=currency, period=reported, computes_vat=computes_vat)
+
+
+def as_it_stands(booking: Booking, debtors: Collection[str]) -> Booking:
+    """Return a booking that is linked with the entry that somebody else made of it, as far as it is the document's."""
+    lines = own_lines(booking.lines, booking.command.document.number, debtors)
+    debts = debt_lines(lines, debtors)
+    if booking.command.linked is None or not debts:
+        return booking
+    ids = {line.line_id for line in debts}
+    made = [
+        Line(
+            role=Role.RECEIVABLE if line.line_id in ids else Role.REVENUE,
+            account=line.account,
+            amount_minor=0 if line.is_vat else minor(line.fc_hundredths, line.currency),
+            vat_code=line.vat_code if line.is_vat else None,
+            vat_minor=minor(line.fc_hundredths, line.currency) if line.is_vat else 0,
+        )
+        for line in lines
+        if not line.is_deferral
+    ]
+    rest = sum(line.amount_minor + line.vat_minor for line in made)
+    if rest:  # Exact makes each entry balance, but several documents may share one
+        made.append(Line(role=Role.REVENUE, account=OTHERS, amount_minor=-rest))
+    entry = replace(booking.entry, lines=tuple(made), entry_date=debts[0].day, currency=debts[0].currency, exchange_rate=None)
+    return dataclasses.replace(booking, entry=entry, lines=tuple(lines))
 
 
 def found_of(line: LedgerLine) -> Found:

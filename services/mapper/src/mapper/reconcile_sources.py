@@ -48,6 +48,9 @@ class Ledger(Protocol):
     async def of_entries(self, division: int, entry_ids: Sequence[str]) -> list[LedgerLine]:
         """Return the lines of entries."""
 
+    async def numbered(self, division: int, entry_numbers: Sequence[int]) -> list[LedgerLine]:
+        """Return the lines of entries by their numbers, which several journals may share."""
+
     def strangers(self, division: int, journals: Sequence[str], first: date, last: date) -> AsyncIterator[LedgerLine]:
         """Give the lines of entries that no command of ours made, an entry's of one day together."""
 

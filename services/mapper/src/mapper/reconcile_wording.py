@@ -137,6 +137,10 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("Boeking {entry} onder {number} is van ons en hier onbekend: het document kan dubbel in Exact staan.",
          "Zoek {number} in Exact en verwijder wat te veel is; meld dit daarna als een fout in het programma."),
     ),
+    "entry_linked": (
+        ("{document} is entry {entry} in journal {journal}, which somebody else booked.", ""),
+        ("{document} is boeking {entry} in dagboek {journal}, door iemand anders geboekt.", ""),
+    ),
     "entry_not_ours": (
         ("Entry {entry} in journal {journal} of {day} ({number}) is not ours.", ""),
         ("Boeking {entry} in dagboek {journal} van {day} ({number}) is niet van ons.", ""),
@@ -154,6 +158,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kind_held": ("held", "vastgehouden"),
     "kind_set_aside": ("set aside", "terzijde gelegd"),
     "kind_not_ours": ("not ours", "niet van ons"),
+    "kind_linked": ("linked", "verbonden"),
     "kind_accepted": ("accepted", "aanvaard"),
     "accepted": ("{sentence} Accepted by {who} on {when}: {why}", "{sentence} Aanvaard door {who} op {when}: {why}"),
     "kind_differs": ("differs", "verschilt"),

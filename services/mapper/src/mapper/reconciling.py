@@ -24,11 +24,13 @@ from contracts import chargebee, facts
 from contracts.facts import DocumentKind
 from contracts.ledger import LedgerLine, LedgerState
 from mapper.drift_decisions import Accepted, Countered, decisions, gone
+from mapper.linked import debtor_accounts
 from mapper.reading import UnreadableError
 from mapper.reconcile_columns import Columns, Wish
 from mapper.reconcile_judging import (
     Booking,
     Case,
+    as_it_stands,
     bookings_of,
     in_range,
     lines_of,
@@ -270,7 +272,7 @@ class Reconciler:
                 # What they moved belongs to the booking's own day and reference, on whichever day it was moved.
                 own = {name: getattr(lines[0], name) for name in ("day", "year", "period", "your_ref")}
                 lines += tuple(msgspec.structs.replace(each, **own) for each in mended)
-            return replace(booking, posted=said[0], at=said[1], lines=lines)
+            return as_it_stands(replace(booking, posted=said[0], at=said[1], lines=lines), debtor_accounts(self._mapping))
 
         return [replace(case, bookings=tuple(complete(each) for each in case.bookings)) for case in cases]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec.structs import replace
 
 from backbone.configuration import Configuration
+from bookkeeping.bookings import booking_of
 from bookkeeping.deferral import UnreadableInstantError, local_date
 from bookkeeping.documents import CreditNote, Document, Invoice, MoneyMovement, VatReclaim
 from bookkeeping.exchange_differences import difference_of
@@ -28,7 +30,7 @@ from mapper.issue import account_name
 from mapper.lives import newest_life, resource_id
 from mapper.parties import debtor_of, terms_of
 from mapper.routing import Routing
-from mapper.store import Key, Store
+from mapper.store import Key, Row, Store
 from mapper.subscriptions import with_subscription_fields
 from mapper.translate import credit_note_of, invoice_of, vat_reclaim_of
 from mapper.translate_money import NO_MONEY, application_of, money_of, payout_of, withheld_of
@@ -88,6 +90,11 @@ class Subjects:
         self._mappings = mappings
         self._routing = Routing(configuration, self.load)
         self.asks_subscriptions = self._routing.asks_subscriptions or any(each.asks_subscriptions for each in mappings.values())
+
+    @property
+    def sites(self) -> Collection[str]:
+        """The names of the configured sites."""
+        return self._configuration.sites
 
     def mapping(self, division: int) -> Mapping | None:
         """Return a division's mapping, None when it is no longer configured."""
@@ -286,3 +293,21 @@ def fingerprint_of(resource: Resource) -> str:
         head = (resource.total, resource.tax, resource.round_off_amount, resource.currency_code, resource.date)
         parts = (*head, lines, taxes)
     return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
+
+
+def is_changed(row: Row, subject: Subject) -> bool:
+    """Tell whether a booking that was refused is to be tried: for another customer, of another state or by other rules."""
+    version = subject.mapping.version if subject.mapping is not None else None
+    moved = row.customer_id != subject.ref.customer_id
+    return moved or row.fingerprint != subject.fingerprint or row.mapping_version != version
+
+
+def booking_ref(subject: Subject, suffix: str) -> DocumentRef:
+    """Return how messages name one booking of a document; what takes one back has the opposite amount."""
+    total = subject.ref.total_minor
+    return replace(subject.ref, suffix=suffix, total_minor=-total if booking_of(suffix).is_reversal else total)
+
+
+def customer_key(ref: DocumentRef) -> str:
+    """Return the key whose messages keep their order: the customer's."""
+    return f"{ref.site}/{ref.customer_id}"

@@ -112,6 +112,39 @@ _WORDS: dict[str, tuple[str, str]] = {
         "No document has the number {number}; it has not come in, or its number is written differently.",
         "Geen document heeft het nummer {number}; het is niet binnengekomen, of het nummer wordt anders geschreven.",
     ),
+    "is_linked": (
+        "{document} is entry {entry} in journal {journal}, which somebody else booked",
+        "{document} is boeking {entry} in dagboek {journal}, door iemand anders geboekt",
+    ),
+    "no_links_held": (
+        "Nothing is held because Exact may have it already.",
+        "Er wordt niets vastgehouden omdat Exact het misschien al heeft.",
+    ),
+    "link_goes": (
+        "{document} is linked to entry {entry} in journal {journal} as soon as the writer has taken it up; nothing is posted.",
+        "{document} wordt verbonden met boeking {entry} in dagboek {journal} zodra de writer het opneemt; niets wordt geboekt.",
+    ),
+    "book_goes": ("{document} goes to Exact.", "{document} gaat naar Exact."),
+    "link_cannot": (
+        "{document} stays as it is ({state}): kruispost explain says what it needs.",
+        "{document} blijft zoals het is ({state}): kruispost explain zegt wat het nodig heeft.",
+    ),
+    "links_which_entry": (
+        "Exact has {count} entries with the number {entry}, as its ledger was last read; look for the number, or add --journal.",
+        "Exact heeft {count} boekingen met nummer {entry}, zoals het grootboek is gelezen; zoek het nummer, of geef --journal.",
+    ),
+    "links_which_document": (
+        "Which document is {number}? Known here is: {found}. Name its --kind and --site, or let `kruispost backfill` fetch it.",
+        "Welk document is {number}? Bekend is hier: {found}. Geef --kind en --site, of haal het op met `kruispost backfill`.",
+    ),
+    "links_dry": (
+        "{lines} lines are right: {linked} would be linked, {known} are linked already. Nothing was written.",
+        "{lines} regels kloppen: {linked} zouden worden verbonden, {known} zijn dat al. Er is niets geschreven.",
+    ),
+    "links_imported": (
+        "{lines} lines: {linked} are linked as soon as the writer has taken them up, {known} were linked already.",
+        "{lines} regels: {linked} worden verbonden zodra de writer ze opneemt, {known} waren dat al.",
+    ),
     "by_present_mapping": (
         "journal {journal} of division {division}, by the present mapping ({file}, version {version})",
         "dagboek {journal} van administratie {division}, volgens de huidige mapping ({file}, versie {version})",
