@@ -15,6 +15,8 @@ from support.writer_stage import payment, said, sale, save_account
 
 from contracts import commands, facts
 from exact_writer import adopting
+from exact_writer.forecast import Forecast, forecast
+from exact_writer.outlook import limits_of, outlook_of
 
 DAY = START.date()
 AFTER = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC) + timedelta(days=1, hours=1)
@@ -51,10 +53,25 @@ async def posts(writer: VirtualWriter) -> int:
     return int((await writer.server.calls())["by_endpoint"].get(GENERAL, 0))
 
 
+def now(writer: VirtualWriter) -> float:
+    return writer.clock.seconds()
+
+
+async def forecasted(writer: VirtualWriter) -> Forecast:
+    """What `kruispost forecast` says of what waits now."""
+    async with writer.database.reading() as connection:
+        limits = await limits_of(connection, DIVISION, now(writer))
+        ahead = await outlook_of(connection, DIVISION, now(writer), poll_seconds=7_200, lists=False, with_pdfs=False)
+    return forecast(msgspec.structs.replace(ahead, hourly={}), limits)
+
+
 async def test_a_day_is_one_entry_after_its_end_and_what_comes_late_is_in_a_following_one(writer: VirtualWriter) -> None:
     numbers = {f"TX{number}" for number in range(205)}
     amounts = {number: 1_000 + index for index, number in enumerate(sorted(numbers))}
     await writer.plan(*(bundled(number, f"CUST{index % 2 + 1}", amounts[number]) for index, number in enumerate(sorted(numbers))))
+    expected = await forecasted(writer)
+    assert expected.calls["money"] == 1.0
+    assert expected.seconds["money"] == pytest.approx(AFTER.timestamp() - now(writer), abs=120)
     await writer.run(AFTER.timestamp() - 60)
     assert await posts(writer) == 0
     await writer.run(AFTER.timestamp() + HOUR)

@@ -6,6 +6,7 @@ is named after its first command, and keeps its name and members until it has en
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
@@ -18,6 +19,7 @@ EVERY_SECONDS: Final = 60.0  # how long batches let other work go first, so that
 MOST_DOCUMENTS: Final = 200
 MOST_BUNDLED: Final = 1_000
 MOST_LINES: Final = 2_000
+KEY_WORDS: Final = 4
 MOST_BYTES: Final = 4_000_000  # Exact takes 9.5 MB; a smaller call is answered sooner
 
 # What Exact says about the entry as a whole: it would say the same of every part of it.
@@ -31,6 +33,16 @@ def key_of(command: PostEntry) -> str:
     period = f"{command.reporting_year}/{command.reporting_period}" if command.reporting_year else f"{command.entry_date:%Y-%m}"
     key = f"{command.journal} {command.currency} {command.exchange_rate or 1} {period}"
     return key if command.bundle is None else f"{key} {command.bundle}"
+
+
+def is_bundle(key: str | None) -> bool:
+    """Tell whether commands of a key go together by a bundle, which `key_of` writes behind journal, currency, rate and period."""
+    return key is not None and len(key.split(" ")) > KEY_WORDS
+
+
+def calls_of(number: int, key: str | None) -> float:
+    """How many calls so many commands of one key take."""
+    return float(math.ceil(number / (MOST_BUNDLED if is_bundle(key) else MOST_DOCUMENTS)))
 
 
 def most_documents(command: PostEntry) -> int:

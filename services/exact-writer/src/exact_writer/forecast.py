@@ -22,6 +22,9 @@ CALLS_PER_PDF: Final = 2.0
 EMPTY: Final = 0.5  # calls: less than one
 
 
+Coming = list[tuple[float, WorkClass, float]]  # seconds from now, class, calls
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What Exact allows: calls a minute and a day, and of the present day what is left and for how long."""
 
@@ -34,16 +37,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """What lies ahead: calls that wait by class, calls that come in by class in each hour from now, and PDFs that follow.
 
+    `later` has, by class, calls that wait for an instant, in seconds from now: the payments of a day go after it.
     `hourly` has 24 figures a class, which repeat every day. `pdfs_per_entry` of the entries that are booked get a PDF.
     `idle_polls_a_minute` is how often the writer asks for changes when it has nothing to book,
     `reads_a_minute` how often it reads periods and other master data in any case.
     """
 
     waiting: Mapping[WorkClass, float]
+    later: Mapping[WorkClass, tuple[tuple[float, float], ...]] = {}
     hourly: Mapping[WorkClass, tuple[float, ...]] = {}
     pdfs_per_entry: float = 0.0
     idle_polls_a_minute: float = 0.0
     reads_a_minute: float = 0.0
+
+    def ahead(self, work_class: WorkClass) -> float:
+        """Return the calls of a class that are known now, whenever they may go."""
+        return self.waiting.get(work_class, 0.0) + sum(calls for _, calls in self.later.get(work_class, ()))
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,10 +75,8 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
 def forecast(outlook: Outlook, limits: Limits, *, most_minutes: int = LONGEST_DAYS * MINUTES_OF_DAY) -> Forecast:
     """Go forward until each class that has work now was empty once."""
     queue: dict[WorkClass, float] = {each: outlook.waiting.get(each, 0.0) for each in ORDER}
-    if outlook.pdfs_per_entry and any(queue[each] for each in ORDER if each not in ("pdf", "master")):
-        pending: set[WorkClass] = {each for each in ORDER if queue[each] >= EMPTY} | {"pdf"}
-    else:
-        pending = {each for each in ORDER if queue[each] >= EMPTY}
+    pending = _pending(outlook)
+    coming = [(after, each, number) for each, parts in outlook.later.items() for after, number in parts]
     seconds: dict[WorkClass, float | None] = dict.fromkeys((each for each in ORDER if each in pending), None)
     calls: dict[WorkClass, float] = dict.fromkeys(ORDER, 0.0)
     day_left, day_seconds = limits.left_today, limits.day_seconds_left
@@ -79,6 +86,7 @@ def forecast(outlook: Outlook, limits: Limits, *, most_minutes: int = LONGEST_DA
         if day_seconds <= 0:
             day_left, day_seconds = float(limits.day), DAY_SECONDS
         hour = minute // 60 % 24
+        coming = _arrive(coming, (minute + 1) * MINUTE_SECONDS, queue)
         for work_class, rates in outlook.hourly.items():
             queue[work_class] += rates[hour] / 60
         expected = _expected(outlook, minute, day_seconds)
@@ -92,12 +100,27 @@ def forecast(outlook: Outlook, limits: Limits, *, most_minutes: int = LONGEST_DA
                 queue["pdf"] += number * outlook.pdfs_per_entry * CALLS_PER_PDF
         day_left -= made + _polls(made, capacity, outlook, limits) + outlook.reads_a_minute
         day_seconds -= MINUTE_SECONDS
-        for work_class in [each for each in ORDER if each in pending and queue[each] < EMPTY]:
+        still_coming = {work_class for _, work_class, _ in coming}
+        for work_class in [each for each in ORDER if each in pending - still_coming and queue[each] < EMPTY]:
             if work_class == "pdf" and pending != {"pdf"}:
                 continue  # more PDFs follow from what is still to be booked
             pending.discard(work_class)
             seconds[work_class] = (minute + 1) * MINUTE_SECONDS
     return Forecast(seconds=seconds, calls=calls)
+
+
+def _pending(outlook: Outlook) -> set[WorkClass]:
+    found = {each for each in ORDER if outlook.ahead(each) >= EMPTY}
+    if outlook.pdfs_per_entry and any(outlook.ahead(each) for each in ORDER if each not in ("pdf", "master")):
+        found.add("pdf")
+    return found
+
+
+def _arrive(coming: Coming, until: float, queue: dict[WorkClass, float]) -> Coming:
+    """Let what waited until then join its class; returns what still waits."""
+    for after, work_class, number in coming:
+        queue[work_class] += number if after < until else 0.0
+    return [each for each in coming if each[0] >= until]
 
 
 def _minute(queue: Mapping[WorkClass, float], capacity: float, room: Mapping[WorkClass, float]) -> dict[WorkClass, float]:

@@ -19,6 +19,7 @@ from backbone.settings import Settings
 from exact_writer import outlook as looking
 from exact_writer.forecast import Forecast, Limits, Outlook, forecast
 from exact_writer.installation import in_the_writers_database
+from exact_writer.work_classes import ORDER
 
 EXACT_ZONE: Final = ZoneInfo("Europe/Amsterdam")
 CLASSES: Final = {
@@ -97,11 +98,10 @@ async def of_division(
 
 def _described(outlook: Outlook, limits: Limits, found: Forecast, now: float) -> dict[str, Any]:
     classes = {
-        each: {"calls": round(outlook.waiting.get(each, 0.0)), "empty_at": _at(seconds, now)}
-        for each, seconds in found.seconds.items()
+        each: {"calls": round(outlook.ahead(each)), "empty_at": _at(seconds, now)} for each, seconds in found.seconds.items()
     }
     return {
-        "calls": round(sum(outlook.waiting.values())),
+        "calls": round(sum(outlook.ahead(each) for each in ORDER)),
         "empty_at": _instant(found, now),
         "classes": classes,
         "expected_per_day": round(sum(sum(rates) for rates in outlook.hourly.values())),

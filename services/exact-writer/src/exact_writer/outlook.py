@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
@@ -43,10 +43,11 @@ async def outlook_of(
 
     `lists` says whether a list of its documents hangs on each entry of mode ledger, `with_pdfs` whether PDFs are attached at all.
     """
-    waiting = await _waiting(connection, division, lists=lists)
+    waiting, later = await _waiting(connection, division, now, lists=lists)
     waiting["pdf"] = await _pdf_calls(connection, division) + waiting.get("pdf", 0.0)
     return Outlook(
         waiting=waiting,
+        later={work_class: tuple(parts) for work_class, parts in later.items()},
         hourly=await _hourly(connection, division, now),
         pdfs_per_entry=await _pdfs_per_entry(connection, division) if with_pdfs else 0.0,
         idle_polls_a_minute=60.0 / poll_seconds,
@@ -54,25 +55,42 @@ async def outlook_of(
     )
 
 
-async def _waiting(connection: AsyncConnection, division: int, *, lists: bool) -> dict[WorkClass, float]:
+Later = defaultdict["WorkClass", list[tuple[float, float]]]
+
+
+async def _waiting(
+    connection: AsyncConnection, division: int, now: float, *, lists: bool
+) -> tuple[dict[WorkClass, float], Later]:
+    """Return the calls that may go now, and those that wait for their day to end."""
     statement = (
-        sa.select(commands.c.work_class, commands.c.kind, commands.c.batch_key, sa.func.count().label("commands"))
+        sa.select(
+            commands.c.work_class,
+            commands.c.kind,
+            commands.c.batch_key,
+            sa.func.count().label("commands"),
+            sa.func.max(commands.c.not_before).label("not_before"),
+        )
         .where(commands.c.division == division, commands.c.is_open)
         .group_by(commands.c.work_class, commands.c.kind, commands.c.batch_key)
     )
     found: dict[WorkClass, float] = {}
+    later: Later = defaultdict(list)
     for row in await connection.execute(statement):
-        work_class = cast("WorkClass", row.work_class)
-        calls = calls_of(row.kind, row.commands)
-        found[work_class] = found.get(work_class, 0.0) + calls
+        calls = calls_of(row.kind, row.commands, row.batch_key)
+        parts = [(cast("WorkClass", row.work_class), calls)]
         if row.kind == "ledger" and lists:
-            found["pdf"] = found.get("pdf", 0.0) + CALLS_PER_PDF * calls
-    return found
+            parts.append(("pdf", CALLS_PER_PDF * calls))
+        for work_class, number in parts:
+            if batches.is_bundle(row.batch_key) and row.not_before > now:
+                later[work_class].append((row.not_before - now, number))
+            else:
+                found[work_class] = found.get(work_class, 0.0) + number
+    return found, later
 
 
-def calls_of(kind: str, number: int) -> float:
+def calls_of(kind: str, number: int, batch_key: str | None = None) -> float:
     """How many calls so many commands take; in mode ledger those of one journal, currency, rate and period share one."""
-    return float(math.ceil(number / batches.MOST_DOCUMENTS)) if kind == "ledger" else float(number)
+    return batches.calls_of(number, batch_key) if kind == "ledger" else float(number)
 
 
 async def _pdf_calls(connection: AsyncConnection, division: int) -> float:
@@ -105,19 +123,30 @@ async def _hourly(connection: AsyncConnection, division: int, now: float) -> Map
     hour = sa.cast(commands.c.planned_at - since, sa.Integer()) // int(HOUR_SECONDS) % 24
     expected = (*CURRENT, "master")
     statement = (
-        sa.select(commands.c.work_class, commands.c.kind, hour.label("hour"), sa.func.count().label("commands"))
+        sa.select(
+            commands.c.work_class, commands.c.kind, commands.c.batch_key, hour.label("hour"), sa.func.count().label("commands")
+        )
         .where(commands.c.division == division, commands.c.planned_at >= since, commands.c.work_class.in_(expected))
-        .group_by(commands.c.work_class, commands.c.kind, hour)
+        .group_by(commands.c.work_class, commands.c.kind, commands.c.batch_key, hour)
     )
+    rows = (await connection.execute(statement)).all()
+    together = Counter[str | None]()
+    for row in rows:
+        together[row.batch_key] += row.commands
     found: dict[WorkClass, list[float]] = {}
-    for row in await connection.execute(statement):
+    for row in rows:
         rates = found.setdefault(cast("WorkClass", row.work_class), [0.0] * 24)
-        rates[min(23, row.hour)] += _share_of_call(row.kind, row.commands) / days
+        rates[min(23, row.hour)] += _share_of_call(row.kind, row.commands, row.batch_key, together[row.batch_key]) / days
     return {work_class: tuple(rates) for work_class, rates in found.items()}
 
 
-def _share_of_call(kind: str, number: int) -> float:
-    return number / batches.MOST_DOCUMENTS if kind == "ledger" else float(number)
+def _share_of_call(kind: str, number: int, batch_key: str | None, together: int) -> float:
+    """Return what so many commands add to the calls: of a bundle, which goes at its day's end, a part of its own calls."""
+    if kind != "ledger":
+        return float(number)
+    if batches.is_bundle(batch_key):
+        return batches.calls_of(together, batch_key) * number / together
+    return number / batches.MOST_DOCUMENTS
 
 
 def variants(outlook: Outlook, limits: Limits, history: Mapping[str, Any]) -> dict[str, tuple[Outlook, Limits]]:
