@@ -27,7 +27,7 @@ from mapper.batched_store import BatchedStore
 MONTHS_A_BATCH = 250
 MONTHS_IN_TWO_ORDERS = 100
 BATCHES = 8
-BATCHES_ONE_BY_ONE = 2
+BATCHES_ONE_BY_ONE = 1
 PAGE = 500
 
 
