@@ -231,3 +231,28 @@ async def test_what_a_gateway_took_back_in_the_end_leaves_nothing_to_explain(emb
     await embedded.stage.hear(customer(), payment(amount=1_000, id_at_gateway="ch_9", linked_invoices=[]))
     status, account = await proved(embedded, "--on", "2026-10-08")
     assert (status, account["not_booked"], account["balance_minor"]) == (0, [], 0)
+
+
+async def test_after_another_account_is_mapped_each_control_account_still_is_its_open_items(embedded):
+    """What stands on the former account is proved there, what a payout took off the new one instead is named on both."""
+    await embedded.stage.hear(customer(), invoice(), payment(id_at_gateway="ch_1"))
+    await embedded.stage.hear(payment(id="txn_2", id_at_gateway="ch_2", amount=5_000, linked_invoices=[]))
+    rest = {"settlements": ACCOUNTS, "journals": JOURNALS}
+    embedded.write(embedded.directory / "kruispost.yaml", control_accounts=[{"account": "1291"}], **rest)
+    await take(embedded, f"{HEAD}\npo_1,2026-10-07,txn_a,eur,121.00,1.85,119.15,charge,ch_1\n")
+    status, told = await embedded.json("control-accounts", "--on", "2026-10-08")
+    former, present = told["accounts"]
+    assert status == 0
+    assert (former["account"], former["balance_minor"], [each["number"] for each in former["open"]]) == (
+        "1290",
+        17_100,
+        ["txn_2"],
+    )
+    assert former["paid_out_over"] == [{"account": "1291", "amount_minor": 12_100}]
+    assert (present["account"], present["balance_minor"], present["open"]) == ("1291", -12_100, [])
+    assert present["paid_out_over"] == [{"account": "1290", "amount_minor": -12_100}]
+    assert (former["unexplained_minor"], present["unexplained_minor"]) == (0, 0)
+    sums = await booked(embedded)
+    assert (sums["1290"], sums["1291"]) == (17_100, -12_100)
+    done = await embedded.run("control-accounts", "--on", "2026-10-08")
+    assert done.stdout.count("booked on 1290, paid out over 1291 (the mapping changed): 121.00; book it from 1290 to 1291") == 2

@@ -1,5 +1,6 @@
 """The parts of a control account's balance add up to it, whatever was charged, refunded, paid out, kept or forgotten."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 from hypothesis import given
@@ -65,3 +66,16 @@ def test_a_payout_whose_lines_are_not_all_of_it_leaves_a_rest():
     lines = [PaidOutLine(payout="po_1", direction=None, ids=(), amount_minor=100)]
     proof = ProofMaker([], [BookedPayout(number="po_1", day=DAY, amount_minor=150, has_lines=True)], lines).prove()
     assert (proof.unexplained_minor, proof.is_sound) == (-50, False)
+
+
+@given(histories(), st.randoms())
+def test_the_balances_of_two_accounts_have_names_after_another_one_was_mapped(history, luck):
+    maker, _ = history
+    maker.movements = [replace(each, account=luck.choice(["1290", "1291"])) for each in maker.movements]
+    maker.payouts = [replace(each, account="1291") for each in maker.payouts]
+    proofs = {account: maker.prove(account) for account in maker.accounts}
+    assert all(proof.unexplained_minor == 0 for proof in proofs.values())
+    assert sum(each.amount_minor for proof in proofs.values() for each in proof.elsewhere) == 0
+    for account, proof in proofs.items():
+        booked = sum(each.amount_minor for each in maker.movements if each.account == account)
+        assert proof.balance_minor == booked - sum(each.amount_minor for each in maker.payouts if each.account == account)

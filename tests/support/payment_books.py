@@ -15,7 +15,7 @@ from support.payment_years import Year, cents
 from contracts import facts
 from contracts.envelope import Message
 from mapper.configuration import mappings_of
-from mapper.control_command import read_accounts
+from mapper.control_command import proofs_of
 from mapper.history import PagedStore
 from payment_matcher.lines import MONEY_OF, Line
 from payment_matcher.tables import intents
@@ -253,8 +253,8 @@ class Laws:
         wrong = [] if shown == balance - paid_out else [f"1290: Exact has {shown}, the gateway {balance - paid_out}"]
         async with self.world.mapper.database.reading() as connection:
             store = PagedStore(self.world.mapper.database, connection)
-            makers = await read_accounts(store, mappings_of(self.world.settings), None, date.max)
-        proofs = {place.currency: maker.prove() for place, maker in makers.items()}
+            found = await proofs_of(store, mappings_of(self.world.settings), None, date.max)
+        proofs = {place.currency: proof for place, proof in found.items()}
         for currency, proof in proofs.items():
             named = sum(each.amount_minor for each in proof.open)
             if not proof.is_sound or proof.balance_minor != truth[currency] or named != truth[currency]:

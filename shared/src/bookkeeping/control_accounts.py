@@ -2,10 +2,12 @@
 
 What was booked (charges, refunds, payouts with their fees) is laid beside what the gateway says is in its payouts. A charge that
 is in no payout is still with the gateway; a reserve is what the gateway keeps; everything else has a name, too, and is wrong.
+Once the mapping names another control account, what stands on the former one is paid out over the new one, and that has a name.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,6 +25,7 @@ class BookedMovement:
     day: date
     amount_minor: int
     gateway_id: str | None = None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,15 @@ class BookedPayout:
     day: date
     amount_minor: int
     has_lines: bool
+    account: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """What stands on this control account and was paid out over another one; negative where it is the other way round."""
+
+    account: str
+    amount_minor: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +63,8 @@ class Proof:
 
     `open` are charges and refunds in no payout. `reserve_minor` is what the gateway keeps. `undetailed` are payouts whose file
     said nothing of their lines. `strange` are lines of payouts that were never booked, `differing` those booked with another
-    amount. `unexplained_minor` is what these parts leave of the balance: payouts whose lines are not all that was in them.
+    amount. `elsewhere` are those that a payout took off another control account. `unexplained_minor` is what these parts leave
+    of the balance: payouts whose lines are not all that was in them.
     """
 
     balance_minor: int
@@ -60,6 +73,7 @@ class Proof:
     undetailed: tuple[BookedPayout, ...]
     strange: tuple[PaidOutLine, ...]
     differing: tuple[tuple[BookedMovement, PaidOutLine], ...]
+    elsewhere: tuple[Elsewhere, ...] = ()
 
     @property
     def unexplained_minor(self) -> int:
@@ -67,6 +81,7 @@ class Proof:
         named = sum(each.amount_minor for each in self.open) + self.reserve_minor
         named -= sum(each.amount_minor for each in self.undetailed) + sum(each.amount_minor for each in self.strange)
         named += sum(booked.amount_minor - line.amount_minor for booked, line in self.differing)
+        named += sum(each.amount_minor for each in self.elsewhere)
         return self.balance_minor - named
 
     @property
@@ -81,41 +96,60 @@ class Proof:
 
 @dataclass(slots=True)
 class ProofMaker:
-    """Takes what is on one control account of one gateway account and currency, in any order, and proves it."""
+    """Takes what is on the control accounts of one gateway account and currency, in any order, and proves each."""
 
     movements: list[BookedMovement] = field(default_factory=list)
     payouts: list[BookedPayout] = field(default_factory=list)
     lines: list[PaidOutLine] = field(default_factory=list)
 
-    def prove(self) -> Proof:
-        """Lay what was booked beside what was paid out. A movement is in one payout once."""
+    @property
+    def accounts(self) -> list[str]:
+        """The control accounts that something stands on: several when the mapping named another one meanwhile."""
+        return sorted({each.account for each in self.movements} | {each.account for each in self.payouts})
+
+    def prove(self, account: str = "") -> Proof:
+        """Lay what was booked on one account beside what was paid out. A movement is in one payout once."""
+        pairs, strange = self._matched()
+        settled = {movement.number for movement, _ in pairs}
+        over = {each.number: each.account for each in self.payouts}
+        moved: Counter[str] = Counter()
+        for movement, line in pairs:
+            if movement.account == account != over.get(line.payout, account):
+                moved[over[line.payout]] += movement.amount_minor
+            elif movement.account != account == over.get(line.payout, ""):
+                moved[movement.account] -= movement.amount_minor
+        movements = [each for each in self.movements if each.account == account]
+        payouts = [each for each in self.payouts if each.account == account]
+        here = {number for number, place in over.items() if place == account}
+        return Proof(
+            balance_minor=sum(each.amount_minor for each in movements) - sum(each.amount_minor for each in payouts),
+            open=tuple(sorted((each for each in movements if each.number not in settled), key=_age)),
+            reserve_minor=-sum(each.amount_minor for each in self.lines if each.direction is None and each.payout in here),
+            undetailed=tuple(each for each in payouts if not each.has_lines),
+            strange=tuple(each for each in _uncancelled(strange) if each.payout in here),
+            differing=tuple(
+                (movement, line) for movement, line in pairs if movement.amount_minor != line.amount_minor and line.payout in here
+            ),
+            elsewhere=tuple(Elsewhere(account=other, amount_minor=amount) for other, amount in sorted(moved.items()) if amount),
+        )
+
+    def _matched(self) -> tuple[list[tuple[BookedMovement, PaidOutLine]], list[PaidOutLine]]:
+        """Return which movement each line of a payout is, and the lines that are none."""
         waiting: dict[tuple[Direction, str], list[BookedMovement]] = {}
         for movement in self.movements:
             if movement.gateway_id is not None:
                 waiting.setdefault((movement.direction, movement.gateway_id), []).append(movement)
+        pairs: list[tuple[BookedMovement, PaidOutLine]] = []
         strange: list[PaidOutLine] = []
-        differing: list[tuple[BookedMovement, PaidOutLine]] = []
         settled: set[str] = set()
-        reserve = 0
         for line in self.lines:
-            if line.direction is None:
-                reserve -= line.amount_minor
-                continue
-            found = _taken(waiting, line.direction, line.ids, settled)
-            if found is None:
+            found = _taken(waiting, line.direction, line.ids, settled) if line.direction is not None else None
+            if found is not None:
+                settled.add(found.number)
+                pairs.append((found, line))
+            elif line.direction is not None:
                 strange.append(line)
-                continue
-            settled.add(found.number)
-            if found.amount_minor != line.amount_minor:
-                differing.append((found, line))
-        return Proof(
-            balance_minor=sum(each.amount_minor for each in self.movements) - sum(each.amount_minor for each in self.payouts),
-            open=tuple(sorted((each for each in self.movements if each.number not in settled), key=_age)),
-            reserve_minor=reserve,
-            undetailed=tuple(each for each in self.payouts if not each.has_lines),
-            strange=tuple(_uncancelled(strange)),
-            differing=tuple(differing),
-        )
+        return pairs, strange
 
 
 def _taken(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -51,16 +51,23 @@ class Place:
     currency: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Gateway:
+    division: int
+    gateway_account: str
+    currency: str
+
+
 def show_control_accounts(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     """Print the proof of every control account; return whether all of them are sound. Raises KruispostError."""
     settings = Settings()
     mappings = mappings_of(load_configuration(settings.config))
     on = wish.on or SystemClock().now().date()
 
-    async def question(store: PagedStore) -> dict[Place, ProofMaker]:
-        return await read_accounts(store, mappings, wish.division, on)
+    async def question(store: PagedStore) -> dict[Place, Proof]:
+        return await proofs_of(store, mappings, wish.division, on)
 
-    proofs = {place: maker.prove() for place, maker in sorted(ask(settings, question).items())}
+    proofs = ask(settings, question)
     due = on - timedelta(days=wish.days)
     if as_json:
         shown = [_as_dict(place, proof, due) for place, proof in proofs.items()]
@@ -73,11 +80,9 @@ def show_control_accounts(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     return all(proof.is_sound and not proof.older_than(due) for proof in proofs.values())
 
 
-async def read_accounts(
-    store: PagedStore, mappings: dict[int, Mapping], division: int | None, on: date
-) -> dict[Place, ProofMaker]:
-    """Return what was booked on each control account up to a day, and what the gateways' files say of it, ready to be proved."""
-    makers: defaultdict[Place, ProofMaker] = defaultdict(ProofMaker)
+async def proofs_of(store: PagedStore, mappings: dict[int, Mapping], division: int | None, on: date) -> dict[Place, Proof]:
+    """Prove each control account up to a day: what was booked on it, under whatever mapping, beside the files."""
+    makers: defaultdict[_Gateway, ProofMaker] = defaultdict(ProofMaker)
     async for kept in documents(store, Selection(division=division, states=ISSUED)):
         kind = kept.key.kind
         if kind not in _MONEY and kind != "payout":
@@ -88,19 +93,22 @@ async def read_accounts(
         if mapping is None:
             continue
         if kind == "payout":
-            await _take_payout(store, kept, booked, mapping, makers)
+            await _take_payout(store, kept, booked, makers)
         else:
-            await _take_money(store, kept, booked, mapping, makers)
-    return makers
+            await _take_money(store, kept, booked, makers)
+    proofs = {
+        Place(of.division, account, of.gateway_account, of.currency): maker.prove(account)
+        for of, maker in makers.items()
+        for account in maker.accounts
+    }
+    return dict(sorted(proofs.items()))
 
 
-async def _take_money(
-    store: PagedStore, kept: Kept, booked: list[PostEntry], mapping: Mapping, makers: dict[Place, ProofMaker]
-) -> None:
+async def _take_money(store: PagedStore, kept: Kept, booked: list[PostEntry], makers: dict[_Gateway, ProofMaker]) -> None:
     money = await store.resource(kept.key.site, "transaction", kept.key.number, chargebee.Transaction)
     if money is None:
         return
-    for place, amount in _on_control(booked, mapping, money.gateway_account_id or "").items():
+    for (account, currency), amount in _on_control(booked).items():
         if amount:  # booked and booked back again, it is no longer there
             movement = BookedMovement(
                 number=kept.key.number,
@@ -108,22 +116,25 @@ async def _take_money(
                 day=booked[0].entry_date,
                 amount_minor=amount,
                 gateway_id=money.id_at_gateway,
+                account=account,
             )
-            makers[place].movements.append(movement)
+            makers[_Gateway(booked[0].division, money.gateway_account_id or "", currency)].movements.append(movement)
 
 
-async def _take_payout(
-    store: PagedStore, kept: Kept, booked: list[PostEntry], mapping: Mapping, makers: dict[Place, ProofMaker]
-) -> None:
+async def _take_payout(store: PagedStore, kept: Kept, booked: list[PostEntry], makers: dict[_Gateway, ProofMaker]) -> None:
     payout = await store.resource(kept.key.site, "payout", kept.key.number, Payout)
     if payout is None:
         return
-    account = mapping.control_account(payout.gateway_account_id, payout.currency_code) or ""
-    place = Place(mapping.division, account, payout.gateway_account_id, payout.currency_code)
     whole = payout.amount + payout.fees + payout.chargeback_fees
-    maker = makers[place]
+    maker = makers[_Gateway(booked[0].division, payout.gateway_account_id, payout.currency_code)]
     maker.payouts.append(
-        BookedPayout(number=payout.id, day=booked[0].entry_date, amount_minor=whole, has_lines=bool(payout.lines))
+        BookedPayout(
+            number=payout.id,
+            day=booked[0].entry_date,
+            amount_minor=whole,
+            has_lines=bool(payout.lines),
+            account=booked[0].lines[-1].gl_account,  # behind the transfer and the fees comes what they are taken off
+        )
     )
     maker.lines += [
         PaidOutLine(payout=payout.id, direction=_direction(line), ids=line.ids, amount_minor=line.amount) for line in payout.lines
@@ -137,16 +148,13 @@ def _direction(line: SettledLine) -> Direction | None:
     return "in" if line.amount > 0 else "out"
 
 
-def _on_control(booked: list[PostEntry], mapping: Mapping, gateway_account: str) -> dict[Place, int]:
-    """Sum what entries put on the control account of their gateway account and currency."""
-    sums: dict[Place, int] = {}
+def _on_control(booked: list[PostEntry]) -> Counter[tuple[str, str]]:
+    """Sum what entries of money put on control accounts, by account and currency: all that is not on a debtor."""
+    sums: Counter[tuple[str, str]] = Counter()
     for command in booked:
-        account = mapping.control_account(gateway_account, command.currency)
-        if account is None:
-            continue
-        place = Place(mapping.division, account, gateway_account, command.currency)
-        on_account = (line.amount_minor for line in command.lines if line.gl_account == account and not line.is_receivable)
-        sums[place] = sums.get(place, 0) + sum(on_account)
+        for line in command.lines:
+            if not line.is_receivable:
+                sums[line.gl_account, command.currency] += line.amount_minor
     return sums
 
 
@@ -168,6 +176,7 @@ def _as_dict(place: Place, proof: Proof, due: date) -> dict[str, Any]:
             {"number": booked.number, "booked_minor": booked.amount_minor, "payout": line.payout, "paid_minor": line.amount_minor}
             for booked, line in proof.differing
         ],
+        "paid_out_over": [{"account": each.account, "amount_minor": each.amount_minor} for each in proof.elsewhere],
         "unexplained_minor": proof.unexplained_minor,
         "is_sound": proof.is_sound and not proof.older_than(due),
     }
@@ -197,6 +206,9 @@ def _lines(place: Place, proof: Proof, due: date, lang: Language, *, everything:
         lines.append("    " + say("control_more", lang, count=len(proof.open) - len(shown)))
     if proof.reserve_minor:
         lines.append(say("control_reserve", lang, amount=money(proof.reserve_minor)))
+    for other in proof.elsewhere:
+        here, there = (place.account, other.account) if other.amount_minor > 0 else (other.account, place.account)
+        lines.append(say("control_elsewhere", lang, amount=money(abs(other.amount_minor)), former=here, account=there))
     lines += [
         say("control_undetailed", lang, payout=payout.number, amount=money(-payout.amount_minor)) for payout in proof.undetailed
     ]

@@ -36,6 +36,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "control_late": ("late", "te laat"),
     "control_more": ("... and {count} more (--all shows them)", "... en nog {count} (--all toont ze)"),
     "control_reserve": ("  kept by the gateway as a reserve: {amount}", "  door de betaaldienst als reserve gehouden: {amount}"),
+    "control_elsewhere": (
+        "  booked on {former}, paid out over {account} (the mapping changed): {amount}; book it from {former} to {account}",
+        "  geboekt op {former}, uitbetaald over {account} (gewijzigde regels): {amount}; boek het van {former} naar {account}",
+    ),
     "control_undetailed": (
         "  payout {payout}, whose file does not say what is in it: {amount}",
         "  uitbetaling {payout}, waarvan het bestand niet zegt wat erin zit: {amount}",
