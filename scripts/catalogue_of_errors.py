@@ -156,6 +156,9 @@ EXACT_SAYS: dict[str, str] = {
     "unknown_payment_condition": "The payment condition does not exist; found before the call.",
     "customer_ambiguous": "Several accounts fit a customer, or one that may be another's; found before the call.",
     "account_blocked": "The customer's account is blocked.",
+    "reference_taken": (
+        "After a lost answer or journal: an entry has the document's reference, and another amount or account; it is not adopted."
+    ),
     "account_gone": "The customer's account was deleted in Exact, or merged into another; found before the call.",
     "unknown_account": "Exact has no account with the code that the customer is linked to; found before the call.",
     "exists_otherwise": "Exact has an entry that may be the document, booked by somebody else; found before the call.",

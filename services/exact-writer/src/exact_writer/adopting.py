@@ -34,11 +34,13 @@ class InLedger(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def find(connection: AsyncConnection, command: PostEntry, account_id: str | None) -> InLedger | None:
-    """Find the entry of a command in the ledger as it was last read, but not one that another command under it has."""
+    """Find the entry of a command in the ledger as it was last read: its reference, amount and account, and no other's."""
     column = ledger.c
     where = [column.division == command.division, column.journal == command.journal]
     if command.kind == "sales":
-        where.append(column.your_ref == command.your_ref)
+        # The first line is the debtor's; an entry of another amount or account is asked for, and told to a person.
+        whole = int(payloads.total(command) * HUNDREDTHS)
+        where += [column.your_ref == command.your_ref, column.line_number == 0, column.fc_hundredths == whole]
         if account_id is not None:
             where.append(column.relation_id.is_(None) | (column.relation_id == account_id))
     else:

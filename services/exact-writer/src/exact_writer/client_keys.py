@@ -91,6 +91,11 @@ def is_key(key: str | None, shown: Any) -> bool:
     return key is not None and str(shown or "").lower() == key
 
 
+def same_id(one: str, other: str) -> bool:
+    """Whether two ids of Exact's are the same; it may write their letters otherwise."""
+    return one.strip("{}").lower() == other.strip("{}").lower()
+
+
 def cause_of(commands: Iterable[str]) -> str:
     """The cause of a call that several commands share: another one as soon as one of them is missing, whatever their order."""
     return "+".join(sorted(commands))

@@ -18,12 +18,13 @@ from backbone.crash_points import crash_point
 from backbone.database import Database
 from backbone.telemetry import Telemetry, log
 from contracts.commands import PostEntry
-from exact_writer import account_book, journal, odata, payloads, precheck
+from exact_writer import account_book, journal, lookup, odata, payloads, precheck
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import Answer, RefusedError, Request
-from exact_writer.client_keys import ClientKeys, is_key, or_by_key
+from exact_writer.client_keys import ClientKeys, is_key, or_by_key, same_id
 from exact_writer.items import Items
 from exact_writer.journal import Work
+from exact_writer.lookup import Found
 from exact_writer.mirror import Mirror
 from exact_writer.outcomes import Outcomes
 from exact_writer.sending import MOST_ATTEMPTS, REFUSED_LOOK_SECONDS, Sending
@@ -103,7 +104,7 @@ class DocumentPoster:
         by_reference = f"YourRef eq {odata.text(command.your_ref)} and Journal eq {odata.text(command.journal)}"
         path = odata.query(
             DRAFTS,
-            select=("InvoiceID", "InvoiceNumber", "YourRef", "Status", "AmountFC", "VATAmountFC"),
+            select=("InvoiceID", "InvoiceNumber", "YourRef", "Status", "AmountFC", "VATAmountFC", "InvoiceTo"),
             filter_by=or_by_key("InvoiceID", key, by_reference),
         )
         asked_at = self._now()
@@ -120,8 +121,17 @@ class DocumentPoster:
         ]
         async with self._database.reading() as connection:
             taken = await journal.owners(connection, self._division, [str(row["InvoiceID"]) for row in rows])
-        ours = [row for row in rows if command in taken.get(str(row["InvoiceID"]), [command])]
-        final = next((row for row in ours if int(row["Status"] or 0) == PROCESSED), None)
+            known = await account_book.find(connection, self._division, command.customer_ref)
+        free = [row for row in rows if command in taken.get(str(row["InvoiceID"]), [command])]
+        finals = [_found(row, is_ours=is_key(key, row["InvoiceID"])) for row in free if int(row["Status"] or 0) == PROCESSED]
+        ours_final, doubtful = lookup.sorted_out(command, finals, known.account_id if known else None)
+        ours = [
+            row
+            for row in free
+            if int(row["Status"] or 0) != PROCESSED
+            and (is_key(key, row["InvoiceID"]) or known is None or same_id(str(row["InvoiceTo"]), known.account_id))
+        ]
+        final = next((row for row in free if ours_final and str(row["InvoiceID"]) == ours_final[0].exact_id), None)
         if final is not None:
             self._telemetry.count("unknown_outcomes", outcome="found")
             await self._posted(work, command, final, epoch, found=True)
@@ -131,6 +141,10 @@ class DocumentPoster:
             await self._take_draft(work, command, ours[0], epoch)
         elif asked_at < settled_at:
             await self._sending.move([work], epoch, "unknown", not_before=settled_at)
+        elif doubtful:
+            self._telemetry.count("unknown_outcomes", outcome="doubtful")
+            async with self._database.transaction() as connection:
+                await self._outcomes.doubtful(connection, work, command, doubtful[0], epoch)
         elif work.attempts >= MOST_ATTEMPTS:
             async with self._database.transaction() as connection:
                 await self._outcomes.failed(connection, work, epoch, work.attempts)
@@ -204,6 +218,16 @@ class DocumentPoster:
         return self._clock.now().timestamp()
 
 
+def _found(invoice: Mapping[str, Any], *, is_ours: bool) -> Found:
+    return Found(
+        exact_id=str(invoice["InvoiceID"]),
+        number=int(invoice.get("InvoiceNumber") or 0),
+        amount=Decimal(str(invoice.get("AmountFC") or 0)),
+        account_id=str(invoice.get("InvoiceTo") or "") or None,
+        is_ours=is_ours,
+    )
+
+
 def keeps_cents(command: PostEntry, percentage_of: Callable[[str], Decimal | None]) -> bool:
     """Whether Exact's own VAT on each line is Chargebee's, so that it does not matter which of them a sales invoice takes.
 
@@ -223,8 +247,7 @@ def keeps_cents(command: PostEntry, percentage_of: Callable[[str], Decimal | Non
 
 def _amounts(command: PostEntry) -> tuple[Decimal, Decimal]:
     tax = sum(line.vat_amount_minor or 0 for line in command.lines)
-    total = sum(line.amount_minor for line in command.lines) + tax
-    return payloads.amount(total, command.decimals), payloads.amount(tax, command.decimals)
+    return payloads.total(command), payloads.amount(tax, command.decimals)
 
 
 def _amounts_of(draft: Mapping[str, Any]) -> tuple[Decimal, Decimal]:

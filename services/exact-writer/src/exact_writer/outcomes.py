@@ -13,9 +13,10 @@ from backbone.database import Database
 from backbone.telemetry import Telemetry
 from contracts.commands import PostEntry, SaveAccount
 from contracts.facts import AccountRefused, AccountSaved, EntryPosted, EntryRefused
-from exact_writer import account_book, announce, attachments, journal, precheck, receivables
+from exact_writer import account_book, announce, attachments, journal, payloads, precheck, receivables
 from exact_writer.account_book import Known
 from exact_writer.journal import Work
+from exact_writer.lookup import Found
 from exact_writer.mirror import Mirror
 from exact_writer.precheck import Problem
 from exact_writer.refusals import action
@@ -25,8 +26,11 @@ from exact_writer.words import Told, say
 class Outcomes:
     """Writes down how commands of one division ended. A command ends once; its envelope is the cause of the fact."""
 
-    def __init__(self, division: int, *, database: Database, clock: Clock, mirror: Mirror, telemetry: Telemetry) -> None:
+    def __init__(
+        self, division: int, currency: str, *, database: Database, clock: Clock, mirror: Mirror, telemetry: Telemetry
+    ) -> None:
         self._division = division
+        self._currency = currency
         self._database = database
         self._clock = clock
         self._mirror = mirror
@@ -74,7 +78,7 @@ class Outcomes:
             your_ref=command.your_ref,
             reporting_year=entity.get("ReportingYear") or entity.get("FinancialYear") or year,
             reporting_period=entity.get("ReportingPeriod") or entity.get("FinancialPeriod") or period,
-            exchange_rate=command.exchange_rate or _rate_in(entity, command),
+            exchange_rate=command.exchange_rate or _rate_in(entity, command, self._currency),
             found=found,
             mapping_version=command.mapping_version,
             booked_as=work.kind if work.kind in {"document", "ledger"} and not is_linked else "entry",
@@ -96,6 +100,18 @@ class Outcomes:
         """Exact failed so often that the command is given up; nothing was booked."""
         told = say("exact_failure", times=times).and_then(action("exact_failure"))
         await self.refused(connection, work, epoch, "exact_failure", told)
+
+    async def doubtful(self, connection: AsyncConnection, work: Work, command: PostEntry, seen: Found, epoch: int) -> None:
+        """Exact has an entry with the command's reference that is not what was asked for: a person has to look at it."""
+        wanted, number, reference = payloads.total(command), seen.number, command.your_ref
+        if seen.amount == wanted:
+            told = say("reference_taken_by_another", number=number, reference=reference)
+        else:
+            found, asked = (f"{amount or 0:,.{command.decimals}f}" for amount in (seen.amount, wanted))
+            currency = seen.currency or command.currency
+            amounts = {"found": f"{found} {currency}", "wanted": f"{asked} {command.currency}"}
+            told = say("reference_taken", number=number, reference=reference, **amounts)
+        await self.refused(connection, work, epoch, "reference_taken", told.and_then(action("reference_taken")))
 
     async def refused(self, connection: AsyncConnection, work: Work, epoch: int, code: str, told: Told | str) -> None:
         """The command cannot be carried out, in our words or in Exact's own.
@@ -126,10 +142,9 @@ class Outcomes:
         await announce.entry(connection, fact, work.envelope, now)
 
 
-def _rate_in(entity: Mapping[str, Any], command: PostEntry) -> Decimal | None:
-    """Exact's own rate of an entry, as its answer has it; a currency that is the division's has none."""
+def _rate_in(entity: Mapping[str, Any], command: PostEntry, division_currency: str) -> Decimal | None:
+    """Exact's own rate of an entry, as its answer has it, which may be 1; a currency that is the division's has none."""
     given = entity.get("Rate") if command.kind == "sales" else entity.get("ExchangeRate")
-    if given is None or entity.get("Currency") != command.currency:
+    if given is None or command.currency == division_currency or entity.get("Currency") != command.currency:
         return None
-    rate = Decimal(str(given))
-    return rate if rate != 1 else None
+    return Decimal(str(given))

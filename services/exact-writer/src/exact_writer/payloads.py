@@ -41,6 +41,11 @@ def amount(minor: int, decimals: int) -> Decimal:
     return Decimal(minor).scaleb(-decimals)
 
 
+def total(command: PostEntry) -> Decimal:
+    """What all lines of a command come to with their VAT: of a sale, what the customer's debt grows by."""
+    return amount(sum(line.amount_minor + (line.vat_amount_minor or 0) for line in command.lines), command.decimals)
+
+
 def search_code(customer_ref: str) -> str:
     """The search code by which a customer's account is found again; accounts have no field for a foreign key."""
     return SEARCH_CODE_PREFIX + hashlib.blake2b(customer_ref.encode(), digest_size=8).hexdigest().upper()
@@ -148,13 +153,12 @@ def sales_invoice(command: PostEntry, customer_id: str, items: Mapping[str, str]
 
     `items` maps the lines' item codes to GUIDs. Its number is Exact's own; YourRef carries the document's.
     """
-    total = sum(line.amount_minor + (line.vat_amount_minor or 0) for line in command.lines)
     return _given(
         {
             "OrderedBy": customer_id,
             "InvoiceTo": customer_id,
             "Journal": command.journal,
-            "Type": CREDIT_INVOICE if total < 0 else SALES_INVOICE,
+            "Type": CREDIT_INVOICE if total(command) < 0 else SALES_INVOICE,
             "YourRef": command.your_ref,
             "Description": _cut(command.description) or None,
             "DueDate": odata.day_out(command.due_date) if command.due_date else None,

@@ -64,7 +64,7 @@ class Poster:
         self._mirror = mirror
         self._telemetry = telemetry
         self._timing = timing
-        self._outcomes = Outcomes(division, database=database, clock=clock, mirror=mirror, telemetry=telemetry)
+        self._outcomes = Outcomes(division, currency, database=database, clock=clock, mirror=mirror, telemetry=telemetry)
         self._sending = Sending(division, database=database, clock=clock, calls=calls, keys=keys, timing=timing)
         shared: dict[str, Any] = {
             "database": database,
@@ -124,9 +124,9 @@ class Poster:
     async def _is_in_ledger(self, work: Work, command: PostEntry, epoch: int) -> bool:
         """Adopt what the ledger shows that was read already, which costs no call; says whether it was there.
 
-        A sale at a rate of Exact's own is asked for: only its entry tells the rate, at which its credit notes are to be booked.
+        One at a rate of Exact's own is asked for: only its entry tells the rate, at which what takes it back is to be booked.
         """
-        if command.kind == "sales" and command.exchange_rate is None and command.currency != self._currency:
+        if self._is_at_own_rate(command):
             return False
         async with self._database.reading() as connection:
             known = await account_book.find(connection, self._division, command.customer_ref)
@@ -238,12 +238,17 @@ class Poster:
             async with self._database.reading() as connection:
                 taken = await journal.owners(connection, self._division, [each.exact_id for each in found])
             found = [each for each in found if each.exact_id not in taken]
-        if found:
-            await self._adopt(work, found[0], epoch)
+        ours, doubtful = lookup.sorted_out(work.command, found, known.account_id if known else None)
+        if ours:
+            await self._adopt(work, ours[0], epoch)
             return
         async with self._database.transaction() as connection:
             if asked_at < settled_at:
                 await journal.mark(connection, self._division, work.command_id, epoch, "unknown", not_before=settled_at)
+                return
+            if doubtful and isinstance(work.command, PostEntry):
+                self._telemetry.count("unknown_outcomes", outcome="doubtful")
+                await self._outcomes.doubtful(connection, work, work.command, doubtful[0], epoch)
                 return
             if work.attempts >= MOST_ATTEMPTS:
                 self._telemetry.count("unknown_outcomes", outcome="given_up")
@@ -254,13 +259,21 @@ class Poster:
 
     async def _adopt(self, work: Work, found: Found, epoch: int) -> None:
         self._telemetry.count("unknown_outcomes", outcome="found")
+        command = work.command
+        entity = {"EntryNumber": found.number, "Currency": found.currency, "Rate": found.rate}
+        if isinstance(command, PostEntry) and command.kind == "general" and self._is_at_own_rate(command):
+            answer = await self._calls.read(lookup.rate_request(found.exact_id))
+            entity |= next(iter(odata.rows(answer.body)), {})
         async with self._database.transaction() as connection:
             if isinstance(work.command, SaveAccount):
                 saved = self._accounts.created(work.command, found.exact_id)
                 await self._outcomes.account_saved(connection, work, work.command, saved, epoch, created=True)
                 return
-            entity = {"EntryNumber": found.number, "Currency": found.currency, "Rate": found.rate}
             await self._outcomes.posted(connection, work, _adopted(work, work.command), found.exact_id, entity, epoch, found=True)
+
+    def _is_at_own_rate(self, command: PostEntry) -> bool:
+        """Whether Exact takes its own rate of the day."""
+        return command.exchange_rate is None and command.currency != self._currency
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

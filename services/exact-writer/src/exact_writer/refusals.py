@@ -51,6 +51,10 @@ ACTIONS: Final[dict[str, str]] = {
         "Name the account that is the customer's now under customers.links of the division, or new for one of its own; restart, "
         "then run `kruispost retry NUMBER`."
     ),
+    "reference_taken": (
+        "Look at that entry in Exact: delete it if it is this document, leave it if it is another's; then run "
+        "`kruispost retry NUMBER`, which books this one."
+    ),
     "unknown_account": "Correct the code under customers.links, or create the account in Exact.",
     "exists_otherwise": "Compare both; `kruispost links` links them, or lets the document be booked all the same.",
     "linked_entry_gone": "Look in Exact which entry it is, and name that with `kruispost links accept`.",

@@ -20,6 +20,14 @@ class Told(msgspec.Struct, frozen=True):
 
 # name: (English, Dutch)
 SENTENCES: Final[dict[str, tuple[str, str]]] = {
+    "reference_taken": (
+        "Exact has entry {number} with the reference {reference}, of {found} where the document has {wanted}.",
+        "Exact heeft boeking {number} met de referentie {reference}, van {found} waar het document {wanted} heeft.",
+    ),
+    "reference_taken_by_another": (
+        "Exact has entry {number} with the reference {reference} and the same amount, on another account than the customer's.",
+        "Exact heeft boeking {number} met de referentie {reference} en dat bedrag, op een andere relatie dan die van de klant.",
+    ),
     "account_gone": (
         "The account{label} of its customer was deleted in Exact, or merged into another.",
         "De relatie{label} van de klant is in Exact verwijderd, of samengevoegd met een andere.",
@@ -188,6 +196,10 @@ ACTIONS_NL: Final[dict[str, str]] = {
     "account_gone": (
         "Noem onder customers.links van de administratie de relatie die de klant nu is, of new voor een eigen; herstart en doe"
         " dan `kruispost retry NUMMER`."
+    ),
+    "reference_taken": (
+        "Bekijk die boeking in Exact: verwijder haar als zij dit document is, laat haar staan als zij van een ander is; doe dan"
+        " `kruispost retry NUMMER`, dat dit document boekt."
     ),
     "unknown_account": "Verbeter de code onder customers.links, of maak de relatie in Exact.",
     "exists_otherwise": "Vergelijk beide; `kruispost links` verbindt ze, of laat het document toch boeken.",
