@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.engines import database_for
-from support.facts import OCTOBER_5, customer, invoice, line
+from support.facts import OCTOBER_5, SITE, customer, invoice, line
 from support.mapper_stage import CONFIGURATION, Stage, payment, period, posted, refused
 
 from backbone.configuration import Configuration
@@ -86,6 +87,30 @@ async def test_daily_payments_wait_for_the_end_of_their_day_on_the_sites_clock_a
         await stage.hear(payment(status="late_failure", updated_at=OCTOBER_5 + 2 * 86_400, version=2))
         mirror = (await stage.entries())[-1]
         assert (mirror.document.suffix, mirror.bundle) == ("R", "1290 2026-10-07")
+
+
+async def test_two_sites_of_one_division_each_have_the_days_of_their_own_clock(tmp_path: Path):
+    """At noon of the fifth in Amsterdam it is six in the morning in New York, and the sixth in Kiritimati."""
+    data = CONFIGURATION.model_dump()
+    data["divisions"][100001]["payments"] = "daily"
+    zones = {"nyc": "America/New_York", "kir": "Pacific/Kiritimati"}
+    data["sites"] = {name: {**data["sites"][SITE], "time_zone": zone} for name, zone in zones.items()}
+    async with database_for("sqlite", tmp_path, "mapper") as database:
+        stage = Stage(database, Configuration.model_validate(data))
+        for site in zones:
+            said = (customer(), invoice(), payment())
+            await stage.hear(*(msgspec.structs.replace(each, site=site, event_id=f"{site}-{each.event_id}") for each in said))
+        booked = {(each.document.site, each.document.kind): each for each in await stage.entries()}
+    assert {key: each.entry_date for key, each in booked.items()} == {
+        ("nyc", "invoice"): date(2026, 10, 5),
+        ("nyc", "payment"): date(2026, 10, 5),
+        ("kir", "invoice"): date(2026, 10, 6),
+        ("kir", "payment"): date(2026, 10, 6),
+    }
+    assert booked["nyc", "payment"].not_before == datetime(2026, 10, 6, 5, tzinfo=UTC)
+    assert booked["kir", "payment"].not_before == datetime(2026, 10, 6, 11, tzinfo=UTC)
+    assert booked["nyc", "payment"].customer_ref != booked["kir", "payment"].customer_ref
+    assert len({each.command_id for each in booked.values()}) == 4
 
 
 def test_mode_ledger_needs_its_journal():

@@ -101,6 +101,15 @@ async def test_currencies_accounts_and_days_have_entries_of_their_own(writer: Vi
     assert sorted(map(sorted, (await entries(writer)).values())) == [["EARLIER"], ["EUR1", "EUR2"], ["OTHER"], ["USD"]]
 
 
+async def test_the_day_of_a_site_in_another_time_zone_ends_when_it_ends_there(writer: VirtualWriter) -> None:
+    await writer.plan(bundled("AMS"), bundled("NYC", "CUST2", not_before=AFTER + timedelta(hours=6)))
+    await writer.run(AFTER.timestamp() + HOUR)
+    assert list((await entries(writer)).values()) == [{"AMS"}]
+    await writer.plan(bundled("NYC2", not_before=AFTER + timedelta(hours=6)))
+    await writer.run(AFTER.timestamp() + 8 * HOUR)
+    assert sorted(map(sorted, (await entries(writer)).values())) == [["AMS"], ["NYC", "NYC2"]]
+
+
 @pytest.mark.parametrize("fault", ["lose_answer", "drop_before"])
 async def test_a_lost_answer_and_a_replay_book_nothing_twice(writer: VirtualWriter, fault: str) -> None:
     payments = [bundled(f"TX{number}", amount_minor=1_000 + number) for number in range(5)]

@@ -220,6 +220,7 @@ async def gather(connection: AsyncConnection, division: int, batch_key: str, mos
             commands.c.batch_id.is_(None),
             commands.c.state.in_(("planned", "prepared")),
             accounts.c.account_id.is_not(None),
+            ~waits_for_day(commands, now),  # the day of another site's time zone may last longer
             ~held_up,
         )
         .order_by(commands.c.work_class == "backfill", commands.c.sequence)
