@@ -2,20 +2,24 @@
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.chargebee_shop import STARTED_AT, bill, stock
 from support.chargebee_sim import RunningChargebee, running_chargebee
-from support.command_line import kruispost
+from support.command_line import kruispost, kruispost_here
 from support.engines import DATABASES
 from support.ingest_stage import SITE, Stage, ingest_stage
 from support.newest_facts import live, told
 
 from backbone.clock import SystemClock
 from backbone.telemetry import Telemetry
-from ingest.backfill import Backfill, BackfillError, Count
+from contracts.facts import InvoiceObserved
+from ingest.backfill import Backfill, BackfillError
+from ingest.backfill_command import calls_by_mode
+from ingest.backfill_progress import DONE, PAUSED, Count, PausedError, begun, lines_of, set_state
 from ingest.events_api import ChargebeeEvents, EventsError
 from simulators.chargebee.catalogue import create_customer, create_subscription, delete_customer, update_subscription
 from simulators.chargebee.invoices import delete_invoice
@@ -43,6 +47,24 @@ def subscribe_and_leave(app: Any) -> None:
     create_customer(app.site, "cust-2", {})
     create_subscription(app.site, "cust-2", "sub-2", {"cf_cost_center": "North"})
     delete_customer(app.site, "cust-2")
+
+
+class Recording:
+    """Chargebee's lists, and which kinds were asked for; with `loses_places` it takes no offset of another one's."""
+
+    def __init__(self, inner: Any, *, loses_places: bool = False) -> None:
+        self.kinds: list[str] = []
+        self._inner = inner
+        self._given: set[str | None] = {None}
+        self._loses_places = loses_places
+
+    async def resources(self, site: str, kind: str, params: dict[str, Any], offset: str | None) -> Any:
+        self.kinds.append(kind)
+        if self._loses_places and offset not in self._given:
+            raise EventsError("Chargebee answered 400 (param_wrong_value)", code="param_wrong_value")
+        page = await self._inner.resources(site, kind, params, offset)
+        self._given.add(page[1])
+        return page
 
 
 @pytest.fixture
@@ -107,10 +129,43 @@ async def test_one_that_broke_off_goes_on_when_it_is_started_again(chargebee, in
 
     with pytest.raises(BackfillError, match="start the same backfill again"):
         await fetching(ingest, FailsLater()).run(SITE, *EVER, store=True)
-    assert new(await fetching(ingest, inner).run(SITE, *EVER, store=True))["invoice"] == 50, "a page was stored before"
+    asked = Recording(inner)
+    assert new(await fetching(ingest, asked).run(SITE, *EVER, store=True))["invoice"] == 150, (
+        "with the page that was stored before"
+    )
+    assert asked.kinds == ["invoice", "credit_note", "transaction"], "what was fetched is not asked for again"
     invoices = {fact.resource.id for fact in await ingest.facts() if fact.TYPE.endswith("invoice.observed")}
     assert len(invoices) == 150
     assert new(await fetching(ingest, inner).run(SITE, *EVER, store=True)) == {}
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_one_that_was_paused_goes_on_where_it_was_also_when_chargebee_forgot_the_place(chargebee, tmp_path, dialect):
+    live(chargebee.app, 150)
+    async with ingest_stage(dialect, tmp_path) as ingest:
+        inner = events_of(chargebee)
+
+        class PausesAtInvoices(Recording):
+            async def resources(self, site: str, kind: str, params: dict[str, Any], offset: str | None) -> Any:
+                if kind == "invoice" and offset is None:
+                    await set_state(ingest.database, [SITE], PAUSED)
+                return await super().resources(site, kind, params, offset)
+
+        with pytest.raises(PausedError):
+            await fetching(ingest, PausesAtInvoices(inner)).run(SITE, *EVER, store=True)
+        (here,) = await begun(ingest.database, [SITE])
+        invoices = next(place for place in here.kinds if place.count.kind == "invoice")
+        assert (here.state, invoices.count.listed, invoices.is_done) == (PAUSED, 100, False)
+        assert 0 < here.share(("invoice",)) < 1
+        text = "\n".join(lines_of(here, ("invoice",), 0))
+        assert "paused" in text
+        assert "invoice: 100 listed, 100 of them new here, up to 2026-" in text
+        done = await fetching(ingest, Recording(inner, loses_places=True)).run(SITE, *EVER, store=True)
+        assert new(done)["invoice"] == 150
+        found = [fact.resource.id for fact in await ingest.facts() if isinstance(fact, InvoiceObserved)]
+        assert (len(found), len(set(found))) == (150, 150)
+        (here,) = await begun(ingest.database, [SITE])
+        assert here.state == DONE
 
 
 @pytest.mark.parametrize("dates", [(900, 800), (2_000_000,), (-100_000,)], ids=["newest first", "too new", "too old"])
@@ -140,16 +195,29 @@ async def test_the_command_plans_first_and_fetches_when_told_to(chargebee, inges
         "KRUISPOST_CHARGEBEE_API_KEY": "test_key",
     }
 
+    async def command(*arguments: str) -> Any:
+        give = kruispost if "KRUISPOST_CRASH_AT" in settings else kruispost_here
+        return await asyncio.to_thread(give, "backfill", *arguments, directory=tmp_path, settings=settings)
+
     async def run(*arguments: str) -> Any:
-        return await asyncio.to_thread(
-            kruispost, "backfill", "--from", "2026-09-01", *arguments, directory=tmp_path, settings=settings
-        )
+        return await command("--from", "2026-09-01", *arguments)
 
     plan = await run()
     assert (plan.returncode, await ingest.stored()) == (0, []), plan.stderr
     assert f"{SITE}: 5 of kind invoice at Chargebee, 5 of them new here" in plan.stdout
     assert "Nothing was written" in plan.stdout
-    done = await run("--yes", "--json")
+    assert "  mode entry" in plan.stdout
+    assert (await command("--status")).stdout == "No backfill was begun here.\n"
+    settings["KRUISPOST_CRASH_AT"] = "ingest.page_backfilled:4"
+    killed = await run("--yes")
+    assert killed.returncode == -signal.SIGKILL
+    del settings["KRUISPOST_CRASH_AT"]
+    assert (await command("--pause")).returncode == 0
+    status = await command("--status")
+    assert f"{SITE}, documents from 2026-08-31" in status.stdout
+    assert "paused" in status.stdout
+    assert "customer: 1 listed, 1 of them new here (all)" in status.stdout
+    done = await command("--resume", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["new_documents"] > 5
     assert len({fact.resource.id for fact in await ingest.facts() if fact.TYPE.endswith("invoice.observed")}) == 5
@@ -157,3 +225,9 @@ async def test_the_command_plans_first_and_fetches_when_told_to(chargebee, inges
     refused = await run()
     assert refused.returncode == 2
     assert "check KRUISPOST_CHARGEBEE_API_KEY" in refused.stderr
+
+
+def test_a_plan_reckons_with_customers_and_with_what_a_document_costs_in_each_mode():
+    counts = {"customer": 10, "invoice": 900, "credit_note": 100, "transaction": 1_000}
+    found = [Count(site=SITE, kind=kind, listed=count, new=count) for kind, count in counts.items()]
+    assert calls_by_mode(found) == {"entry": 2_010, "document": 3_010, "ledger": 50}

@@ -11,14 +11,35 @@ WRONG = 1
 
 
 def backfill(
-    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="the first day, by the date of the documents")],
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="the first day, by the date of the documents")
+    ] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="the last day (today)")] = None,
     site: Annotated[str | None, typer.Option(help="only this Chargebee site")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="fetch what the plan names; without it nothing is written")] = False,
+    status: Annotated[bool, typer.Option("--status", help="say how far the one is that was begun last")] = False,
+    pause: Annotated[bool, typer.Option("--pause", help="let one that runs stop after the page at hand")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with one that was paused, broken off or killed")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
 ) -> None:
-    """Fetch documents of the past from Chargebee: a plan first, --yes does it. Exit code 1 when something could not be stored."""
-    from ingest.backfill import Wish, run_backfill
+    """Fetch documents of the past from Chargebee: a plan first, --yes does it. Exit code 1 when something could not be stored.
 
-    wish = Wish(first=first.date(), last=last.date() if last is not None else None, site=site, is_confirmed=yes)
-    raise typer.Exit(0 if run_backfill(wish, as_json=as_json) else WRONG)
+    How far it is, is kept: the same range given again goes on where it was, and --resume with what was begun last. Exit code 1
+    also for one that is paused meanwhile, and where there is none to pause or to tell of.
+    """
+    from ingest import backfill_command as command
+
+    if sum((first is not None, status, pause, resume)) != 1:
+        raise typer.BadParameter("say which: --from and a day, --status, --pause or --resume")
+    if status:
+        raise typer.Exit(0 if command.show_status(site, as_json=as_json) else WRONG)
+    if pause:
+        raise typer.Exit(0 if command.pause(site) else WRONG)
+    wish = command.Wish(
+        first=first.date() if first is not None else None,
+        last=last.date() if last is not None else None,
+        site=site,
+        is_confirmed=yes or resume,
+        resumes=resume,
+    )
+    raise typer.Exit(0 if command.run_backfill(wish, as_json=as_json) else WRONG)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Float, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Float, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -49,4 +49,32 @@ wanted_pdfs = Table(
     Column("number", String(200), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("not_before", Float(53), nullable=False),  # unix seconds
+)
+
+# The backfill of each site that was begun last: documents dated from `after` to just before `before` (unix seconds), where `last`
+# is the day that was asked for, if any. state: running, paused (a person said so), done. One that is running and was not heard of
+# since `updated_at` (unix seconds) for a while was killed.
+backfills = Table(
+    "backfills",
+    metadata,
+    Column("site", String(100), primary_key=True),
+    Column("after", BigInteger, nullable=False),
+    Column("before", BigInteger, nullable=False),
+    Column("last", Date, nullable=True),
+    Column("state", String(10), nullable=False),
+    Column("updated_at", Float(53), nullable=False),
+)
+
+# How far it is with each kind: `next_page` asks Chargebee for what follows, `position` is the date up to which documents came.
+backfilled = Table(
+    "backfilled",
+    metadata,
+    Column("site", String(100), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("next_page", Text, nullable=True),
+    Column("position", BigInteger, nullable=False),
+    Column("listed", BigInteger, nullable=False),
+    Column("new", BigInteger, nullable=False),
+    Column("unusable", BigInteger, nullable=False),
+    Column("is_done", Boolean, nullable=False),
 )

@@ -1,0 +1,238 @@
+"""What `kruispost backfill` prints: a plan in calls and days, what was fetched, and how one that was begun stands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sys
+from collections.abc import Callable, Collection, Coroutine
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.progress import Progress as Bar
+from sqlalchemy.exc import SQLAlchemyError
+
+from backbone.clock import SystemClock
+from backbone.configuration import Configuration, load_configuration
+from backbone.database import Database, is_away, schema_of
+from backbone.settings import Settings
+from backbone.telemetry import Telemetry
+from ingest.backfill import DOCUMENTS, Backfill, BackfillError, ListsApi
+from ingest.backfill_progress import PAUSED, RUNNING, Count, PausedError, begun, lines_of, set_state
+from ingest.events_api import ChargebeeEvents
+from ingest.store import StoreUnavailableError
+
+EXACT_CALLS_A_DAY: Final = 5_000
+SALES: Final = ("invoice", "credit_note")
+# Calls to Exact for a document, beside one for each new customer: docs/performance.md has how they were measured.
+CALLS_A_SALE: Final = {"entry": 1.0, "document": 2.0, "ledger": 0.02}
+CALLS_A_MOVEMENT: Final = {"entry": 1.0, "document": 1.0, "ledger": 0.02}
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """From which day to which (None: today), of one site or of all; `is_confirmed` when it is more than a plan.
+
+    With `resumes` each site goes on with what it had begun, whatever its days.
+    """
+
+    first: date | None
+    last: date | None
+    site: str | None
+    is_confirmed: bool
+    resumes: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What a run found, by site and kind; `stored` tells whether it was written down."""
+
+    stored: bool
+    counts: list[Count] = field(default_factory=list)
+    is_paused: bool = False
+    calls: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def new_documents(self) -> int:
+        """How many documents are new here."""
+        return sum(each.new for each in self.counts if each.kind in DOCUMENTS)
+
+
+def run_backfill(wish: Wish, *, as_json: bool) -> bool:
+    """Print the plan, or do it and print what was done; return whether all of it could be stored. Raises KruispostError."""
+    settings = Settings()
+    configuration = load_configuration(settings.config)
+    sites = _sites(wish, configuration)
+    key = settings.chargebee_api_key
+    if key is None:
+        raise BackfillError("There is no key for Chargebee: set KRUISPOST_CHARGEBEE_API_KEY, then try again.")
+    api = ChargebeeEvents(api_key=key.get_secret_value(), base_url=settings.chargebee_url, telemetry=Telemetry())
+    report = _with_database(settings, lambda database: _run(wish, database, configuration, sites, api))
+    report.calls = calls_by_mode(report.counts)
+    if as_json:
+        typer.echo(json.dumps({**asdict(report), "new_documents": report.new_documents}, indent=2))
+    else:
+        for line in _lines(report, configuration):
+            typer.echo(line)
+    return not any(count.unusable for count in report.counts) and not report.is_paused
+
+
+def show_status(site: str | None, *, as_json: bool) -> bool:
+    """Print how the backfills stand that were begun last; return whether there is any."""
+    settings = Settings()
+    sites = _sites_named(site, load_configuration(settings.config))
+    found = _with_database(settings, lambda database: begun(database, sites))
+    if as_json:
+        told = [{**asdict(each), "share": each.share(DOCUMENTS)} for each in found]
+        typer.echo(json.dumps({"backfills": told}, indent=2, default=str))
+    for each in found if not as_json else ():
+        typer.echo("\n".join(lines_of(each, DOCUMENTS, SystemClock().now().timestamp())))
+    if not found and not as_json:
+        typer.echo("No backfill was begun here.")
+    return bool(found)
+
+
+def pause(site: str | None) -> bool:
+    """Let backfills that run stop after the page at hand; return whether any was not done."""
+    settings = Settings()
+    sites = _sites_named(site, load_configuration(settings.config))
+    count = _with_database(settings, lambda database: set_state(database, sites, PAUSED))
+    typer.echo(
+        "It stops after the page at hand; `kruispost backfill --resume` goes on with it. What is fetched is booked all the same."
+        if count
+        else "No backfill is under way here."
+    )
+    return count > 0
+
+
+def calls_by_mode(counts: Collection[Count]) -> dict[str, int]:
+    """Return how many calls to Exact the new documents take in each mode, new customers included; rounded up."""
+    new = {kind: sum(count.new for count in counts if count.kind == kind) for kind in ("customer", *DOCUMENTS)}
+    sales = sum(new[kind] for kind in SALES)
+    return {
+        mode: math.ceil(new["customer"] + sales * a_sale + new["transaction"] * CALLS_A_MOVEMENT[mode])
+        for mode, a_sale in CALLS_A_SALE.items()
+    }
+
+
+def _with_database(settings: Settings, work: Callable[[Database], Coroutine[Any, Any, Result]]) -> Result:
+    """Do something with ingest's database; raises BackfillError where there is none, or it does not answer."""
+    file = settings.data_dir / f"{schema_of('ingest')}.sqlite"
+    if settings.database_url is None and not file.exists():
+        raise BackfillError(f"There is no installation here: {file} does not exist. Set KRUISPOST_DATA_DIR, or start one first.")
+
+    async def run() -> Result:
+        database = Database.open(settings, "ingest")
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except Exception as error:
+        if not is_away(error) and not isinstance(error, SQLAlchemyError | StoreUnavailableError):
+            raise
+        raise BackfillError(f"The database of ingest cannot be used ({error}); check its address, then try again.") from error
+
+
+async def _run(wish: Wish, database: Database, configuration: Configuration, sites: Collection[str], api: ListsApi) -> Report:
+    clock = SystemClock()
+    report = Report(stored=wish.is_confirmed)
+    known = {each.site: each for each in await begun(database, list(sites))}
+    if wish.resumes:
+        sites = [site for site in sites if site in known and known[site].state in (RUNNING, PAUSED)]
+        if not sites:
+            raise BackfillError("No backfill is left to go on with; begin one with --from.")
+    with Bar(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
+        for site in sites:
+            after, before, last = _range(wish, configuration, site, int(clock.now().timestamp()))
+            if wish.resumes:
+                after, before, last = known[site].range.after, known[site].range.before, known[site].range.last
+            task = bar.add_task(site, total=len(DOCUMENTS) * max(1, before - after))
+
+            def listed(count: Count, position: int, task: Any = task, after: int = after, before: int = before) -> None:
+                if count.kind in DOCUMENTS:
+                    done = DOCUMENTS.index(count.kind) * (before - after) + position - after
+                    bar.update(task, completed=done, description=f"{count.site} {count.kind} {count.listed:,}")
+
+            try:
+                fetching = Backfill(database, api, clock)
+                report.counts += await fetching.run(site, after, before, store=wish.is_confirmed, last=last, listed=listed)
+            except PausedError:
+                report.is_paused = True
+                (here,) = await begun(database, [site])
+                report.counts += [place.count for place in here.kinds]
+                break
+    return report
+
+
+def _range(wish: Wish, configuration: Configuration, site: str, now: int) -> tuple[int, int, date | None]:
+    zone = ZoneInfo(configuration.sites[site].time_zone)
+    before = min(now, _midnight(wish.last + timedelta(days=1), zone)) if wish.last is not None else now
+    return _midnight(wish.first, zone) if wish.first is not None else 0, before, wish.last
+
+
+def _sites(wish: Wish, configuration: Configuration) -> list[str]:
+    return _sites_named(wish.site, configuration)
+
+
+def _sites_named(site: str | None, configuration: Configuration) -> list[str]:
+    if site is None:
+        return list(configuration.sites)
+    if site not in configuration.sites:
+        raise BackfillError(f"The configuration has no site {site}; it has {', '.join(configuration.sites)}.")
+    return [site]
+
+
+def _midnight(day: date, zone: ZoneInfo) -> int:
+    return int(datetime.combine(day, time(), tzinfo=zone).timestamp())
+
+
+def _lines(report: Report, configuration: Configuration) -> list[str]:
+    """Return the report as text."""
+    lines = [
+        f"{each.site}: {each.listed} of kind {each.kind} at Chargebee, {each.new} of them new here" for each in report.counts
+    ]
+    lines += [f"{each.site}: {each.unusable} of kind {each.kind} cannot be stored" for each in report.counts if each.unusable]
+    if report.is_paused:
+        return [*lines, "Paused; `kruispost backfill --resume` goes on with it. What is fetched by now is booked."]
+    documents = report.new_documents
+    if report.stored:
+        return [*lines, f"{documents} documents are stored; a running mapper books them (`kruispost status`)."]
+    return [*lines, "", *_plan(report, configuration), "", *_warnings(configuration)]
+
+
+def _plan(report: Report, configuration: Configuration) -> list[str]:
+    """Return what the new documents take of Exact's calls, in each mode."""
+    modes: dict[str, list[str]] = {}
+    for division, section in configuration.divisions.items():
+        modes.setdefault(section.mode, []).append(str(division))
+    lines = [f"{report.new_documents} new documents take of Exact's calls:"]
+    for mode, calls in report.calls.items():
+        days = math.ceil(calls / EXACT_CALLS_A_DAY)
+        mine = f" (division {', '.join(modes[mode])})" if mode in modes else ""
+        lines.append(f"  mode {mode:<9}{calls:>9,} calls, {days:,} {'day' if days == 1 else 'days'}{mine}")
+    limits = (
+        f"Exact allows {EXACT_CALLS_A_DAY:,} calls a day for an administration unless its contract says otherwise, and history"
+        " takes only what the day's own documents leave; once it is fetched, `kruispost forecast` reckons by Exact's own."
+    )
+    return [*lines, limits]
+
+
+def _warnings(configuration: Configuration) -> list[str]:
+    names = [str(name) for name, each in configuration.divisions.items() if each.link_before is None and each.book_from is None]
+    lines = ["Nothing was written. Add --yes to fetch these."]
+    if names or not configuration.divisions:
+        lines.append(
+            f"In division {', '.join(names) or '-'} documents that Exact has already from somewhere else would be booked a second"
+            " time: set link_before in kruispost.yaml to the day before which they are looked for there and linked, or book_from"
+            " to the first day that Kruispost is to book."
+        )
+    return lines
