@@ -89,36 +89,38 @@ class Bookkeeper:
                 mate = self.terms(money.get("reference_transaction_id") or number)
                 self._settle(self.terms(number, "R" if money["status"] == "late_failure" else ""), mate, money["amount"])
         decided = await self._decided()
-        for money in year.money():
+
+        def source(number: str) -> list[Row]:
             # Read anew each time, since a part that was matched leaves the rest as a part of its own.
+            return self._of_line(decided[number]) if number in decided else self.terms(number)
+
+        for money in year.money():
             for link in money.get("linked_invoices", ()) if money["status"] == "success" and not money["deleted"] else ():
-                source = decided.get(money["id"]) or self.terms(money["id"])
-                self._settle(self.terms(link["invoice_id"]), source, link["applied_amount"])
+                self._settle(self.terms(link["invoice_id"]), source(money["id"]), link["applied_amount"])
             for link in money.get("linked_credit_notes", ()):
-                self._settle(self.terms(money["id"]), self.terms(link["cn_id"]), link["applied_amount"])
+                self._settle(source(money["id"]), self.terms(link["cn_id"]), link["applied_amount"])
         self._settle_differences(year)
         for note in year.notes():
             for allocation in note["allocations"]:
                 self._settle(self.terms(allocation["invoice_id"]), self.terms(note["id"]), allocation["allocated_amount"])
 
-    async def _decided(self) -> dict[str, list[Row]]:
-        """The bank lines that payments in Chargebee were decided of, by transaction."""
+    async def _decided(self) -> dict[str, str]:
+        """The bank lines that payments in Chargebee were decided of, by transaction; what was in suspense is booked off it."""
         query = sa.select(intents.c.transaction_id, intents.c.term_id).where(intents.c.term_id.startswith(MONEY_OF))
         async with self.world.matcher.reading() as connection:
             rows = (await connection.execute(query.where(intents.c.transaction_id.is_not(None)))).all()
-        terms = self.world.exact.table(receivables.TERMS)
         self._transactions = defaultdict(set)
         for row in rows:
             self._transactions[row.term_id.removeprefix(MONEY_OF)].add(row.transaction_id)
-        of_line: defaultdict[str, list[Row]] = defaultdict(list)
-        for term in terms:
-            of_line[str(term["TransactionID"])].append(term)
         for line in await self.world.lines():
             if line.gl_account == "1660" and line.recorded_hundredths and line.line_id not in self._moved:
                 self._moved[line.line_id] = self._move(line)
-            if line.line_id in self._moved:
-                of_line[line.line_id] = receivables.terms_of(self.world.exact, self._moved[line.line_id])
-        return {row.transaction_id: of_line[row.term_id.removeprefix(MONEY_OF)] for row in rows}
+        return {row.transaction_id: row.term_id.removeprefix(MONEY_OF) for row in rows}
+
+    def _of_line(self, line_id: str) -> list[Row]:
+        if line_id in self._moved:
+            return receivables.terms_of(self.world.exact, self._moved[line_id])
+        return [each for each in self.world.exact.table(receivables.TERMS) if str(each["TransactionID"]) == line_id]
 
     def _move(self, line: Line) -> Any:
         """Book what was recorded of a line off the suspense account, onto the account of the customer who paid."""
@@ -140,6 +142,9 @@ class Bookkeeper:
     def _settle(self, debts: list[Row], payments_: list[Row], amount_minor: int) -> None:
         """Match so much of what is open of two documents, in their own currency."""
         division, left = self.world.exact, Decimal(amount_minor) / 100
+        groups = {each["match_id"] for each in payments_ if each["Status"] == receivables.MATCHED}
+        matched = [each for each in debts if each["Status"] == receivables.MATCHED and each["match_id"] in groups]
+        left -= sum((abs(each["AmountFC"]) for each in matched), Decimal(0))
         for debt in debts:
             for credit in payments_:
                 one, other = (division.table(receivables.TERMS).get(each["ID"]) for each in (debt, credit))
