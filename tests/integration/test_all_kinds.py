@@ -75,7 +75,7 @@ async def stage(tmp_path: Path):
 async def tell(stage: Stage, said: list[facts.Observed]) -> None:
     async with stage.database.transaction() as connection:
         for fact in said:
-            await stage.mapper.handle(connection, envelope(fact), fact)
+            await stage.mapper.handle_alone(connection, envelope(fact), fact)
 
 
 async def outcomes(stage: Stage) -> dict[str, list[Outcome]]:

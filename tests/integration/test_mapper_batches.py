@@ -61,7 +61,7 @@ def answers(said: list[Any]) -> list[Message]:
 async def hear_one_by_one(stage: Stage, messages: list[tuple[Envelope, Message]]) -> None:
     async with stage.database.transaction() as connection:
         for envelope, message in messages:
-            await stage.mapper.handle(connection, envelope, message)
+            await stage.mapper.handle_alone(connection, envelope, message)
 
 
 async def hear_in_pages(stage: Stage, messages: list[tuple[Envelope, Message]], size: int) -> None:

@@ -10,6 +10,7 @@ from support.facts import OCTOBER_5, customer, envelope, invoice, line, observed
 from support.mapper_stage import CONFIGURATION, Stage, payment, posted
 
 from backbone.configuration import Configuration
+from backbone.errors import OnceMore
 from contracts import commands, facts
 
 DIVISION = 100001
@@ -240,6 +241,34 @@ async def test_a_payment_and_the_invoice_of_another_customer_see_each_other_when
         await meanwhile
         assert [entry.customer_ref for entry in await stage.entries()] == ["acme-test/CHILD"] * 2
         assert await stage.reasons() == []
+
+
+@pytest.mark.postgres
+async def test_two_payments_that_need_the_others_to_stand_still_do_not_stop_each_other(tmp_path: Path):
+    """Each shares the lock already when it finds out; one of them gives way, and is handled alone from the start."""
+    async with database_for("postgresql", tmp_path, "mapper") as database:
+        stage = Stage(database)
+        await stage.hear(customer("HEAD", relationship={"payment_owner_id": "HEAD"}))
+        one, other = (
+            payment(id=f"txn_{number}", customer_id="HEAD", linked_invoices=[{"invoice_id": number, "applied_amount": 12_100}])
+            for number in ("INV-8", "INV-9")
+        )
+
+        async def hear_both() -> None:
+            async with database.transaction() as connection:
+                await stage.mapper.handle(connection, envelope(invoice()), invoice())
+                meanwhile.append(asyncio.create_task(stage.hear(one)))
+                done, _ = await asyncio.wait(meanwhile, timeout=0.5)
+                assert not done, "it waits for what is being handled"
+                await stage.mapper.handle(connection, envelope(other), other)
+
+        meanwhile: list[asyncio.Task[None]] = []
+        with pytest.raises(OnceMore):
+            await hear_both()
+        await asyncio.wait_for(meanwhile[0], 10)
+        await stage.hear(other)
+        assert stage.handled_again == 2
+        assert await stage.reasons() == ["waiting_for_paid_invoice"] * 2
 
 
 async def test_custom_fields_are_shown_in_the_fields_that_the_mapping_names_and_one_that_is_too_long_is_told(quick_stage):

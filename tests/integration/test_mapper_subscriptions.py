@@ -56,8 +56,7 @@ def subscription(identity: str = "SUB-1", version: int = 1, **fields: Any) -> tu
 
 async def hear_subscription(stage: Stage, identity: str = "SUB-1", version: int = 1, **fields: Any) -> None:
     fact, sealed = subscription(identity, version, **fields)
-    async with stage.database.transaction() as connection:
-        await stage.mapper.handle(connection, sealed, fact)
+    await stage.handle(sealed, fact)
 
 
 def of(identity: str | None, amount: int = 10_000, **more: Any) -> dict[str, Any]:
@@ -239,7 +238,6 @@ async def test_a_night_of_waiting_documents_and_new_ones_in_other_partitions_sto
 
         async def more() -> None:
             for number in range(15):
-                # Two partitions may stop each other here; their message is then handled again.
                 await stage.hear(invoice(f"INV-NEW-{number}", lines=[of(f"NEW-{number}", customer_id="CHILD")]))
 
         async def nights() -> None:

@@ -17,7 +17,7 @@ from backbone.broker import Outgoing
 from backbone.clock import SystemClock
 from backbone.consumer import consume_envelopes
 from backbone.database import Database
-from backbone.errors import Permanent
+from backbone.errors import OnceMore, Permanent
 from backbone.relay import Relay, default_route
 from backbone.telemetry import Telemetry
 from contracts import envelope as wire
@@ -222,3 +222,29 @@ async def test_an_effect_of_a_handler_that_fails_is_undone(tmp_path):
         await consumer.close()
         async with database.reading() as connection:
             assert await event_log.stream_version(connection, "effect/1") == 0
+
+
+async def test_a_handler_that_asks_for_it_is_undone_and_handles_the_message_at_once_in_another_way(tmp_path):
+    async with (
+        database_for("sqlite", tmp_path, "ingest") as database,
+        broker_for("embedded", tmp_path, FACTS_TOPOLOGY) as broker,
+    ):
+
+        again: list[str] = []
+
+        async def handle_alone(connection, envelope, _message):
+            await event_log.append(connection, "effect/2", 0, [note(f"alone {envelope.id}")])
+            again.append(envelope.id)
+
+        async def handle(connection, envelope, _message):
+            await event_log.append(connection, "effect/1", 0, [note(f"effect of {envelope.id}")])
+            raise OnceMore(handle_alone)
+
+        await broker.publish(FACTS_EXCHANGE, [Outgoing("x.0", wire.encode(fact("f0")), "f0")])
+        consumer = await consume_envelopes(database, broker, FACTS, "tester", handle)
+        await eventually(lambda: again)
+        await consumer.close()
+        assert await broker.depth("facts.dead") == 0
+        async with database.reading() as connection:
+            versions = [await event_log.stream_version(connection, f"effect/{number}") for number in (1, 2)]
+    assert versions == [0, 1]

@@ -52,7 +52,7 @@ class History:
             async with self.databases[service].transaction() as connection:
                 await event_log.append(connection, subject, 0, [sealed])
             async with self.stage.database.transaction() as connection:
-                await self.stage.mapper.handle(connection, sealed, message)
+                await self.stage.mapper.handle_alone(connection, sealed, message)
 
     async def documents(self) -> list[Any]:
         """Return everything that the mapper knows of bookings."""

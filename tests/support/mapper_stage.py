@@ -14,9 +14,10 @@ from support.logs import Heard
 from backbone.clock import ManualClock
 from backbone.configuration import Configuration
 from backbone.database import Database
+from backbone.errors import OnceMore
 from backbone.telemetry import Telemetry
 from contracts import commands, facts
-from contracts.envelope import Message
+from contracts.envelope import Envelope, Message
 from mapper.configuration import mappings_of
 from mapper.due_days import DueDays
 from mapper.handle import Mapper
@@ -57,6 +58,7 @@ class Stage:
         self.posted: set[str] = set()
         self._heard = Heard(database)
         self.clock, mappings = ManualClock(), mappings_of(configuration)
+        self.handled_again = 0
         planner = Planner(Subjects(configuration, mappings), self.clock, Telemetry())
         self.mapper = Mapper(database, planner, mappings)
         self.due_days = DueDays(database, planner, mappings.keys(), self.clock)
@@ -68,14 +70,23 @@ class Stage:
     async def hear(self, *messages: Message) -> None:
         """Handle facts, each in a transaction of its own."""
         for message in messages:
+            await self.handle(envelope(message), message)
+
+    async def handle(self, sealed: Envelope, message: Message) -> None:
+        """Handle a fact as the consumer of a queue does."""
+        try:
             async with self.database.transaction() as connection:
-                await self.mapper.handle(connection, envelope(message), message)
+                await self.mapper.handle(connection, sealed, message)
+        except OnceMore as more:
+            self.handled_again += 1
+            async with self.database.transaction() as connection:
+                await more.handle(connection, sealed, message)
 
     async def hear_at_once(self, *messages: Message) -> None:
         """Handle facts in one transaction, where none of them is what the test is about."""
         async with self.database.transaction() as connection:
             for message in messages:
-                await self.mapper.handle(connection, envelope(message), message)
+                await self.mapper.handle_alone(connection, envelope(message), message)
 
     async def hear_with(self, message: Any, **members: Any) -> None:
         """Handle a fact whose resource has members that this release does not declare, as custom fields are."""
@@ -83,8 +94,7 @@ class Stage:
         data = msgspec.json.decode(sealed.data)
         data["resource"] |= members
         sealed = msgspec.structs.replace(sealed, data=msgspec.Raw(msgspec.json.encode(data)))
-        async with self.database.transaction() as connection:
-            await self.mapper.handle(connection, sealed, message)
+        await self.handle(sealed, message)
 
     async def post_all(self) -> None:
         """Let Exact take every entry that is under way, and those that follow from it."""

@@ -138,7 +138,7 @@ class Month:
     async def _tell_mapper(self, envelope: Envelope) -> None:
         async with self.mapper.database.transaction() as connection:
             if await first_time(connection, "mapper", envelope.id):
-                await self.mapper.mapper.handle(connection, envelope, unseal(envelope))
+                await self.mapper.mapper.handle_alone(connection, envelope, unseal(envelope))
 
     async def _send_commands(self) -> None:
         page = [recorded.envelope for recorded in await self._mapper_log.page()]

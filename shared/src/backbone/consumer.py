@@ -11,7 +11,7 @@ from backbone.broker import PREFETCH, Broker, Consumer, Delivery
 from backbone.clock import SystemClock
 from backbone.crash_points import crash_point
 from backbone.database import Database, is_away
-from backbone.errors import Backpressure, Permanent
+from backbone.errors import Backpressure, OnceMore, Permanent
 from backbone.inbox import first_time
 from backbone.relay import Relay
 from backbone.telemetry import Telemetry
@@ -54,23 +54,30 @@ async def consume_envelopes(
 ) -> Consumer:
     """Start handling a queue's messages, each once.
 
-    `handle` runs in the transaction that also notes the message in the inbox; the relay is woken and `after_commit`
-    called after the commit, and the message acknowledged after that. While the database is away the line waits and keeps its
-    order.
+    `handle` runs in the transaction that also notes the message in the inbox, or raises OnceMore for another one. The relay is
+    woken and `after_commit` called after the commit, and the message acknowledged after that. While the database is away the
+    line waits and keeps its order.
     """
     metrics = telemetry or Telemetry()
     clock = SystemClock()
+
+    async def handle_first(by: Handle, envelope: Envelope, message: Message) -> bool:
+        async with database.transaction() as connection:
+            is_new = await first_time(connection, consumer_name, envelope.id)
+            if is_new:
+                await by(connection, envelope, message)
+            crash_point(f"{consumer_name}.before_commit")
+        return is_new
 
     async def deliver(delivery: Delivery) -> None:
         started = clock.monotonic()
         envelope, message = open_envelope(delivery.body)
         with metrics.span(f"{consumer_name} {envelope.type}", envelope):
             try:
-                async with database.transaction() as connection:
-                    is_new = await first_time(connection, consumer_name, envelope.id)
-                    if is_new:
-                        await handle(connection, envelope, message)
-                    crash_point(f"{consumer_name}.before_commit")
+                try:
+                    is_new = await handle_first(handle, envelope, message)
+                except OnceMore as more:
+                    is_new = await handle_first(more.handle, envelope, message)
             except Exception as error:
                 if is_away(error):
                     sentence = f"The database does not answer ({type(error).__name__}); the message is handled when it does."

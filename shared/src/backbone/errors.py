@@ -12,6 +12,19 @@ KruispostError             has a stable code and a sentence for people
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
+
+class OnceMore(Exception):  # noqa: N818 - the name says what becomes of the message
+    """Not an error: what was done of a message is rolled back, and it is handled again at once, by `handle`.
+
+    For a handler that finds out too late that it needs a lock which the transaction should have begun with.
+    """
+
+    def __init__(self, handle: Callable[..., Awaitable[None]]) -> None:
+        super().__init__()
+        self.handle = handle
+
 
 class KruispostError(Exception):
     """An error with a stable snake_case `code` and one `sentence` that says what happened and what to do."""

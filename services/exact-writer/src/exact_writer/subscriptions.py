@@ -118,7 +118,7 @@ class Subscriptions:
                 continue
             body = msgspec.json.encode({"Topic": topic, "CallbackURL": self._url})
             try:
-                await self._call(Request(method="POST", endpoint=ENDPOINT, path=ENDPOINT, body=body))
+                await self._calls.read(Request(method="POST", endpoint=ENDPOINT, path=ENDPOINT, body=body))
             except RefusedError as error:
                 if error.code != "duplicate":
                     # What is wrong with the address is wrong for every topic.
@@ -137,12 +137,9 @@ class Subscriptions:
     async def _delete(self, row: dict[str, Any]) -> None:
         """Delete one of ours; what Exact keeps all the same stands in the way of its own topic only."""
         try:
-            await self._call(Request(method="DELETE", endpoint=ENDPOINT, path=f"{ENDPOINT}(guid'{row['ID']}')"))
+            await self._calls.read(Request(method="DELETE", endpoint=ENDPOINT, path=f"{ENDPOINT}(guid'{row['ID']}')"))
         except (NotFoundError, RefusedError) as error:
             log.warning("a webhook cannot be deleted", division=self._division, topic=row["Topic"], reason=error.message)
-
-    async def _call(self, request: Request) -> None:
-        await self._calls.read(request)
 
     async def _note(self, refused: dict[str, str], made: set[str] | frozenset[str] = frozenset()) -> None:
         now = self._now()

@@ -102,8 +102,8 @@ async def _known(
     if settled.kind == "payment":
         return await _given_back(store, site, settled, name, is_foreign=is_foreign)
     holder = await _holder_of(store, subject, settled)
-    if holder is None and must_know and await store.stand_still():
-        holder = await _holder_of(store, subject, settled)
+    if holder is None and must_know:
+        store.stand_still()
     if holder is None and must_know:
         waits_for = f"{settled.kind}:{settled.number}"
         return reject("waiting_for_paid_invoice", waits_for=waits_for, invoice=settled.number, document=name)
@@ -124,8 +124,8 @@ async def _given_back(
     if booked is not None:
         return replace(settled, exchange_rate=booked.exchange_rate if is_foreign else None)
     rows = await store.rows_of(site, "payment", settled.number)
-    if not rows and await store.stand_still():
-        rows = await store.rows_of(site, "payment", settled.number)
+    if not rows:
+        store.stand_still()
     if rows and not any(row.state in OPEN_STATES for row in rows):
         return None
     waits = booking_to_come(settled.number)
@@ -148,16 +148,16 @@ async def on_account(store: Store, subject: Subject, document: Document, entry: 
     if holder is None and subject.customer is not None and subject.customer.deleted:
         holder = await store.survivor(site, customer_id)
         has_account = holder is not None or await _has_account(store, subject)
-        if not has_account and await store.stand_still():
-            holder = await store.survivor(site, customer_id)
+        if not has_account:
+            store.stand_still()
         if holder is None and not has_account:
             return reject("customer_gone", customer=customer_id, document=name, division=subject.division)
     if holder not in (None, customer_id):
         entry = replace(entry, customer_id=holder)
     for needed in entry.customers(customer_id):
         known = subject.customer if needed == customer_id else await store.resource(site, "customer", needed, chargebee.Customer)
-        if known is None and needed != customer_id and await store.stand_still():
-            known = await store.resource(site, "customer", needed, chargebee.Customer)
+        if known is None and needed != customer_id:
+            store.stand_still()
         if known is None:
             return reject("waiting_for_customer", waits_for=f"customer:{needed}", customer=needed, document=name)
     return entry

@@ -51,8 +51,8 @@ async def as_booked(store: Store, subject: Subject, document: Document, name: st
     if number is None or not (is_foreign or is_deferred):
         return document
     booked = await _booked(store, subject.key.site, number)
-    if booked.command is None and booked.is_to_come and await store.stand_still():
-        booked = await _booked(store, subject.key.site, number)
+    if booked.command is None and booked.is_to_come:
+        store.stand_still()
     waiting = reject("waiting_for_booked_invoice", waits_for=waits_for(number), invoice=number, document=name)
     if is_foreign:
         rate = await _rate(store, subject, mapping, booked, number, document.currency)

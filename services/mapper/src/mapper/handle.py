@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.database import Database
+from backbone.errors import OnceMore
 from bookkeeping.mapping import Mapping
 from bookkeeping.periods import Period
 from bookkeeping.rejections import reject
@@ -25,7 +26,7 @@ from mapper.decision import OWN_PAYMENT
 from mapper.linked import as_posted
 from mapper.lives import fold_document, waits_for
 from mapper.plan import Cause, Planner
-from mapper.store import Key, Refusal, Row, Store
+from mapper.store import Key, Refusal, Row, StandstillNeeded, Store
 from mapper.subjects import kind_of
 from mapper.subscriptions import held_for_a_field
 from mapper.translate_money import OFFLINE_GATEWAY
@@ -51,13 +52,26 @@ class Mapper:
         self._withholding = any(mapping.withheld_tax_account is not None for mapping in mappings.values())
 
     async def handle(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
-        """Handle one fact in the transaction of `connection`; facts that booking does not look at change nothing."""
-        await self.take(Store(self._database, connection), envelope, message)
+        """Handle one fact in the transaction of `connection`; facts that booking does not look at change nothing.
+
+        Raises OnceMore where it turns out that no other may be handled meanwhile.
+        """
+        store = Store(self._database, connection)
+        await store.share(alone=isinstance(message, MANY_DOCUMENTS_HANG_ON))
+        try:
+            await self.take(store, envelope, message)
+        except StandstillNeeded as needed:
+            raise OnceMore(self.handle_alone) from needed
+
+    async def handle_alone(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
+        """Handle one fact while no other is handled."""
+        store = Store(self._database, connection)
+        await store.share(alone=True)
+        await self.take(store, envelope, message)
 
     async def take(self, store: Store, envelope: Envelope, message: Message) -> None:
-        """Do the same in a store that the caller has."""
+        """Do the same in a store that the caller has, and that shares its data as it has to."""
         cause = Cause(envelope)
-        await store.share(alone=isinstance(message, MANY_DOCUMENTS_HANG_ON))
         match message:
             case facts.Observed():
                 await self._observed(store, message, cause)

@@ -128,7 +128,7 @@ class Planner:
         site, now = subject.key.site, subject.ref.customer_id
         for before in {row.customer_id for row in rows} - {now, ""}:
             if await store.note_merge(site, before, now):
-                await store.stand_still()  # another partition may be holding a document of the former customer at this moment
+                store.stand_still()  # another partition may be holding a document of the former customer at this moment
                 for key in await store.of_customer(site, before, "held"):
                     if key.number != subject.key.number:
                         await self.plan(store, key, cause)

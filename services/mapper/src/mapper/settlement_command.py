@@ -176,7 +176,7 @@ async def _take(
     )
     async with database.transaction() as connection:
         store = Store(database, connection)
-        await store.share(alone=False)
+        await store.share(alone=True)
         if not await store.fold(KIND, fact, payout.id, payout):
             return _imported(payout, "known")  # somebody imported the same file at this moment
         await event_log.append(connection, f"{KIND}/{site}/{payout.id}", 0, [envelope])

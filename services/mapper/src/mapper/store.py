@@ -88,6 +88,10 @@ def values_of(row: Row) -> dict[str, Any]:
     return {**identity, **{name: getattr(row, name) for name in _row_members}}
 
 
+class StandstillNeeded(Exception):  # noqa: N818 - it asks for something, and nothing is wrong
+    """What is being decided needs every other message to stand still; the transaction is to be rolled back."""
+
+
 class Store:
     """The tables, through one transaction."""
 
@@ -107,16 +111,15 @@ class Store:
             lock = sa.func.pg_advisory_xact_lock if alone else sa.func.pg_advisory_xact_lock_shared
             await self.connection.execute(sa.select(lock(SHARED_DATA)))
 
-    async def stand_still(self) -> bool:
-        """Wait until no other message is being handled, and let none be until the commit; say whether to look again now.
+    def stand_still(self) -> None:
+        """Go on only where no other message is handled until the commit; raises StandstillNeeded where others are.
 
-        For a document that is about to wait for another customer's, whose partition may have it at this moment. Two that do this
-        at once may be stopped by PostgreSQL as a deadlock; then one is handled again. Where nothing is handled, it does nothing.
+        For a document that is about to wait for another customer's, whose partition may have it at this moment. It is handled
+        again, alone from the start: two that shared the lock, and then each wanted it alone, would wait for each other. Where
+        nothing is handled, it does nothing.
         """
-        if not self._handles or self._alone or self.connection.dialect.name != "postgresql":
-            return False
-        await self.share(alone=True)
-        return True
+        if self._handles and not self._alone and self.connection.dialect.name == "postgresql":
+            raise StandstillNeeded
 
     async def fold(
         self, kind: str, fact: Observed, identity: str, resource: chargebee.Wire, *, living_only: bool = False

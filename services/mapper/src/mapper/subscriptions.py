@@ -31,8 +31,8 @@ async def with_subscription_fields(
         return document
     named = {line.subscription_id for line in document.lines if line.subscription_id is not None}
     known = await store.subscription_fields(site, named)
-    if named - known.keys() and _bills_others(resource) and await store.stand_still():
-        known = await store.subscription_fields(site, named)
+    if named - known.keys() and _bills_others(resource):
+        store.stand_still()
     lines = (replace(line, subscription_fields=known.get(line.subscription_id or "")) for line in document.lines)
     return replace(document, lines=tuple(lines))
 
