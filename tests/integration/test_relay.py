@@ -229,7 +229,6 @@ async def test_a_handler_that_asks_for_it_is_undone_and_handles_the_message_at_o
         database_for("sqlite", tmp_path, "ingest") as database,
         broker_for("embedded", tmp_path, FACTS_TOPOLOGY) as broker,
     ):
-
         again: list[str] = []
 
         async def handle_alone(connection, envelope, _message):
