@@ -5,6 +5,7 @@ Whatever the gateway, a payout adds up: what is in it less the fees is what came
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from contracts.settlements import LineKind, SettledLine
 from mapper.settlement_files import SettlementFileError, SettlementRow, day_of, minor_of, read_json, read_rows
 
 _STRIPE: Final = ("automatic_payout_id", "automatic_payout_effective_at", "currency", "gross", "fee", "net", "reporting_category")
+_STRIPE_IDS: Final = ("charge_id", "payment_intent_id", "source_id")
 _STRIPE_KINDS: Final[Mapping[str, LineKind]] = {
     "charge": "charge",
     "refund": "refund",
@@ -38,7 +40,9 @@ _ADYEN: Final = (
     "Net Currency",
     "Net Debit (NC)",
     "Net Credit (NC)",
+    "Batch Number",
 )
+_ADYEN_COSTS: Final = ("Commission (NC)", "Markup (NC)", "Scheme Fees (NC)", "Interchange (NC)")
 _ADYEN_KINDS: Final[Mapping[str, LineKind]] = {
     "Settled": "charge",
     "Refunded": "refund",
@@ -50,6 +54,8 @@ _ADYEN_KINDS: Final[Mapping[str, LineKind]] = {
 }
 _MOLLIE_KINDS: Final[Mapping[str, LineKind]] = {"payment": "charge", "refund": "refund", "chargeback": "chargeback"}
 _GOCARDLESS: Final = ("id", "amount", "currency", "arrival_date", "transaction_fee_debit")
+_GOCARDLESS_MORE: Final = ("app_fee_debit", "transaction_fee_credit", "app_fee_credit")
+LONGEST_NUMBER: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +75,7 @@ class FoundPayout:
 def stripe(path: Path) -> list[FoundPayout]:
     """Read Stripe's itemized payout reconciliation report: a row for each balance transaction, grouped by payout."""
     payouts: defaultdict[str, list[SettlementRow]] = defaultdict(list)
-    rows = read_rows(path, _STRIPE)
+    rows = read_rows(path, _STRIPE, ("balance_transaction_id", *_STRIPE_IDS))
     _once(rows, "balance_transaction_id")
     for row in rows:
         number = row.text("automatic_payout_id")
@@ -92,7 +98,7 @@ def _stripe_payout(number: str, rows: Sequence[SettlementRow]) -> FoundPayout:
             told = (told or 0) - net
             continue
         kind = _STRIPE_KINDS.get(category, "other")
-        ids = tuple(filter(None, (row.values.get(name) for name in ("charge_id", "payment_intent_id", "source_id"))))
+        ids = tuple(filter(None, (row.values.get(name) for name in _STRIPE_IDS)))
         paid += net
         fees += fee - gross if kind == "fee" else fee
         if kind != "fee":
@@ -115,7 +121,7 @@ def _stripe_payout(number: str, rows: Sequence[SettlementRow]) -> FoundPayout:
 def adyen(path: Path) -> list[FoundPayout]:
     """Read Adyen's settlement details report: a batch of a merchant account ends in the row of its MerchantPayout."""
     batches: defaultdict[tuple[str, str], list[SettlementRow]] = defaultdict(list)
-    for row in read_rows(path, _ADYEN):
+    for row in read_rows(path, _ADYEN, ("Modification Reference", *_ADYEN_COSTS)):
         batches[row.text("Merchant Account"), row.text("Batch Number")].append(row)
     return [_adyen_payout(account, batch, rows) for (account, batch), rows in batches.items()]
 
@@ -136,8 +142,7 @@ def _adyen_payout(account: str, batch: str, rows: Sequence[SettlementRow]) -> Fo
         if kind == "fee":
             fees -= net
             continue
-        costs = ("Commission (NC)", "Markup (NC)", "Scheme Fees (NC)", "Interchange (NC)")
-        fee = sum(row.amount(name, currency) for name in costs)
+        fee = sum(row.amount(name, currency) for name in _ADYEN_COSTS)
         fees += fee
         ids = tuple(filter(None, (row.text("Psp Reference"), row.text("Modification Reference"))))
         lines.append(SettledLine(kind=kind, ids=ids, amount=net + fee, fee=fee))
@@ -159,10 +164,10 @@ def _adyen_payout(account: str, batch: str, rows: Sequence[SettlementRow]) -> Fo
 def gocardless(path: Path) -> list[FoundPayout]:
     """Read GoCardless's export of payouts: a row for each; it does not say which payments are in them."""
     found = []
-    rows = read_rows(path, _GOCARDLESS)
+    rows = read_rows(path, _GOCARDLESS, _GOCARDLESS_MORE)
     _once(rows, "id")
     for row in rows:
-        currency = row.text("currency")
+        currency = row.text("currency").upper()
         debits, credited = ("transaction_fee_debit", "app_fee_debit"), ("transaction_fee_credit", "app_fee_credit")
         fees = sum(row.amount(name, currency) for name in debits) - sum(row.amount(name, currency) for name in credited)
         found.append(
@@ -182,18 +187,40 @@ def mollie(path: Path) -> list[FoundPayout]:
     """Read settlements of Mollie's Settlements API as JSON, one or a list, with their payments and refunds beside them or not."""
     data = read_json(path)
     if isinstance(data, dict):
-        data = data.get("_embedded", {}).get("settlements", [data])
+        embedded = data.get("_embedded")
+        data = embedded.get("settlements", [data]) if isinstance(embedded, dict) else [data]
     if not isinstance(data, list) or not all(isinstance(each, dict) for each in data):
         raise SettlementFileError(f"{path.name} is neither a settlement of Mollie's nor a list of them; nothing was imported.")
-    lines: defaultdict[str, list[SettledLine]] = defaultdict(list)
-    for each in data:
-        kind = _MOLLIE_KINDS.get(str(each.get("resource")))
-        if kind is not None:
-            lines[str(each.get("settlementId"))].append(_mollie_line(each, kind, path.name))
+    lines = _mollie_lines(data, path.name)
     found = [_mollie_payout(each, lines, path.name) for each in data if each.get("resource") == "settlement"]
     if not found:
         raise SettlementFileError(f"{path.name} has no settlement in it; export the settlement itself, too.")
     return found
+
+
+def _mollie_lines(data: Sequence[dict[str, Any]], file: str) -> dict[str, list[SettledLine]]:
+    """Return the movements beside the settlements, by settlement; raises SettlementFileError for one twice or one of none."""
+    currencies = {str(each.get("id")): each.get("amount") for each in data if each.get("resource") == "settlement"}
+    lines: defaultdict[str, list[SettledLine]] = defaultdict(list)
+    seen: set[str] = set()
+    for each in data:
+        kind, of = _MOLLIE_KINDS.get(str(each.get("resource"))), str(each.get("settlementId"))
+        if kind is None:
+            continue
+        where = f"{file}, {each.get('resource')} {each.get('id')}"
+        if of not in currencies:
+            raise SettlementFileError(f"{where}: its settlement {of} is not in the file; export both. Nothing was imported.")
+        if str(each.get("id")) in seen:
+            raise SettlementFileError(f"{where} stands in the file twice; export it again, nothing was imported.")
+        seen.add(str(each.get("id")))
+        money, paid = each.get("settlementAmount") or each.get("amount"), currencies[of]
+        if not (isinstance(money, dict) and money.get("value") and isinstance(paid, dict)):
+            raise SettlementFileError(f"{where} has no settlementAmount; export it again, nothing was imported.")
+        if money.get("currency") != paid.get("currency"):
+            told = f"is in {money.get('currency')}, and its settlement in {paid.get('currency')}"
+            raise SettlementFileError(f"{where} {told}; nothing was imported.")
+        lines[of].append(_mollie_line(each, kind, money, where))
+    return lines
 
 
 def _mollie_payout(data: dict[str, Any], lines: Mapping[str, list[SettledLine]], file: str) -> FoundPayout:
@@ -224,10 +251,8 @@ def _mollie_payout(data: dict[str, Any], lines: Mapping[str, list[SettledLine]],
     )
 
 
-def _mollie_line(data: dict[str, Any], kind: LineKind, file: str) -> SettledLine:
-    money = data.get("settlementAmount") or data.get("amount") or {}
-    where = f"{file}, {data.get('resource')} {data.get('id')}"
-    amount = minor_of(str(money.get("value", "")), str(money.get("currency", "EUR")), where, "settlementAmount")
+def _mollie_line(data: dict[str, Any], kind: LineKind, money: dict[str, Any], where: str) -> SettledLine:
+    amount = minor_of(str(money["value"]), str(money["currency"]), where, "settlementAmount")
     ids = tuple(str(each) for each in (data.get("id"), data.get("paymentId")) if each)
     return SettledLine(kind=kind, ids=ids, amount=amount if kind == "charge" else -abs(amount))
 
@@ -252,6 +277,22 @@ def _once(rows: Sequence[SettlementRow], column: str) -> None:
         if identity and identity in seen:
             raise row.wrong(f"{column} {identity} stands on line {seen[identity]} already")
         seen[identity] = row.line
+
+
+def read_payouts(gateway: str, path: Path) -> list[FoundPayout]:
+    """Read a gateway's file; raises SettlementFileError for one that is not whole, and for a payout that cannot be told apart."""
+    found, seen = READERS[gateway](path), set[str]()
+    if not found:
+        raise SettlementFileError(f"{path.name} has no payout in it; export a time in which the gateway paid out.")
+    for each in found:
+        if not each.number or len(each.number) > LONGEST_NUMBER or not each.number.isprintable():
+            raise SettlementFileError(f"{each.where}: the payout has no usable id; export it again, nothing was imported.")
+        if re.fullmatch("[A-Z]{3}", each.currency) is None:
+            raise SettlementFileError(f"{each.where}: {each.currency!r} is no currency; export it again, nothing was imported.")
+        if each.number in seen:
+            raise SettlementFileError(f"{each.where}: payout {each.number} stands in the file twice; nothing was imported.")
+        seen.add(each.number)
+    return found
 
 
 READERS: Final[Mapping[str, Callable[[Path], list[FoundPayout]]]] = {

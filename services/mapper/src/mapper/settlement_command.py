@@ -28,7 +28,7 @@ from contracts.envelope import derived_id, seal
 from contracts.facts import PayoutImported
 from contracts.settlements import Payout
 from mapper.configuration import mappings_of
-from mapper.gateways import READERS, FoundPayout
+from mapper.gateways import FoundPayout, read_payouts
 from mapper.plan import SOURCE, Cause, Planner
 from mapper.reading import SERVICE, check_installed, run_command
 from mapper.settlement_files import SettlementFileError
@@ -72,7 +72,7 @@ def import_settlement(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     configuration = load_configuration(settings.config)
     site = _site(wish, configuration)
     zone = ZoneInfo(configuration.sites[site].time_zone)
-    payouts = [_payout(found, wish.account, zone) for found in READERS[wish.gateway](wish.file)]
+    payouts = [_payout(found, wish.account, zone) for found in read_payouts(wish.gateway, wish.file)]
     digest = hashlib.sha256(wish.file.read_bytes()).hexdigest()
     imported = run_command(
         _import(settings, configuration, site, payouts, digest, dry_run=wish.dry_run), "The mapper's database cannot be used"

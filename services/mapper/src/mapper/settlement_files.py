@@ -9,10 +9,11 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from bookkeeping.money import decimals_of
 MOST_BYTES: Final = 64 * 1024 * 1024
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SEPARATORS: Final = ",;\t"
+_AMOUNT: Final = re.compile(r"[-+]?[0-9]{1,13}(\.[0-9]{0,8})?")
 
 
 class SettlementFileError(KruispostError):
@@ -77,8 +79,11 @@ def read_text(path: Path) -> str:
     raise SettlementFileError(f"{path.name} is no text that can be read; export it again as CSV or JSON in UTF-8.")
 
 
-def read_rows(path: Path, required: Sequence[str]) -> list[SettlementRow]:
-    """Return the rows of a CSV file with a heading; raises SettlementFileError for a missing column or a row that is cut off."""
+def read_rows(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> list[SettlementRow]:
+    """Return the rows of a CSV file with a heading; raises SettlementFileError for a missing column or a row that is cut off.
+
+    `optional` are the columns that are read where they are there.
+    """
     text = read_text(path)
     heading = next(iter(text.splitlines()), "")
     separator = max(_SEPARATORS, key=heading.count)
@@ -99,7 +104,7 @@ def read_rows(path: Path, required: Sequence[str]) -> list[SettlementRow]:
         rows.append(row)
     if not rows:
         raise SettlementFileError(f"{path.name} has no rows below its heading; export a time in which there was a payout.")
-    if names[-1] in required and not text.endswith(("\n", "\r")):
+    if names[-1] in (*required, *optional) and not text.endswith(("\n", "\r")):
         # A value without a line's end may have lost its last digits; only where it is not read that does not matter.
         raise rows[-1].wrong(f"the last line has no end, so {names[-1]} may be cut off")
     return rows
@@ -113,18 +118,19 @@ def read_json(path: Path) -> Any:
         raise SettlementFileError(
             f"{path.name}:{error.lineno}: this is no whole JSON ({error.msg}); export the file again, nothing was imported."
         ) from error
+    except RecursionError as error:
+        raise SettlementFileError(f"{path.name} is nested too deeply to be a settlement; nothing was imported.") from error
 
 
 def minor_of(text: str, currency: str, where: str, name: str) -> int:
     """Return an amount in minor units; raises SettlementFileError for what is no number or has more decimals than money."""
     if not text:
         return 0
-    try:
-        minor = Decimal(text.replace(" ", "")).scaleb(decimals_of(currency))
-    except InvalidOperation as error:
+    if _AMOUNT.fullmatch(text) is None:
         raise SettlementFileError(
             f"{where}: {name} is {text!r}, and not an amount such as 12.50; nothing of the file was imported."
-        ) from error
+        )
+    minor = Decimal(text).scaleb(decimals_of(currency))
     if minor != minor.to_integral_value():
         raise SettlementFileError(
             f"{where}: {name} is {text}, which has more decimals than {currency} has; nothing of the file was imported."

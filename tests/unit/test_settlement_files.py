@@ -1,0 +1,107 @@
+"""Settlement files of every gateway that are not whole, or say something twice: one sentence, and nothing is taken of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mapper.gateways import read_payouts
+from mapper.settlement_files import SettlementFileError
+
+ADYEN_HEAD = "Merchant Account,Psp Reference,Creation Date,Type,Net Currency,Net Debit (NC),Net Credit (NC),Commission (NC)"
+ADYEN = f"""{ADYEN_HEAD},Batch Number
+Shop,PSP1,2026-10-06 10:00:00,Settled,EUR,,120.50,0.50,118
+Shop,,2026-10-07 00:00:00,MerchantPayout,EUR,120.50,,,118
+"""
+GOCARDLESS = """id,amount,currency,arrival_date,transaction_fee_debit,transaction_fee_credit
+PO1,98.80,EUR,2026-10-07,1.30,0.10
+"""
+COSTS = [{"amountGross": {"currency": "EUR", "value": "2.5410"}}]
+MOLLIE: dict[str, Any] = {
+    "resource": "settlement",
+    "id": "stl_1",
+    "settledAt": "2026-10-07T04:00:00+00:00",
+    "amount": {"currency": "EUR", "value": "97.46"},
+    "periods": {"2026": {"10": {"costs": COSTS}}},
+}
+PAYMENT: dict[str, Any] = {
+    "resource": "payment",
+    "id": "tr_1",
+    "settlementId": "stl_1",
+    "settlementAmount": {"currency": "EUR", "value": "100.00"},
+}
+
+
+def both(**changes: Any) -> str:
+    return json.dumps([MOLLIE, {**PAYMENT, **changes}])
+
+
+def mollie(**changes: Any) -> str:
+    return json.dumps({**MOLLIE, **changes})
+
+
+def twice(text: str, line: int) -> str:
+    """The text with one of its lines once more behind it."""
+    return text + text.splitlines(keepends=True)[line]
+
+
+BAD = {
+    "adyen without a column": ("adyen", ADYEN.replace("Batch Number", "Batch"), "has no column Batch Number"),
+    "adyen cut off in a line": ("adyen", ADYEN[:-12], "columns, so it was cut off"),
+    "adyen cut off in the last value": ("adyen", ADYEN[:-2], "the last line has no end"),
+    "adyen a row twice": ("adyen", twice(ADYEN, 1), "batch 118 pays 120.50 out, and its rows add up to 241.00"),
+    "adyen a batch twice": ("adyen", twice(ADYEN, 2), "2 rows MerchantPayout"),
+    "adyen not paid out yet": ("adyen", "".join(ADYEN.splitlines(keepends=True)[:2]), "0 rows MerchantPayout"),
+    "adyen another way of writing amounts": ("adyen", ADYEN.replace(",120.50,0", ',"1.120,50",0'), "not an amount such as"),
+    "gocardless without a column": ("gocardless", GOCARDLESS.replace("arrival_date", "arrival"), "has no column arrival_date"),
+    "gocardless cut off in a value that it may lack": ("gocardless", GOCARDLESS[:-3], "the last line has no end"),
+    "gocardless a payout twice": ("gocardless", twice(GOCARDLESS, 1), "id PO1 stands on line 2 already"),
+    "gocardless without an id": ("gocardless", GOCARDLESS.replace("PO1", ""), "no usable id"),
+    "gocardless without a currency": ("gocardless", GOCARDLESS.replace("EUR", ""), "'' is no currency"),
+    "gocardless an endless amount": ("gocardless", GOCARDLESS.replace("98.80", "Infinity"), "not an amount such as"),
+    "gocardless a power of ten": ("gocardless", GOCARDLESS.replace("98.80", "1e3"), "not an amount such as"),
+    "gocardless a day that is none": ("gocardless", GOCARDLESS.replace("10-07", "13-45"), "not a date such as"),
+    "mollie cut off": ("mollie", mollie()[:-5], "this is no whole JSON"),
+    "mollie without what it cost": ("mollie", mollie(periods=None), "is missing or not as Mollie writes it"),
+    "mollie without an id": ("mollie", mollie(id=None), "no usable id"),
+    "mollie not paid out yet": ("mollie", mollie(settledAt=None), "is no date"),
+    "mollie a settlement twice": ("mollie", json.dumps([MOLLIE, MOLLIE]), "payout stl_1 stands in the file twice"),
+    "mollie a payment twice": ("mollie", json.dumps([MOLLIE, PAYMENT, PAYMENT]), "payment tr_1 stands in the file twice"),
+    "mollie a payment of another settlement": ("mollie", both(settlementId="stl_9"), "its settlement stl_9 is not in the file"),
+    "mollie a payment without an amount": ("mollie", both(settlementAmount=None), "has no settlementAmount"),
+    "mollie a payment in another currency": (
+        "mollie",
+        both(settlementAmount={"currency": "USD", "value": "100.00"}),
+        "is in USD, and its settlement in EUR",
+    ),
+    "mollie something else": ("mollie", json.dumps({"_embedded": 5}), "has no settlement in it"),
+    "mollie without a bottom": ("mollie", "[" * 100_000, "nested too deeply"),
+    "stripe nothing paid out": (
+        "stripe",
+        "automatic_payout_id,automatic_payout_effective_at,currency,gross,fee,net,reporting_category\n,,eur,1.00,0,1.00,charge\n",
+        "has no payout in it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("gateway", "content", "says"), BAD.values(), ids=BAD.keys())
+def test_a_file_that_is_not_whole_is_taken_not_at_all(gateway: str, content: str, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text(content)
+    with pytest.raises(SettlementFileError) as refused:
+        read_payouts(gateway, file)
+    assert says in str(refused.value)
+    assert str(refused.value).startswith("file")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize(("gateway", "content"), [("adyen", ADYEN), ("gocardless", GOCARDLESS), ("mollie", both())])
+def test_every_usual_encoding_of_each_gateway_is_read(gateway: str, content: str, encoding: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content.replace("Shop", "Käse").encode(encoding))
+    (payout,) = read_payouts(gateway, file)
+    fees = {"adyen": 50, "gocardless": 120, "mollie": 254}
+    assert (payout.currency, payout.fees_minor) == ("EUR", fees[gateway])
