@@ -97,7 +97,7 @@ async def test_what_was_changed_in_exact_is_decided_about(tmp_path: Path) -> Non
         assert {each["kind"]: each["documents"] for each in told["explained"]}["accepted"] == 1
         after = await stage.books()
         assert after.balances == before.balances
-        assert after.references - before.references == {f"{moved['your_ref']}/C1 terug naar de boeking": 1}
+        assert after.references - before.references == {f"{moved['your_ref']}/C1 back to the booking": 1}
         assert await stage.run("drift", "list") == "Nothing of ours was changed in Exact.\n"
         await decisions_are_not_forgotten(stage, tmp_path / "booked.csv", f"{moved['your_ref']}/C1", left)
         # Changed once more, it is no longer what was accepted.

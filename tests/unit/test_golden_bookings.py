@@ -1,5 +1,6 @@
 """Every case of tests/golden is booked as it says, to the cent."""
 
+import re
 from typing import Any
 
 import pytest
@@ -31,6 +32,28 @@ def test_a_document_is_booked_as_the_case_says(booking: dict[str, Any], closed: 
     if "journal_in_division_currency" in booking:
         compare(booking["journal_in_division_currency"], made.in_currency("EUR"))
     particulars(booking, made)
+
+
+ENGLISH = re.compile(
+    r"\b(payment|refund|payout|invoice|credit note|write-off|vat|base|tax|exchange|rounding|discount|reversal|booking)\b",
+    re.IGNORECASE,
+)
+
+
+def test_what_stands_on_an_entry_is_dutch_where_the_division_is():
+    """Of every kind of document and line; what Chargebee's own descriptions say stays as it is."""
+    seen = set()
+    for name, booking, closed in CASES:
+        settings = {**booking.get("with", {}), "language": "nl"}
+        made = golden.book({**booking, "with": settings}, closed)
+        if isinstance(made, Entry):
+            known = {line.get("product", "Charge") for line in booking["document"].get("lines", ())}
+            words = {made.description, *(line.description for line in made.lines)} - known
+            written = bool(settings.get("texts"))
+            assert written or not [each for each in words if ENGLISH.search(each)], (name, words)
+            seen |= {each.split()[0] for each in words if each}
+    wanted = {"Betaling", "Terugbetaling", "Uitbetaling", "Koersverschil", "Ingehouden", "Afboeking", "Btw", "Grondslag"}
+    assert seen >= {*wanted, "Factuur", "Creditnota", "Afronding", "Koersafronding", "Korting", "Terugboeking"}
 
 
 def compare(expected: str, made: Entry) -> None:

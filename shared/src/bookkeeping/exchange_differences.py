@@ -72,7 +72,7 @@ def difference_entry(document: ExchangeDifference, mapping: Mapping) -> Entry | 
             Line(role=Role.CONTROL, account=control, amount_minor=more_minor, description=words),
             Line(role=Role.EXCHANGE, account=account, amount_minor=-more_minor, description=words),
         ),
-        description=f"Exchange difference {document.number}",
+        description=mapping.texts.word("exchange_difference", number=document.number),
         explanation=(tell("exchange_difference", booked=booked.rate, own=own.rate, account=account),),
     )
 
@@ -103,7 +103,7 @@ def application_entry(document: Application, mapping: Mapping) -> Entry | Reject
             Line(role=Role.RECEIVABLE, account=debtors, amount_minor=-left_minor, description=words),
             Line(role=Role.EXCHANGE, account=account, amount_minor=left_minor, description=words),
         ),
-        description=f"Exchange difference {document.number}",
+        description=mapping.texts.word("exchange_difference", number=document.number),
         explanation=(tell("application_difference", debit=document.debit_rate, credit=document.credit_rate, account=account),),
     )
 

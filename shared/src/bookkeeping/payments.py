@@ -65,7 +65,7 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
         currency=document.currency,
         exchange_rate=used.rate,
         lines=tuple(lines),
-        description=f"{name[:1].upper()}{name[1:]}",
+        description=mapping.texts.word("payment" if sign > 0 else "refund", number=document.number),
         explanation=(
             _explanation(document, account),
             *([used.words] if used.words else []),
@@ -101,7 +101,7 @@ def withheld_entry(document: WithheldTax, mapping: Mapping) -> Entry | Rejection
         currency=document.currency,
         exchange_rate=used.rate,
         lines=tuple(Line(role=role, account=code, amount_minor=amount, description=words) for role, code, amount in sides),
-        description=f"Tax withheld from invoice {document.invoice}",
+        description=mapping.texts.word("withheld_tax", invoice=document.invoice),
         explanation=(
             tell("withheld_tax", invoice=document.invoice, account=account),
             *([used.words] if used.words else []),

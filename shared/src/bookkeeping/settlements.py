@@ -50,7 +50,7 @@ def payout_entry(payout: Payout, mapping: Mapping) -> Entry | Rejection | SetAsi
         currency=payout.currency,
         exchange_rate=used.rate,
         lines=tuple(lines),
-        description=f"Payout {payout.number}",
+        description=mapping.texts.word("payout", number=payout.number),
         explanation=(
             tell("payout", paid=paid, currency=payout.currency, fees=fees, account=account),
             *([used.words] if used.words else []),

@@ -50,6 +50,16 @@ _WORDS: dict[Language, dict[str, str]] = {
         "reversal": "Reversal of",
         "to": "to",
         "entry": "{kind} {number}[ for invoice {invoice}]",
+        "payment": "Payment {number}",
+        "refund": "Refund {number}",
+        "payout": "Payout {number}",
+        "exchange_difference": "Exchange difference {number}",
+        "withheld_tax": "Tax withheld from invoice {invoice}",
+        "write_off": "Write-off {number} for invoice {invoice}",
+        "vat_of_write_off": "VAT of write-off {number} for invoice {invoice}",
+        "base_of_vat_code": "Base of VAT code {code}",
+        "base_taken_off": "Base taken off again",
+        "back_to_booking": "{reference} back to the booking",
     },
     "nl": {
         "invoice": "Factuur",
@@ -60,6 +70,16 @@ _WORDS: dict[Language, dict[str, str]] = {
         "reversal": "Terugboeking van",
         "to": "t/m",
         "entry": "{kind} {number}[ bij factuur {invoice}]",
+        "payment": "Betaling {number}",
+        "refund": "Terugbetaling {number}",
+        "payout": "Uitbetaling {number}",
+        "exchange_difference": "Koersverschil {number}",
+        "withheld_tax": "Ingehouden belasting van factuur {invoice}",
+        "write_off": "Afboeking {number} van factuur {invoice}",
+        "vat_of_write_off": "Btw van afboeking {number} van factuur {invoice}",
+        "base_of_vat_code": "Grondslag van btw-code {code}",
+        "base_taken_off": "Grondslag er weer af",
+        "back_to_booking": "{reference} terug naar de boeking",
     },
 }
 _TOKEN = re.compile(r"\{(?P<name>[^{}]*)\}|(?P<mark>[\[\]{}])|(?P<text>[^\[\]{}]+)")
@@ -180,9 +200,9 @@ class Texts:
         of_subscriptions = frozenset(name for name in asked if name.startswith(SUBSCRIPTION_FIELD))
         object.__setattr__(self, "subscription_fields", of_subscriptions)
 
-    def word(self, name: str) -> str:
-        """Return a word in the division's language."""
-        return _WORDS[self.language][name]
+    def word(self, name: str, **values: object) -> str:
+        """Return a word or a fixed text in the division's language, with these values filled in."""
+        return _WORDS[self.language][name].format_map(values) if values else _WORDS[self.language][name]
 
     def period(self, first: date | None, last: date | None) -> str:
         """Write a service period: days in the Dutch or the ISO order, or nothing."""

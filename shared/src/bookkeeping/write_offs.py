@@ -59,7 +59,7 @@ def write_off_entry(note: CreditNote, mapping: Mapping) -> Entry | Rejection | S
             Line(role=Role.LOSS, account=policy.account, amount_minor=note.total_minor, description=words),
             Line(role=Role.RECEIVABLE, account=debtors, amount_minor=-note.total_minor, description=words),
         ),
-        description=f"Write-off {note.number} for invoice {note.reference_invoice}",
+        description=mapping.texts.word("write_off", number=note.number, invoice=of_invoice),
         explanation=(tell("written_off", amount=format_minor(note.total_minor, note.currency), account=policy.account),),
     )
 
@@ -106,17 +106,19 @@ def reclaim_entry(reclaim: VatReclaim, mapping: Mapping) -> Entry | Rejection | 
     told = _told({code: taxes[code] for code in codes}, note.currency)
     if policy.vat_reclaim == "by_hand":
         return set_aside("vat_reclaim_by_hand", document=name, vat=told, date=reclaim.document_date.isoformat())
-    lines = [_line(policy, f"Base of VAT code {code}", bases[code], code, taxes[code]) for code in codes]
+    lines = [_line(policy, mapping.texts.word("base_of_vat_code", code=code), bases[code], code, taxes[code]) for code in codes]
     # In another currency Exact rounds each amount by itself: pairs of equal ones balance in the division's currency, too.
     apart = [amount for code in codes for amount in (bases[code], taxes[code])]
     off = [sum(apart)] if note.currency == mapping.currency else apart
-    lines += [_line(policy, "Base taken off again", -amount, policy.vat_code, 0) for amount in off]
+    lines += [_line(policy, mapping.texts.word("base_taken_off"), -amount, policy.vat_code, 0) for amount in off]
     return structs.replace(
         made,
         reference=note.number,
         entry_date=reclaim.document_date,
         lines=tuple(lines),
-        description=f"VAT of write-off {note.number} for invoice {note.reference_invoice}",
+        description=mapping.texts.word(
+            "vat_of_write_off", number=note.number, invoice=note.reference_invoice or note.customer_id
+        ),
         explanation=(tell("vat_reclaimed", date=reclaim.document_date, invoice=note.reference_invoice, vat=told),),
     )
 

@@ -81,7 +81,7 @@ def revert_of(booking: Booking, findings: Sequence[Finding], mapping: Mapping, c
         EntryLine(
             gl_account=place,
             amount_minor=part,
-            description=f"{reference} terug naar de boeking",
+            description=mapping.texts.word("back_to_booking", reference=reference),
             cost_center=cost_center,
             cost_unit=cost_unit,
         )
