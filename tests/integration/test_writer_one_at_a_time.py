@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import signal
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from sqlalchemy.engine import make_url
-from support.child import Child, child
+from support.child import Child, child, shared
 from support.engines import AMQP_URL, settings_for
 from support.exact_server import DIVISION, ExactServer, exact_server
 from support.lines import eventually
@@ -41,6 +40,7 @@ from contracts.topology import COMMANDS_EXCHANGE, topology
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 FAIL_OVER_SECONDS = 15.0  # promised
 POST = "POST salesentry/SalesEntries"
+HELD = "kruispost_holding_writer_lock"
 DIVISIONS = (100001, DIVISION, 100003, 100004, 100005)
 
 
@@ -114,7 +114,7 @@ async def test_three_processes_share_the_divisions_and_take_over_from_one_that_d
 
         async def strike(number: str, replica: Child, with_signal: signal.Signals) -> float:
             """Strike a process in the middle of a call; returns when."""
-            division = min(await held_by(replica))
+            division = min(await replica.holding(HELD))
             await server.fault("delay_after", method="POST", path_contains=f"{division}/salesentry", seconds=0.7)
             await tell(number)
             await eventually(lambda: server.simulator.traffic.in_flight[division] == 1 and not server.simulator.traffic.faults)
@@ -123,19 +123,19 @@ async def test_three_processes_share_the_divisions_and_take_over_from_one_that_d
 
         await tell("INV-1")
         await until_posted(settings, 5)
-        first, second, third = await shared(replicas, [1, 2, 2])
+        first, second, third = await shared(replicas, HELD, [1, 2, 2])
 
         died = await strike("INV-2", third, signal.SIGKILL)
         await until_posted(settings, 10)
         assert time.monotonic() - died < FAIL_OVER_SECONDS
-        first, second = await shared([first, second], [2, 3])
+        first, second = await shared([first, second], HELD, [2, 3])
 
         stopped = await strike("INV-3", second, signal.SIGSTOP)
-        await shared([first], [5])
+        await shared([first], HELD, [5])
         assert time.monotonic() - stopped < FAIL_OVER_SECONDS
         await until_posted(settings, 15)
         second.process.send_signal(signal.SIGCONT)
-        await shared([first, second], [2, 3])
+        await shared([first, second], HELD, [2, 3])
         await tell("INV-4")
         await until_posted(settings, 20)
         for division in DIVISIONS:
@@ -148,21 +148,3 @@ def of_all_divisions() -> Configuration:
     known = CONFIGURATION.model_dump(mode="json")
     section = known["divisions"][str(DIVISION)]
     return Configuration.model_validate(known | {"divisions": dict.fromkeys(map(str, DIVISIONS), section)})
-
-
-async def shared(replicas: list[Child], loads: list[int]) -> list[Child]:
-    """Wait until so many divisions are held by these processes, and return them by how many, fewest first."""
-    async with asyncio.timeout(30):
-        while True:
-            held = [await held_by(replica) for replica in replicas]
-            if sorted(map(len, held)) == loads and len(set().union(*held)) == len(DIVISIONS):
-                return [replica for _, replica in sorted(zip(map(len, held), replicas, strict=True), key=lambda each: each[0])]
-            await asyncio.sleep(0.4)
-
-
-async def held_by(replica: Child) -> set[int]:
-    """The divisions that a process says it holds."""
-    lines = (await replica.get("/metrics")).text.splitlines()
-    return {
-        int(line.split('"')[1]) for line in lines if line.startswith("kruispost_holding_writer_lock") and line.endswith(" 1.0")
-    }

@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -69,6 +69,21 @@ class Child:
                 with suppress(httpx.TransportError):
                     return await client.get(path)
                 await asyncio.sleep(0.05)
+
+    async def holding(self, gauge: str) -> set[int]:
+        """The parts (divisions, partitions) that the process says it holds."""
+        lines = (await self.get("/metrics")).text.splitlines()
+        return {int(line.split('"')[1]) for line in lines if line.startswith(f"{gauge}{{") and line.endswith(" 1.0")}
+
+
+async def shared(replicas: Sequence[Child], gauge: str, loads: list[int]) -> list[Child]:
+    """Wait until these processes hold so many parts and none twice, and return them by how many, fewest first."""
+    async with asyncio.timeout(30):
+        while True:
+            held = [await replica.holding(gauge) for replica in replicas]
+            if sorted(map(len, held)) == loads and len(set().union(*held)) == sum(loads):
+                return [replica for _, replica in sorted(zip(map(len, held), replicas, strict=True), key=lambda each: each[0])]
+            await asyncio.sleep(0.4)
 
 
 @asynccontextmanager

@@ -58,6 +58,7 @@ GaugeName = Literal[
     "documents_by_state",  # by kind and state
     "catch_up_behind_seconds",  # by site: how old the newest event may be that was not asked of Chargebee yet
     "holding_writer_lock",  # by division: 1 in the process that may act
+    "holding_partition",  # by partition: 1 in the mapper that handles it
     "exact_webhooks_subscribed",  # by division: topics of Exact's webhooks that reach us
     "exact_connected",  # by division, in the process that may act: 0 while a login is needed or Exact is closed to us
 ]

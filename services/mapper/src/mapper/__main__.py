@@ -8,6 +8,7 @@ from backbone import process
 from backbone.consumer import consume_envelopes
 from backbone.process import Application, Context
 from backbone.relay import Relay, default_route
+from backbone.shares import Lock, Shares
 from contracts.topology import MAPPER_PARTITIONS, mapper_queue, topology
 from mapper.configuration import mappings_of
 from mapper.due_days import DueDays
@@ -25,23 +26,28 @@ async def build(context: Context) -> Application:
     due_days = DueDays(context.database, planner, mappings.keys(), context.clock)
     declared = topology(context.configuration.divisions)
 
-    async def consume(stop: asyncio.Event) -> None:
-        consumers = [
-            await consume_envelopes(
-                context.database,
-                context.broker,
-                declared.queue(mapper_queue(number)),
-                SOURCE,
-                mapper.handle,
-                relay,
-                telemetry=context.telemetry,
-            )
-            for number in range(MAPPER_PARTITIONS)
-        ]
-        await stop.wait()
-        await asyncio.gather(*(consumer.close() for consumer in consumers))
+    async def handle_partition(number: int, lock: Lock, ends: asyncio.Event) -> None:
+        consumer = await consume_envelopes(
+            context.database,
+            context.broker,
+            declared.queue(mapper_queue(number)),
+            SOURCE,
+            mapper.handle,
+            relay,
+            telemetry=context.telemetry,
+        )
+        context.telemetry.gauge("holding_partition", 1, partition=str(number))
+        try:
+            await ends.wait()
+        finally:
+            context.telemetry.gauge("holding_partition", 0, partition=str(number))
+            # The lock first: another process may wait for it, and closing takes as long as what is being handled.
+            await lock.release()
+            await consumer.close()
 
-    workers = (relay.run, consume, mapper.replan_changed_mapping, due_days.run)
+    partitions = range(MAPPER_PARTITIONS)
+    shares = Shares(partitions, handle_partition, database=context.database, clock=context.clock, what="partition")
+    workers = (relay.run, shares.run, mapper.replan_changed_mapping, due_days.run)
     return Application(name=SOURCE, workers=workers, ready=(relay.ready,))
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 import msgspec
 import pytest
 
-from exact_writer.sharing import IN_VAIN_SECONDS, PATIENCE_SECONDS, Picture, Sharing
+from backbone.sharing import IN_VAIN_SECONDS, PATIENCE_SECONDS, Picture, Sharing
 
 SETTLED_SECONDS = 60
 
