@@ -8,6 +8,7 @@ ENGINE ?= embedded
 OVERLAY ?=
 # More arguments for pytest and for the demo, such as PYTEST="-k budget" or DEMO="--seed 7".
 PYTEST ?=
+CHAOS ?= tests/chaos tests/property/test_writer_faults.py tests/simulation
 DEMO ?=
 DISTRIBUTIONS := shared services/ingest services/mapper services/exact-writer services/payment-matcher console simulators
 
@@ -54,8 +55,8 @@ test: setup ## every test, with PostgreSQL and RabbitMQ
 		&& { $(BIN)/pytest -n 2 --dist worksteal -m slow $(PYTEST) || test $$? -eq 5; } \
 		&& { $(BIN)/pytest -m alone $(PYTEST) || test $$? -eq 5; }
 
-chaos: setup ## kill -9 every service in the middle of its work, on both engines; a thousand sequences of faults
-	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses && KRUISPOST_CHAOS=everywhere KRUISPOST_FAULT_SEQUENCES=1000 $(BIN)/pytest tests/chaos tests/property/test_writer_faults.py $(PYTEST)
+chaos: setup ## kill -9 every service in the middle of its work, on both engines; a thousand sequences of faults; simulated days
+	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses && KRUISPOST_CHAOS=everywhere KRUISPOST_FAULT_SEQUENCES=1000 $(BIN)/pytest $(CHAOS) $(PYTEST)
 
 bench: setup ## measure, each figure beside its ceiling; writes var/bench/report.json
 	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses && PYTHONPATH=tests $(BIN)/python -m bench

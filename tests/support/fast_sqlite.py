@@ -48,7 +48,7 @@ class _AtOnce:
             future.set_exception(error)
 
 
-class _InPlace(aiosqlite.Connection):
+class InPlace(aiosqlite.Connection):
     """Runs each statement where it is asked for. Nothing else of the event loop runs meanwhile."""
 
     def __init__(self, path: str, **arguments: Any) -> None:
@@ -59,11 +59,11 @@ class _InPlace(aiosqlite.Connection):
         return self._connect().__await__()
 
 
-def in_place(database: Database) -> None:
+def in_place(database: Database, connect: Callable[..., InPlace] = InPlace) -> None:
     """Have a database that nobody opened yet work without a thread a connection; for stages where one thing happens at a time."""
 
     def connecting(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
-        parameters["async_creator_fn"] = _InPlace
+        parameters["async_creator_fn"] = connect
 
     def connected(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA synchronous = OFF")

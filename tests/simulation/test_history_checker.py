@@ -1,0 +1,84 @@
+"""The history checker finds what it is there for: what is lost, doubled, a cent off, or booked for nobody."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from support.chargebee_shop import bill, shop
+from support.history_checker import Seen, check
+
+from simulators.chargebee.payments import Money, pay_invoice
+
+LINES = [("1300", 12_100), ("8000", -10_000), ("1500", -2_100)]
+
+
+def entry(journal: str, reference: str | None, lines: list[tuple[str, int]], text: str = "") -> dict[str, Any]:
+    told = [
+        {"gl_account": account, "amount_minor": amount, "amount_fc_minor": amount, "description": text}
+        for account, amount in lines
+    ]
+    return {"journal": journal, "entry_number": 1, "your_ref": reference, "currency": "EUR", "lines": told}
+
+
+@pytest.fixture
+def books() -> tuple[Any, dict[str, Any], list[Seen]]:
+    """An invoice that was paid by card, as both systems and the connector show it."""
+    app = shop()
+    invoice = bill(app)
+    _, money = pay_invoice(
+        app.site, invoice["id"], Money("card", gateway="stripe", gateway_account_id="gw_1", id_at_gateway="ch_1")
+    )
+    paid = entry("90", None, [("1290", 12_100), ("1300", -12_100)], f"{money['id']} {invoice['id']}")
+    ledger = {"entries": [entry("70", invoice["id"], LINES), paid]}
+    seen = [Seen("invoice", invoice["id"], "", "booked", ""), Seen("payment", money["id"], "", "booked", "")]
+    return app.site, ledger, seen
+
+
+def test_books_that_are_right_pass(books: Any) -> None:
+    site, ledger, seen = books
+    assert check(site, ledger, seen) == []
+
+
+def test_whatever_is_wrong_is_told(books: Any) -> None:
+    site, ledger, seen = books
+    cases: dict[str, tuple[dict[str, Any], list[Seen]]] = {}
+    twice = {"entries": [*ledger["entries"], copy.deepcopy(ledger["entries"][0])]}
+    cases["is booked 2 times"] = (twice, seen)
+    cases["should come to"] = ({"entries": ledger["entries"][1:]}, seen)
+    cases["nobody sees it"] = (ledger, seen[:1])
+    cases["still waits"] = (ledger, [seen[0]._replace(state="waiting"), seen[1]])
+    cases["is booked and shown as"] = (ledger, [seen[0]._replace(state="held"), seen[1]])
+    cent_off = copy.deepcopy(ledger)
+    for place, by in ((0, 1), (2, -1)):
+        cent_off["entries"][0]["lines"][place]["amount_fc_minor"] += by
+    cases["account 1500 in EUR has -2101"] = (cent_off, seen)
+    cases["belongs to no document"] = ({"entries": [*ledger["entries"], entry("70", "INV-999", LINES)]}, seen)
+    unbalanced = copy.deepcopy(ledger)
+    unbalanced["entries"][1]["lines"][0]["amount_minor"] += 1
+    cases["does not balance"] = (unbalanced, seen)
+    for told, (wrong_ledger, wrong_seen) in cases.items():
+        found = check(site, wrong_ledger, wrong_seen)
+        assert any(told in each for each in found), (told, found)
+
+
+def test_what_was_never_received_must_not_be_recorded(books: Any) -> None:
+    site, ledger, seen = books
+    invoice = bill_again(site)
+    _, money = pay_invoice(site, invoice["id"], Money("bank_transfer", 12_100, site.clock.now(), "line 1"))
+    ledger["entries"].append(entry("70", invoice["id"], LINES))
+    seen += [Seen("invoice", invoice["id"], "", "booked", ""), Seen("payment", money["id"], "", "set_aside", "offline")]
+    assert check(site, ledger, seen, {"cust-1": 12_100}) == []
+    assert "is recorded as paid by bank" in check(site, ledger, seen, {"cust-1": 12_099})[0]
+
+
+def bill_again(site: Any) -> Any:
+    """Another invoice on the same customer."""
+
+    class App:
+        pass
+
+    app = App()
+    app.site = site  # type: ignore[attr-defined]  # all that is used of it
+    return bill(app)  # type: ignore[arg-type]  # the same

@@ -1,0 +1,236 @@
+"""A run of the simulated world: days of business under faults drawn from a seed, then quiet, then the judgement."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from support import history_checker
+from support.business import Business
+from support.exact_server import DIVISION
+from support.history_checker import Seen
+from support.mortal import task_of_a_life
+from support.simulation import DAY, HOUR, Process, World, configuration, simulated
+from support.virtual_time import VirtualLoop
+
+from backbone.broker import Outgoing
+from backbone.broker_embedded import EmbeddedBroker
+from console.tables import documents as console_documents
+from contracts.topology import mapper_queue, topology, writer_queue
+
+QUIET_DAYS = 0.35  # after the last fault: an hour's errors are forgotten, webhooks come again, a person has logged in
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    seed: int
+    wrong: list[str]
+    digest: str
+    counts: Counter[str]
+    history: list[str]
+
+    def told(self) -> str:
+        """What to print when it failed, with the command that repeats it."""
+        lines = [f"seed {self.seed}:", *self.wrong, f"faults: {dict(sorted(self.counts.items()))}"]
+        return "\n".join([*lines, f"again: KRUISPOST_SEED={self.seed} make chaos CHAOS=tests/simulation"])
+
+
+class Fire:
+    """Draws what goes wrong, when, and for how long."""
+
+    def __init__(self, world: World, days: float) -> None:
+        self.world, self.ends = world, days * DAY
+        self.luck = random.Random(f"fire {world.seed}")
+        self.poisons = 0
+
+    async def burn(self) -> None:
+        """Let things go wrong until the days are over, and then mend everything."""
+        world, luck = self.world, self.luck
+        world.crashes_per_mille = luck.choice((2, 5, 10))
+        world.way_to_exact.faults_per_mille = luck.choice((20, 60, 120))
+        world.way_to_chargebee.faults_per_mille = luck.choice((20, 60, 120))
+        for process in world.processes.values():
+            process.troubles.commit_fails_per_mille = luck.choice((0, 10, 30))
+            process.troubles.broker_fails_per_mille = luck.choice((0, 10, 30))
+        kinds: list[Callable[[], Coroutine[Any, Any, None]]] = [
+            *(self.kill, self.kill, self.fill_disk, self.slow_database, self.broker_away, self.maintenance, self.cut_exact),
+            *(self.cut_chargebee, self.wrong_clock, self.refuse_token, self.poison, self.close_period, self.storm),
+        ]
+        while (wait := luck.expovariate(1 / (1.5 * HOUR))) + world.clock.monotonic() < self.ends:
+            await asyncio.sleep(wait)
+            chosen = luck.choice(kinds)
+            world.note(f"fire {chosen.__name__}")
+            world.counts[chosen.__name__] += 1
+            world.outside(chosen())
+        await asyncio.sleep(max(0.0, self.ends - world.clock.monotonic()))
+        self.mend()
+
+    def mend(self) -> None:
+        """End all that is wrong."""
+        world = self.world
+        world.crashes_per_mille = 0
+        for way in (world.way_to_exact, world.way_to_chargebee):
+            way.faults_per_mille, way.cut_until = 0, 0.0
+        world.way_to_exact.closed_until = 0.0
+        for process in world.processes.values():
+            troubles = process.troubles
+            troubles.commit_fails_per_mille = troubles.broker_fails_per_mille = 0
+            troubles.slow_seconds, troubles.full_disk_until = 0.02, 0.0
+            process.clock.off_by = timedelta()
+        self.poisons = -1
+
+    def _someone(self) -> Process:
+        return self.luck.choice(list(self.world.processes.values()))
+
+    def _until(self, longest_seconds: float) -> float:
+        return min(self.ends, self.world.clock.monotonic() + longest_seconds * self.luck.random())
+
+    async def kill(self) -> None:
+        """Kill -9, at no particular point."""
+        self._someone().kill("by chance")
+
+    async def storm(self) -> None:
+        """Kill everything at once, as when the machine goes down."""
+        for process in self.world.processes.values():
+            process.kill("the machine went down")
+
+    async def fill_disk(self) -> None:
+        """Let no transaction of one service be committed for a while."""
+        self._someone().troubles.full_disk_until = self._until(1_200.0)
+
+    async def slow_database(self) -> None:
+        """Let everything of one service take seconds."""
+        troubles = self._someone().troubles
+        troubles.slow_seconds = 8.0 * self.luck.random()
+        await asyncio.sleep(self._until(1_200.0) - self.world.clock.monotonic())
+        troubles.slow_seconds = 0.02
+
+    async def broker_away(self) -> None:
+        """Let nobody publish for a while."""
+        until = self._until(1_800.0)
+        before = {name: each.troubles.broker_fails_per_mille for name, each in self.world.processes.items()}
+        for process in self.world.processes.values():
+            process.troubles.broker_fails_per_mille = 1_000
+        await asyncio.sleep(until - self.world.clock.monotonic())
+        for name, process in self.world.processes.items():
+            process.troubles.broker_fails_per_mille = 0 if self.poisons < 0 else min(30, before[name])
+
+    async def maintenance(self) -> None:
+        """Let Exact answer 503."""
+        self.world.way_to_exact.closed_until = self._until(3 * HOUR)
+
+    async def cut_exact(self) -> None:
+        """Let no call reach Exact."""
+        self.world.way_to_exact.cut_until = self._until(3 * HOUR)
+
+    async def cut_chargebee(self) -> None:
+        """Let no call reach Chargebee."""
+        self.world.way_to_chargebee.cut_until = self._until(2 * HOUR)
+
+    async def wrong_clock(self) -> None:
+        """Set the clock of one service wrong, and right again later."""
+        clock = self._someone().clock
+        clock.off_by = timedelta(seconds=self.luck.choice((-1, 1)) * self.luck.choice((2, 45, 400, 4_000)) * self.luck.random())
+        await asyncio.sleep(self._until(2 * HOUR) - self.world.clock.monotonic())
+        clock.off_by = timedelta()
+
+    async def refuse_token(self) -> None:
+        """Let somebody else consent for the app: our refresh token is of no use any more, and a person must log in."""
+        await self.world.exact.control("tokens", client_id=self.world.settings.exact_client_id)
+
+    async def poison(self) -> None:
+        """Put what is no message into a queue that others wait in."""
+        if self.poisons < 0:
+            return
+        queue = self.luck.choice([mapper_queue(self.luck.randrange(4)), writer_queue(DIVISION), "payment-matcher", "console"])
+        self.poisons += 1
+        broker = await self._own_broker()
+        body = self.luck.choice((b"{", b"\x00", b'{"id": "x"}'))
+        await _sent(broker, queue, Outgoing("poison.0", body, f"poison-{self.poisons}"))
+
+    async def close_period(self) -> None:
+        """Close or open an accounting period of all journals."""
+        body = {"division": DIVISION, "journal": None, "year": 2026, "period": self.luck.choice((1, 2, 3))}
+        await self.world.exact.control("periods", **body, open=self.luck.random() < 0.5)
+
+    async def _own_broker(self) -> EmbeddedBroker:
+        broker = EmbeddedBroker(self.world.settings.data_dir / "broker.sqlite", clock=self.world.clock)
+        broker._arrivals = self.world.arrivals
+        await broker.declare(topology(self.world.configuration.divisions))
+        return broker
+
+
+async def _sent(broker: EmbeddedBroker, queue: str, message: Outgoing) -> None:
+    try:
+        await broker.send(queue, [message])
+    finally:
+        await broker.close()
+
+
+async def judged(world: World, fire: Fire, business: Business, poisons: int) -> list[str]:
+    """What is wrong after a run."""
+    database = world.processes["console"].database
+    assert database is not None
+    columns = [getattr(console_documents.c, name) for name in Seen._fields]
+    async with database.reading() as connection:
+        seen = [Seen(*row) for row in await connection.execute(sa.select(*columns))]
+    received = {each.customer_id: sum(amount for amount in each.received.values() if amount > 0) for each in business.customers}
+    wrong = [*world.mishaps, *history_checker.check(world.shop, await world.exact.ledger(), seen, received)]
+    calls = await world.exact.calls()
+    wrong += [f"{name}: {calls[name]}" for name in ("rate_limited", "error_blocks") if calls[name]]
+    broker = await fire._own_broker()
+    dead = []
+    for queue in topology(world.configuration.divisions).queues:
+        dead += await broker.dead_letters(queue.name, 100)
+        if depth := await broker.depth(queue.name):
+            wrong.append(f"{depth} messages wait in {queue.name}")
+    await broker.close()
+    wrong += [f"dead letter in {each.queue}: {each.sentence}" for each in dead if not each.message_id.startswith("poison")]
+    if len(dead) < poisons:
+        wrong.append(f"{poisons} poisoned messages, and {len(dead)} dead letters")
+    missing = world.acknowledged - {event["id"] for event in world.shop.events}
+    return wrong + [f"acknowledged and unknown: {each}" for each in sorted(missing)]
+
+
+async def live(world: World, days: float, happenings: int, *, customers: int = 4, burns: bool = True) -> list[str]:
+    """Run it all."""
+    asyncio.get_running_loop().set_task_factory(task_of_a_life)
+    await world.start()
+    business, fire = Business(world, customers), Fire(world, days)
+    burning = world.outside(fire.burn()) if burns else None
+    await business.run(days, happenings)
+    await asyncio.sleep(max(0.0, days * DAY - world.clock.monotonic()))
+    if burning is not None:
+        await burning
+    poisons = world.counts["poison"]
+    await asyncio.sleep(QUIET_DAYS * DAY)
+    try:
+        return await judged(world, fire, business, poisons)
+    finally:
+        world.final_digest = await world.digest()
+        await world.stop()
+
+
+def simulate(
+    directory: Path, seed: int, *, days: float = 1.0, happenings: int = 40, burns: bool = True, **division: Any
+) -> Outcome:
+    """Run one seed from beginning to end."""
+    directory.mkdir(parents=True, exist_ok=True)
+    world = World(directory, seed, configuration(**division))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        simulated(world, patch.setattr),
+        asyncio.Runner(loop_factory=VirtualLoop) as runner,
+    ):
+        wrong = runner.run(live(world, days, happenings, burns=burns))
+    return Outcome(seed, wrong, world.final_digest, world.counts, world.history)

@@ -1,0 +1,366 @@
+"""The whole connector between both stand-ins in one event loop and in virtual time, with faults drawn from one seed.
+
+Ingest, mapper, exact-writer, payment-matcher and console are wired by their own `build`, each as a process that can die (see
+`support.mortal`); what lies between them and the stand-ins loses, doubles, delays and breaks what it carries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import sqlalchemy as sa
+import yaml
+from fastapi import FastAPI
+from support.chargebee_shop import stock
+from support.exact_server import DIVISION, ExactServer
+from support.facts import SITE
+from support.fast_sqlite import migrated
+from support.lines_between import Door, WayToChargebee, WayToExact, patched_ways
+from support.mortal import KilledError, Life, MortalBroker, MortalDatabase, Troubles, living
+from support.payment_world import SECTION
+from support.virtual_time import WorldClock
+from support.writer_stage import KEY, writer_environment
+
+import console.__main__
+import exact_writer.__main__
+import ingest.__main__
+import mapper.__main__
+import payment_matcher.__main__
+from backbone import crash_points
+from backbone.application import Application, Context
+from backbone.configuration import Configuration, load_configuration
+from backbone.database import is_away
+from backbone.settings import Settings
+from backbone.tables import event_log
+from backbone.telemetry import Telemetry
+from contracts.envelope import decode, encode
+from contracts.topology import topology
+from exact_writer.vault import Tokens, Vault
+from simulators.chargebee.app import create_app as create_chargebee
+from simulators.chargebee.invoices import run_scheduled_jobs
+from simulators.chargebee.settings import ChargebeeSettings, WebhookEndpoint
+from simulators.exact.app import create_app as create_exact
+from simulators.exact.settings import ExactSettings
+
+START = datetime(2026, 3, 2, 6, tzinfo=UTC)
+HOUR, DAY = 3_600.0, 86_400.0
+USER, PASSWORD = "chargebee", "geheim"
+BUILDS: dict[str, Any] = {
+    "ingest": ingest.__main__.build,
+    "mapper": mapper.__main__.build,
+    "exact-writer": exact_writer.__main__.build,
+    "payment-matcher": payment_matcher.__main__.build,
+    "console": console.__main__.build,
+}
+RESTART_SECONDS = (1.0, 60.0)
+
+
+class Process:
+    """One service: the process that runs it now, and what stays of it when that dies."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.name, self.world = name, world
+        self.troubles = Troubles(random.Random(f"{world.seed} {name}"))
+        self.clock = WorldClock(START, f"{world.seed} {name}")
+        self.life: Life | None = None
+        self.application: Application | None = None
+        self.database: MortalDatabase | None = None
+        self.site: FastAPI | None = None
+
+    async def start(self) -> None:
+        """Start it as `kruispost run` and Kubernetes do, and restart it whenever it ends by itself."""
+        world = self.world
+        life = self.life = Life(self.name, self.clock, self.troubles, world.locks)
+        world.note(f"start {self.name}")
+        building = life.spawn(self._build(life))
+        await asyncio.wait((building,))
+        if life.is_over:
+            return  # it was killed meanwhile, and will be started once more
+        if (error := building.exception()) is not None:
+            if not is_away(error):
+                raise error
+            self.kill(f"it cannot start: {error}")  # as `kruispost run` would after waiting for its database in vain
+            return
+        assert self.application is not None
+        stop = asyncio.Event()
+        for worker in self.application.workers:
+            task = life.spawn(_run(worker, stop), name=f"{self.name}: {getattr(worker, '__qualname__', 'worker')}")
+            task.add_done_callback(partial(self._ended, life))
+
+    async def _build(self, life: Life) -> None:
+        world = self.world
+        self.database = MortalDatabase.of(life, world.settings, self.name)
+        await migrated(self.database, self.name)
+        broker = MortalBroker(life, world.settings.data_dir / "broker.sqlite", world.bindings, world.arrivals)
+        await broker.declare(topology(world.configuration.divisions))
+        context = Context(world.settings, world.configuration, self.clock, self.database, broker, Telemetry(self.name))
+        self.application = await BUILDS[self.name](context)
+        self.site = None
+        if self.application.router is not None:
+            self.site = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+            self.site.include_router(self.application.router)
+
+    def _ended(self, life: Life, task: asyncio.Task[None]) -> None:
+        if life is not self.life or life.is_over:
+            return
+        error = task.exception() if not task.cancelled() else None
+        if error is None:
+            return  # a worker may end by itself when its work is done
+        if not isinstance(error, KilledError):
+            told = "".join(traceback.format_exception(error))
+            self.world.mishaps.append(f"a worker of {self.name} failed: {told}")
+        self.kill("a worker failed")
+
+    def kill(self, why: str) -> None:
+        """Kill -9; it is started again after a while."""
+        life = self.life
+        if life is None or life.is_over:
+            return
+        self.world.note(f"kill {self.name}: {why}")
+        self.world.counts["kill"] += 1
+        life.end()
+        self.world.outside(self._restart(life))
+
+    async def _restart(self, dead: Life) -> None:
+        await dead.buried()
+        low, high = RESTART_SECONDS
+        await asyncio.sleep(low + (high - low) * self.troubles.luck.random())
+        await self.start()
+
+
+async def _run(worker: Any, stop: asyncio.Event) -> None:
+    await worker(stop)
+
+
+class World:
+    """Everything of one run; the same seed gives the same run."""
+
+    def __init__(self, directory: Path, seed: int, configuration: dict[str, Any]) -> None:
+        self.seed, self.directory = seed, directory
+        self.luck = random.Random(f"world {seed}")
+        self.clock = WorldClock(START, f"{seed} world")
+        self.locks: dict[str, Life] = {}
+        self.bindings: list[Any] = []
+        self.arrivals: dict[str, asyncio.Event] = {}
+        self.mishaps: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self.history: list[str] = []
+        self._digest = hashlib.sha256()
+        self._outside: dict[asyncio.Task[Any], None] = {}
+        self.crashes_per_mille = 0
+        self.final_digest = ""
+        self.acknowledged: set[str] = set()  # ids of events that a webhook was answered 200 for
+        (directory / "kruispost.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
+        self.configuration: Configuration = load_configuration(directory / "kruispost.yaml")
+        self.settings = Settings(
+            **writer_environment("http://exact.test"),
+            config=directory / "kruispost.yaml",
+            data_dir=directory / "data",
+            chargebee_url="http://chargebee.test",
+            chargebee_api_key="test_key",
+            webhook_username=USER,
+            webhook_password=PASSWORD,
+            poll_seconds=1_800.0,
+            catch_up_seconds=1_800.0,
+        )
+        self.processes = {name: Process(self, name) for name in BUILDS}
+        self._open_chargebee()
+        self._open_exact()
+
+    def _open_chargebee(self) -> None:
+        endpoint = WebhookEndpoint(f"http://ingest.test/webhooks/chargebee/{SITE}", USER, PASSWORD)
+        settings = ChargebeeSettings(
+            started_at=int(START.timestamp()),
+            seed=self.seed,
+            webhooks=(endpoint,),
+            webhook_workers=3,
+            webhook_disorder_seconds=900.0,
+            webhook_disordered_per_mille=250,
+            webhook_duplicated_per_mille=100,
+            webhook_dropped_per_mille=100,
+        )
+        self.chargebee = create_chargebee(settings)
+        self.shop = self.chargebee.site
+        clock = self.shop.clock
+        clock.now_ms = lambda: int(self.clock.now().timestamp() * 1000)  # type: ignore[method-assign]  # it follows the world's
+        clock.elapsed = self.clock.monotonic  # type: ignore[method-assign]  # the same
+        stock(self.chargebee)
+        door = Door(self, self.processes["ingest"])
+        self.chargebee.sender._clients[endpoint.url] = httpx.AsyncClient(transport=door, auth=(USER, PASSWORD))
+        self.way_to_chargebee = WayToChargebee(self)
+
+    def _open_exact(self) -> None:
+        app = create_exact(ExactSettings(clock=lambda: self.clock.now().timestamp(), seed=f"exact {self.seed}"))
+        self.way_to_exact = WayToExact(self, app)
+        inside = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://exact.test")
+        self.exact = ExactServer("http://exact.test", app.state.simulator, inside)
+
+    # what is noted
+
+    def note(self, what: str) -> None:
+        """Write into the run's history."""
+        line = f"{self.clock.monotonic():.6f} {what}"
+        self._digest.update(line.encode())
+        self.history.append(line)
+
+    async def digest(self) -> str:
+        """One hash of all that happened and all that every service said."""
+        for name in self.processes:
+            if name == "console":
+                continue
+            for row in await self.logged(name):
+                self._digest.update(row)
+        return self._digest.hexdigest()
+
+    async def logged(self, name: str) -> list[bytes]:
+        """All messages of a service's log, without what only names a span."""
+        database = self.processes[name].database
+        assert database is not None
+        async with database.reading() as connection:
+            rows = await connection.execute(sa.select(event_log.c.body).order_by(event_log.c.sequence))
+            bodies = [row.body for row in rows]
+        return [encode(msgspec.structs.replace(decode(body), traceparent=None)) for body in bodies]
+
+    # what runs
+
+    def outside(self, work: Any) -> asyncio.Task[Any]:
+        """Do something that belongs to no process."""
+        assert living() is None or living().is_over  # type: ignore[union-attr]  # looked at just before
+        return self._own(asyncio.get_running_loop().create_task(work, context=_empty()))
+
+    def _own(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
+        self._outside[task] = None
+        task.add_done_callback(self._outside_ended)
+        return task
+
+    def serve(self, work: Any) -> asyncio.Task[Any]:
+        """Let one of the outside systems do something that goes on when who asked for it dies."""
+        return self._own(asyncio.get_running_loop().create_task(work, context=_empty()))
+
+    def _outside_ended(self, task: asyncio.Task[Any]) -> None:
+        self._outside.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, httpx.HTTPError):
+            self.mishaps.append("".join(traceback.format_exception(error)))
+
+    def passing(self, place: str) -> None:
+        """A process comes by a crash point: it may die there."""
+        life = living()
+        if life is None:
+            return
+        life.touch()
+        if self.luck.randrange(1000) < self.crashes_per_mille:
+            self.counts[f"crash {place}"] += 1
+            self.processes[life.name].kill(f"at {place}")
+            raise KilledError(place)
+
+    async def start(self) -> None:
+        """Start everything; a person logs in at Exact."""
+        await self.chargebee.sender.start()
+        self.outside(self._site_jobs())
+        for process in self.processes.values():
+            await process.start()
+        await self.log_in()
+        self.outside(self._watch_the_login())
+
+    async def log_in(self) -> None:
+        """A person consents at Exact."""
+        writer = self.processes["exact-writer"]
+        assert writer.life is not None
+        assert writer.database is not None
+        pair = await self.exact.control("tokens", client_id=self.settings.exact_client_id)
+        tokens = Tokens(
+            access_token=pair["access_token"],
+            refresh_token=pair["refresh_token"],
+            obtained_at=writer.clock.now().timestamp(),
+            expires_in_seconds=float(pair["expires_in"]),
+        )
+        vault = Vault(writer.database, self.settings.exact_client_id or "", KEY)
+        try:
+            await writer.life.spawn(vault.store(tokens))
+        except (KilledError, OSError, sa.exc.SQLAlchemyError, asyncio.CancelledError):
+            return  # it is looked at again within the hour
+        self.note("log in")
+
+    async def _watch_the_login(self) -> None:
+        while True:
+            await asyncio.sleep(HOUR)
+            writer = self.processes["exact-writer"]
+            if writer.life is None or writer.life.is_over or writer.application is None:
+                continue
+            complaints = [await check() for check in writer.application.ready]
+            if any(each is not None and "kruispost login" in each for each in complaints):
+                self.counts["login"] += 1
+                await self.log_in()
+
+    async def _site_jobs(self) -> None:
+        while True:
+            await asyncio.sleep(HOUR)
+            run_scheduled_jobs(self.shop)
+
+    async def stop(self) -> None:
+        """End all that still runs."""
+        for process in self.processes.values():
+            if process.life is not None:
+                process.life.end()
+                await process.life.buried()
+        for task in list(self._outside):
+            task.cancel()
+        await asyncio.gather(*self._outside, return_exceptions=True)
+        await self.chargebee.sender.stop()
+        await self.exact.simulator.webhooks.stop()
+        await self.exact._http.aclose()
+
+
+def _empty() -> Any:
+    from contextvars import Context as Variables  # noqa: PLC0415 - the name is taken by the services' own
+
+    return Variables()
+
+
+SLOWED: tuple[tuple[str, str, Any], ...] = (
+    # Nobody else brings work, so what only looks for it by the clock may do so rarely: days pass in seconds.
+    ("backbone.broker_embedded", "IDLE_SECONDS", 900.0),
+    ("backbone.relay", "POLL_SECONDS", 900.0),
+    ("backbone.relay", "LOOK_AGAIN_SECONDS", (0.05,)),
+    ("ingest.translator", "SETTLE_SECONDS", (0.05,)),
+    ("ingest.translator", "POLL_SECONDS", 1_800.0),
+    ("ingest.pdfs", "IDLE_SECONDS", 7_200.0),
+    ("exact_writer.writer", "REREAD_SECONDS", 3_600.0),
+    ("exact_writer.writer", "LONGEST_PAUSE_SECONDS", 1_800.0),
+    ("payment_matcher.recording", "POLL_SECONDS", 600.0),
+    ("payment_matcher.proposing", "LOOK_SECONDS", 1_800.0),
+    ("mapper.due_days", "LOOK_SECONDS", 3_600.0),
+)
+
+
+@contextmanager
+def simulated(world: World, patch: Callable[[Any, str, Any], None]) -> Iterator[None]:
+    """Put the world around the code that runs: its ways outside, its crash points and its patience. The caller undoes it."""
+    import importlib  # noqa: PLC0415 - nothing else needs it
+
+    for module, name, seconds in SLOWED:
+        patch(importlib.import_module(module), name, seconds)
+    patch(crash_points, "watcher", world.passing)
+    patch(logging.getLogger("sqlalchemy.pool"), "disabled", True)  # it tells of each connection of the dead
+    patch(ingest.__main__, "collect_garbage_rarely", lambda: None)  # this process goes on to other things
+    patched_ways(world, patch)
+    yield
+
+
+def configuration(**division: Any) -> dict[str, Any]:
+    """The configuration of the world."""
+    sites = {SITE: {"time_zone": "Europe/Amsterdam", "division": DIVISION}}
+    return {"version": 1, "sites": sites, "divisions": {DIVISION: {**SECTION, **division}}}
