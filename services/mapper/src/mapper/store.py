@@ -346,10 +346,8 @@ class Store:
     async def divisions_of(self, customer_ref: str) -> list[int]:
         """Return the divisions that know a customer."""
         table = tables.accounts
-        rows = await self.connection.execute(
-            sa.select(table.c.division).where(table.c.customer_ref == customer_ref).order_by(table.c.division)
-        )
-        return [row.division for row in rows]
+        statement = sa.select(table.c.division).where(table.c.customer_ref == customer_ref)
+        return [row.division for row in await self.connection.execute(statement.order_by(table.c.division))]
 
     async def note_merge(self, site: str, customer_id: str, survivor_id: str) -> bool:
         """Remember into which customer another one was merged; say whether that is news."""
@@ -383,9 +381,8 @@ class Store:
         identity = {"division": fact.division, "journal": fact.journal, "year": fact.year, "period": fact.period}
         changed = {"starts": fact.starts, "ends": fact.ends, "is_open": fact.is_open, "known_until": fact.known_until}
         where = [table.c[name] == value for name, value in identity.items()]
-        known = (
-            await self.connection.execute(sa.select(table.c.starts, table.c.ends, table.c.is_open).where(*where))
-        ).one_or_none()
+        statement = sa.select(table.c.starts, table.c.ends, table.c.is_open).where(*where)
+        known = (await self.connection.execute(statement)).one_or_none()
         if known is not None and (known.starts, known.ends, bool(known.is_open)) == (fact.starts, fact.ends, fact.is_open):
             return False  # that the list grew is told by its new periods
         upsert = self._database.insert(table).values({**identity, **changed})
