@@ -239,3 +239,19 @@ async def test_money_from_the_bank_and_rates_of_exact_leave_differences_to_exact
     assert codes == ["exchange_difference_by_exact"]
     await stage.hear(dollars(id="txn_9", gateway="not_applicable", linked_invoices=applied(("INV-1", 100_000))))
     assert not [each for each in await stage.said(facts.DocumentHeld) if each.document.number.startswith("txn_9/")]
+
+
+async def test_what_is_in_the_sites_currency_and_not_in_the_divisions_ends_at_zero_too(database):
+    """The site counts in dollars and the division in euros, by rates of its own list."""
+    rates = [{"currency": "USD", "from": "2026-01-01", "rate": "0.92"}, {"currency": "USD", "from": "2026-10-10", "rate": "0.95"}]
+    stage = Stage(database, configured(exchange_rates={"policy": "table", "table": rates}, **POLICY))
+    own: dict[str, Any] = {"base_currency_code": "USD", "exchange_rate": "1"}
+    of_one = [line(10_000, 0, 0, tax_exempt_reason="reverse_charge", is_taxed=False)]
+    await stage.hear(customer(), invoice(lines=of_one, **{**DOLLARS, **own}))
+    at_once = {"amount": 4_000, "linked_invoices": applied(("INV-1", 4_000)), "date": LATER}
+    before = {"amount": 6_000, "date": LATER, "linked_invoices": []}
+    await stage.hear(dollars(**{**at_once, **own}), dollars(id="txn_2", **{**before, **own}))
+    await stage.post_all()
+    await stage.hear(dollars(id="txn_2", version=2, **{**before, **own, "linked_invoices": applied(("INV-1", 6_000))}))
+    await stage.post_all()
+    assert in_euros(await stage.entries()) == {"8000": -9_200, "1290": 9_500, "4910": -300}

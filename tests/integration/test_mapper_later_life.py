@@ -333,3 +333,24 @@ async def test_changes_voids_and_deletions_end_in_the_same_books_whatever_comes_
     await stage.post_all()
     assert books(await stage.entries()) == {}
     assert {entry.your_ref for entry in await stage.entries()} >= {"INV-1", "CN-1", "CN-1/R"}
+
+
+async def test_a_direct_debit_waits_until_it_succeeded_and_is_taken_back_when_it_fails_late_or_is_reversed(database):
+    stage = Stage(database)
+    await stage.hear(customer(), invoice(), payment(status="in_progress"))
+    await stage.post_all()
+    assert [each.document.kind for each in await stage.entries()] == ["invoice"]
+    assert await stage.reasons() == ["payment_in_progress"]
+    await stage.hear(payment(status="success", version=2))
+    await stage.post_all()
+    assert books(await stage.entries())["acme-test/CUST1", "1290", ""] == -12_100
+    await stage.hear(payment(status="late_failure", version=3, updated_at=OCTOBER_5 + 3 * 86_400))
+    await stage.hear(payment(id="txn_2"))
+    await stage.post_all()
+    reversal = {"id": "txn_3", "type": "payment_reversal", "reference_transaction_id": "txn_2", "linked_invoices": []}
+    await stage.hear(payment(**reversal))
+    await stage.post_all()
+    on_accounts = books(await stage.entries())
+    assert (on_accounts["acme-test/CUST1", "1290", ""], on_accounts["acme-test/CUST1", "1300", ""]) == (0, 0)
+    money = [(each.your_ref, each.entry_date.day) for each in await stage.entries() if each.kind == "general"]
+    assert money == [("txn_1", 5), ("txn_1/R", 8), ("txn_2", 5), ("txn_3", 5)]

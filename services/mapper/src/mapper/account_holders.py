@@ -119,10 +119,12 @@ async def _known(
 async def _given_back(
     store: Store, site: str, settled: Settlement, name: str, *, is_foreign: bool
 ) -> Settlement | Rejection | None:
-    """Say at which rate the payment stands that a refund gives back; None where it is not booked here."""
+    """Say at which rate the payment stands that a refund gives back; None where that matters not, or it is not booked."""
+    if not is_foreign:
+        return None
     booked = await _booked_on(store, site, "payment", settled.number)
     if booked is not None:
-        return replace(settled, exchange_rate=booked.exchange_rate if is_foreign else None)
+        return replace(settled, exchange_rate=booked.exchange_rate)
     rows = await store.rows_of(site, "payment", settled.number)
     if not rows:
         store.stand_still()

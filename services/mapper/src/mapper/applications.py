@@ -59,7 +59,7 @@ async def fold_applications(store: Store, fact: Observed, resource: chargebee.Wi
     """Keep what a newer transaction or note was applied to, and that it is not any more; return whose bookings may change."""
     if isinstance(resource, chargebee.Invoice):
         return await _closing_changed(store, fact.site, resource)
-    if not isinstance(resource, chargebee.Transaction | chargebee.CreditNote) or _in_base_currency(resource):
+    if not isinstance(resource, chargebee.Transaction | chargebee.CreditNote):
         return []
     kind = _kind_of(resource)
     source = resource.number if isinstance(resource, chargebee.CreditNote) else resource.id
@@ -79,10 +79,6 @@ async def fold_applications(store: Store, fact: Observed, resource: chargebee.Wi
         if applied is not None and await store.fold(KIND, fact, identity, applied):
             changed.append(Key(fact.site, KIND, identity))
     return changed
-
-
-def _in_base_currency(resource: chargebee.Transaction | chargebee.CreditNote) -> bool:
-    return resource.currency_code == resource.base_currency_code
 
 
 def _kind_of(resource: chargebee.Transaction | chargebee.CreditNote) -> Literal["payment", "refund", "credit_note"]:
@@ -130,8 +126,6 @@ def _applications(
 
 async def _closing_changed(store: Store, site: str, invoice: chargebee.Invoice) -> list[Key]:
     """Return the applications to an invoice: the last one takes all that is left of it, and which that is, the invoice says."""
-    if invoice.currency_code == invoice.base_currency_code:
-        return []
     keys = [Key(site, KIND, f"{each.txn_id}/{invoice.id}") for each in invoice.linked_payments if each.txn_id]
     return [key for key in dict.fromkeys(keys) if await store.version_of(site, KIND, key.number) is not None]
 

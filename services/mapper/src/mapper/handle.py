@@ -125,7 +125,7 @@ class Mapper:
             keys += await fold_withheld(store, fact, resource)
         if isinstance(resource, chargebee.Transaction) and await self._may_differ(store, fact.site, resource):
             keys += [replace(key, kind=EXCHANGE_DIFFERENCE) for key in keys]
-        if keys:
+        if keys and self._is_foreign(resource):
             keys += await fold_applications(store, fact, resource)
         for key in keys:
             await self._planner.plan(store, key, cause)
@@ -134,7 +134,7 @@ class Mapper:
 
     async def _wake(self, store: Store, site: str, stored_as: str, resource: chargebee.Wire, cause: Cause) -> None:
         """Decide anew about what waited for a document to be seen, or for its booking where there will be none."""
-        if isinstance(resource, chargebee.Transaction) and resource.currency_code != resource.base_currency_code:
+        if isinstance(resource, chargebee.Transaction) and self._is_foreign(resource):
             await self._plan_all(store, await store.waiting_for(site, waits_for(resource.id)), cause)
         if not isinstance(resource, chargebee.Document):
             return
@@ -145,9 +145,16 @@ class Mapper:
 
     async def _may_differ(self, store: Store, site: str, money: chargebee.Transaction) -> bool:
         """Tell whether money in another currency came in, or came in before and failed since."""
-        if money.currency_code == money.base_currency_code or money.gateway in (None, OFFLINE_GATEWAY):
+        if not self._is_foreign(money) or money.gateway in (None, OFFLINE_GATEWAY):
             return False
         return money.status == "success" or await store.document(Key(site, EXCHANGE_DIFFERENCE, money.id)) is not None
+
+    def _is_foreign(self, resource: chargebee.Wire) -> bool:
+        """Tell whether a document may be in another currency than that of the division which it is booked in."""
+        if not isinstance(resource, chargebee.Document | chargebee.Transaction):
+            return False
+        currency = resource.currency_code
+        return currency != resource.base_currency_code or any(each.currency != currency for each in self._mappings.values())
 
     def _writes_off(self, note: chargebee.CreditNote) -> bool:
         reason = normal_reason(note.create_reason_code or note.reason_code)

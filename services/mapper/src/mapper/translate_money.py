@@ -57,11 +57,11 @@ def money_of(transaction: chargebee.Transaction, zone: tzinfo) -> Payment | Refu
 
 
 def _settlements_of(transaction: chargebee.Transaction) -> tuple[Settlement, ...]:
-    """Return what money was applied to; a refund in another currency of no credit note has the rate of the payment it returns."""
+    """Return what money was applied to; a refund of no credit note gives back a payment, whose rate it has."""
     invoices = [each for each in transaction.linked_invoices if each.invoice_id]
     notes = [each for each in transaction.linked_credit_notes if each.cn_id]
     back = transaction.refunded_txn_id or transaction.reference_transaction_id
-    if back and not invoices and not notes and transaction.currency_code != transaction.base_currency_code:
+    if back and not invoices and not notes:
         return (Settlement(number=back, amount_minor=transaction.amount, kind="payment"),)
     return (
         *(Settlement(number=each.invoice_id or "", amount_minor=each.applied_amount) for each in invoices),
