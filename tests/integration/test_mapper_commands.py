@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.command_line import kruispost
 from support.engines import DATABASES
-from support.facts import customer, invoice, line
+from support.facts import OCTOBER_5, customer, invoice, line
 from support.installation import installation
 from support.mapper_stage import CONFIGURATION, Stage, payment, period, posted, refused
 
@@ -130,6 +130,24 @@ async def test_the_difference_is_told_by_box_of_the_vat_return(installed):
     refused_ = await installed.run("diff", str(new))
     assert refused_.returncode == 2
     assert "VAT code 1 has no box; add it under vat_boxes" in refused_.stderr
+
+
+async def test_what_differs_beside_the_accounts_is_told_with_what_it_was_and_becomes(installed):
+    served = {"date_from": OCTOBER_5, "date_to": OCTOBER_5 + 31 * 86_400}
+    await installed.stage.hear(customer(), invoice(lines=[line(10_000, 2_100, **served)]), payment())
+    revenue = [{"when": {"item_price": "Team-EUR"}, "account": "8000", "cost_center": "NL", "defer": True}]
+    journals = {"invoices": "71", "credit_notes": "71", "payments": "90"}
+    changed = {"journals": journals, "mode": "document", "language": "nl", "revenue": revenue, "payments": "daily"}
+    new = installed.write(installed.directory / "new.yaml", **changed)
+    done = await installed.run("diff", str(new))
+    assert "booked as: entry -> document\n  journal: 70 -> 71\n  description: Invoice INV-1 -> Factuur INV-1" in done.stdout
+    assert "revenue at once: 100.00 -> 0.00\n  revenue released over 2026-10-05..2026-11-04: 0.00 -> 100.00" in done.stdout
+    assert "payment txn_1, 2026-10-05, booked: booked in another way in Exact" in done.stdout
+    assert "booked as: entry -> daily" in done.stdout
+    _, found = await installed.json("diff", str(new), "--number", "INV-1")
+    assert found["documents"][0]["particulars"][1] == {"name": "journal", "before": "70", "after": "71"}
+    in_dutch = await installed.run("diff", str(new), "--lang", "nl")
+    assert "dagboek: 70 -> 71" in in_dutch.stdout
 
 
 async def test_what_a_new_mapping_would_hold_is_told_with_the_rule_to_add(installed):

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from msgspec import structs
 
 from bookkeeping.journal import Entry, Line, Role
+from bookkeeping.money import format_minor
 from bookkeeping.rejections import Rejection, SetAside
 
 Change = Literal[
@@ -19,6 +20,7 @@ Change = Literal[
     "newly_set_aside",
     "other_reason",
     "division",
+    "mode",
     "journal",
     "account",
     "vat",
@@ -31,6 +33,7 @@ Change = Literal[
     "other",
 ]
 CHANGES: tuple[Change, ...] = get_args(Change)
+MOST_TEXTS = 3
 # Of one document these say what its accounts and codes have said already.
 ONLY_IN_TOTALS = frozenset(("vat_base", "vat_box_base", "vat_box"))
 _HEAD: tuple[tuple[Change, tuple[str, ...]], ...] = (
@@ -45,10 +48,14 @@ _LOOKED_AT = frozenset(name for _, names in _HEAD for name in names) | {"lines",
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one mapping makes of a document, and in which division; `vat_boxes` names the box of the VAT return of each code."""
+    """What one mapping makes of a document, in which division, and as what in Exact (`mode`).
+
+    `vat_boxes` names the box of the VAT return of each code.
+    """
 
     division: int | None
     made: Entry | Rejection | SetAside
+    mode: str | None = None
     vat_boxes: MappingOf[str, str] = field(default_factory=dict, compare=False)
 
     @property
@@ -102,6 +109,7 @@ def changes_of(before: Outcome, after: Outcome) -> tuple[Change, ...]:
     if one is None or other is None:
         return _without_entry(before, after)
     found: list[Change] = ["division"] if before.division != after.division else []
+    found += ["mode"] if before.mode != after.mode else []
     found += [change for change, names in _HEAD if any(getattr(one, name) != getattr(other, name) for name in names)]
     by: tuple[tuple[Change, Callable[[Line], Hashable]], ...] = (
         ("account", lambda line: line.account),
@@ -162,6 +170,46 @@ def _places(outcome: Outcome) -> dict[tuple[int | None, str, Any, str], int]:
             if name is not None:
                 found[outcome.division, entry.currency, "dimension", name] += line.amount_minor
     return {place: amount for place, amount in found.items() if amount}
+
+
+@dataclass(frozen=True, slots=True)
+class Particular:
+    """What differs of a document beside its amounts on accounts and codes, in words that need no language."""
+
+    name: str
+    before: str
+    after: str
+
+
+def particulars_of(before: Outcome, after: Outcome) -> list[Particular]:
+    """Return the journal, dates, rate, terms, texts and service periods that differ."""
+    one, other = before.entry, after.entry
+    if one is None or other is None:
+        return []
+    pairs: list[tuple[str, object, object]] = [("mode", before.mode, after.mode)]
+    pairs += [(name, getattr(one, name), getattr(other, name)) for _, names in _HEAD for name in names if name != "kind"]
+    was, becomes = _released(one), _released(other)
+    for days in dict.fromkeys((*was, *becomes)):
+        amounts = [format_minor(abs(each.get(days, 0)), one.currency) for each in (was, becomes)]
+        pairs.append((f"released {days}", amounts[0], amounts[1]))
+    if len(one.lines) == len(other.lines):
+        texts = [(line.description, new.description) for line, new in zip(one.lines, other.lines, strict=True)]
+        texts += [(line.notes, new.notes) for line, new in zip(one.lines, other.lines, strict=True)]
+        different = dict.fromkeys(pair for pair in texts if pair[0] != pair[1])
+        pairs += [("line_text", *pair) for pair in list(different)[:MOST_TEXTS]]
+    return [Particular(name, _written(old), _written(new)) for name, old, new in pairs if old != new]
+
+
+def _released(entry: Entry) -> dict[str, int]:
+    sums: Counter[str] = Counter()
+    for line in entry.lines:
+        if line.role in (Role.REVENUE, Role.DISCOUNT):
+            sums["" if line.first is None else f"{line.first}..{line.last}"] += line.amount_minor
+    return {days: amount for days, amount in sums.items() if amount}
+
+
+def _written(value: object) -> str:
+    return "-" if value is None or value == "" else str(value)
 
 
 @dataclass(slots=True)

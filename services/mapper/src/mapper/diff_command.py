@@ -18,7 +18,7 @@ from backbone.settings import Settings
 from bookkeeping.journal import Entry
 from bookkeeping.money import format_minor
 from bookkeeping.rejections import Rejection
-from mapper.comparison import ONLY_IN_TOTALS, Summary
+from mapper.comparison import ONLY_IN_TOTALS, Summary, particulars_of
 from mapper.configuration import mappings_of
 from mapper.differences import Comparer, Found, Wish
 from mapper.history import PagedStore, count, documents
@@ -87,6 +87,8 @@ def _text(summary: Summary, listed: list[Found], fitting: int, lang: Language) -
         lines.append(say("in_closed_periods", lang, count=summary.in_closed_periods))
     place = None
     for each in summary.as_dict()["places"]:
+        if not (each["before_minor"] or each["after_minor"]):
+            continue  # what was invoiced there and paid
         if place != (each["division"], each["currency"], each["part"]):
             place = (each["division"], each["currency"], each["part"])
             lines += ["", _place_head(place, lang)]
@@ -122,4 +124,8 @@ def _found_lines(found: Found, lang: Language) -> list[str]:
         if each.part not in ONLY_IN_TOTALS:
             amounts = f"{format_minor(each.before_minor, each.currency)} -> {format_minor(each.after_minor, each.currency)}"
             lines.append(f"  {say(f'part_{each.part}', lang)} {each.name}: {amounts}")
+    for particular in particulars_of(found.before, found.after):
+        name, _, days = particular.name.partition(" ")
+        title = f"{say('of_released', lang)} {days}" if days else say("of_at_once" if name == "released" else f"of_{name}", lang)
+        lines.append(f"  {title}: {particular.before} -> {particular.after}")
     return lines

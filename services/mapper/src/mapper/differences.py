@@ -15,10 +15,10 @@ from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import Rejection
 from contracts.commands import PostEntry
-from mapper.comparison import Change, Difference, Outcome, changes_of, changes_since_booked, differences_of
+from mapper.comparison import Change, Difference, Outcome, changes_of, changes_since_booked, differences_of, particulars_of
 from mapper.decision import decide, make
 from mapper.history import Kept, PagedStore, Selection
-from mapper.issue import booked_entry
+from mapper.issue import booked_entry, bundle_of, mode_of
 from mapper.subjects import Subject, Subjects
 
 
@@ -86,6 +86,10 @@ class Found:
                 }
                 for each in self.differences
             ],
+            "particulars": [
+                {"name": each.name.strip(), "before": each.before, "after": each.after}
+                for each in particulars_of(self.before, self.after)
+            ],
         }
 
 
@@ -138,7 +142,7 @@ class Comparer:
         # What is booked stays in its period, so only what is still to come is placed in the periods that are open now.
         judge = make if is_booked else decide
         made = await judge(self._store, subject, None if is_booked else kept.pending(), self._today, is_first=True)
-        return Outcome(subject.division, made, _boxes(subject.mapping))
+        return Outcome(subject.division, made, _way(made, subject), _boxes(subject.mapping))
 
     def _as_booked(self, command: bytes) -> Outcome | None:
         posted = msgspec.json.decode(command, type=PostEntry)
@@ -147,13 +151,20 @@ class Comparer:
             # What is booked of money has its references within the texts of its lines, which no mapping decides.
             return None
         entry = booked_entry(posted, posted.document.number, mapping.receivable_account)
-        return Outcome(posted.division, entry, _boxes(mapping))
+        return Outcome(posted.division, entry, posted.mode, _boxes(mapping))
 
     async def _is_closed(self, outcome: Outcome) -> bool:
         if outcome.entry is None or outcome.division is None:
             return False
         own = (await self._store.periods(outcome.division, outcome.entry.journal)).of(outcome.entry.entry_date)
         return own is not None and not own.is_open
+
+
+def _way(made: object, subject: Subject) -> str | None:
+    """Say as what an entry goes to Exact: by its mode, or with the payments of its day."""
+    if not isinstance(made, Entry) or subject.mapping is None:
+        return None
+    return "daily" if bundle_of(made, subject.ref, subject.mapping) is not None else mode_of(made, subject.mapping)
 
 
 def _boxes(mapping: Mapping | None) -> MappingOf[str, str]:

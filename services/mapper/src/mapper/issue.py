@@ -64,7 +64,7 @@ def post_entry(
     """
     sales = entry.kind == "sales"
     bundle = bundle_of(entry, document, mapping)
-    mode = "ledger" if bundle is not None else _mode_of(entry, mapping)
+    mode = "ledger" if bundle is not None else mode_of(entry, mapping)
     sign = -1 if sales else 1
     lines = [
         EntryLine(
@@ -185,7 +185,7 @@ def _end_of_day(day: date, zone: tzinfo) -> datetime:
     return following.astimezone(UTC) + AFTER_THE_DAY
 
 
-def _mode_of(entry: Entry, mapping: Mapping) -> Literal["entry", "document", "ledger"]:
+def mode_of(entry: Entry, mapping: Mapping) -> Literal["entry", "document", "ledger"]:
     """Return how an entry goes to Exact. One without a rate gets that of its own day, so it is not put together with others."""
     is_foreign = entry.currency != mapping.currency
     if mapping.mode == "document" and entry.kind == "sales" and not is_foreign:
