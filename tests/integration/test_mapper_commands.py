@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.command_line import kruispost
@@ -133,7 +134,7 @@ async def test_the_difference_is_told_by_box_of_the_vat_return(installed):
 
 
 async def test_what_differs_beside_the_accounts_is_told_with_what_it_was_and_becomes(installed):
-    served = {"date_from": OCTOBER_5, "date_to": OCTOBER_5 + 31 * 86_400}
+    served: dict[str, Any] = {"date_from": OCTOBER_5, "date_to": OCTOBER_5 + 31 * 86_400}
     await installed.stage.hear(customer(), invoice(lines=[line(10_000, 2_100, **served)]), payment())
     revenue = [{"when": {"item_price": "Team-EUR"}, "account": "8000", "cost_center": "NL", "defer": True}]
     journals = {"invoices": "71", "credit_notes": "71", "payments": "90"}
