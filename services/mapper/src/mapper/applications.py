@@ -155,6 +155,8 @@ async def as_both_booked(
         return document
     source = await _booked(store, site, document.source_kind, document.source, document, mapping)
     target = await _booked(store, site, document.target_kind, document.target, document, mapping)
+    if target == "to come" and await _is_anothers(store, site, document):
+        store.stand_still()  # another partition may be handling it at this moment
     if source is None or target is None:
         return document
     for booked, kind, number in (
@@ -181,6 +183,11 @@ async def as_both_booked(
         debit_rate=debit.rate,
         credit_rate=credit.rate,
     )
+
+
+async def _is_anothers(store: Store, site: str, document: documents.Application) -> bool:
+    rows = await store.rows_of(site, document.target_kind, document.target)
+    return {row.customer_id for row in rows} != {document.customer_id}
 
 
 async def _booked(
