@@ -20,6 +20,7 @@ DIVISION: dict[str, Any] = {
     "journals": {"invoices": "70", "credit_notes": "71", "payments": "90"},
     "receivable_account": "1300",
     "rounding": {"account": "4900", "vat_code": "N"},
+    "exchange_differences": {"account": "4900"},
     "revenue": [{"when": {"family": "saas"}, "account": "8000", "cost_center": "NL"}],
     "vat": [
         {"when": {"country": "NL", "rate": 21}, "code": "2"},
@@ -50,6 +51,17 @@ def vat(code: str, **when: Any) -> dict[str, Any]:
     return {"vat": [{"when": when, "code": code}]}
 
 
+def test_cents_of_rounding_get_no_vat_of_their_account():
+    """A line of a sales entry without a VAT code gets that of its ledger account."""
+    ledgers = tuple(msgspec.structs.replace(each, vat_code="2") if each.code == "4900" else each for each in DATA.ledgers)
+    data = msgspec.structs.replace(DATA, ledgers=ledgers)
+    assert found(data) == [], "rounding.vat_code is without VAT, and named"
+    assert found(data, rounding={"account": "4900"}) == [
+        ("account_with_own_vat_code", ("rounding", "account")),
+        ("account_with_own_vat_code", ("exchange_differences", "account")),
+    ]
+
+
 def test_a_mapping_that_fits_is_well():
     assert found() == []
 
@@ -57,6 +69,12 @@ def test_a_mapping_that_fits_is_well():
 @pytest.mark.parametrize(
     ("changes", "code", "path"),
     [
+        (vat("00", country="NL", rate=0, reason="reverse_chrage"), "no_such_reason", ("vat", 0, "when", "reason")),
+        (
+            {"control_accounts": [{"account": "1290", "currency": "USD"}], "exchange_differences": None},
+            "no_exchange_differences",
+            ("control_accounts", 0, "currency"),
+        ),
         (revenue(account="8001"), "no_such_account", ("revenue", 0, "account")),
         (revenue(account="8090"), "account_blocked", ("revenue", 0, "account")),
         (revenue(account="1500"), "wrong_account_type", ("revenue", 0, "account")),

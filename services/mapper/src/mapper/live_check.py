@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date
+from difflib import get_close_matches
 
 from backbone.mapping_configuration import DivisionConfiguration
 from backbone.rule_configuration import RevenueRule
@@ -12,6 +13,11 @@ from mapper.live_rights import rights_complaints
 from mapper.live_vat import vat_complaints
 from mapper.live_words import Complaint, Step, named_things
 
+# Chargebee's tax_exempt_reason, and what a rule says of a line that has none.
+REASONS_FOR_NO_TAX = (
+    *("tax_not_configured", "region_non_taxable", "export", "customer_exempt", "product_exempt", "zero_rated", "reverse_charge"),
+    *("high_value_physical_goods", "zero_value_item", "tax_not_configured_external_provider", "none"),
+)
 DEBTORS = 20
 PAYMENT_SERVICE = 16
 SALES, RETURNS, GENERAL = 20, 21, 90
@@ -31,6 +37,7 @@ def complaints(number: int, configuration: DivisionConfiguration, data: MasterDa
     found += section.dimensions()
     found += section.payment_conditions()
     found += section.currencies()
+    found += section.reasons()
     if section.knows("vat_codes"):
         found += vat_complaints(section.path(), configuration, data)
     return found
@@ -136,6 +143,7 @@ class _Section:
         configuration = self._configuration
         if configuration.rounding is not None:
             yield from self._plain(("rounding", "account"), configuration.rounding.account, "rounding")
+            yield from self._without_vat(("rounding", "account"), configuration.rounding.account)
         if configuration.write_offs is not None:
             yield from self._plain(("write_offs", "account"), configuration.write_offs.account, "loss")
         if configuration.settlements is not None:
@@ -146,9 +154,20 @@ class _Section:
                 yield from self._plain(("settlements", "chargeback_fee_account"), named.chargeback_fee_account, "loss")
         if configuration.exchange_differences is not None:
             yield from self._plain(("exchange_differences", "account"), configuration.exchange_differences.account, "exchange")
+            yield from self._without_vat(("exchange_differences", "account"), configuration.exchange_differences.account)
         if configuration.withheld_taxes is not None:
             account = configuration.withheld_taxes.account
             yield from self._account(("withheld_taxes", "account"), account, "withheld", _NOT_FOR_CONTROL)
+
+    def _without_vat(self, steps: tuple[Step, ...], code: str) -> Iterator[Complaint]:
+        """Find an account whose lines on sales entries, which name no VAT code, get VAT by a code of the account's own."""
+        ledger, rounding = self._ledgers.get(code), self._configuration.rounding
+        given = rounding.vat_code if rounding is not None else None
+        own = next((each for each in self._data.vat_codes if ledger is not None and each.code == ledger.vat_code), None)
+        if ledger is not None and given is None and own is not None and own.percentage:
+            free = named_things(each for each in self._data.vat_codes if not each.percentage and not each.is_blocked)
+            values: dict[str, object] = {"code": code, "description": ledger.description, "actual": own.code, "candidates": free}
+            yield Complaint(path=self.path(*steps), code="account_with_own_vat_code", values=values)
 
     def _debtor(self, steps: tuple[Step, ...], code: str) -> Iterator[Complaint]:
         def fits(ledger: Ledger) -> bool:
@@ -230,9 +249,17 @@ class _Section:
                 values: dict[str, object] = {"code": rule.code, "candidates": named_things(self._data.payment_conditions)}
                 yield Complaint(path=path, code="no_such_payment_condition", values=values)
 
+    def reasons(self) -> Iterator[Complaint]:
+        """Find what is almost a reason of Chargebee's for no VAT; another one may be newer than this release."""
+        for part in ("revenue", "vat"):
+            for index, rule in enumerate(getattr(self._configuration, part)):
+                reason = rule.when.reason
+                meant = get_close_matches(reason or "", REASONS_FOR_NO_TAX, n=1) if reason not in REASONS_FOR_NO_TAX else []
+                if meant:
+                    path = self.path(part, index, "when", "reason")
+                    yield Complaint(path=path, code="no_such_reason", values={"code": reason, "candidates": meant[0]})
+
     def currencies(self) -> Iterator[Complaint]:
-        if not self.knows("currencies"):
-            return
         configuration, told = self._configuration, {each.code for each in self._data.currencies}
         named: list[tuple[tuple[Step, ...], str | None]] = [(("currency",), configuration.currency)]
         named += [(("journals", "currencies", currency), currency) for currency in configuration.journals.currencies]
@@ -242,8 +269,13 @@ class _Section:
             for index, control in enumerate(configuration.control_accounts)
             if control.currency != "*"
         ]
+        others = [(steps, code) for steps, code in named if code not in (None, configuration.currency)]
+        has_account = configuration.exchange_differences is not None or configuration.exchange_rates.policy == "exact"
+        if others and configuration.book_payments and not has_account:
+            place, other = others[0]
+            yield Complaint(path=self.path(*place), code="no_exchange_differences", values={"code": other})
         for steps, code in named:
-            if code is not None and code not in told:
+            if code is not None and code not in told and self.knows("currencies"):
                 told.add(code)  # once is enough
                 yield Complaint(path=self.path(*steps), code="no_such_currency", values={"code": code})
 

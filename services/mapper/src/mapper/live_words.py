@@ -61,6 +61,24 @@ COMPLAINTS: dict[str, tuple[str, str, str, str]] = {
         "grootboekrekening {code} ({description}) is van type {type}, waarop geen {purpose} geboekt kan worden.",
         "schrijf een van: {candidates}",
     ),
+    "account_with_own_vat_code": (
+        "ledger account {code} ({description}) has VAT code {actual} of its own, so Exact would add VAT to cents of rounding.",
+        "write rounding.vat_code: one without VAT, of {candidates}; or take the code off the account in Exact",
+        "grootboekrekening {code} ({description}) heeft zelf btw-code {actual}, dus Exact rekent btw over centen van afronding.",
+        "schrijf rounding.vat_code: een zonder btw, van {candidates}; of haal de code in Exact van de rekening",
+    ),
+    "no_exchange_differences": (
+        "documents in {code} are booked here, and there is no account for exchange differences: what has one is held.",
+        "add exchange_differences with an account to the division",
+        "hier worden documenten in {code} geboekt, en er is geen rekening voor koersverschillen: wat er een heeft, wacht.",
+        "voeg exchange_differences met een rekening toe aan de administratie",
+    ),
+    "no_such_reason": (
+        "Chargebee knows no reason {code} for a line without VAT, so the rule never fits.",
+        "write {candidates}",
+        "Chargebee kent geen reden {code} voor een regel zonder btw, dus de regel past nooit.",
+        "schrijf {candidates}",
+    ),
     "cost_center_mandatory": (
         "ledger account {code} ({description}) wants a cost centre, and none is given.",
         "add cost_center: one of {candidates}, or make it optional in Exact",
