@@ -62,6 +62,44 @@ def test_cents_of_rounding_get_no_vat_of_their_account():
     ]
 
 
+JOURNALS = {"invoices": "70", "credit_notes": "71", "payments": "90"}
+FEES = {"payout_account": "1290", "fee_account": "4900"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"exchange_differences": {"account": "1300"}}, ("exchange_differences", "account")),
+        ({"withheld_taxes": {"account": "1300"}}, ("withheld_taxes", "account")),
+        ({"write_offs": {"account": "1300"}, "journals": {**JOURNALS, "write_offs": "90"}}, ("write_offs", "account")),
+        ({"discounts": {"posting": "gross", "rules": [{"account": "1300"}]}}, ("discounts", "rules", 0, "account")),
+        *(
+            ({"settlements": {**FEES, name: "1300"}, "journals": {**JOURNALS, "settlements": "90"}}, ("settlements", name))
+            for name in ("payout_account", "fee_account", "chargeback_fee_account")
+        ),
+    ],
+)
+def test_no_setting_takes_the_account_of_debtors_for_something_else(changes, path):
+    assert ("wrong_account_type", path) in found(**changes)
+
+
+def test_mode_ledger_needs_the_sales_journals_where_revenue_is_deferred():
+    journals = {**JOURNALS, "credit_notes": "99", "ledger": "91"}
+    deferred = [{"when": {"family": "saas"}, "account": "8000", "cost_center": "NL", "defer": True}]
+    wrong = ("no_such_journal", ("journals", "credit_notes"))
+    assert wrong not in found(mode="ledger", journals=journals)
+    assert wrong in found(mode="ledger", journals=journals, revenue=deferred)
+
+
+@pytest.mark.parametrize("purpose", ["invoices", "credit_notes", "payments", "write_offs", "ledger", "settlements"])
+def test_every_journal_of_a_wrong_type_is_named(purpose):
+    wrong = "90" if purpose in ("invoices", "credit_notes") else "70"
+    settings = {"write_offs": {"account": "4900"}, "settlements": FEES}
+    assert ("wrong_journal_type", ("journals", purpose)) in found(
+        journals={**JOURNALS, "write_offs": "90", "ledger": "90", "settlements": "90", purpose: wrong}, **settings
+    )
+
+
 def test_a_mapping_that_fits_is_well():
     assert found() == []
 

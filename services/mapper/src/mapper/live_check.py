@@ -75,7 +75,10 @@ class _Section:
         if not self.knows("journals"):
             return
         journals, own = self._configuration.journals, self._configuration.currency
-        in_ledger = self._configuration.mode == "ledger"
+        # In mode ledger, what has deferred revenue goes as a sales entry all the same, and so does what Exact gives the rate of.
+        at_own_rate = self._configuration.exchange_rates.policy == "exact"
+        by_itself = at_own_rate or any(rule.defer for rule in self._configuration.revenue)
+        in_ledger = self._configuration.mode == "ledger" and not by_itself
         wanted: list[tuple[str, str | None, frozenset[int]]] = [
             ("invoices", None if in_ledger else journals.invoices, frozenset((SALES,))),
             ("credit_notes", None if in_ledger else journals.credit_notes, frozenset((SALES, RETURNS))),
@@ -149,9 +152,9 @@ class _Section:
         if configuration.settlements is not None:
             named = configuration.settlements
             yield from self._account(("settlements", "payout_account"), named.payout_account, "control", _NOT_FOR_CONTROL)
-            yield from self._plain(("settlements", "fee_account"), named.fee_account, "loss")
+            yield from self._plain(("settlements", "fee_account"), named.fee_account, "fees")
             if named.chargeback_fee_account is not None:
-                yield from self._plain(("settlements", "chargeback_fee_account"), named.chargeback_fee_account, "loss")
+                yield from self._plain(("settlements", "chargeback_fee_account"), named.chargeback_fee_account, "fees")
         if configuration.exchange_differences is not None:
             yield from self._plain(("exchange_differences", "account"), configuration.exchange_differences.account, "exchange")
             yield from self._without_vat(("exchange_differences", "account"), configuration.exchange_differences.account)
@@ -287,6 +290,7 @@ def _is_alike(ledger: Ledger, purpose: str) -> bool:
         "discounts": (110,),
         "rounding": (110, 120, 121, 122, 123),
         "loss": (120, 121, 122, 123),
+        "fees": (120, 121, 122, 123),
         "exchange": (110, 120, 121, 122, 123),
     }
     return ledger.type in types.get(purpose, (90,))

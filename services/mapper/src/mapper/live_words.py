@@ -218,12 +218,15 @@ PURPOSES: dict[str, tuple[str, str]] = {
     "rounding": ("rounding differences", "afrondingsverschillen"),
     "control": ("payments on their way", "kruisposten"),
     "loss": ("written-off debts", "afgeboekte vorderingen"),
+    "fees": ("fees of gateways", "kosten van betaaldiensten"),
+    "exchange": ("exchange differences", "koersverschillen"),
     "withheld": ("taxes that customers hold back", "belasting die klanten inhouden"),
     "invoices": ("invoices", "facturen"),
     "credit_notes": ("credit notes", "creditnota's"),
     "payments": ("payments", "betalingen"),
     "write_offs": ("write-offs", "afboekingen"),
     "ledger": ("invoices in mode ledger", "facturen in modus ledger"),
+    "settlements": ("payouts of gateways", "uitbetalingen van betaaldiensten"),
 }
 
 
