@@ -94,7 +94,7 @@ def test_mode_ledger_needs_the_sales_journals_where_revenue_is_deferred():
 @pytest.mark.parametrize("purpose", ["invoices", "credit_notes", "payments", "write_offs", "ledger", "settlements"])
 def test_every_journal_of_a_wrong_type_is_named(purpose):
     wrong = "90" if purpose in ("invoices", "credit_notes") else "70"
-    settings = {"write_offs": {"account": "4900"}, "settlements": FEES}
+    settings: dict[str, Any] = {"write_offs": {"account": "4900"}, "settlements": FEES}
     assert ("wrong_journal_type", ("journals", purpose)) in found(
         journals={**JOURNALS, "write_offs": "90", "ledger": "90", "settlements": "90", purpose: wrong}, **settings
     )
