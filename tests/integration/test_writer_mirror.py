@@ -22,7 +22,7 @@ from backbone.settings import Settings
 from contracts import facts
 from exact_writer.client import UnknownError
 from exact_writer.master_records import Kind
-from exact_writer.mirror import DELETIONS_KEPT_SECONDS, Mirror
+from exact_writer.mirror import AT_START, DELETIONS_KEPT_SECONDS, Mirror
 from exact_writer.row_versions import Position
 from exact_writer.tables import accounts as customers
 from exact_writer.tables import mirror_state
@@ -59,6 +59,20 @@ async def test_what_is_deleted_in_exact_leaves_the_mirror(tmp_path: Path, dialec
         await stage.mirror.refresh("account")
         await stage.mirror.refresh("deleted")
         assert [record.is_gone for record in await stage.mirror.accounts.get([str(kept)])] == [False]
+
+
+async def test_what_was_deleted_is_asked_for_within_six_hours_and_what_nobody_misses_within_a_day(tmp_path: Path) -> None:
+    async with exact_server() as server, mirror_stage(server, tmp_path) as stage:
+        for kind in AT_START:
+            await stage.mirror.refresh(kind)
+        assert stage.mirror.stale() is None
+        others = mirror_state.c.kind.not_in(("division", "period"))
+        async with stage.database.transaction() as connection:
+            await connection.execute(sa.update(mirror_state).where(others).values(read_at=mirror_state.c.read_at - 6 * 3600))
+        await stage.mirror.load()
+        assert stage.mirror.stale() == "deleted"
+        await stage.mirror.refresh("deleted")
+        assert stage.mirror.stale() is None
 
 
 async def test_an_account_that_was_deleted_gets_no_call_and_a_person_says_which_one_it_is_now(tmp_path: Path) -> None:

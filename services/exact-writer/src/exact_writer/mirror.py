@@ -32,6 +32,7 @@ from exact_writer.tables import ledger_readings, master_data, mirror_state, rece
 DAY_SECONDS: Final = 86_400.0
 PERIODS_SECONDS: Final = 3_600.0  # a period that was opened again is seen within the hour; a closed one by the first refusal
 MOVES_SECONDS: Final = 21_600.0  # while row versions have started anew, nothing that changes is seen
+DELETIONS_SECONDS: Final = 21_600.0  # what a person deleted is missed by nobody else: as often as the ledger is read of itself
 AGAIN_SECONDS: Final = 60.0  # how old a part must be before something missing in it is worth a call
 DELETIONS_KEPT_SECONDS: Final = 55 * DAY_SECONDS  # Exact keeps its log of deletions for two months
 CLOSED: Final = 1
@@ -358,7 +359,7 @@ class Mirror:
 
 
 def _fresh_seconds(kind: Kind) -> float:
-    return {"period": PERIODS_SECONDS, "division": MOVES_SECONDS}.get(kind, DAY_SECONDS)
+    return {"period": PERIODS_SECONDS, "division": MOVES_SECONDS, "deleted": DELETIONS_SECONDS}.get(kind, DAY_SECONDS)
 
 
 def _reaches_beyond(line: EntryLine, period: Record) -> bool:

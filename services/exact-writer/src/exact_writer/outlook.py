@@ -20,8 +20,8 @@ from exact_writer.work_classes import CURRENT, WorkClass
 # Exact's documented limits, until its first answer says more.
 UNTOLD: Final = Limits(minute=60, day=5_000, left_today=5_000.0, day_seconds_left=DAY_SECONDS)
 HOUR_SECONDS: Final = 3_600.0
-# Periods and their status for each journal every hour, the rest of the master data once a day.
-READS_A_MINUTE: Final = 4 / 60 + 8 / 1_440
+# Periods and their status for each journal every hour, deletions every six, the rest of the master data once a day.
+READS_A_MINUTE: Final = 4 / 60 + 11 / 1_440
 
 
 async def limits_of(connection: AsyncConnection, division: int, now: float) -> Limits:
