@@ -91,6 +91,23 @@ async def test_a_wrong_secret_or_too_many_calls_spoil_no_tokens(tmp_path: Path) 
         await is_booked(stage)
 
 
+async def test_an_app_that_was_revoked_needs_a_person_and_loses_nothing(tmp_path: Path) -> None:
+    """Exact refuses the token at once, but gives no other before its time: only then it says that none will come."""
+    async with rehearsal(tmp_path) as stage:
+        await stage.plan(save_account("FIRST"))
+        await stage.work()
+        authority, traffic = stage.simulator.authority, stage.simulator.traffic
+        token_calls, calls = authority.token_calls, traffic.total
+        authority.revoke(next(iter(authority.clients)))
+        await stage.plan(sale("INV-1", "FIRST"))
+        await stage.act(60)
+        assert "kruispost login" in str(await stage.complaint())
+        assert len(await stage.open_commands()) == 1
+        assert (authority.token_calls - token_calls, traffic.total - calls) == (1, 1)
+        await stage.log_in()
+        await is_booked(stage)
+
+
 async def test_a_refresh_token_that_expired_needs_a_person_and_loses_nothing(tmp_path: Path) -> None:
     async with rehearsal(tmp_path) as stage:
         await connected(stage)

@@ -118,6 +118,11 @@ class Authority:
             "refresh_token": refresh,
         }
 
+    def revoke(self, client_id: str) -> None:
+        """Takes the consent back, as a user can in Exact: neither of the app's tokens is worth anything from here on."""
+        self._chains.pop(client_id, None)
+        self._access_tokens = {token: known for token, known in self._access_tokens.items() if known[0] != client_id}
+
     def client_of(self, authorization: str | None) -> tuple[str | None, bool]:
         """(app, token still valid) of an Authorization header; the app is None when the token was never given out."""
         scheme, _, token = (authorization or "").partition(" ")
