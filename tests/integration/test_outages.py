@@ -147,6 +147,28 @@ async def test_the_relay_waits_out_a_broker_that_is_away(tmp_path):
         await asyncio.wait_for(running, 5)
 
 
+@pytest.mark.broker
+async def test_a_relay_that_is_cut_off_from_the_broker_lets_another_process_publish(tmp_path):
+    async with database_for("sqlite", tmp_path, "ingest") as database, Rabbit(FACTS_TOPOLOGY) as rabbit:
+        reached = RabbitBroker(AMQP_URL, prefix=rabbit.prefix)
+        await reached.declare(FACTS_TOPOLOGY)
+        notebook = Notebook()
+        await reached.consume(FACTS, notebook)
+        rabbit.proxy.shut()
+        relays = [Relay(database, broker, SystemClock()) for broker in (rabbit.broker, reached)]
+        stop = asyncio.Event()
+        only = fact("f")
+        async with database.transaction() as connection:
+            await event_log.append(connection, "x/1", 0, [only])
+        running = [asyncio.create_task(relays[0].run(stop))]
+        await eventually(lambda: _complains(relays[0]))
+        running.append(asyncio.create_task(relays[1].run(stop)))
+        await eventually(lambda: set(notebook.ids) == {only.id})
+        stop.set()
+        await asyncio.gather(*running)
+        await reached.close()
+
+
 async def _complains(relay: Relay) -> bool:
     return "wait to be published" in (await relay.ready() or "")
 

@@ -21,6 +21,7 @@ class World:
         self.processes: dict[int, Sharing] = {}
         self.holders: dict[int, int] = {}
         self.deaf: set[int] = set()  # those that are there and take nothing
+        self.cut_off: set[int] = set()  # those that the broker does not reach
         self.moves = 0
         self.longest_free = 0.0
         self._now = 0.0
@@ -49,7 +50,7 @@ class World:
 
     def _act(self, process: int, seen: dict[int, int]) -> None:
         sharing = self.processes[process]
-        picture = Picture(own=process, present=frozenset(self.processes), holders=seen)
+        picture = Picture(own=process, present=frozenset(self.processes) - self.cut_off, holders=seen)
         if process in self.deaf:
             return
         while (division := sharing.to_take(picture, self._now)) is not None:
@@ -120,5 +121,22 @@ def test_a_process_that_is_there_and_takes_nothing_leaves_no_division_lying():
     world.pass_(SETTLED_SECONDS)
     world.deaf = {3}
     world.die(1)
+    world.pass_(PATIENCE_SECONDS + 2)
+    assert len(world.holders) == len(world.divisions)
+
+
+def test_a_process_that_is_cut_off_from_the_broker_leaves_its_divisions_to_one_that_is_not_but_none_lies_idle():
+    world = World(4)
+    for process in (1, 2, 3):
+        world.join(process)
+    world.pass_(SETTLED_SECONDS)
+    world.cut_off = {1}
+    world.pass_(SETTLED_SECONDS)
+    assert set(world.holders.values()) == {2, 3}
+    world.cut_off = {1, 2, 3}
+    before = dict(world.holders)
+    world.pass_(SETTLED_SECONDS)
+    assert world.holders == before
+    world.die(2)
     world.pass_(PATIENCE_SECONDS + 2)
     assert len(world.holders) == len(world.divisions)

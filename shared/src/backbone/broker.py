@@ -101,6 +101,11 @@ class Broker(Protocol):
         """Return how many messages wait in a queue (also a retry or dead-letter queue)."""
         ...
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it could not be reached when that was last tried."""
+        ...
+
     def complaints(self) -> list[str]:
         """Say what is wrong now, for the readiness answer: no connection, a stopped line."""
         ...

@@ -152,6 +152,11 @@ class EmbeddedBroker:
         name = queue_name.removesuffix(".dead")
         return await self.run(lambda connection: int(connection.execute(statement, (name,)).fetchone()[0]))
 
+    @property
+    def is_away(self) -> bool:
+        """Never: it is in this process."""
+        return False
+
     def complaints(self) -> list[str]:
         """Say which lines stand still."""
         return [consumer.complaint for consumer in self._consumers if consumer.complaint]

@@ -21,7 +21,16 @@ from backbone.broker import PREFETCH, DeadLetter, Handler, Outgoing
 from backbone.clock import Clock, SystemClock
 from backbone.crash_points import crash_point
 from backbone.errors import BrokerUnavailableError, ConfigurationError, UnroutableError
-from backbone.rabbit_consumer import BROKER_ERRORS, CODE, ORIGIN, RECONNECT_SECONDS, SENTENCE, RabbitConsumer, attempt_of
+from backbone.rabbit_consumer import (
+    BROKER_ERRORS,
+    CODE,
+    ORIGIN,
+    RECONNECT_SECONDS,
+    SENTENCE,
+    RabbitConsumer,
+    attempt_of,
+    is_broker_error,
+)
 from backbone.rabbit_topology import declare, remove_prefixed
 from backbone.retries import DeadLetterLimit
 from backbone.telemetry import log
@@ -84,7 +93,9 @@ class RabbitBroker:
                 f"RabbitMQ refuses our exchanges and queues: {error}. Give the user the right to configure them, or let the old "
                 "ones run empty and delete them, or choose another KRUISPOST_AMQP_PREFIX."
             ) from error
-        except BROKER_ERRORS as error:
+        except Exception as error:
+            if not is_broker_error(error):
+                raise
             raise BrokerUnavailableError(f"Exchanges and queues cannot be declared: {error}.") from error
 
     async def publish(self, exchange: str, messages: Sequence[Outgoing]) -> None:
@@ -114,7 +125,7 @@ class RabbitBroker:
         for answer in answers:
             if isinstance(answer, DeliveryError):
                 raise BrokerUnavailableError(f"RabbitMQ refused a message (a queue is full or has no leader): {answer}.")
-            if isinstance(answer, BROKER_ERRORS):
+            if isinstance(answer, BaseException) and is_broker_error(answer):
                 await self._drop_channel()
                 raise BrokerUnavailableError(f"RabbitMQ did not confirm a message: {answer}.") from answer
             if isinstance(answer, asyncio.CancelledError):  # the library's way to say that the connection was lost
@@ -193,6 +204,11 @@ class RabbitBroker:
         finally:
             await channel.close()
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it could not be reached when that was last tried."""
+        return self._trouble is not None
+
     def complaints(self) -> list[str]:
         """Say what is wrong now: no connection, or lines that stand still."""
         trouble = [self._trouble] if self._trouble else []
@@ -214,7 +230,9 @@ class RabbitBroker:
         connection = await self.connection()
         try:
             return await connection.channel(publisher_confirms=True, on_return_raises=True)
-        except (*BROKER_ERRORS, RuntimeError) as error:  # the library says "closed" by a bare RuntimeError
+        except Exception as error:
+            if not is_broker_error(error):
+                raise
             raise BrokerUnavailableError(f"The connection to RabbitMQ was lost: {error}.") from error
 
     async def connection(self) -> AbstractConnection:

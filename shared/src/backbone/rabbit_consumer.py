@@ -24,6 +24,11 @@ ATTEMPT, CODE, SENTENCE, ORIGIN = "kruispost-attempt", "kruispost-code", "kruisp
 BROKER_ERRORS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, asyncio.InvalidStateError)
 
 
+def is_broker_error(error: BaseException) -> bool:
+    """Whether the broker or the way to it failed. The library tells some losses by a bare Exception, others by a RuntimeError."""
+    return isinstance(error, BROKER_ERRORS) or type(error) in (Exception, RuntimeError)
+
+
 class Publisher(Protocol):
     """What a consumer needs of its broker."""
 

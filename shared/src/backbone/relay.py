@@ -88,6 +88,10 @@ class Relay:
                 except Exception as error:
                     if not isinstance(error, (BrokerUnavailableError, UnroutableError)) and not is_away(error):
                         raise
+                    if lock is not None:
+                        # It may be only this process that is cut off.
+                        await lock.release()
+                        lock = None
                     await self._wait_out(error, failures, stop)
                     failures += 1
                 else:

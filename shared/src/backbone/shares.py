@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from backbone.broker import Broker
 from backbone.clock import Clock
 from backbone.database import Database, is_away
 from backbone.locks import FileLock, SessionLock
@@ -29,11 +30,14 @@ class Shares:
     `hold` gets a part with its lock, and works until the event is set or the lock is lost; the lock is given back after it.
     """
 
-    def __init__(self, parts: Collection[int], hold: Hold, *, database: Database, clock: Clock, what: str) -> None:
+    def __init__(
+        self, parts: Collection[int], hold: Hold, *, database: Database, broker: Broker, clock: Clock, what: str
+    ) -> None:
         self.parts = sorted(parts)
         self.held_elsewhere: set[int] = set()
         self._hold = hold
         self._database = database
+        self._broker = broker
         self._clock = clock
         self._what = what
         self._sharing = Sharing(parts)
@@ -52,11 +56,11 @@ class Shares:
                             raise
                         log.warning("sharing waits for the database", reason=str(error), what=self._what)
                     await is_set_within(stop, LOOK_SECONDS)
+                await self._leave()  # from now on nothing is left to this process
                 for ends in self._ends.values():
                     ends.set()
         finally:
-            if self._presence is not None:
-                await self._presence.release()
+            await self._leave()
 
     async def _share(self, group: asyncio.TaskGroup) -> None:
         """Look at who is there, take what this process should have, and begin to give back what it has too much of."""
@@ -79,16 +83,23 @@ class Shares:
             log.info(f"gives the {self._what} to a process that has fewer", **{self._what: surplus})
             self._ends[surplus].set()
 
+    async def _leave(self) -> None:
+        if self._presence is not None:
+            await self._presence.release()
+            self._presence = None
+
     async def _look(self) -> Picture:
         names = {str(part): part for part in self.parts}
+        if self._broker.is_away:
+            await self._leave()
         seen = await self._database.holders([PRESENT, *names])
-        if seen is not None and (seen.own is None or seen.own not in seen.of[PRESENT]):
-            self._presence = await self._database.join(PRESENT) or self._presence
-            seen = await self._database.holders([PRESENT, *names])
-        if seen is None or seen.own is None:
+        if seen is None:
             return Picture(own=0, present=frozenset({0}), holders=dict.fromkeys(self._ends, 0))
+        if not self._broker.is_away and seen.own not in seen.of[PRESENT]:
+            self._presence = await self._database.join(PRESENT) or self._presence
+            seen = await self._database.holders([PRESENT, *names]) or seen
         holders = {names[name]: next(iter(pids)) for name, pids in seen.of.items() if name in names and pids}
-        return Picture(own=seen.own, present=seen.of[PRESENT], holders=holders)
+        return Picture(own=seen.own or 0, present=seen.of[PRESENT], holders=holders)
 
     async def _work(self, part: int, lock: Lock, ends: asyncio.Event) -> None:
         try:

@@ -19,7 +19,10 @@ IN_VAIN_SECONDS: Final = 600.0
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
-    """What is seen at one moment: this process, all that are there, and who holds the parts that are held."""
+    """What is seen at one moment: this process, all that are there, and who holds the parts that are held.
+
+    A process that is cut off from the broker, and so gets no messages, is not among those that are there.
+    """
 
     own: int
     present: frozenset[int]
@@ -31,20 +34,23 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_least_loaded(self) -> bool:
-        """Whether no process that is there has fewer parts than this one."""
-        return self.load(self.own) <= min((self.load(each) for each in self.present), default=0)
+        """Whether this process is there, and no other that is has fewer parts."""
+        return self.own in self.present and self.load(self.own) <= min(self.load(each) for each in self.present)
 
     def surplus(self) -> int | None:
         """The part that this process should leave to another one, or None.
 
-        Only the process that has most gives, one at a time, and only when that makes the difference smaller.
+        Only the process that has most gives, one at a time, and only when that makes the difference smaller. One that is not
+        there gives to whoever is.
         """
         loads = {each: self.load(each) for each in self.present}
-        if self.own not in loads or loads[self.own] - min(loads.values()) <= 1:
+        if not loads:
             return None
-        if self.own != min(each for each, load in loads.items() if load == max(loads.values())):
-            return None
-        return max(part for part, holder in self.holders.items() if holder == self.own)
+        if self.own in loads:
+            gives = min(each for each, load in loads.items() if load == max(loads.values()))
+            if self.own != gives or loads[self.own] - min(loads.values()) <= 1:
+                return None
+        return max((part for part, holder in self.holders.items() if holder == self.own), default=None)
 
 
 class Sharing:

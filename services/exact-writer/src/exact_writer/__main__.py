@@ -60,6 +60,7 @@ async def build(context: Context) -> Application:
     holder = Holder(
         divisions,
         database=context.database,
+        broker=context.broker,
         clock=context.clock,
         login=login,
         make=lambda division: writer_of(division, context, client, login, relay, timing),

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
-from backbone.broker import Consumer
+from backbone.broker import Broker, Consumer
 from backbone.clock import Clock
 from backbone.database import Database, is_away
 from backbone.shares import Lock, Shares
@@ -38,13 +38,14 @@ class Holder:
         divisions: Collection[int],
         *,
         database: Database,
+        broker: Broker,
         clock: Clock,
         login: ExactLogin,
         make: Callable[[int], DivisionWriter],
         consume: Consume,
         telemetry: Telemetry,
     ) -> None:
-        self._shares = Shares(divisions, self._hold, database=database, clock=clock, what="division")
+        self._shares = Shares(divisions, self._hold, database=database, broker=broker, clock=clock, what="division")
         self._login = login
         self._make = make
         self._consume = consume

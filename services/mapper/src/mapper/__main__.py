@@ -46,7 +46,9 @@ async def build(context: Context) -> Application:
             await consumer.close()
 
     partitions = range(MAPPER_PARTITIONS)
-    shares = Shares(partitions, handle_partition, database=context.database, clock=context.clock, what="partition")
+    shares = Shares(
+        partitions, handle_partition, database=context.database, broker=context.broker, clock=context.clock, what="partition"
+    )
     workers = (relay.run, shares.run, mapper.replan_changed_mapping, due_days.run)
     return Application(name=SOURCE, workers=workers, ready=(relay.ready,))
 
