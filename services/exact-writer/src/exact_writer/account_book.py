@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any, Final, Literal
 
 import msgspec
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from backbone.database import Database
 from contracts.commands import PostEntry
 from exact_writer.tables import accounts
 
+CUSTOMERS_A_STATEMENT: Final = 500
 Origin = Literal["created", "matched", "linked"]
 
 
@@ -60,14 +62,28 @@ async def owners(connection: AsyncConnection, division: int, account_ids: list[s
 
 async def of_lines(connection: AsyncConnection, division: int, command: PostEntry) -> dict[str, str] | None:
     """The accounts of the customers that single lines name; None while one of them has none."""
-    named = {line.customer_ref for line in command.lines if line.customer_ref is not None}
-    if not named:
-        return {}
-    statement = sa.select(accounts.c.customer_ref, accounts.c.account_id).where(
-        accounts.c.division == division, accounts.c.customer_ref.in_(named), accounts.c.account_id.is_not(None)
-    )
-    found = {row.customer_ref: row.account_id for row in await connection.execute(statement)}
+    named = named_in(command)
+    found = await account_ids(connection, division, named)
     return found if len(found) == len(named) else None
+
+
+def named_in(command: PostEntry) -> set[str]:
+    """The customers that single lines name."""
+    return {line.customer_ref for line in command.lines if line.customer_ref is not None}
+
+
+async def account_ids(connection: AsyncConnection, division: int, customer_refs: Iterable[str]) -> dict[str, str]:
+    """The accounts of those of these customers that have one."""
+    found: dict[str, str] = {}
+    wanted = sorted(customer_refs)
+    for start in range(0, len(wanted), CUSTOMERS_A_STATEMENT):
+        statement = sa.select(accounts.c.customer_ref, accounts.c.account_id).where(
+            accounts.c.division == division,
+            accounts.c.customer_ref.in_(wanted[start : start + CUSTOMERS_A_STATEMENT]),
+            accounts.c.account_id.is_not(None),
+        )
+        found |= {row.customer_ref: row.account_id for row in await connection.execute(statement)}
+    return found
 
 
 async def remember(database: Database, connection: AsyncConnection, division: int, customer_ref: str, known: Known) -> None:

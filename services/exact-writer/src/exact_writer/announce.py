@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -41,10 +42,17 @@ def entry_stream(command_id: str) -> str:
     return f"entry/{command_id}"
 
 
-async def entry(connection: AsyncConnection, fact: EntryPosted | EntryRefused, cause: Envelope, now: datetime) -> None:
-    """Tell how a command ended; a command ends once, so its stream has one message."""
-    envelope = seal(fact, source=SOURCE, subject=subject_of(fact.document), key=key_of(fact.document), time=now, cause=cause)
-    await event_log.append(connection, entry_stream(fact.command_id), 0, [envelope])
+async def entries(
+    connection: AsyncConnection, ended: Iterable[tuple[EntryPosted | EntryRefused, Envelope]], now: datetime
+) -> None:
+    """Tell how commands ended, each with its cause; a command ends once, so its stream has one message."""
+    rows = []
+    for fact, cause in ended:
+        subject, key = subject_of(fact.document), key_of(fact.document)
+        rows.append(
+            (entry_stream(fact.command_id), 1, seal(fact, source=SOURCE, subject=subject, key=key, time=now, cause=cause))
+        )
+    await event_log.append_at(connection, rows)
 
 
 async def pdf(

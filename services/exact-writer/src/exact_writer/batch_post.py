@@ -18,7 +18,7 @@ from backbone.crash_points import crash_point
 from backbone.database import Database
 from backbone.telemetry import Telemetry, log
 from contracts.commands import PostEntry
-from exact_writer import account_book, attachments, batches, journal, ledger_lists, lookup, odata, payloads, precheck
+from exact_writer import account_book, attachments, batches, gathering, journal, ledger_lists, lookup, odata, payloads, precheck
 from exact_writer.calls import DivisionCalls
 from exact_writer.client import RefusedError, Request
 from exact_writer.client_keys import ClientKeys, cause_of
@@ -40,6 +40,11 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     command: PostEntry
     account_id: str
     others: dict[str, str] = {}
+
+    @property
+    def account_ids(self) -> list[str]:
+        """The accounts that its lines go to."""
+        return [self.account_id, *self.others.values()]
 
 
 class BatchPoster:
@@ -166,16 +171,18 @@ class BatchPoster:
             if first.batch_id is not None:
                 works = await journal.batch(connection, self._division, first.batch_id, ("planned", "prepared"))
             else:
-                named = cast("PostEntry", first.command)
-                key, most = batches.key_of(named), batches.most_documents(named)
-                works = await journal.gather(connection, self._division, key, most, self._now())
-            members = []
-            for work in works:
-                command = cast("PostEntry", work.command)
-                known = await account_book.find(connection, self._division, command.customer_ref)
-                others = await account_book.of_lines(connection, self._division, command)
-                if known is not None and others is not None:
-                    members.append(Member(work=work, command=command, account_id=known.account_id, others=others))
+                command = cast("PostEntry", first.command)
+                key, most = batches.key_of(command), batches.most_documents(command)
+                works = await gathering.gather(connection, self._division, key, most, self._now())
+            told = [(work, cast("PostEntry", work.command)) for work in works]
+            named = {ref for _, command in told for ref in (command.customer_ref, *account_book.named_in(command))}
+            known = await account_book.account_ids(connection, self._division, named)
+        members = []
+        for work, command in told:
+            refs = account_book.named_in(command)
+            if command.customer_ref in known and all(ref in known for ref in refs):
+                others = {ref: known[ref] for ref in refs}
+                members.append(Member(work=work, command=command, account_id=known[command.customer_ref], others=others))
         return self._of_one_period(members)
 
     def _of_one_period(self, members: Sequence[Member]) -> list[Member]:
@@ -197,12 +204,15 @@ class BatchPoster:
     async def _sound(self, members: Sequence[Member], epoch: int) -> list[Member]:
         """Those that Exact can take by what the mirror knows; the others are refused without a call."""
         sound = []
+        accounts = await self._mirror.accounts.get(sorted({each for member in members for each in member.account_ids}))
+        records = {each.account_id: each for each in accounts}
         for member in members:
             command, planned_at = member.command, member.work.planned_at
             problem = await precheck.after_reading(command, self._mirror, planned_at)
             if problem is None:
-                account_ids = [member.account_id, *member.others.values()]
-                problem = await precheck.of_accounts(command, account_ids, self._mirror, planned_at)
+                problem = precheck.check_accounts(command, [records[each] for each in member.account_ids if each in records])
+            if problem is not None and problem.part == "account":
+                problem = await precheck.of_accounts(command, member.account_ids, self._mirror, planned_at)
             if problem is None:
                 sound.append(member)
             else:
@@ -224,9 +234,8 @@ class BatchPoster:
 
     async def _posted(self, works: Sequence[Work], entity: dict[str, Any], epoch: int, *, found: bool = False) -> None:
         async with self._database.transaction() as connection:
-            for work in works:
-                command = cast("PostEntry", work.command)
-                await self._outcomes.posted(connection, work, command, str(entity["EntryID"]), entity, epoch, found=found)
+            pairs = [(work, cast("PostEntry", work.command)) for work in works]
+            await self._outcomes.all_posted(connection, pairs, str(entity["EntryID"]), entity, epoch, found=found)
             if self._attaches_lists and len(works) > 1:
                 listed = ledger_lists.content_of(cast("PostEntry", work.command) for work in works)
                 name = f"documents-{entity.get('EntryNumber') or works[0].command_id[:8]}.csv"
@@ -246,8 +255,7 @@ class BatchPoster:
         log.info("a batch is split to find what Exact refuses", division=self._division, commands=len(works))
         for half in batches.halves(works):
             values = {"batch_id": half[0].command_id, "attempts": 0, "not_before": 0.0}
-            for work in half:
-                await journal.mark(connection, self._division, work.command_id, epoch, "prepared", **values)
+            await journal.mark_all(connection, self._division, [work.command_id for work in half], epoch, "prepared", **values)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

@@ -18,7 +18,7 @@ LONGEST_GATHER_SECONDS: Final = 15.0  # however much more may come
 EVERY_SECONDS: Final = 60.0  # how long batches let other work go first, so that new customers' documents come together
 MOST_DOCUMENTS: Final = 200
 MOST_BUNDLED: Final = 1_000
-MOST_LINES: Final = 2_000
+MOST_LINES: Final = 6_000  # two megabytes: Exact names no number, and what it cannot take in time is sent in halves
 KEY_WORDS: Final = 4
 MOST_BYTES: Final = 4_000_000  # Exact takes 9.5 MB; a smaller call is answered sooner
 

@@ -115,14 +115,15 @@ async def raise_earlier(connection: AsyncConnection, entry: PostEntry, work_clas
         for each in ORDER
         if is_before(work_class, each) and (waits_for(work_class, each) or (with_history and each == "backfill"))
     ]
-    of_customer = (commands.c.customer_ref == entry.customer_ref) & (commands.c.customer_ref != NOBODY)
-    found = (
-        sa.select(commands.c.sequence)
-        .where(commands.c.division == entry.division, commands.c.is_open)
-        .where((of_customer & commands.c.work_class.in_(later)) | (commands.c.command_id == entry.command_id))
-        .with_for_update(skip_locked=True)
-    )
-    sequences = list((await connection.execute(found)).scalars())
+    open_ones = (commands.c.division == entry.division, commands.c.is_open)
+    # Two questions, since one with an "or" would read all that waits.
+    found = [sa.select(commands.c.sequence).where(*open_ones, commands.c.command_id == entry.command_id)]
+    if entry.customer_ref != NOBODY:
+        of_customer = commands.c.customer_ref == entry.customer_ref
+        found.append(sa.select(commands.c.sequence).where(*open_ones, of_customer, commands.c.work_class.in_(later)))
+    sequences: set[int] = set()
+    for each in found:
+        sequences.update((await connection.execute(each.with_for_update(skip_locked=True))).scalars())
     if sequences:
         await connection.execute(sa.update(commands).where(commands.c.sequence.in_(sequences)).values(work_class=work_class))
 
@@ -198,59 +199,37 @@ def waits_for_day(rows: Any, now: float) -> sa.ColumnElement[bool]:
     return sa.and_(rows.c.kind == "ledger", rows.c.state == "planned", is_later)
 
 
-async def gather(connection: AsyncConnection, division: int, batch_key: str, most: int, now: float) -> list[Work]:
-    """The commands that fit into one entry of Exact's, and that nothing earlier of their customer holds up: history last."""
-    earlier = commands.alias("earlier")
-    held_up = sa.exists().where(
-        earlier.c.division == commands.c.division,
-        earlier.c.customer_ref == commands.c.customer_ref,
-        earlier.c.is_open,
-        earlier.c.sequence < commands.c.sequence,
-        (earlier.c.work_class != "backfill") | (commands.c.work_class == "backfill"),
-        (sa.func.coalesce(earlier.c.batch_key, "") != batch_key) | earlier.c.batch_id.is_not(None),
-        ~waits_for_day(earlier, now),
-    )
-    statement = (
-        sa.select(commands)
-        .join(accounts, (accounts.c.division == commands.c.division) & (accounts.c.customer_ref == commands.c.customer_ref))
-        .where(
-            commands.c.division == division,
-            commands.c.is_open,
-            commands.c.batch_key == batch_key,
-            commands.c.batch_id.is_(None),
-            commands.c.state.in_(("planned", "prepared")),
-            accounts.c.account_id.is_not(None),
-            ~waits_for_day(commands, now),  # the day of another site's time zone may last longer
-            ~held_up,
-        )
-        .order_by(commands.c.work_class == "backfill", commands.c.sequence)
-        .limit(most)
-    )
-    return [work_of(row) for row in await connection.execute(statement)]
-
-
 async def mark(connection: AsyncConnection, division: int, command_id: str, epoch: int, state: State, **values: Any) -> None:
     """Move an open command to another state; raises LeaseLostError when another process has the division now.
 
     What became unknown meanwhile, since a person doubts the journal, is never sent: that is told by the same error.
     """
+    await mark_all(connection, division, [command_id], epoch, state, **values)
+
+
+async def mark_all(
+    connection: AsyncConnection, division: int, command_ids: Sequence[str], epoch: int, state: State, **values: Any
+) -> None:
+    """Move open commands to another state in one statement; raises as `mark` does, also when that holds for some of them."""
     new = {"state": state, "is_open": state in OPEN, "epoch": epoch, **values}
-    given = {"of_command": command_id, "of_division": division, "in_epoch": epoch, **{f"new_{name}": new[name] for name in new}}
-    if (await connection.execute(_marking(tuple(new), is_sending=state == "sent"), given)).rowcount != 1:
+    given = {"of_commands": command_ids, "of_division": division, "in_epoch": epoch}
+    given |= {f"new_{name}": new[name] for name in new}
+    marked = (await connection.execute(_marking(tuple(new), is_sending=state == "sent"), given)).rowcount
+    if marked != len(command_ids):
         raise LeaseLostError(f"division {division} is no longer held in epoch {epoch}")
 
 
 @cache
 def _marking(names: tuple[str, ...], *, is_sending: bool) -> sa.Update:
-    """Changes these columns of a command. Made once, since making it takes longer than carrying it out."""
+    """Changes these columns of commands. Made once, since making it takes longer than carrying it out."""
     # Locked, so that a take-over waits for this transaction and then sees what it did, or this one sees the take-over.
     held = divisions.c.division == sa.bindparam("of_division")
     current = sa.select(divisions.c.epoch).where(held).with_for_update().scalar_subquery()
-    of_command = commands.c.command_id == sa.bindparam("of_command")
+    of_commands = commands.c.command_id.in_(sa.bindparam("of_commands", expanding=True))
     sendable = [commands.c.state.in_(("planned", "prepared"))] if is_sending else []
     return (
         sa.update(commands)
-        .where(of_command, commands.c.is_open, current == sa.bindparam("in_epoch"), *sendable)
+        .where(of_commands, commands.c.is_open, current == sa.bindparam("in_epoch"), *sendable)
         .values({name: sa.bindparam(f"new_{name}") for name in names})
     )
 
@@ -259,9 +238,17 @@ async def mark_sent(
     connection: AsyncConnection, division: int, works: Sequence[Work], epoch: int, now: float, batch_id: str | None
 ) -> None:
     """Note that the call of a command, or of a batch of them, is about to leave."""
+    for attempts, tried in by_attempts(works).items():
+        values = {"sent_at": now, "attempts": attempts + 1, "batch_id": batch_id}
+        await mark_all(connection, division, tried, epoch, "sent", **values)
+
+
+def by_attempts(works: Sequence[Work]) -> dict[int, list[str]]:
+    """The ids of commands by how often each was tried."""
+    found: dict[int, list[str]] = {}
     for work in works:
-        values = {"sent_at": now, "attempts": work.attempts + 1, "batch_id": batch_id}
-        await mark(connection, division, work.command_id, epoch, "sent", **values)
+        found.setdefault(work.attempts, []).append(work.command_id)
+    return found
 
 
 async def owners(connection: AsyncConnection, division: int, exact_ids: list[str]) -> dict[str, list[PostEntry]]:

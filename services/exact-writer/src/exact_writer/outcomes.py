@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -64,16 +64,59 @@ class Outcomes:
 
         `linked_journal` is where somebody else booked it; it was not posted then.
         """
-        number, is_linked = int(entity.get("EntryNumber") or 0), linked_journal is not None
-        values = {"exact_id": entry_id, "exact_number": number, "is_linked": is_linked}
-        await journal.mark(connection, self._division, work.command_id, epoch, "posted", **values)
+        booked = [(work, command)]
+        await self.all_posted(connection, booked, entry_id, entity, epoch, found=found, linked_journal=linked_journal)
+
+    async def all_posted(
+        self,
+        connection: AsyncConnection,
+        booked: Sequence[tuple[Work, PostEntry]],
+        entry_id: str,
+        entity: Mapping[str, Any],
+        epoch: int,
+        *,
+        found: bool = False,
+        linked_journal: str | None = None,
+    ) -> None:
+        """The same of an entry that these commands share."""
+        now = self._clock.now()
+        values = {
+            "exact_id": entry_id,
+            "exact_number": int(entity.get("EntryNumber") or 0),
+            "is_linked": linked_journal is not None,
+        }
+        command_ids = [work.command_id for work, _ in booked]
+        await journal.mark_all(connection, self._division, command_ids, epoch, "posted", **values)
+        told = [
+            (self._fact_of(work, command, entry_id, entity, found=found, linked_journal=linked_journal), work.envelope)
+            for work, command in booked
+        ]
+        await announce.entries(connection, told, now)
+        for work, command in booked:
+            if command.pdf:
+                await attachments.plan(self._database, connection, self._division, work.command_id)
+            if found:
+                await receivables.tell_again(connection, self._division, entry_id, command, now)
+            self._telemetry.count("commands_finished", type=command.kind, outcome="posted")
+
+    def _fact_of(
+        self,
+        work: Work,
+        command: PostEntry,
+        entry_id: str,
+        entity: Mapping[str, Any],
+        *,
+        found: bool,
+        linked_journal: str | None,
+    ) -> EntryPosted:
+        is_linked = linked_journal is not None
         year, period = precheck.period_of(command, self._mirror) or (None, None)
-        fact = EntryPosted(
+        return EntryPosted(
             division=self._division,
             command_id=command.command_id,
             document=command.document,
             entry_id=entry_id,
-            entry_number=number,
+            entry_number=int(entity.get("EntryNumber") or 0),
             journal=linked_journal or command.journal,
             your_ref=command.your_ref,
             reporting_year=entity.get("ReportingYear") or entity.get("FinancialYear") or year,
@@ -84,12 +127,6 @@ class Outcomes:
             booked_as=work.kind if work.kind in {"document", "ledger"} and not is_linked else "entry",
             is_linked=is_linked,
         )
-        await announce.entry(connection, fact, work.envelope, self._clock.now())
-        if command.pdf:
-            await attachments.plan(self._database, connection, self._division, work.command_id)
-        if found:
-            await receivables.tell_again(connection, self._division, entry_id, command, self._clock.now())
-        self._telemetry.count("commands_finished", type=command.kind, outcome="posted")
 
     async def refused_unsent(self, work: Work, epoch: int, problem: Problem) -> None:
         """Exact would refuse the command, so that no call is made."""
@@ -139,7 +176,7 @@ class Outcomes:
             message=message,
             message_nl=dutch,
         )
-        await announce.entry(connection, fact, work.envelope, now)
+        await announce.entries(connection, [(fact, work.envelope)], now)
 
 
 def _rate_in(entity: Mapping[str, Any], command: PostEntry, division_currency: str) -> Decimal | None:

@@ -88,17 +88,14 @@ class Sending:
     async def move(self, works: Sequence[Work], epoch: int, state: State, **values: Any) -> None:
         """Move open commands to another open state."""
         async with self._database.transaction() as connection:
-            for work in works:
-                await journal.mark(connection, self._division, work.command_id, epoch, state, **values)
+            await journal.mark_all(connection, self._division, [work.command_id for work in works], epoch, state, **values)
             await self._calls.save(connection)
 
     async def _give_back(self, works: Sequence[Work], epoch: int, **values: Any) -> None:
         """The call was not processed: the commands may be sent again, and the try does not count."""
         async with self._database.transaction() as connection:
-            for work in works:
-                await journal.mark(
-                    connection, self._division, work.command_id, epoch, "prepared", attempts=work.attempts, **values
-                )
+            for attempts, tried in journal.by_attempts(works).items():
+                await journal.mark_all(connection, self._division, tried, epoch, "prepared", attempts=attempts, **values)
             await self._calls.save(connection)
 
     def _now(self) -> float:

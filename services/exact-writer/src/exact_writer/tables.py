@@ -38,7 +38,7 @@ commands = sa.Table(
     sa.Column("work_class", sa.Text(), nullable=False, server_default="today"),
     sa.Column("site", sa.Text(), nullable=False, server_default=""),
     sa.Column("is_linked", sa.Boolean(), nullable=False, server_default=sa.false()),
-    sa.Index("commands_batch_key", "division", "is_open", "batch_key", "sequence"),
+    sa.Index("commands_batch_key", "division", "is_open", "batch_key", "work_class", "sequence"),
     sa.Index("commands_batch_id", "division", "batch_id"),
     sa.Index("commands_work_class", "division", "is_open", "work_class", "site", "sequence"),
     sa.Index("commands_customer", "division", "customer_ref", "is_open", "work_class", "sequence"),

@@ -274,7 +274,8 @@ class DivisionWriter:
             raise
         if candidate.kind == "ledger" and self._now() >= self._poster.batches_wait_until:
             self._queue.batched()
-        if candidate.kind in {"account", "ledger"} or candidate.state == "unknown":
+        # What waits for an account is found with the next reading, soon: reading tens of thousands after each would be long work.
+        if candidate.kind == "ledger" or candidate.state == "unknown":
             self._queue.forget()  # others may be free now, or gone with it
         self._wake_relay()
 
