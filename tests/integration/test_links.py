@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.command_line import kruispost_here
 from support.engines import DATABASES
-from support.whole_month import DIVISION, Month, events_of_month, whole_month
-from support.writer_stage import writer_environment
+from support.exact_server import exact_server
+from support.other_books import Others, customers_of, first_days, run
+from support.whole_month import Month, whole_month
 
 from contracts import facts
 
@@ -21,79 +21,23 @@ WHO = ("--who", "M. de Vries")
 DAYS = ("--from", "2026-09-01", "--to", "2026-10-31")
 
 
-def some_events() -> list[dict[str, Any]]:
-    """The first days of the month: invoices, a card payment, a credit note."""
-    events = events_of_month(documents=14)
-    last = next(place for place, event in enumerate(events) if event["content"].get("invoice", {}).get("id") == "INV-15")
-    return events[:last]
-
-
-def customers_of(events: list[dict[str, Any]]) -> dict[str, str]:
-    shown = [event["content"]["invoice"] for event in events if "invoice" in event["content"]]
-    return {invoice["id"]: invoice["customer_id"] for invoice in shown}
-
-
-async def run(month: Month, *arguments: str) -> Any:
-    """Give a command within this process, which saves the seconds that starting one takes."""
-    settings = month.writer.settings
-    values = {**writer_environment(settings.exact_url), "data_dir": settings.data_dir, "ledger_seconds": 0}
-    if settings.database_url is not None:
-        values["database_url"] = settings.database_url
-    variables = {f"KRUISPOST_{name.upper()}": str(value) for name, value in values.items()}
-    return await asyncio.to_thread(kruispost_here, *arguments, directory=month.directory, settings=variables)
-
-
 async def reconcile(month: Month) -> tuple[int, Any]:
     done = await run(month, "reconcile", *DAYS, "--json", "--all")
     assert done.returncode in (0, 1), done.stderr
     return done.returncode, json.loads(done.stdout)
 
 
-class Others:
-    """What another connector has in Exact."""
-
-    def __init__(self, month: Month) -> None:
-        self._month = month
-        self._division = month.server.simulator.world.divisions[DIVISION]
-
-    async def account(self, code: str) -> str:
-        made = await self._month.in_exact("POST", "crm/Accounts", {"Name": f"Klant {code}", "Code": code, "Status": "C"})
-        return str(made["d"]["ID"])
-
-    async def sale(self, account: str, net: float, vat: float, day: str, **heading: Any) -> int:
-        ledger = self._division.by_code("financial/GLAccounts", "8020")
-        assert ledger is not None
-        line = {"GLAccount": str(ledger["ID"]), "AmountFC": net, "VATCode": "2", "VATAmountFC": vat}
-        body = {"Customer": account, "Journal": "70", "EntryDate": day, "SalesEntryLines": [line], **heading}
-        made = await self._month.in_exact("POST", "salesentry/SalesEntries", body)
-        return int(made["d"]["EntryNumber"])
-
-    async def money(self, account: str, amount: float, day: str, text: str) -> int:
-        debts, control = (self._division.by_code("financial/GLAccounts", code) for code in ("1300", "1290"))
-        assert debts is not None
-        assert control is not None
-        lines = [
-            {"GLAccount": str(debts["ID"]), "Account": account, "AmountFC": -amount, "Date": day, "Description": text},
-            {"GLAccount": str(control["ID"]), "AmountFC": amount, "Date": day, "Description": text},
-        ]
-        body = {"JournalCode": "90", "GeneralJournalEntryLines": lines}
-        made = await self._month.in_exact("POST", "generaljournalentry/GeneralJournalEntries", body)
-        return int(made["d"]["EntryNumber"])
-
-    def references(self) -> list[str]:
-        """The references of all sales in Exact, each as often as it stands there."""
-        return sorted(str(row["YourRef"]) for row in self._division.table("salesentry/SalesEntries") if row.get("YourRef"))
-
-
 @pytest.mark.parametrize("dialect", DATABASES)
 async def test_what_another_connector_booked_is_known_everywhere_and_not_booked_again(tmp_path: Path, dialect: str) -> None:
-    events = some_events()
+    events = first_days()
     customers = customers_of(events)
     codes = {customers[number]: str(500 + place) for place, number in enumerate((SAME, CENT, WHOSE, UNNAMED))}
     changes = {"link_before": "2026-12-01", "customers": {"links": codes}}
-    async with whole_month(tmp_path, dialect, changes=changes) as month:
-        others = Others(month)
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(exact_server())
+        others = Others(server)
         accounts = {code: await others.account(code) for code in codes.values()}
+        month = await stack.enter_async_context(whole_month(tmp_path, dialect, changes=changes, behind=server))
         entries = {
             SAME: await others.sale(accounts["500"], 99.00, 20.79, "2026-10-03", YourRef=SAME),
             CENT: await others.sale(accounts["501"], 99.01, 20.79, "2026-10-04", YourRef=CENT),

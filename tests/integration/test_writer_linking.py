@@ -11,6 +11,7 @@ import pytest
 from support.engines import DATABASES
 from support.exact_server import DIVISION, ExactServer, exact_server
 from support.faulty_exact import rehearsal
+from support.forgotten import forget_bookings
 from support.writer_stage import WriterStage, ledger_sale, sale, save_account, writer_stage
 
 from contracts import facts
@@ -112,7 +113,7 @@ async def test_history_of_mode_ledger_is_looked_for_with_few_calls_and_goes_on_i
         theirs = [sale(f"INV-{place}", f"C{place % 5}") for place in range(10)]
         await stage.plan(*theirs)
         await stage.work()
-        await stage.forget_journal(each.command_id for each in theirs)  # they are nobody's of ours now
+        await forget_bookings(stage, [each.command_id for each in theirs])  # they are nobody's of ours now
         await stage.clock.sleep(60)
         await stage.plan(*(looked_for(ledger_sale(f"INV-{place}", f"C{place % 5}")) for place in range(30)))
         assert not await stage.act(3)

@@ -5,7 +5,7 @@ Nothing here waits: time moves when the writer would have waited for it. A write
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from support.writer_stage import CONFIGURATION, KEY, ledger_sale, outgoing, paym
 from backbone.application import Context
 from backbone.broker_embedded import EmbeddedBroker
 from backbone.clock import ManualClock
+from backbone.configuration import Configuration
 from backbone.database import is_away
 from backbone.relay import Relay
 from backbone.settings import Settings
@@ -302,11 +303,12 @@ class Rehearsal:
             rows = await connection.execute(sa.select(journal_table.c.command_id, journal_table.c.state, journal_table.c.code))
             return {row.command_id: row.code or row.state for row in rows}
 
-    async def forget_journal(self, command_ids: Iterable[str]) -> None:
-        """Make somebody else's of what these commands booked."""
-        async with self._database.transaction() as connection:
-            where = journal_table.c.command_id.in_(list(command_ids))
-            await connection.execute(sa.delete(journal_table).where(where))
+    def configure(self, configuration: Configuration) -> None:
+        """Let the next writer that starts have another configuration."""
+        context = self._context
+        self._context = Context(
+            context.settings, configuration, context.clock, context.database, context.broker, context.telemetry
+        )
 
     async def _is_done(self) -> bool:
         async with self._database.reading() as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -184,15 +184,20 @@ def _is_command(envelope: Envelope) -> bool:
 
 @asynccontextmanager
 async def whole_month(
-    directory: Path, dialect: str = "sqlite", *, changes: dict[str, Any] | None = None, **exact: Any
+    directory: Path,
+    dialect: str = "sqlite",
+    *,
+    changes: dict[str, Any] | None = None,
+    behind: ExactServer | None = None,
+    **exact: Any,
 ) -> AsyncIterator[Month]:
-    """Give an installation with the demo's configuration, `changes` of its division, and an empty Exact behind it."""
+    """Give an installation with the demo's configuration, `changes` of its division, and an empty Exact or `behind` behind it."""
     data = yaml.safe_load(DEMO.read_text(encoding="utf-8"))
     data["divisions"][DIVISION] |= changes or {}
     (directory / "kruispost.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
     configuration = load_configuration(directory / "kruispost.yaml")
     async with (
-        exact_server(**exact) as server,
+        nullcontext(behind) if behind is not None else exact_server(**exact) as server,
         writer_stage(server, directory / "data", dialect, configuration=configuration, ledger_seconds=0) as writer,
     ):
         ingest, mapper = (Database.open(writer.settings, name) for name in ("ingest", "mapper"))

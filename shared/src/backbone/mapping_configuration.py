@@ -201,6 +201,11 @@ class DivisionConfiguration(Strict):
         description="documents dated before this day may stand in Exact already, booked by another connector or by hand: each is"
         " looked for there, and linked where number, amount and customer agree; absent: none is looked for",
     )
+    shadow: bool = Field(
+        default=False,
+        description="write nothing, neither in Exact nor in Chargebee: documents are looked for in Exact's ledger, where another"
+        " connector books them, and `kruispost shadow` tells what ours would have been otherwise",
+    )
     voided_before_booking: Literal["book_both", "skip"] = Field(
         "book_both",
         description="a document that was voided or deleted before it was booked is booked and booked back, which keeps the"

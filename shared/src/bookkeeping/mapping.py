@@ -107,6 +107,7 @@ class Mapping:
     voided_before_booking: Literal["book_both", "skip"] = "book_both"
     book_from: date | None = None
     link_before: date | None = None
+    shadow: bool = False
     write_offs: WriteOffs | None = None
     credit_note_wait_days: int | None = None
     withheld_tax_account: str | None = None

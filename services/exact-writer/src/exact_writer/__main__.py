@@ -206,7 +206,14 @@ def writer_of(
     configuration = context.configuration.divisions[division]
     database, clock, telemetry = context.database, context.clock, context.telemetry
     calls = DivisionCalls(
-        division, database=database, clock=clock, client=client, login=login, telemetry=telemetry, timing=timing
+        division,
+        database=database,
+        clock=clock,
+        client=client,
+        login=login,
+        telemetry=telemetry,
+        timing=timing,
+        is_shadow=configuration.shadow,
     )
     mirror = Mirror(division, configuration, database=database, clock=clock, calls=calls)
     keys = ClientKeys(database, clock)
@@ -216,6 +223,7 @@ def writer_of(
         configuration.currency,
         attaches_lists=configuration.pdf.lists,
         read_seconds=context.settings.poll_seconds,
+        is_shadow=configuration.shadow,
         database=database,
         clock=clock,
         calls=calls,
@@ -247,7 +255,7 @@ def writer_of(
         subscriptions=Subscriptions(
             division,
             client_id=context.settings.exact_client_id or "",
-            url=context.settings.exact_webhook_url,
+            url=None if configuration.shadow else context.settings.exact_webhook_url,
             topics=topics_of(context.settings.exact_webhook_topics),
             database=database,
             clock=clock,

@@ -32,6 +32,8 @@ from exact_writer.journal import LeaseLostError
 from exact_writer.tables import counted_errors, divisions
 from exact_writer.timing import Timing
 
+SHADOW_SECONDS = 3_600.0  # how long what would be written waits in shadow mode before it is looked at again
+
 
 class NotAllowedNowError(Exception):
     """The budget or the error limit allows no such call before `at` (unix seconds); `why` names the limit."""
@@ -43,7 +45,10 @@ class NotAllowedNowError(Exception):
 
 
 class DivisionCalls:
-    """Makes the calls of one division, one at a time. Keeps the budget in the database, so that a restart does not exceed it."""
+    """Makes the calls of one division, one at a time. Keeps the budget in the database, so that a restart does not exceed it.
+
+    With `is_shadow` it makes reading calls only.
+    """
 
     def __init__(
         self,
@@ -55,7 +60,9 @@ class DivisionCalls:
         login: ExactLogin,
         telemetry: Telemetry,
         timing: Timing,
+        is_shadow: bool = False,
     ) -> None:
+        self._is_shadow = is_shadow
         self._division = division
         self._database = database
         self._clock = clock
@@ -182,6 +189,9 @@ class DivisionCalls:
 
     async def send(self, request: Request, token: str) -> Answer:
         """Make a call that was counted; the caller saves what it taught. Raises CallError."""
+        if self._is_shadow and request.method != "GET":
+            # Nothing asks for this in shadow mode; should anything ever do so, it is not sent.
+            raise NotAllowedNowError(self._now() + SHADOW_SECONDS, "shadow")
         started = self._clock.monotonic()
         self._telemetry.count("exact_calls", method=request.method, endpoint=request.endpoint)
         crash_point("exact_writer.before_call")

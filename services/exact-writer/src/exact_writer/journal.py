@@ -180,13 +180,17 @@ async def batch(connection: AsyncConnection, division: int, batch_id: str, state
     return [work_of(row) for row in await connection.execute(sa.select(commands).where(*where).order_by(commands.c.sequence))]
 
 
-async def in_doubt(connection: AsyncConnection, division: int, most: int, now: float) -> list[Work]:
+async def in_doubt(
+    connection: AsyncConnection, division: int, most: int, now: float, *, needs_account: bool = True
+) -> list[Work]:
     """The oldest entries that Exact is looked at for before they are sent for the first time, of customers that it has."""
+    of_customer = (accounts.c.division == commands.c.division) & (accounts.c.customer_ref == commands.c.customer_ref)
+    has_account = [accounts.c.account_id.is_not(None)] if needs_account else []
     is_due = (commands.c.state == "unknown", commands.c.attempts == 0, commands.c.not_before <= now, commands.c.kind != "account")
     statement = (
         sa.select(commands)
-        .join(accounts, (accounts.c.division == commands.c.division) & (accounts.c.customer_ref == commands.c.customer_ref))
-        .where(commands.c.division == division, commands.c.is_open, *is_due, accounts.c.account_id.is_not(None))
+        .outerjoin(accounts, of_customer)
+        .where(commands.c.division == division, commands.c.is_open, *is_due, *has_account)
         .order_by(commands.c.sequence)
         .limit(most)
     )

@@ -19,6 +19,7 @@ from backbone.database import Database
 from contracts.commands import PostEntry
 from contracts.ledger import LedgerLine
 from exact_writer import account_book, batches, journal, ledger_lines, standing
+from exact_writer.calls import SHADOW_SECONDS
 from exact_writer.journal import Work
 from exact_writer.mirror import Mirror
 from exact_writer.outcomes import Outcomes
@@ -55,7 +56,9 @@ class Linker:
         mirror: Mirror,
         outcomes: Outcomes,
         read_seconds: float,
+        is_shadow: bool = False,
     ) -> None:
+        self._is_shadow = is_shadow
         self._read_seconds = read_seconds
         self._division = division
         self._database = database
@@ -73,11 +76,23 @@ class Linker:
             async with self._database.transaction() as connection:
                 await journal.mark(connection, self._division, work.command_id, epoch, "unknown", not_before=later)
             return
+        await self._decide(work, epoch)
+        await self.look_waiting(epoch)
+
+    async def look_waiting(self, epoch: int) -> bool:
+        """Decide about what waits to be looked for, as far as the ledger was read since; say whether there was any.
+
+        In shadow mode also about what waits for its customer's account, which we do not write.
+        """
         async with self._database.reading() as connection:
-            waiting = await journal.in_doubt(connection, self._division, batches.MOST_DOCUMENTS, self._now())
-        for each in [work, *(each for each in waiting if each.command_id != work.command_id)]:
+            most, now = batches.MOST_DOCUMENTS, self._now()
+            waiting = await journal.in_doubt(connection, self._division, most, now, needs_account=not self._is_shadow)
+        done = False
+        for each in waiting:
             if is_for(each) and await self._read_at(each.planned_at) is None:
                 await self._decide(each, epoch)
+                done = True
+        return done
 
     async def _decide(self, work: Work, epoch: int) -> None:
         command = cast("PostEntry", work.command)
@@ -97,6 +112,8 @@ class Linker:
             # One that waits for the others of its day goes on waiting for them.
             at = batches.earliest(command, 0.0) if work.kind == "ledger" else 0.0
             state: State = "planned" if at > self._now() else "prepared"
+            if self._is_shadow:
+                state, at = "unknown", self._now() + SHADOW_SECONDS  # another connector may book it yet
             async with self._database.transaction() as connection:
                 await journal.mark(connection, self._division, work.command_id, epoch, state, not_before=at)
 

@@ -20,7 +20,7 @@ from exact_writer import account_book, adopting, journal, linking, lookup, odata
 from exact_writer.account_matching import Unmatched
 from exact_writer.accounts import Accounts
 from exact_writer.batch_post import OTHER_ACCOUNT_SECONDS, BatchPoster
-from exact_writer.calls import DivisionCalls
+from exact_writer.calls import SHADOW_SECONDS, DivisionCalls
 from exact_writer.client import Answer, NotFoundError, RefusedError
 from exact_writer.client_keys import ClientKeys
 from exact_writer.document_post import DocumentPoster
@@ -45,6 +45,7 @@ class Poster:
         *,
         attaches_lists: bool = True,
         read_seconds: float,
+        is_shadow: bool = False,
         database: Database,
         clock: Clock,
         calls: DivisionCalls,
@@ -80,7 +81,8 @@ class Poster:
         self._batches = BatchPoster(division, currency, attaches_lists=attaches_lists, **shared)
         self._documents = DocumentPoster(division, **shared)
         books: dict[str, Any] = {"database": database, "clock": clock, "mirror": mirror, "outcomes": self._outcomes}
-        self._linker = Linker(division, read_seconds=read_seconds, **books)
+        self._linker = Linker(division, read_seconds=read_seconds, is_shadow=is_shadow, **books)
+        self._is_shadow = is_shadow
 
     @property
     def batches_wait_until(self) -> float:
@@ -100,6 +102,9 @@ class Poster:
             if work.state == "unknown":
                 await self._look_up(work, epoch)
                 return False
+            if self._is_shadow:
+                await self._rest(work, epoch)
+                return False
             if isinstance(work.command, SaveAccount):
                 return await self._save_account(work, work.command, epoch)
             if work.kind == "ledger":
@@ -107,6 +112,27 @@ class Poster:
             if work.kind == "document":
                 return await self._documents.post(work, work.command, epoch)
             return await self._post_entry(work, work.command, epoch)
+
+    async def _rest(self, work: Work, epoch: int) -> None:
+        """In shadow mode: find the account of a customer, and leave the command for the day on which we write."""
+        known = None
+        if isinstance(work.command, SaveAccount):
+            step = await self._accounts.next_step(work.command, work.command_id)
+            if isinstance(step, Unmatched):
+                await self._save_account(work, work.command, epoch)  # a person is to name the account: that is no call
+                return
+            if step.saved.account_id:
+                # Whatever is to be changed of it is changed when the command is carried out.
+                known = msgspec.structs.replace(step.saved, fingerprint="", sent=None)
+        async with self._database.transaction() as connection:
+            if known is not None:
+                await account_book.remember(self._database, connection, self._division, work.command.customer_ref, known)
+            later = self._now() + SHADOW_SECONDS
+            await journal.mark(connection, self._division, work.command_id, epoch, work.state, not_before=later)
+
+    async def look_in_shadow(self, epoch: int) -> bool:
+        """In shadow mode, look for what another connector may have booked by now; says whether anything was decided."""
+        return self._is_shadow and await self._linker.look_waiting(epoch)
 
     async def _look_up(self, work: Work, epoch: int) -> None:
         if linking.is_for(work):

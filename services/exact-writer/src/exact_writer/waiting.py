@@ -15,6 +15,7 @@ from exact_writer.tables import accounts, commands
 from exact_writer.work_classes import HISTORY, OF_COMMANDS, WorkClass, waits_for
 
 MOST_OF_EACH: Final = 200
+LONG_SECONDS: Final = 600.0
 DAY_SECONDS: Final = 86_400.0
 DAYS_LOOKED_BACK: Final = 7
 BUT_HISTORY: Final = tuple(each for each in OF_COMMANDS if each not in HISTORY)
@@ -103,6 +104,8 @@ def _oldest(division: int, of: Waiting, now: float) -> Any:
             commands.c.work_class == of.work_class,
             commands.c.site == of.site,
             ~waits_for_day(commands, now),
+            # What waits for long, as in shadow mode, is not to hide what does not.
+            (commands.c.not_before <= now + LONG_SECONDS) | (commands.c.attempts > 0),
             (commands.c.kind == "account") | accounts.c.account_id.is_not(None) | (commands.c.customer_ref == NOBODY),
         )
         .order_by(commands.c.sequence)

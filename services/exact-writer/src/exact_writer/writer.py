@@ -255,6 +255,9 @@ class DivisionWriter:
 
         The ledger comes first: a page of it is one call for a thousand lines, and PDFs may be many.
         """
+        if await self._poster.look_in_shadow(self._epoch):
+            self._wake_relay()
+            return None
         next_page = await self._ledger.turn(self._epoch)
         next_pdf = await self.pdfs.turn(self._epoch) if next_page is not None else None
         if next_page is not None and next_pdf is not None:

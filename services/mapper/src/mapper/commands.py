@@ -212,6 +212,32 @@ def reconcile(
     raise typer.Exit(0 if run(options, lang, as_json=as_json) else WRONG)
 
 
+def shadow(
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="documents from this day on")],
+    to: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="up to and with this day")],
+    division: Division = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="write every document of these days to this file")] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="seconds to wait for a fresh reading of Exact's ledger; 0: take what was read")
+    ] = 300.0,
+    everything: Annotated[bool, typer.Option("--all", help="list what is the same as well")] = False,
+    lang: Language = "en",
+    as_json: AsJson = False,
+) -> None:
+    """Compare what another connector booked in Exact with what ours would be. Writes nothing. Exit code 1 for a difference."""
+    from mapper.shadow_command import Wish, show_shadow
+
+    wish = Wish(
+        division=division,
+        first=first.date(),
+        last=to.date(),
+        patience_seconds=wait,
+        everything=everything,
+        csv_file=csv_file,
+    )
+    raise typer.Exit(0 if show_shadow(wish, lang, as_json=as_json) else WRONG)
+
+
 def export(
     first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="entries from this day on")] = None,
     to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="entries up to and with this day")] = None,

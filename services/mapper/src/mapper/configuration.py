@@ -105,6 +105,7 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
         voided_before_booking=configuration.voided_before_booking,
         book_from=configuration.book_from,
         link_before=configuration.link_before,
+        shadow=configuration.shadow,
         pdf_policy=configuration.pdf.policy,
         pdf_of_credit_notes=configuration.pdf.credit_notes,
         **posting_rules(configuration),

@@ -117,10 +117,10 @@ def post_entry(
 
 
 def may_exist(entry: Entry, document: DocumentRef, mapping: Mapping) -> bool:
-    """Tell whether somebody else may have booked a document in Exact: one of before a day that a person set."""
+    """Tell whether somebody else may have booked a document in Exact: one of before a day that a person set, or all in shadow."""
     day = document.document_date or entry.entry_date
-    is_old = mapping.link_before is not None and day < mapping.link_before
-    return is_old and booking_of(document.suffix).step == 0 and document.kind in LINKABLE
+    is_theirs = mapping.shadow or (mapping.link_before is not None and day < mapping.link_before)
+    return is_theirs and booking_of(document.suffix).step == 0 and document.kind in LINKABLE
 
 
 def reasons_of(entry: Entry) -> tuple[ReasonOfLine, ...]:

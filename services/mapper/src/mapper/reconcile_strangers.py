@@ -67,7 +67,7 @@ class Strangers:
     async def _others(self) -> None:
         page: list[list[LedgerLine]] = []
         lines = self._sources.ledger.strangers(self._wish.division, self._journals, self._wish.first, self._wish.last)
-        async for entry in _entries(lines):
+        async for entry in entries_of(lines):
             page.append(entry)
             if len(page) >= _AT_ONCE:
                 await self._judge_strangers(page)
@@ -103,7 +103,7 @@ class Strangers:
             self._scratch.note(finding)
 
 
-async def _entries(lines: AsyncIterator[LedgerLine]) -> AsyncIterator[list[LedgerLine]]:
+async def entries_of(lines: AsyncIterator[LedgerLine]) -> AsyncIterator[list[LedgerLine]]:
     """Put the lines of one entry and day together, which come one after another."""
     entry: list[LedgerLine] = []
     async for line in lines:

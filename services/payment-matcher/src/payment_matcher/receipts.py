@@ -41,7 +41,20 @@ class Receipts:
         self._clock = clock
 
     async def handle(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
-        """Fold one fact; those that are about no receipt and no invoice change nothing here."""
+        """Fold one fact; those that are about no receipt and no invoice change nothing here, and those of a shadow neither.
+
+        Where another connector still books, it records what was paid.
+        """
+        if not self._is_of_shadow(message):
+            await self._fold(connection, envelope, message)
+
+    def _is_of_shadow(self, message: Message) -> bool:
+        if not isinstance(message, ReceivableObserved | BankLineObserved):
+            return False
+        division = self._configuration.divisions.get(message.division)
+        return division is not None and division.shadow
+
+    async def _fold(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
         match message:
             case InvoiceObserved():
                 await self._fold_invoice(connection, message)
