@@ -50,6 +50,8 @@ def _heading(booking: dict[str, Any]) -> str:
     parts = [f"{kind} {document['number']} of {document['date']}"]
     if "due" in document:
         parts.append(f"due {document['due']}")
+    if "entity" in document:
+        parts.append(f"entity {document['entity']}")
     if "country" in document:
         parts.append(document["country"])
     if "credits" in document:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from backbone.configuration import Configuration
 from backbone.mapping_configuration import DivisionConfiguration
 from bookkeeping.debtors import Debtor, Terms
 from bookkeeping.documents import (
@@ -37,13 +38,18 @@ from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from bookkeeping.periods import Period, Periods, month_end
 from bookkeeping.placement import place_in_period
-from bookkeeping.rejections import Rejection, SetAside
+from bookkeeping.rejections import Rejection, SetAside, reject
 from bookkeeping.roll_forward import movements
 from bookkeeping.write_offs import normal_reason, reclaim_day
 from mapper.configuration import mapping_of
+from mapper.routing import Routing
+from mapper.store import Key, Store
+from mapper.subjects import Subject
 
 FOLDER = Path(__file__).parent.parent / "golden"
 DIVISION = 100001
+ENTITIES = ("BE-B",)
+"""Those that the configuration of the cases names."""
 MONEY = ("payment", "refund", "exchange_difference")
 
 
@@ -88,12 +94,26 @@ def book(booking: dict[str, Any], closed: list[str]) -> Entry | Rejection | SetA
     mapping = mapping_with(yaml.safe_dump(booking["with"])) if "with" in booking else chart().mapping
     mapping = replace(mapping, period_policy=booking.get("period_policy", mapping.period_policy))
     document = document_of(booking["document"])
+    entity = booking["document"].get("entity")
+    if entity is not None and _routing().by_entity("acme", entity) is None:
+        name, setting = f"invoice {booking['document']['number']}", f"business_entities.{entity}"
+        return reject("unknown_business_entity", document=name, entity=entity, site="acme", setting=setting)
     made = make_entry(document, mapping, chart().products)
     if not isinstance(made, Entry):
         return made
     if "reversed_on" in booking:
         made = reverse(made, booking["reversed_on"], mapping)
     return place_in_period(made, booking["document"]["number"], months(closed, last_year=2027), mapping)
+
+
+@cache
+def _routing() -> Routing:
+    async def load(_store: Store, _key: Key) -> Subject | None:
+        return None
+
+    division = yaml.safe_load((FOLDER / "chart.yaml").read_text())["division"]
+    site = {"time_zone": "Europe/Amsterdam", "division": DIVISION, "business_entities": dict.fromkeys(ENTITIES, DIVISION)}
+    return Routing(Configuration.model_validate({"version": 1, "sites": {"acme": site}, "divisions": {DIVISION: division}}), load)
 
 
 @cache

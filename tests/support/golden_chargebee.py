@@ -106,6 +106,8 @@ def _head(data: dict[str, Any], number: str, day: date) -> dict[str, Any]:
     }
     if data["kind"] == "invoice" and "country" in data:
         head["billing_address"] = {"country": data["country"]}
+    if "entity" in data:
+        head["business_entity_id"] = data["entity"]
     if "rate" in data:
         head["exchange_rate"] = data["rate"]
     if "tax_origin" in data:

@@ -14,7 +14,7 @@ import yaml
 from support import golden_chargebee
 from support.engines import database_for
 from support.exact_server import ExactServer, exact_server
-from support.golden import FOLDER, chart
+from support.golden import ENTITIES, FOLDER, chart
 from support.mapper_stage import Stage
 from support.writer_stage import WriterStage, writer_stage
 
@@ -139,7 +139,14 @@ def configured(settings: dict[str, Any], sites: Sequence[str]) -> Configuration:
     return Configuration.model_validate(
         {
             "version": 1,
-            "sites": {site: {"time_zone": "Europe/Amsterdam", "division": DEMO_DIVISION} for site in sites},
+            "sites": {
+                site: {
+                    "time_zone": "Europe/Amsterdam",
+                    "division": DEMO_DIVISION,
+                    "business_entities": dict.fromkeys(ENTITIES, DEMO_DIVISION),
+                }
+                for site in sites
+            },
             "divisions": {DEMO_DIVISION: {**division, **settings}},
         }
     )
