@@ -354,3 +354,26 @@ async def test_a_direct_debit_waits_until_it_succeeded_and_is_taken_back_when_it
     assert (on_accounts["acme-test/CUST1", "1290", ""], on_accounts["acme-test/CUST1", "1300", ""]) == (0, 0)
     money = [(each.your_ref, each.entry_date.day) for each in await stage.entries() if each.kind == "general"]
     assert money == [("txn_1", 5), ("txn_1/R", 8), ("txn_2", 5), ("txn_3", 5)]
+
+
+@pytest.mark.parametrize("kind", ["refundable", "store"])
+async def test_a_credit_that_is_applied_to_other_invoices_is_matched_and_not_booked_again(database, kind: str):
+    """Store and refundable credits alike: the note was booked when it was made, and Exact's matching is all that follows."""
+    stage = Stage(database)
+    await stage.hear(customer(), invoice("INV-1", lines=FIRST))
+    await stage.post_all()
+    made = {"id": "CN-1", "type": kind, "status": "refund_due", "date": OCTOBER_5 + DAY, "total": 12_100, "tax": 2_100}
+    note = {**IN_EURO, **made, "reference_invoice_id": "INV-1", "line_items": FIRST}
+    await stage.hear(observed(facts.CreditNoteObserved, note))
+    await stage.post_all()
+    applied = [{"cn_id": "CN-1", "applied_amount": 6_050, "tax_application": "post_tax"}]
+    allocated = [{"invoice_id": "INV-2", "allocated_amount": 6_050}]
+    later = invoice("INV-2", lines=[line(5_000, 1_050)], applied_credits=applied, amount_due=0, credits_applied=6_050)
+    await stage.hear(later, observed(facts.CreditNoteObserved, {**note, "allocations": allocated}, 2))
+    await stage.post_all()
+    assert journal(await stage.entries()) == [
+        ("CN-1", date(2026, 10, 6), -12_100),
+        ("INV-1", date(2026, 10, 5), 12_100),
+        ("INV-2", date(2026, 10, 5), 6_050),
+    ]
+    assert await stage.reasons() == []

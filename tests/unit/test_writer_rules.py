@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.writer_stage import payment, sale, save_account
 
+import exact_writer
 from contracts.commands import EntryLine
 from exact_writer import client_keys, error_limit, lookup, odata, payloads, polling, refusals, schedule
 from exact_writer.client import Answer, ForbiddenError, RateLimitedError, RefusedError, UnknownError, interpret
@@ -297,3 +300,14 @@ class TestWhatIsRead:
         assert error_limit.blocked_until([*seven, 8.0], 10.0) == 3_600.0
         assert error_limit.blocked_until([*seven, 8.0], 3_600.5) is None
         assert not error_limit.counts(500)
+
+
+def test_the_writer_makes_no_vat_code_ledger_or_journal_in_exact():
+    """What reads a division's master data makes no writing call; a trial in a test division makes entries, and only reads codes."""
+    modules = {path.stem: path.read_text() for path in Path(exact_writer.__file__).parent.glob("*.py")}
+    reads = {name for name, text in modules.items() if re.search(r'"(vat|financial|cashflow|hrm|general)/\w', text)}
+    writes = {name for name, text in modules.items() if re.search(r'method="(POST|PUT|DELETE)"|\.post\(', text)}
+    assert {"looking", "master_records"} <= reads
+    assert {"post", "accounts", "items", "document_post"} <= writes
+    assert reads & writes <= {"probe"}
+    assert not {endpoint.partition("/")[0] for endpoint in client_keys.KEYS} & {"vat", "financial", "cashflow", "hrm", "general"}
