@@ -303,7 +303,7 @@ class TestWhatIsRead:
 
 
 def test_the_writer_makes_no_vat_code_ledger_or_journal_in_exact():
-    """What reads a division's master data makes no writing call; a trial in a test division makes entries, and only reads codes."""
+    """What reads a division's master data makes no writing call; a trial in a test division makes entries, and reads codes."""
     modules = {path.stem: path.read_text() for path in Path(exact_writer.__file__).parent.glob("*.py")}
     reads = {name for name, text in modules.items() if re.search(r'"(vat|financial|cashflow|hrm|general)/\w', text)}
     writes = {name for name, text in modules.items() if re.search(r'method="(POST|PUT|DELETE)"|\.post\(', text)}
