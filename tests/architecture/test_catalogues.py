@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 from support.house_rules import ROOT, tracked_files
@@ -50,24 +51,35 @@ def _table_keys(tree: ast.Module) -> set[int]:
     return keys
 
 
-PRODUCT = {
-    path: ast.parse((ROOT / path).read_text())
-    for path in tracked_files()
-    if path.suffix == ".py" and path.parts[0] in ("shared", "services", "console")
-}
-WORDS = {
-    word
-    for tree in PRODUCT.values()
-    for ignored in [_table_keys(tree)]
-    for node in ast.walk(tree)
-    if id(node) not in ignored and (word := _word(node)) is not None
-}
-PATTERNS = {word for word in WORDS if HOLE in word and SNAKE.fullmatch(word.replace(HOLE, "x"))}
+@cache
+def _product() -> list[ast.Module]:
+    """Return the product's code; not read where the tests are only collected."""
+    return [
+        ast.parse((ROOT / path).read_text())
+        for path in tracked_files()
+        if path.suffix == ".py" and path.parts[0] in ("shared", "services", "console")
+    ]
+
+
+@cache
+def _words() -> set[str]:
+    return {
+        word
+        for tree in _product()
+        for ignored in [_table_keys(tree)]
+        for node in ast.walk(tree)
+        if id(node) not in ignored and (word := _word(node)) is not None
+    }
+
+
+@cache
+def _patterns() -> set[str]:
+    return {word for word in _words() if HOLE in word and SNAKE.fullmatch(word.replace(HOLE, "x"))}
 
 
 def _raised() -> set[str]:
     found = set()
-    for tree in PRODUCT.values():
+    for tree in _product():
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
             if name in RAISERS:
@@ -90,7 +102,7 @@ def test_a_generated_page_is_what_the_code_says(page):
 
 @pytest.mark.parametrize("code", CODES)
 def test_a_code_of_the_catalogue_is_said_outside_of_its_table(code):
-    assert code in WORDS or any(_fits(word, code) for word in PATTERNS)
+    assert code in _words() or any(_fits(word, code) for word in _patterns())
 
 
 def test_a_code_that_is_raised_is_in_the_catalogue():

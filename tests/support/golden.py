@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml import CSafeLoader
 
 from backbone.configuration import Configuration
 from backbone.mapping_configuration import DivisionConfiguration
@@ -66,7 +67,7 @@ class Chart:
 @cache
 def chart() -> Chart:
     """Read the chart of accounts."""
-    data = yaml.safe_load((FOLDER / "chart.yaml").read_text())
+    data = yaml.load((FOLDER / "chart.yaml").read_text(), CSafeLoader)
     products = [Product(price_id=row["price"], item_id=row["item"], family_id=row["family"]) for row in data["products"]]
     return Chart(
         accounts=data["accounts"],
@@ -82,7 +83,7 @@ def cases() -> list[tuple[str, dict[str, Any], list[str]]]:
     for path in sorted(FOLDER.glob("*.yaml")):
         if path.name == "chart.yaml":
             continue
-        data = yaml.safe_load(path.read_text())
+        data = yaml.load(path.read_text(), CSafeLoader)
         found += [
             (f"{path.stem}-{booking['document']['number']}", booking, data.get("closed", [])) for booking in data["bookings"]
         ]
