@@ -12,6 +12,9 @@ CHAOS ?= tests/chaos tests/property/test_writer_faults.py tests/simulation
 DEMO ?=
 DISTRIBUTIONS := shared services/ingest services/mapper services/exact-writer services/payment-matcher console simulators
 
+# Tests start hundreds of processes, each of which would compile our code anew where an environment forbids to keep what was compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: docs help setup lock format check schemas test bench chaos demo run k8s stop clean
 
 help: ## list the commands
