@@ -110,8 +110,8 @@ def _booked(ledger: Mapping[str, Any], site: Site) -> tuple[dict[str, Booked], l
     for entry in ledger["entries"]:
         if entry["journal"].strip() not in OWN_JOURNALS:
             continue
-        if any(line["gl_account"] == RATES for line in entry["lines"]):
-            continue  # exchange differences are looked at by customer
+        if entry["currency"] == HOME and any(line["gl_account"] == RATES for line in entry["lines"]):
+            continue  # exchange differences are looked at by customer; a sale in another currency has its cents there
         for part in _parts(entry):
             name, _, rest = part.partition("/")
             found = _named(name, entry, known)
