@@ -21,12 +21,13 @@ from backbone.errors import ConfigurationError
 from backbone.migrations import migrate
 from backbone.tables import inbox
 from backbone.telemetry import Telemetry
+from console.doctor import Look, examine
 from contracts import facts
 from contracts.topology import topology
 from exact_writer import subscriptions
 from exact_writer.polling import LISTENING_FACTOR
 from exact_writer.subscriptions import ENDPOINT, NO_RIGHT, TAKEN, standing, topics_of
-from exact_writer.webhooks_command import tell_webhooks
+from exact_writer.webhooks_command import NOT_LOOKED, tell_webhooks
 from ingest.exact_webhook import ExactDoor
 from ingest.hints import Hints
 from simulators.exact import webhooks
@@ -229,7 +230,17 @@ async def test_the_command_says_how_each_topic_stands_without_a_call(tmp_path, m
     monkeypatch.setenv("KRUISPOST_EXACT_WEBHOOK_TOPICS", "BankEntries")
     assert await asyncio.to_thread(tell_webhooks, as_json=False)
     assert "100002 BankEntries            subscribed, last heard" in capsys.readouterr().out
+    assert await examined() == {"webhooks of Exact": (True, "every topic is subscribed")}
     monkeypatch.setenv("KRUISPOST_EXACT_WEBHOOK_TOPICS", "BankEntries,GLAccounts")
     assert not await asyncio.to_thread(tell_webhooks, as_json=True)
     told = {each["topic"]: each["state"] for each in json.loads(capsys.readouterr().out)["topics"]}
     assert told == {"BankEntries": "subscribed", "GLAccounts": "not_subscribed"}
+    assert await examined() == {"webhooks of division 100002": (False, f"GLAccounts: not subscribed. {NOT_LOOKED}")}
+    monkeypatch.delenv("KRUISPOST_EXACT_WEBHOOK_URL")
+    assert await examined() == {}
+
+
+async def examined() -> dict[str, tuple[bool, str]]:
+    """What `kruispost doctor` says of webhooks."""
+    findings = await examine(Look(live=False))
+    return {each.subject: (each.is_well, each.sentence) for each in findings if "webhooks" in each.subject}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import importlib.metadata
@@ -18,7 +19,7 @@ from pydantic import SecretStr, ValidationError
 from backbone.clock import SystemClock
 from backbone.configuration import Configuration, MistakenConfigurationError, load_configuration
 from backbone.database import Database
-from backbone.errors import ConfigurationError
+from backbone.errors import ConfigurationError, KruispostError
 from backbone.settings import Settings
 from console.answers import DATABASE_ERRORS
 from console.live import NotLookedAtError, complaints_about, master_data_of
@@ -27,6 +28,8 @@ from console.sentences import Language
 TIMEOUT_SECONDS = 10.0
 # What only a service can judge about the configuration: functions that take it and return their complaints.
 CHECKS = "kruispost.checks"
+# What a service has set up outside and knows not to stand: functions that return (subject, sentence) of each, None for nothing.
+STANDING = "kruispost.standing"
 FERNET_KEY_BYTES = 32
 SECRETS = {
     "webhook_username": "ingest refuses to start without it",
@@ -74,6 +77,7 @@ async def examine(look: Look) -> list[Finding]:
     findings += [_secret(settings, name, why) for name, why in SECRETS.items()]
     findings.append(await _database(settings))
     findings.append(await _broker(settings))
+    findings += await asyncio.to_thread(_standing)
     findings.append(await _address("Exact", settings.exact_url, "check KRUISPOST_EXACT_URL and the way out of your network"))
     for site in configuration.sites if configuration is not None else ():
         url = settings.chargebee_url or f"https://{site}.chargebee.com"
@@ -132,6 +136,24 @@ def _configuration(settings: Settings) -> tuple[list[Finding], Configuration | N
             sentence = f"site {name} books into no division, so all its documents will be held"
             findings.append(Finding(f"site {name}", is_well=False, sentence=sentence, advice=f"write sites.{name}.division"))
     return [*findings, *_checks(configuration)], configuration
+
+
+def _standing() -> list[Finding]:
+    """Ask every installed service what it set up outside that does not stand."""
+    findings = []
+    for point in sorted(importlib.metadata.entry_points(group=STANDING), key=lambda each: each.name):
+        try:
+            complaints = point.load()()
+        except ConfigurationError as error:
+            findings.append(Finding("webhooks of Exact", is_well=False, sentence=error.sentence, advice="correct it"))
+            continue
+        except KruispostError:
+            continue  # without its database, about which there is a finding already
+        if complaints is not None and not complaints:
+            findings.append(Finding("webhooks of Exact", is_well=True, sentence="every topic is subscribed"))
+        advice = "`kruispost webhooks` shows each topic; docs/operating.md says what they need"
+        findings += [Finding(subject, False, sentence, advice) for subject, sentence in complaints or ()]
+    return findings
 
 
 def _checks(configuration: Configuration) -> list[Finding]:

@@ -19,20 +19,29 @@ OFF = "The writer subscribes to no webhooks: KRUISPOST_EXACT_WEBHOOK_URL is not 
 NOT_LOOKED = "The writer has not looked yet; it does once it is connected."
 
 
+def unsubscribed() -> list[tuple[str, str]] | None:
+    """For `kruispost doctor`: each division whose wanted topics are not all subscribed, and why; None when none are wanted.
+
+    Raises KruispostError.
+    """
+    settings = Settings()
+    if not _wanted(settings):
+        return None
+    wanted, found = _standing(settings)
+    missing: dict[tuple[int, str], list[str]] = {}
+    for each in found:
+        if each["topic"] in wanted and each["state"] != "subscribed":
+            missing.setdefault((each["division"], each["reason"]), []).append(each["topic"])
+    return [
+        (f"webhooks of division {division}", f"{', '.join(topics)}: not subscribed. {reason}".rstrip())
+        for (division, reason), topics in sorted(missing.items())
+    ]
+
+
 def tell_webhooks(*, as_json: bool) -> bool:
     """Print each division's topics; whether every wanted topic is subscribed. Raises KruispostError."""
     settings = Settings()
-    wanted = topics_of(settings.exact_webhook_topics) if settings.exact_webhook_url is not None else ()
-
-    async def read(_: Database, connection: AsyncConnection, configuration: Configuration) -> list[dict[str, Any]]:
-        found = []
-        for division in configuration.divisions:
-            known = {each["topic"]: each for each in await standing(connection, division)}
-            unknown = {"state": "not_subscribed", "reason": NOT_LOOKED, "heard_at": None, "checked_at": None}
-            found += [known.get(each, {"division": division, "topic": each, **unknown}) for each in sorted({*wanted, *known})]
-        return found
-
-    found = in_the_writers_database(read)
+    wanted, found = _standing(settings)
     if as_json:
         typer.echo(json.dumps({"url": settings.exact_webhook_url, "topics": found}, indent=2, ensure_ascii=False))
     else:
@@ -43,6 +52,25 @@ def tell_webhooks(*, as_json: bool) -> bool:
             sentence = f"{each['division']} {each['topic']:<22} {each['state'].replace('_', ' ')}, {heard}"
             typer.echo(f"{sentence}. {each['reason']}".rstrip())
     return all(each["state"] == "subscribed" for each in found if each["topic"] in wanted)
+
+
+def _standing(settings: Settings) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """The topics that are wanted, and how each topic of each division stands."""
+    wanted = _wanted(settings)
+
+    async def read(_: Database, connection: AsyncConnection, configuration: Configuration) -> list[dict[str, Any]]:
+        found = []
+        for division in configuration.divisions:
+            known = {each["topic"]: each for each in await standing(connection, division)}
+            unknown = {"state": "not_subscribed", "reason": NOT_LOOKED, "heard_at": None, "checked_at": None}
+            found += [known.get(each, {"division": division, "topic": each, **unknown}) for each in sorted({*wanted, *known})]
+        return found
+
+    return wanted, in_the_writers_database(read)
+
+
+def _wanted(settings: Settings) -> tuple[str, ...]:
+    return topics_of(settings.exact_webhook_topics) if settings.exact_webhook_url is not None else ()
 
 
 def _instant(seconds: float) -> str:
