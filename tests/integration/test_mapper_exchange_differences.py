@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from support.engines import database_for
 from support.facts import OCTOBER_5, customer, invoice, line, observed
+from support.installation import installation
 from support.mapper_stage import Stage, configured, payment
 
 from contracts import facts
@@ -255,3 +256,14 @@ async def test_what_is_in_the_sites_currency_and_not_in_the_divisions_ends_at_ze
     await stage.hear(dollars(id="txn_2", version=2, **{**before, **own, "linked_invoices": applied(("INV-1", 6_000))}))
     await stage.post_all()
     assert in_euros(await stage.entries()) == {"8000": -9_200, "1290": 9_500, "4910": -300}
+
+
+async def test_a_difference_is_explained_with_what_it_comes_to_in_the_currency_of_the_division(tmp_path):
+    async with installation("sqlite", tmp_path) as installed:
+        installed.write(tmp_path / "kruispost.yaml", **POLICY)
+        stage = Stage(installed.stage.database, configured(**POLICY))
+        await stage.hear(customer(), INVOICE, dollars())
+        await stage.post_all()
+        _, found = await installed.json("explain", "txn_1")
+    amounts = {each["kind"]: (each["currency"], each["total_minor"]) for each in found["documents"]}
+    assert amounts == {"exchange_difference": ("EUR", 1_100), "payment": ("USD", -100_000)}

@@ -311,3 +311,9 @@ def test_the_writer_makes_no_vat_code_ledger_or_journal_in_exact():
     assert {"post", "accounts", "items", "document_post"} <= writes
     assert reads & writes <= {"probe"}
     assert not {endpoint.partition("/")[0] for endpoint in client_keys.KEYS} & {"vat", "financial", "cashflow", "hrm", "general"}
+
+
+def test_nothing_that_is_booked_is_ever_deleted_in_exact():
+    """Only a draft that booked nothing, our own webhooks, and what a trial left in a test division."""
+    modules = {path.stem: path.read_text() for path in Path(exact_writer.__file__).parent.glob("*.py")}
+    assert {name for name, text in modules.items() if 'method="DELETE"' in text} == {"document_post", "subscriptions", "probe"}

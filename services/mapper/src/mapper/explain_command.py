@@ -47,7 +47,8 @@ def show_explanation(number: str, site: str | None, lang: Language, *, as_json: 
 def _lines(found: Explanation, file: Path, lang: Language) -> list[str]:
     ref, entry = found.subject.ref, found.entry
     document = document_words(ref.kind, reference(ref.number, found.suffix), lang)
-    amount = f"{ref.currency} {format_minor(ref.total_minor, ref.currency)}"
+    currency, total_minor = found.amount
+    amount = f"{currency} {format_minor(total_minor, currency)}"
     lines = [
         say(
             "explained",

@@ -71,9 +71,18 @@ class Explanation:
     changes: tuple[Change, ...] = ()
     differences: list[Difference] = field(default_factory=list)
 
+    @property
+    def amount(self) -> tuple[str, int]:
+        """What the document is about: its total; of an exchange difference what it comes to in the division's currency."""
+        ref, entry = self.subject.ref, self.entry
+        if ref.kind in ("exchange_difference", "application") and entry is not None:
+            return entry.currency, sum(line.amount_minor for line in entry.lines if line.amount_minor > 0)
+        return ref.currency, ref.total_minor
+
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON; amounts in minor units of the document's currency."""
         ref, entry = self.subject.ref, self.entry
+        currency, total_minor = self.amount
         return {
             "kind": ref.kind,
             "number": ref.number,
@@ -81,8 +90,8 @@ class Explanation:
             "site": ref.site,
             "customer": ref.customer_id,
             "date": ref.document_date.isoformat() if ref.document_date else None,
-            "currency": ref.currency,
-            "total_minor": ref.total_minor,
+            "currency": currency,
+            "total_minor": total_minor,
             "state": self.state,
             "division": self.division,
             "mapping_version": self.mapping_version,
