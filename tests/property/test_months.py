@@ -41,6 +41,8 @@ async def planned(
 ) -> dict[str, list[commands.PostEntry]]:
     """Let a new mapper hear these facts, and return the entries of each site; nothing may be held.
 
+    But for the differences of applications in other currencies, which wait until Exact has both sides.
+
     Exact takes the invoices that are credited: a credit note of deferred revenue waits to see how its invoice was booked. With
     `in_pages` the facts are taken as a replay takes them, which is faster and must come to the same.
     """
@@ -59,7 +61,7 @@ async def planned(
         if isinstance(decided, commands.PostEntry):
             entries[decided.document.site].append(decided)
             held.pop(f"{decided.document.site} {decided.document.number}", None)
-        elif isinstance(decided, facts.DocumentHeld):
+        elif isinstance(decided, facts.DocumentHeld) and decided.document.kind != "application":
             held[f"{decided.document.site} {decided.document.number}"] = decided
     assert not held, held
     return entries
