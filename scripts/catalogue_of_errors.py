@@ -77,6 +77,8 @@ CONSENT: tuple[Row, ...] = (
         "A file of links has lines that are wrong; nothing was linked.",
         "Correct the lines that the sentence names, and import it again.",
     ),
+    ("nothing_in_year", "Exact's ledger has nothing of the year that an audit file was asked for.", "Correct the year."),
+    ("ledger_changed", "Exact's ledger was read anew while its audit file was written.", "Give the command again."),
     ("entry_unknown", "Exact's ledger has no such entry, or several.", "Correct the number, or name its journal."),
     ("document_unknown", "No document has this number, or several have.", "Name its kind and site, or fetch it."),
     ("ledger_not_read", "Exact's ledger could not be read up to now.", "Try again later, or use `reconcile --wait 0`."),

@@ -132,6 +132,10 @@ class DivisionConfiguration(Strict):
 
     name: str
     currency: Currency = "EUR"
+    vat_number: str | None = Field(
+        None, min_length=1, max_length=30, description="the company's own VAT number, which a Dutch audit file has to name"
+    )
+    country: str = Field("NL", pattern=r"^[A-Z]{2}$", description="where the company pays VAT, for the audit file")
     mode: Literal["entry", "document", "ledger"] = Field(
         "entry",
         description="how documents are booked: each as a sales entry, each as a sales invoice of items, or many together in one"

@@ -70,3 +70,30 @@ class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
 
     read_at: float | None
     sees_deletions: bool
+
+
+class LedgerName(msgspec.Struct, frozen=True, kw_only=True):
+    """A ledger account, journal, VAT code or account of a customer that a year's lines name; `type` as Exact numbers it.
+
+    `key` is what the lines have: a code, or the GUID of a customer's account. `percentage` is a VAT code's, in percent.
+    """
+
+    key: str
+    code: str
+    name: str = ""
+    type: int = 0
+    percentage: str = "0"
+    vat_number: str = ""
+
+
+class LedgerYear(msgspec.Struct, frozen=True, kw_only=True):
+    """What the lines of one financial year come to, in hundredths of the division's currency, and what they name."""
+
+    lines: int
+    debit_hundredths: int
+    credit_hundredths: int
+    accounts: tuple[LedgerName, ...]
+    journals: tuple[LedgerName, ...]
+    vat_codes: tuple[LedgerName, ...]
+    customers: tuple[LedgerName, ...]
+    periods: tuple[tuple[int, date, date], ...]

@@ -14,9 +14,9 @@ from backbone.database import Database
 from backbone.errors import KruispostError
 from contracts.envelope import Envelope, Message
 from contracts.facts import EntryPosted, EntryRefused
-from contracts.ledger import LedgerLine, LedgerOwner, LedgerState
+from contracts.ledger import LedgerLine, LedgerOwner, LedgerState, LedgerYear
 from contracts.messages import unseal
-from exact_writer import adopting, announce, ledger_lines
+from exact_writer import adopting, announce, ledger_lines, ledger_year
 from exact_writer.tables import accounts, commands
 from exact_writer.tables import ledger_lines as table
 
@@ -135,6 +135,15 @@ class LedgerShelf:
                 )
                 for row in rows
             }
+
+    async def year(self, division: int, year: int) -> LedgerYear:
+        """What the lines of a financial year come to, and what they name."""
+        async with self._database.reading() as connection:
+            return await ledger_year.year_of(connection, division, year)
+
+    def lines_of_year(self, division: int, year: int) -> AsyncIterator[LedgerLine]:
+        """The lines of a financial year by journal, entry, period and line."""
+        return ledger_year.lines_of_year(self._database, division, year)
 
     async def customers(self, division: int, relation_ids: Sequence[str]) -> dict[str, list[str]]:
         """The customers of Chargebee (`site/id`) that stand in Exact as these accounts."""

@@ -245,6 +245,8 @@ def export(
     division: Division = None,
     verify: Annotated[Path | None, typer.Option(help="check this file instead; no database is needed")] = None,
     noted: Annotated[str | None, typer.Option(help="with --verify: a hash noted earlier, which the file must have")] = None,
+    xaf: Annotated[int | None, typer.Option(help="write the Dutch audit file (XAF 3.2) of this financial year instead")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="with --xaf: seconds to wait for a fresh reading of Exact's ledger")] = 300.0,
     log: Annotated[
         Literal["ingest", "mapper", "exact-writer", "payment-matcher"] | None,
         typer.Option(help="write the whole event log of this service instead"),
@@ -252,7 +254,7 @@ def export(
     lang: Language = "en",
 ) -> None:
     """Write what was booked as CSV with a chain of hashes, or check such a file. Exit code 1 for one that was changed."""
-    from mapper.export_command import Options, export_log
+    from mapper.export_command import Options, export_audit_file, export_log
     from mapper.export_command import export as run
     from mapper.export_command import verify as check
 
@@ -260,6 +262,9 @@ def export(
         raise typer.Exit(0 if check(verify, lang, noted) else WRONG)
     if log is not None and file is not None:
         export_log(log, file, lang)
+        return
+    if xaf is not None and file is not None:
+        export_audit_file(xaf, file, division, wait, lang)
         return
     if first is None or to is None or file is None:
         raise typer.BadParameter("say which days and where to: --from, --to and --out; or --verify FILE")

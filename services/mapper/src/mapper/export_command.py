@@ -9,16 +9,21 @@ from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
+import sqlalchemy as sa
 import typer
 
+from backbone.clock import SystemClock
 from backbone.configuration import load_configuration
-from backbone.errors import KruispostError
+from backbone.errors import ConfigurationError, KruispostError
 from backbone.settings import Settings
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from contracts.commands import PostEntry
 from contracts.facts import DocumentKind, EntryPosted
+from contracts.ledger import LedgerYear
+from mapper import tables
 from mapper.audit_chain import ChainWriter, check
+from mapper.audit_file import AuditFile, Company, Span, Written, amount
 from mapper.configuration import mappings_of
 from mapper.drift_decisions import entries_of_decisions
 from mapper.issue import booked_entry
@@ -66,6 +71,61 @@ def export(options: Options, lang: Language) -> None:
         f"{written.lines} regels in {options.file}. Noteer de laatste hash waar niemand die kan wijzigen: {written.last}",
     )
     typer.echo(words[lang == "nl"])
+
+
+def export_audit_file(year: int, file: Path, division: int | None, patience_seconds: float, lang: Language) -> None:
+    """Write the Dutch audit file of a financial year and say its totals. Raises KruispostError."""
+    settings = Settings()
+    configuration = load_configuration(settings.config)
+    mapping = chosen(mappings_of(configuration), division)
+    section = configuration.divisions[mapping.division]
+    if section.vat_number is None:
+        raise ConfigurationError(
+            f"An audit file names the company's VAT number: add divisions.{mapping.division}.vat_number to {settings.config}."
+        )
+    company = Company(
+        division=mapping.division,
+        name=section.name,
+        vat_number=section.vat_number,
+        country=section.country,
+        currency=section.currency,
+    )
+
+    async def run() -> Written:
+        async with open_sources(settings) as sources:
+            if patience_seconds:
+                await sources.ledger.refresh(mapping.division, patience_seconds)
+            totals = await sources.ledger.year(mapping.division, year)
+            if not totals.lines:
+                raise KruispostError("nothing_in_year", f"Exact's ledger, as it was read, has no lines of financial year {year}.")
+            span = await _span(sources, mapping.division, year, totals)
+            with written_whole(file) as stream:
+                made = AuditFile(stream, company, span, totals, SystemClock().now().date())
+                written = await made.write(sources.ledger.lines_of_year(mapping.division, year))
+                told = (totals.lines, totals.debit_hundredths, totals.credit_hundredths)
+                if (written.lines, written.debit_hundredths, written.credit_hundredths) != told:
+                    raise KruispostError("ledger_changed", "The ledger was read anew meanwhile; give the command again.")
+            return written
+
+    written = run_command(run(), "The databases cannot be read", f"check their address. {file} is as it was")
+    totals = {"lines": written.lines, "debit": amount(written.debit_hundredths), "credit": amount(written.credit_hundredths)}
+    words = (
+        "{lines} lines of {year} in {file}: debit {debit}, credit {credit}. It has no opening balance.",
+        "{lines} regels van {year} in {file}: debet {debit}, credit {credit}. Het heeft geen beginbalans.",
+    )
+    typer.echo(words[lang == "nl"].format(year=year, file=file, **totals))
+
+
+async def _span(sources: Sources, division: int, year: int, totals: LedgerYear) -> Span:
+    """Return the days of a year and its periods, as Exact told them; those that it did not tell have the days of their lines."""
+    column = tables.periods.c
+    statement = sa.select(column.period, column.starts, column.ends).where(column.division == division, column.year == year)
+    periods = {number: (first, last) for number, first, last in totals.periods}
+    async with sources.mapper.reading() as connection:
+        told = {row.period: (row.starts, row.ends) for row in await connection.execute(statement)}
+    periods |= told
+    days = told.values() or [(date(year, 1, 1), date(year, 12, 31))]
+    return Span(year=year, first=min(first for first, _ in days), last=max(last for _, last in days), periods=periods)
 
 
 def export_log(service: Service, file: Path, lang: Language) -> None:

@@ -19,7 +19,7 @@ from backbone.tables import inbox
 from contracts import facts
 from contracts.envelope import Envelope
 from contracts.facts import EntryPosted
-from contracts.ledger import LedgerLine, LedgerOwner, LedgerState
+from contracts.ledger import LedgerLine, LedgerOwner, LedgerState, LedgerYear
 from contracts.messages import unseal
 from mapper import tables
 from mapper.reading import SERVICE, UnreadableError, check_installed
@@ -65,6 +65,12 @@ class Ledger(Protocol):
 
     async def take_back(self, envelopes: Sequence[Envelope], now: float) -> int:
         """Take commands of a journal that was lost; return how many it did not have."""
+
+    async def year(self, division: int, year: int) -> LedgerYear:
+        """Return what the lines of a financial year come to, and what they name."""
+
+    def lines_of_year(self, division: int, year: int) -> AsyncIterator[LedgerLine]:
+        """Give the lines of a financial year by journal, entry, period and line."""
 
     async def customers(self, division: int, relation_ids: Sequence[str]) -> dict[str, list[str]]:
         """Return the customers (`site/id`) of Exact's accounts."""

@@ -1,0 +1,231 @@
+"""The Dutch audit file (XML Auditfile Financieel 3.2) of one financial year, from Exact's ledger as the writer keeps it.
+
+It is written as it is read: the totals stand in front, so that they are summed up first. What it does not have is an opening
+balance, which Exact gives nobody over its API.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, TextIO
+from xml.sax.saxutils import escape
+
+from contracts.ledger import LedgerLine, LedgerName, LedgerYear
+
+NAMESPACE: Final = "http://www.auditfiles.nl/XAF/3.2"
+SOFTWARE: Final = "Kruispost"
+# Lengths of the published schema.
+ID, NAME, TEXT, LONG, TAX_ID, VERSION = 35, 50, 999, 9999, 30, 20
+_PROFIT_AND_LOSS: Final = range(110, 161)  # types of Exact's ledger accounts
+_JOURNAL_TYPES: Final = {10: "C", 12: "B", 20: "S", 21: "S", 22: "P", 90: "M"}
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Company:
+    """Whose books these are; `vat_number` is always named."""
+
+    division: int
+    name: str
+    vat_number: str
+    country: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The financial year, and its periods with their days."""
+
+    year: int
+    first: date
+    last: date
+    periods: dict[int, tuple[date, date]]
+
+
+@dataclass(slots=True)
+class Written:
+    """What was written, to be compared with the totals in front."""
+
+    lines: int = 0
+    debit_hundredths: int = 0
+    credit_hundredths: int = 0
+
+
+class AuditFile:
+    """Writes the file to a stream."""
+
+    def __init__(self, stream: TextIO, company: Company, span: Span, totals: LedgerYear, made_on: date) -> None:
+        self._stream = stream
+        self._company = company
+        self._span = span
+        self._totals = totals
+        self._made_on = made_on
+        self._percentages = {each.key: each.percentage for each in totals.vat_codes}
+        self._customers = {each.key: customer_id(each) for each in totals.customers}
+        self._accounts = {each.key for each in totals.accounts}
+
+    async def write(self, lines: AsyncIterator[LedgerLine]) -> Written:
+        """Write all of it; return what the lines came to."""
+        self._stream.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<auditfile xmlns="{NAMESPACE}">\n')
+        self._header()
+        self._stream.write("<company>\n")
+        self._company_itself()
+        self._names()
+        written = await self._transactions(lines)
+        self._stream.write("</company>\n</auditfile>\n")
+        return written
+
+    def _header(self) -> None:
+        self._open("header")
+        self._put("fiscalYear", str(self._span.year), 9)
+        self._put("startDate", self._span.first.isoformat())
+        self._put("endDate", self._span.last.isoformat())
+        self._put("curCode", self._company.currency)
+        self._put("dateCreated", self._made_on.isoformat())
+        self._put("softwareDesc", SOFTWARE, NAME)
+        self._close("header")
+
+    def _company_itself(self) -> None:
+        self._put("companyIdent", str(self._company.division), ID)
+        self._put("companyName", self._company.name, TEXT)
+        self._put("taxRegistrationCountry", self._company.country)
+        self._put("taxRegIdent", self._company.vat_number, TAX_ID)
+
+    def _names(self) -> None:
+        totals = self._totals
+        if totals.customers:
+            self._open("customersSuppliers")
+            for each in totals.customers:
+                self._open("customerSupplier")
+                self._put("custSupID", self._customers[each.key], ID)
+                self._put("custSupName", each.name, NAME)
+                self._put("taxRegIdent", each.vat_number, TAX_ID)
+                self._close("customerSupplier")
+            self._close("customersSuppliers")
+        if totals.accounts:
+            self._open("generalLedger")
+            for each in totals.accounts:
+                self._open("ledgerAccount")
+                self._put("accID", each.code, ID)
+                self._put("accDesc", each.name or each.code, TEXT)
+                self._put("accTp", "P" if each.type in _PROFIT_AND_LOSS else "B")
+                self._close("ledgerAccount")
+            self._close("generalLedger")
+        self._open("vatCodes")
+        for each in totals.vat_codes:
+            self._open("vatCode")
+            self._put("vatID", each.code, ID)
+            self._put("vatDesc", each.name or f"{each.code} ({each.percentage} %)", TEXT)
+            self._close("vatCode")
+        self._close("vatCodes")
+        self._open("periods")
+        for number, (first, last) in sorted(self._span.periods.items()):
+            self._open("period")
+            self._put("periodNumber", str(number))
+            self._put("startDatePeriod", first.isoformat())
+            self._put("endDatePeriod", last.isoformat())
+            self._close("period")
+        self._close("periods")
+
+    async def _transactions(self, lines: AsyncIterator[LedgerLine]) -> Written:
+        self._open("transactions")
+        self._put("linesCount", str(self._totals.lines))
+        self._put("totalDebit", amount(self._totals.debit_hundredths))
+        self._put("totalCredit", amount(self._totals.credit_hundredths))
+        journals = {each.key: each for each in self._totals.journals}
+        written, before = Written(), None
+        async for line in lines:
+            if before is None or line.journal != before.journal:
+                self._end(before, journal=True)
+                self._journal(journals.get(line.journal, LedgerName(key=line.journal, code=line.journal)))
+                self._transaction(line)
+            elif (line.entry_id, line.period) != (before.entry_id, before.period):
+                self._end(before, journal=False)
+                self._transaction(line)
+            self._line(line, written)
+            before = line
+        self._end(before, journal=True)
+        self._close("transactions")
+        return written
+
+    def _end(self, before: LedgerLine | None, *, journal: bool) -> None:
+        if before is not None:
+            self._close("transaction")
+            if journal:
+                self._close("journal")
+
+    def _journal(self, journal: LedgerName) -> None:
+        self._open("journal")
+        self._put("jrnID", journal.code, ID)
+        self._put("desc", journal.name or journal.code, LONG)
+        self._put("jrnTp", _JOURNAL_TYPES.get(journal.type, "Z"))
+
+    def _transaction(self, line: LedgerLine) -> None:
+        """Begin an entry; what of it stands in another period, as released revenue does, is a transaction of that period."""
+        self._open("transaction")
+        self._put("nr", f"{line.entry_number}/{line.period}" if line.is_deferral else str(line.entry_number), ID)
+        self._put("desc", line.your_ref or line.description or "", LONG)
+        self._put("periodNumber", str(line.period))
+        self._put("trDt", line.day.isoformat())
+
+    def _line(self, line: LedgerLine, written: Written) -> None:
+        written.lines += 1
+        written.debit_hundredths += max(line.dc_hundredths, 0)
+        written.credit_hundredths += max(-line.dc_hundredths, 0)
+        self._open("trLine")
+        self._put("nr", str(written.lines), ID)
+        self._put("accID", line.account, ID)
+        self._put("docRef", line.your_ref or str(line.invoice_number or line.entry_number), TEXT)
+        self._put("effDate", line.day.isoformat())
+        self._put("desc", line.description or "", LONG)
+        self._put("amnt", amount(abs(line.dc_hundredths)))
+        self._put("amntTp", side(line.dc_hundredths))
+        if line.relation_id is not None:
+            self._put("custSupID", self._customers[line.relation_id], ID)
+        self._put("invRef", str(line.invoice_number) if line.invoice_number else "", TEXT)
+        self._put("costID", line.cost_center or "", ID)
+        if line.vat_code is not None and (line.is_vat or not line.vat_fc_hundredths):
+            # The VAT of a line is one of its own in the ledger; where there is none the code stands with the base.
+            self._open("vat")
+            self._put("vatID", line.vat_code, ID)
+            self._put("vatPerc", f"{float(self._percentages[line.vat_code]):.2f}")
+            self._put("vatAmnt", amount(abs(line.dc_hundredths) if line.is_vat else 0))
+            self._put("vatAmntTp", side(line.dc_hundredths))
+            self._close("vat")
+        if line.currency != self._company.currency:
+            self._open("currency")
+            self._put("curCode", line.currency)
+            self._put("curAmnt", amount(abs(line.fc_hundredths)))
+            self._close("currency")
+        self._close("trLine")
+
+    def _open(self, name: str) -> None:
+        self._stream.write(f"<{name}>")
+
+    def _close(self, name: str) -> None:
+        self._stream.write(f"</{name}>\n")
+
+    def _put(self, name: str, text: str, most: int | None = None) -> None:
+        """Write an element, cut to what the schema takes; an empty one is left out."""
+        shown = " ".join(_NOT_IN_XML.sub("", text).split())[:most].strip()
+        if shown:
+            self._stream.write(f"<{name}>{escape(shown)}</{name}>")
+
+
+def amount(hundredths: int) -> str:
+    """Return an amount with two decimals."""
+    whole, cents = divmod(abs(hundredths), 100)
+    return f"{'-' if hundredths < 0 else ''}{whole}.{cents:02d}"
+
+
+def side(hundredths: int) -> str:
+    """Return D for debit, C for credit."""
+    return "C" if hundredths < 0 else "D"
+
+
+def customer_id(customer: LedgerName) -> str:
+    """Return what a customer is called in the file: Exact's code, else its id without the dashes, which would be too long."""
+    return customer.code or customer.key.replace("-", "")[:ID]

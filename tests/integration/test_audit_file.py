@@ -1,0 +1,88 @@
+"""`kruispost export --xaf`: the Dutch audit file is what its schema asks, and every figure is that of Exact's ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from integration.test_reconcile import DOCUMENTS
+from support.audit_file_rules import NAMESPACE, wrong_in
+from support.engines import DATABASES
+from support.other_books import run
+from support.whole_month import DIVISION, events_of_month, whole_month
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def text(element: ET.Element, name: str) -> str:
+    return element.findtext(f"{NAMESPACE}{name}") or ""
+
+
+def cents(amount: str) -> int:
+    return int(Decimal(amount) * 100)
+
+
+def sums_of(root: ET.Element) -> Counter[tuple[str, str]]:
+    """What each account has in each period, debit positive."""
+    sums: Counter[tuple[str, str]] = Counter()
+    for transaction in root.iter(f"{NAMESPACE}transaction"):
+        balance = 0
+        for line in transaction.iter(f"{NAMESPACE}trLine"):
+            signed = cents(text(line, "amnt")) * (1 if text(line, "amntTp") == "D" else -1)
+            sums[text(line, "accID"), text(transaction, "periodNumber")] += signed
+            balance += signed
+        assert balance == 0, text(transaction, "nr")
+    return Counter({place: amount for place, amount in sums.items() if amount})
+
+
+def ledger_of(month: Any, year: int) -> list[Any]:
+    lines = month.server.simulator.world.divisions[DIVISION].table("financialtransaction/TransactionLines")
+    return [line for line in lines if line["FinancialYear"] == year]
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_a_year_is_a_file_that_the_schema_takes_and_equal_to_the_ledger(tmp_path: Path, dialect: str) -> None:
+    async with whole_month(tmp_path, dialect, changes={"vat_number": "NL123456782B01"}) as month:
+        await month.receive(events_of_month(documents=DOCUMENTS)[:120])
+        await month.book()
+        years = sorted({line["FinancialYear"] for line in ledger_of(month, 2026)} | {2027})
+        assert years == [2026, 2027]
+        for year in years:  # revenue of 2026 is released in 2027
+            file = tmp_path / f"{year}.xaf"
+            done = await run(month, "export", "--xaf", str(year), "--out", str(file), *(("--wait", "0") if year > 2026 else ()))
+            assert done.returncode == 0, done.stderr
+            root = ET.parse(file).getroot()  # noqa: S314 - we wrote it
+            assert wrong_in(root) == []
+            header, company = root[0], root[1]
+            assert (text(header, "fiscalYear"), text(header, "curCode")) == (str(year), "EUR")
+            assert text(company, "taxRegIdent") == "NL123456782B01"
+            booked = ledger_of(month, year)
+            expected: Counter[tuple[str, str]] = Counter()
+            for line in booked:
+                expected[line["GLAccountCode"].strip(), str(line["FinancialPeriod"])] += int(line["AmountDC"] * 100)
+            assert sums_of(root) == Counter({place: amount for place, amount in expected.items() if amount})
+            totals = company.find(f"{NAMESPACE}transactions")
+            assert totals is not None
+            debit = sum(int(line["AmountDC"] * 100) for line in booked if line["AmountDC"] > 0)
+            shown = (int(text(totals, "linesCount")), cents(text(totals, "totalDebit")), cents(text(totals, "totalCredit")))
+            assert shown == (len(booked), debit, debit)
+        first_year = ET.parse(tmp_path / "2026.xaf")  # noqa: S314 - we wrote it
+        vat = Counter(text(each, "vatPerc") for each in first_year.iter(f"{NAMESPACE}vat"))
+        assert vat["21.00"] > vat["9.00"] >= 0
+        assert len(list(first_year.iter(f"{NAMESPACE}custSupName"))) > 10
+
+        nothing = await run(month, "export", "--xaf", "2019", "--out", str(tmp_path / "2019.xaf"), "--wait", "0")
+        assert nothing.returncode == 2
+        assert "no lines of financial year 2019" in nothing.stderr
+        assert not (tmp_path / "2019.xaf").exists()
+
+
+async def test_without_the_companys_vat_number_there_is_no_file(tmp_path: Path) -> None:
+    async with whole_month(tmp_path) as month:
+        done = await run(month, "export", "--xaf", "2026", "--out", str(tmp_path / "2026.xaf"), "--wait", "0")
+        assert done.returncode == 2
+        assert f"add divisions.{DIVISION}.vat_number" in done.stderr

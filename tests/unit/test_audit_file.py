@@ -1,0 +1,70 @@
+"""The audit file cuts what is too long, leaves out what is empty, and keeps what XML cannot have out of the file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from support.audit_file_rules import NAMESPACE, wrong_in
+
+from contracts.ledger import LedgerLine, LedgerName, LedgerYear
+from mapper.audit_file import AuditFile, Company, Span
+
+DAY = date(2026, 3, 2)
+GUID = "0e2b9a34-7d1c-4d2e-9d55-0a5a1f6b7c8d"
+
+
+def line(hundredths: int, account: str, **more: Any) -> LedgerLine:
+    zeros: dict[str, Any] = dict.fromkeys(("timestamp", "line_number", "line_type", "fc_hundredths"), 0)
+    names = ("vat_code", "vat_fc_hundredths", "cost_center", "cost_unit", "your_ref", "payment_reference", "relation_id")
+    known: dict[str, Any] = {"line_id": account, "entry_id": "e", "entry_number": 42, "type": 20, "journal": "70", "day": DAY}
+    known |= {"year": 2026, "period": 3, "currency": "EUR", "invoice_number": None, "description": "Omzet"}
+    return LedgerLine(account=account, dc_hundredths=hundredths, **{**zeros, **dict.fromkeys(names), **known, **more})
+
+
+async def written(*lines: LedgerLine, name: str) -> ET.Element:
+    totals = LedgerYear(
+        lines=len(lines),
+        debit_hundredths=sum(max(each.dc_hundredths, 0) for each in lines),
+        credit_hundredths=sum(max(-each.dc_hundredths, 0) for each in lines),
+        accounts=tuple(LedgerName(key=each, code=each) for each in sorted({line.account for line in lines})),
+        journals=(LedgerName(key="70", code="70", type=20),),
+        vat_codes=(LedgerName(key="2", code="2", percentage="21"),),
+        customers=(LedgerName(key=GUID, code="", name=name),),
+        periods=((3, DAY, DAY),),
+    )
+
+    async def given() -> AsyncIterator[LedgerLine]:
+        for each in lines:
+            yield each
+
+    company = Company(division=1, name="Jansen & Zn", vat_number="NL1", country="NL", currency="EUR")
+    span = Span(year=2026, first=date(2026, 1, 1), last=date(2026, 12, 31), periods={3: (DAY, DAY)})
+    stream = io.StringIO()
+    await AuditFile(stream, company, span, totals, DAY).write(given())
+    return ET.fromstring(stream.getvalue())  # noqa: S314 - we wrote it
+
+
+async def test_what_is_too_long_is_cut_and_what_xml_cannot_have_is_left_out() -> None:
+    debt = line(12_100, "1300", relation_id=GUID, description="a\x00\x0bb <c> " + "d" * 20_000, your_ref="R" * 2_000)
+    root = await written(debt, line(-12_100, "8000", description=""), name="Müller & Söhne \u2028" + "x" * 90)
+    assert wrong_in(root) == []
+    ids = [each.text for each in root.iter(f"{NAMESPACE}custSupID")]
+    assert ids == [GUID.replace("-", "")] * 2
+    (name,) = [each.text or "" for each in root.iter(f"{NAMESPACE}custSupName")]
+    assert (len(name), name.startswith("Müller & Söhne x")) == (50, True)
+    texts = [each.text or "" for each in root.iter(f"{NAMESPACE}desc")]
+    assert any(text.startswith("ab <c> d") and len(text) == 9_999 for text in texts)
+
+
+async def test_the_rules_of_the_test_itself_find_what_is_wrong() -> None:
+    root = await written(line(1, "1300"), line(-1, "8000"), name="Jansen")
+    assert wrong_in(root) == []
+    for change in ("taxRegIdent", "amntTp", "periodNumber", "accID"):
+        broken = ET.fromstring(ET.tostring(root))  # noqa: S314 - we wrote it
+        element = next(broken.iter(f"{NAMESPACE}{change}"))
+        element.text = "x" * 40
+        assert wrong_in(broken), change
