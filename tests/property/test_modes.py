@@ -212,6 +212,19 @@ def test_mode_document_gives_the_books_of_mode_entry_whatever_exact_takes(month:
     assert what_counts(by_document) == what_counts(books(commands_of(month, "entry")))
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(SOLD, min_size=1, max_size=6), st.sampled_from(["entry", "ledger"]), st.sampled_from(["0.91", "0.8537", "1.0719"])
+)
+def test_a_paid_invoice_in_another_currency_leaves_nothing_open(month: list[Sold], mode: Any, rate: str) -> None:
+    """Its payment is of the same cents in the division's currency, too, so that Exact matches the two by itself."""
+    paid = [replace(each, is_credit=False, is_paid=True, currency_rate=Decimal(rate)) for each in month]
+    owed = [each for place, each in enumerate(paid) if document_of(f"INV-{place}", each).total_minor > 0]
+    ledger = books(commands_of(owed, mode))
+    assert [(row["your_ref"], row["open_minor"]) for row in ledger["receivables"] if row["open_minor"]] == []
+    assert ledger["balances_minor"].get("1300", 0) == 0
+
+
 def test_documents_of_one_month_go_into_one_entry() -> None:
     month = [
         Sold(CUSTOMERS[place % 2], date(2026, 1, 1 + place), False, ((Decimal(21), 10_000, False),), None, 0, False)
