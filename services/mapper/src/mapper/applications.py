@@ -147,7 +147,7 @@ async def closing(store: Store, site: str, kind: str, target: str, source: str) 
 async def as_both_booked(
     store: Store, site: str, mapping: Mapping, document: documents.Application
 ) -> documents.Application | Rejection:
-    """Return an application with what stands of both sides on the debtor, or let it wait until both are booked.
+    """Return an application with what stands of both sides on the debtor, or let it wait until both are, or are under way.
 
     Where one of them is not booked by us, as money that Exact has from the bank, it stays without.
     """
@@ -196,7 +196,7 @@ async def _booked(
     """Return what stands of a document, or that it is still to be booked; None where it is not for these books."""
     rows = sorted(await store.rows_of(site, kind, number), key=lambda row: _place(row.key.suffix))
     last = next((row for row in reversed(rows) if row.state in ISSUED), None)
-    if last is None or last.state != "booked" or booking_of(last.key.suffix).is_reversal:
+    if last is None or booking_of(last.key.suffix).is_reversal:
         is_to_come = not rows or any(row.state in (*OPEN_STATES, "planned") for row in rows)
         return "to come" if is_to_come else None
     command = msgspec.json.decode(last.command or b"", type=PostEntry)
