@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import importlib.metadata
@@ -28,7 +27,7 @@ from console.sentences import Language
 TIMEOUT_SECONDS = 10.0
 # What only a service can judge about the configuration: functions that take it and return their complaints.
 CHECKS = "kruispost.checks"
-# What a service has set up outside and knows not to stand: functions that return (subject, sentence) of each, None for nothing.
+# What a service has set up outside and knows not to stand: async functions that return (subject, sentence) of each, or None.
 STANDING = "kruispost.standing"
 FERNET_KEY_BYTES = 32
 SECRETS = {
@@ -77,7 +76,7 @@ async def examine(look: Look) -> list[Finding]:
     findings += [_secret(settings, name, why) for name, why in SECRETS.items()]
     findings.append(await _database(settings))
     findings.append(await _broker(settings))
-    findings += await asyncio.to_thread(_standing)
+    findings += await _standing()
     findings.append(await _address("Exact", settings.exact_url, "check KRUISPOST_EXACT_URL and the way out of your network"))
     for site in configuration.sites if configuration is not None else ():
         url = settings.chargebee_url or f"https://{site}.chargebee.com"
@@ -138,12 +137,12 @@ def _configuration(settings: Settings) -> tuple[list[Finding], Configuration | N
     return [*findings, *_checks(configuration)], configuration
 
 
-def _standing() -> list[Finding]:
+async def _standing() -> list[Finding]:
     """Ask every installed service what it set up outside that does not stand."""
     findings = []
     for point in sorted(importlib.metadata.entry_points(group=STANDING), key=lambda each: each.name):
         try:
-            complaints = point.load()()
+            complaints = await point.load()()
         except ConfigurationError as error:
             findings.append(Finding("webhooks of Exact", is_well=False, sentence=error.sentence, advice="correct it"))
             continue

@@ -20,10 +20,13 @@ Found = TypeVar("Found")
 
 def in_the_writers_database(what: Callable[[Database, AsyncConnection, Configuration], Awaitable[Found]]) -> Found:
     """Do something in one transaction and return what came of it; raises KruispostError where there is no database."""
-    return asyncio.run(_do(what))
+    return asyncio.run(do_in_the_writers_database(what))
 
 
-async def _do(what: Callable[[Database, AsyncConnection, Configuration], Awaitable[Found]]) -> Found:
+async def do_in_the_writers_database(
+    what: Callable[[Database, AsyncConnection, Configuration], Awaitable[Found]],
+) -> Found:
+    """The same, for who is in an event loop already."""
     settings = Settings()
     configuration = load_configuration(settings.config)
     file = settings.data_dir / f"{schema_of(SERVICE)}.sqlite"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -12,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.configuration import Configuration
 from backbone.database import Database
 from backbone.settings import Settings
-from exact_writer.installation import in_the_writers_database
+from exact_writer.installation import do_in_the_writers_database
 from exact_writer.subscriptions import standing, topics_of
 
 OFF = "The writer subscribes to no webhooks: KRUISPOST_EXACT_WEBHOOK_URL is not set. It polls."
 NOT_LOOKED = "The writer has not looked yet; it does once it is connected."
 
 
-def unsubscribed() -> list[tuple[str, str]] | None:
+async def unsubscribed() -> list[tuple[str, str]] | None:
     """For `kruispost doctor`: each division whose wanted topics are not all subscribed, and why; None when none are wanted.
 
     Raises KruispostError.
@@ -27,7 +28,7 @@ def unsubscribed() -> list[tuple[str, str]] | None:
     settings = Settings()
     if not _wanted(settings):
         return None
-    wanted, found = _standing(settings)
+    wanted, found = await _standing(settings)
     missing: dict[tuple[int, str], list[str]] = {}
     for each in found:
         if each["topic"] in wanted and each["state"] != "subscribed":
@@ -41,7 +42,7 @@ def unsubscribed() -> list[tuple[str, str]] | None:
 def tell_webhooks(*, as_json: bool) -> bool:
     """Print each division's topics; whether every wanted topic is subscribed. Raises KruispostError."""
     settings = Settings()
-    wanted, found = _standing(settings)
+    wanted, found = asyncio.run(_standing(settings))
     if as_json:
         typer.echo(json.dumps({"url": settings.exact_webhook_url, "topics": found}, indent=2, ensure_ascii=False))
     else:
@@ -54,7 +55,7 @@ def tell_webhooks(*, as_json: bool) -> bool:
     return all(each["state"] == "subscribed" for each in found if each["topic"] in wanted)
 
 
-def _standing(settings: Settings) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+async def _standing(settings: Settings) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
     """The topics that are wanted, and how each topic of each division stands."""
     wanted = _wanted(settings)
 
@@ -66,7 +67,7 @@ def _standing(settings: Settings) -> tuple[tuple[str, ...], list[dict[str, Any]]
             found += [known.get(each, {"division": division, "topic": each, **unknown}) for each in sorted({*wanted, *known})]
         return found
 
-    return wanted, in_the_writers_database(read)
+    return wanted, await do_in_the_writers_database(read)
 
 
 def _wanted(settings: Settings) -> tuple[str, ...]:
