@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +83,28 @@ def test_each_cost_centre_gets_back_what_it_was_booked_with_though_the_other_acc
     assert isinstance(revert, Revert)
     made = {(each.gl_account, each.cost_center, each.amount_minor) for each in revert.command.lines}
     assert made == {("8000", "NL", -1_000), ("8010", "NL", 1_000)}
+
+
+def test_what_takes_a_change_back_in_another_currency_balances_in_both() -> None:
+    """Each amount is rounded by itself: 0.08 dollars at 0.9 are 0.07 euros, but 0.03 and 0.05 are 0.03 and 0.05."""
+    lines = tuple(
+        EntryLine(gl_account=account, amount_minor=amount) for account, amount in (("8000", 7), ("8010", 3), ("8020", 5))
+    )
+    changes = {"kind": "sales", "journal": "70", "your_ref": "INV-1", "customer_ref": "site0/CUST1", "currency": "USD"}
+    command = msgspec.structs.replace(COUNTER, lines=lines, exchange_rate=Decimal("0.9"), **changes)
+    row = Row(key=Key("site0", "invoice", "INV-1", ""), customer_id="CUST1", division=DIVISION, state="booked")
+    there = tuple(shown(account, "", amount) for account, amount in (("8000", -15), ("8010", 0), ("8020", 0)))
+    booking = Booking(row=row, command=command, entry=booked_entry(command, "INV-1", "1300"), lines=there)
+    findings = [
+        Finding(kind="edited", name="entry_edited_amount", document="invoice", number="INV-1", amount_minor=amount, details=of)
+        for amount, of in ((-8, {"place": "8000"}), (3, {"place": "8010"}), (5, {"place": "8020"}))
+    ]
+    revert = revert_of(booking, findings, mappings_of(CONFIGURATION)[DIVISION], 0)
+    assert isinstance(revert, Revert)
+    amounts = [line.amount_minor for line in revert.command.lines]
+    assert sum(amounts) == 0
+    assert sum(int((amount * Decimal("0.9")).quantize(Decimal(1), ROUND_HALF_UP)) for amount in amounts) == 0
+    sums = Counter[str]()
+    for line in revert.command.lines:
+        sums[line.gl_account] += line.amount_minor
+    assert sums == {"8000": 8, "8010": -3, "8020": -5}

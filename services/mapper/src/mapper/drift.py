@@ -96,7 +96,7 @@ def revert_of(booking: Booking, findings: Sequence[Finding], mapping: Mapping, c
         journal=mapping.payment_journal,
         customer_ref="",
         your_ref=reference,
-        lines=lines,
+        lines=lines if command.currency == mapping.currency else _in_pairs(lines),
         description=reference,
         due_date=None,
         payment_condition=None,
@@ -106,6 +106,21 @@ def revert_of(booking: Booking, findings: Sequence[Finding], mapping: Mapping, c
         pdf=False,
     )
     return Revert(command=counter, is_again=False)
+
+
+def _in_pairs(lines: Sequence[EntryLine]) -> tuple[EntryLine, ...]:
+    """Return lines as pairs of equal amounts on both sides: Exact rounds each to the division's currency by itself."""
+    debits, credits_ = ([line for line in lines if line.amount_minor * sign > 0] for sign in (1, -1))
+    pairs: list[EntryLine] = []
+    while debits and credits_:
+        debit, credit = debits.pop(), credits_.pop()
+        amount = min(debit.amount_minor, -credit.amount_minor)
+        pairs += [msgspec.structs.replace(debit, amount_minor=amount), msgspec.structs.replace(credit, amount_minor=-amount)]
+        if debit.amount_minor > amount:
+            debits.append(msgspec.structs.replace(debit, amount_minor=debit.amount_minor - amount))
+        if -credit.amount_minor > amount:
+            credits_.append(msgspec.structs.replace(credit, amount_minor=credit.amount_minor + amount))
+    return tuple(pairs)
 
 
 def _by_dimension(booking: Booking, account: str, amount_minor: int) -> dict[tuple[str | None, str | None], int]:
