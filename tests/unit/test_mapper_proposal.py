@@ -61,3 +61,14 @@ def test_what_is_clear_is_filled_in_and_what_is_not_is_left_open():
     assert '"4"' not in text  # inclusive
     only = msgspec.structs.replace(DATA, ledgers=(Ledger(code="8000", description="Omzet", type=110),))
     assert '{ when: { family: "saas" }, account: "8000" }' in propose(only, {"saas": "saas"})
+
+
+def test_what_a_division_can_do_without_is_proposed_where_one_account_is_clearly_for_it():
+    assert "exchange_differences" not in propose(DATA, {})
+    more = (
+        Ledger(code="4910", description="Koersverschillen", type=121),
+        Ledger(code="1650", description="Vooruitontvangen omzet", type=90),
+    )
+    text = propose(msgspec.structs.replace(DATA, ledgers=(*DATA.ledgers, *more)), {})
+    assert 'exchange_differences: { account: "4910" } # Koersverschillen' in text
+    assert 'deferral: { account: "1650" } # Vooruitontvangen omzet' in text

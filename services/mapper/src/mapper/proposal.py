@@ -19,6 +19,8 @@ EXCLUSIVE, BASE_ONLY, NONE = "E", "B", "N"
 ROUNDING_WORDS = ("afronding", "rounding", "betalingsverschil")
 CONTROL_WORDS = ("kruispost", "betaaldienst", "psp", "clearing", "onderweg", "in transit")
 EXPORT_WORDS = ("buiten de eu", "buiten eu", "export", "outside the eu", "non-eu")
+EXCHANGE_WORDS = ("koersverschil", "exchange diff", "currency diff")
+DEFERRAL_WORDS = ("vooruitontvangen omzet", "uitgestelde omzet", "deferred revenue")
 EXEMPT_WORDS = ("vrijgesteld", "exempt")
 
 
@@ -41,6 +43,8 @@ def propose(data: MasterData, families: Mapping[str, str]) -> str:
         *_journals(data),
         f"    receivable_account: {_choice(data.ledgers, lambda each: each.type == DEBTORS)}",
         *_rounding(data),
+        *_optional(data, "exchange_differences", EXCHANGE_WORDS, "cents and differences of what is in another currency"),
+        *_optional(data, "deferral", DEFERRAL_WORDS, "where Exact keeps deferred revenue, for `kruispost deferred`"),
         "",
         "    # Revenue: one rule for each product family; add defer: true where Exact is to spread it over the service period.",
         f"    # Revenue accounts: {_listed(each for each in data.ledgers if each.type == REVENUE and not each.is_blocked)}",
@@ -80,6 +84,13 @@ def _rounding(data: MasterData) -> list[str]:
     account = _choice(data.ledgers, lambda each: _says(each, ROUNDING_WORDS))
     code = _choice(data.vat_codes, lambda each: each.type == NONE)
     return ["    rounding:", f"      account: {account}", f"      vat_code: {code}"]
+
+
+def _optional(data: MasterData, section: str, words: tuple[str, ...], purpose: str) -> list[str]:
+    """Write a section that a division can do without, where one account is clearly for it."""
+    choice = _choice(data.ledgers, lambda each: _says(each, words))
+    account, _, comment = choice.partition(" # ")
+    return [] if UNDECIDED in account else [f"    {section}: {{ account: {account} }} # {comment}: {purpose}"]
 
 
 def _revenue(data: MasterData, families: Mapping[str, str]) -> list[str]:
