@@ -26,6 +26,14 @@ from backbone.broker_embedded import EmbeddedBroker
 from console.tables import documents as console_documents
 from contracts.topology import mapper_queue, topology, writer_queue
 
+AFTER_A_LOSS = {
+    "mapper": (("replay", "mapper", "--yes"),),
+    "payment-matcher": (
+        ("republish", "ingest", "--to", "payment-matcher"),
+        ("republish", "exact-writer", "--to", "payment-matcher"),
+    ),
+    "ingest": (("backfill", "--from", "2025-12-01", "--yes"),),
+}
 QUIET_DAYS = 0.35  # after the last fault: an hour's errors are forgotten, webhooks come again, a person has logged in
 
 
@@ -64,7 +72,15 @@ class Fire:
             process.troubles.broker_fails_per_mille = luck.choice((0, 10, 30))
         kinds: list[Callable[[], Coroutine[Any, Any, None]]] = [
             *(self.kill, self.kill, self.fill_disk, self.slow_database, self.broker_away, self.maintenance, self.cut_exact),
-            *(self.cut_chargebee, self.wrong_clock, self.refuse_token, self.poison, self.close_period, self.storm),
+            *(
+                self.cut_chargebee,
+                self.wrong_clock,
+                self.refuse_token,
+                self.poison,
+                self.close_period,
+                self.storm,
+                self.lose_database,
+            ),
         ]
         while (wait := luck.expovariate(1 / (1.5 * HOUR))) + world.clock.monotonic() < self.ends:
             await asyncio.sleep(wait)
@@ -158,6 +174,26 @@ class Fire:
         body = self.luck.choice((b"{", b"\x00", b'{"id": "x"}'))
         await _sent(broker, queue, Outgoing("poison.0", body, f"poison-{self.poisons}"))
 
+    async def lose_database(self) -> None:
+        """Lose the database of one service, and do what docs/operating.md says; once a run."""
+        if self.world.counts["lose_database"] > 1:
+            return
+        world = self.world
+        name = self.luck.choice(list(AFTER_A_LOSS))
+        process = world.processes[name]
+        world.counts[f"lost {name}"] += 1
+        await process.hold()
+        process.lose()
+        if name == "ingest":  # its tables are made when it starts
+            await process.release()
+            await process.hold()
+        way = world.way_to_chargebee
+        before, way.faults_per_mille, way.cut_until = way.faults_per_mille, 0, 0.0
+        for arguments in AFTER_A_LOSS[name]:
+            world.command(*arguments)
+        way.faults_per_mille = before
+        await process.release()
+
     async def close_period(self) -> None:
         """Close or open an accounting period of all journals."""
         body = {"division": DIVISION, "journal": None, "year": 2026, "period": self.luck.choice((1, 2, 3))}
@@ -226,11 +262,12 @@ def simulate(
 ) -> Outcome:
     """Run one seed from beginning to end."""
     directory.mkdir(parents=True, exist_ok=True)
-    world = World(directory, seed, configuration(**division))
+    loop = VirtualLoop()
+    world = World(directory, seed, configuration(**division), loop)
     with (
         pytest.MonkeyPatch.context() as patch,
         simulated(world, patch.setattr),
-        asyncio.Runner(loop_factory=VirtualLoop) as runner,
+        asyncio.Runner(loop_factory=lambda: loop) as runner,
     ):
         wrong = runner.run(live(world, days, happenings, burns=burns))
     return Outcome(seed, wrong, world.final_digest, world.counts, world.history)

@@ -110,8 +110,8 @@ def _booked(ledger: Mapping[str, Any], site: Site) -> tuple[dict[str, Booked], l
     for entry in ledger["entries"]:
         if entry["journal"].strip() not in OWN_JOURNALS:
             continue
-        if entry["currency"] == HOME and any(line["gl_account"] == RATES for line in entry["lines"]):
-            continue  # exchange differences are looked at by customer; a sale in another currency has its cents there
+        if _is_difference(entry):
+            continue  # they are looked at by customer
         for part in _parts(entry):
             name, _, rest = part.partition("/")
             found = _named(name, entry, known)
@@ -131,6 +131,12 @@ def _parts(entry: Mapping[str, Any]) -> list[str]:
     if entry["your_ref"]:
         return [entry["your_ref"]]
     return list(dict.fromkeys(_word(line) for line in entry["lines"]))
+
+
+def _is_difference(entry: Mapping[str, Any]) -> bool:
+    """Whether it is only about exchange differences; where euros are rounded within a sale it is the sale."""
+    accounts = {line["gl_account"] for line in entry["lines"]}
+    return RATES in accounts and accounts <= {RATES, DEBTORS, CONTROL}
 
 
 def _named(name: str, entry: Mapping[str, Any], known: set[str]) -> str | None:
@@ -197,8 +203,7 @@ def _rates(expected: list[Document], ledger: Mapping[str, Any], site: Site) -> l
     home: Counter[str] = Counter()
     owner = {each.number: each.customer_id for each in expected}
     for entry in ledger["entries"]:
-        is_difference = any(line["gl_account"] == RATES for line in entry["lines"])
-        if entry["journal"].strip() not in OWN_JOURNALS or not (is_difference or entry["currency"] != HOME):
+        if entry["journal"].strip() not in OWN_JOURNALS or not (_is_difference(entry) or entry["currency"] != HOME):
             continue
         named = _named((entry["your_ref"] or "").partition("/")[0], entry, set(owner))
         if named is not None:

@@ -148,7 +148,7 @@ class Door(httpx.AsyncBaseTransport):
         if life is None or life.is_over or site is None:
             raise httpx.ConnectError("no connection", request=request)
         transport = httpx.ASGITransport(app=site)
-        task = life.spawn(_read(transport.handle_async_request(request)))
+        task = life.spawn(_read(transport, request))
         await asyncio.wait((task,))
         if task.cancelled() or isinstance(task.exception(), KilledError):
             raise httpx.ReadError("connection reset", request=request)
@@ -158,8 +158,8 @@ class Door(httpx.AsyncBaseTransport):
         return answer
 
 
-async def _read(asking: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
-    answer = await asking
+async def _read(transport: httpx.ASGITransport, request: httpx.Request) -> httpx.Response:
+    answer = await transport.handle_async_request(request)
     await answer.aread()
     return answer
 

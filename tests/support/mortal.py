@@ -66,7 +66,12 @@ class Life:
     def owns(self, task: asyncio.Task[Any]) -> None:
         """Note a task, so that it ends with the process."""
         self._tasks[task] = None
-        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(task, None)
+        if not task.cancelled() and (self.is_over or isinstance(task.exception(), KilledError)):
+            task.exception()  # nobody asks for it any more
 
     def touch(self) -> None:
         """Fail when the process is dead."""

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import random
+import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,13 +26,14 @@ import sqlalchemy as sa
 import yaml
 from fastapi import FastAPI
 from support.chargebee_shop import stock
+from support.command_line import kruispost_here
 from support.exact_server import DIVISION, ExactServer
 from support.facts import SITE
 from support.fast_sqlite import migrated
 from support.lines_between import Door, WayToChargebee, WayToExact, patched_ways
 from support.mortal import KilledError, Life, MortalBroker, MortalDatabase, Troubles, living
 from support.payment_world import SECTION
-from support.virtual_time import WorldClock
+from support.virtual_time import VirtualLoop, WorldClock
 from support.writer_stage import KEY, writer_environment
 
 import console.__main__
@@ -41,8 +43,9 @@ import mapper.__main__
 import payment_matcher.__main__
 from backbone import crash_points
 from backbone.application import Application, Context
+from backbone.clock import SystemClock
 from backbone.configuration import Configuration, load_configuration
-from backbone.database import is_away
+from backbone.database import is_away, schema_of
 from backbone.settings import Settings
 from backbone.tables import event_log
 from backbone.telemetry import Telemetry
@@ -74,11 +77,12 @@ class Process:
     def __init__(self, world: World, name: str) -> None:
         self.name, self.world = name, world
         self.troubles = Troubles(random.Random(f"{world.seed} {name}"))
-        self.clock = WorldClock(START, f"{world.seed} {name}")
+        self.clock = WorldClock(START, f"{world.seed} {name}", world.loop)
         self.life: Life | None = None
         self.application: Application | None = None
         self.database: MortalDatabase | None = None
         self.site: FastAPI | None = None
+        self.is_held = False  # nobody starts it while a person works on its database
 
     async def start(self) -> None:
         """Start it as `kruispost run` and Kubernetes do, and restart it whenever it ends by itself."""
@@ -138,7 +142,25 @@ class Process:
         await dead.buried()
         low, high = RESTART_SECONDS
         await asyncio.sleep(low + (high - low) * self.troubles.luck.random())
+        if not self.is_held:
+            await self.start()
+
+    async def hold(self) -> None:
+        """Stop it, and leave it stopped until `release`."""
+        self.is_held = True
+        self.kill("a person stops it")
+        if self.life is not None:
+            await self.life.buried()
+
+    async def release(self) -> None:
+        """Start it again."""
+        self.is_held = False
         await self.start()
+
+    def lose(self) -> None:
+        """Delete its database."""
+        for file in self.world.settings.data_dir.glob(f"{schema_of(self.name)}.sqlite*"):
+            file.unlink()
 
 
 async def _run(worker: Any, stop: asyncio.Event) -> None:
@@ -148,10 +170,10 @@ async def _run(worker: Any, stop: asyncio.Event) -> None:
 class World:
     """Everything of one run; the same seed gives the same run."""
 
-    def __init__(self, directory: Path, seed: int, configuration: dict[str, Any]) -> None:
-        self.seed, self.directory = seed, directory
+    def __init__(self, directory: Path, seed: int, configuration: dict[str, Any], loop: VirtualLoop) -> None:
+        self.seed, self.directory, self.loop = seed, directory, loop
         self.luck = random.Random(f"world {seed}")
-        self.clock = WorldClock(START, f"{seed} world")
+        self.clock = WorldClock(START, f"{seed} world", loop)
         self.locks: dict[str, Life] = {}
         self.bindings: list[Any] = []
         self.arrivals: dict[str, asyncio.Event] = {}
@@ -310,6 +332,27 @@ class World:
             await asyncio.sleep(HOUR)
             run_scheduled_jobs(self.shop)
 
+    def command(self, *arguments: str) -> str:
+        """Give a command, as a person would in a shell; time stands still meanwhile. What it printed."""
+        values = {
+            **writer_environment("http://exact.test"),
+            "chargebee_url": "http://chargebee.test",
+            "chargebee_api_key": "test_key",
+        }
+        variables = {f"KRUISPOST_{name.upper()}": str(value) for name, value in values.items()}
+        done: list[Any] = []
+
+        def give() -> None:
+            done.append(kruispost_here(*arguments, directory=self.directory, settings=variables))
+
+        thread = threading.Thread(target=give)  # a loop of its own cannot run within this one
+        thread.start()
+        thread.join()
+        self.note(f"command {arguments}")
+        assert done, f"`kruispost {' '.join(arguments)}` failed"
+        assert done[0].returncode == 0, f"`kruispost {' '.join(arguments)}`: {done[0].stdout} {done[0].stderr}"
+        return str(done[0].stdout)
+
     async def stop(self) -> None:
         """End all that still runs."""
         for process in self.processes.values():
@@ -334,6 +377,7 @@ SLOWED: tuple[tuple[str, str, Any], ...] = (
     # Nobody else brings work, so what only looks for it by the clock may do so rarely: days pass in seconds.
     ("backbone.broker_embedded", "IDLE_SECONDS", 900.0),
     ("backbone.relay", "POLL_SECONDS", 900.0),
+    ("backbone.shares", "LOOK_SECONDS", 30.0),
     ("backbone.relay", "LOOK_AGAIN_SECONDS", (0.05,)),
     ("ingest.translator", "SETTLE_SECONDS", (0.05,)),
     ("ingest.translator", "POLL_SECONDS", 1_800.0),
@@ -355,6 +399,8 @@ def simulated(world: World, patch: Callable[[Any, str, Any], None]) -> Iterator[
         patch(importlib.import_module(module), name, seconds)
     patch(crash_points, "watcher", world.passing)
     patch(logging.getLogger("sqlalchemy.pool"), "disabled", True)  # it tells of each connection of the dead
+    patch(SystemClock, "now", lambda _clock: world.clock.now())  # the commands' own
+    patch(SystemClock, "random_id", lambda _clock: world.clock.random_id())
     patch(ingest.__main__, "collect_garbage_rarely", lambda: None)  # this process goes on to other things
     patched_ways(world, patch)
     yield

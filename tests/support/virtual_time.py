@@ -11,7 +11,7 @@ import selectors
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Executor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 STEP_SECONDS = 1e-5  # what each step of the loop takes: whoever waits for the next instant would else wait for ever
@@ -61,8 +61,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 class WorldClock:
     """The true time of a simulated world, or with `off_by` what one process takes for it."""
 
-    def __init__(self, start: datetime, ids: str) -> None:
+    def __init__(self, start: datetime, ids: str, loop: VirtualLoop) -> None:
         self._start = start
+        self._loop = loop
         self._space = uuid.uuid5(uuid.NAMESPACE_OID, ids)
         self._ids = 0
         self.off_by = timedelta()
@@ -73,10 +74,7 @@ class WorldClock:
 
     def monotonic(self) -> float:
         """Seconds that only go forward."""
-        try:
-            return asyncio.get_running_loop().time()
-        except RuntimeError:  # before the loop runs
-            return 0.0
+        return self._loop.time()
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
@@ -86,7 +84,3 @@ class WorldClock:
         """The next id of the row."""
         self._ids += 1
         return str(uuid.uuid5(self._space, str(self._ids)))
-
-    def shows(self, moment: datetime) -> None:
-        """Set this clock to a moment, and only this one."""
-        self.off_by += moment.astimezone(UTC) - self.now()
