@@ -18,11 +18,12 @@ from support.business import Business
 from support.exact_server import DIVISION
 from support.history_checker import Seen
 from support.mortal import task_of_a_life
-from support.simulation import DAY, HOUR, Process, World, configuration, simulated
+from support.simulation import BUILDS, DAY, HOUR, Process, World, configuration, make_tables, simulated
 from support.virtual_time import VirtualLoop
 
 from backbone.broker import Outgoing
 from backbone.broker_embedded import EmbeddedBroker
+from backbone.settings import Settings
 from console.tables import documents as console_documents
 from contracts.topology import mapper_queue, topology, writer_queue
 
@@ -262,6 +263,8 @@ def simulate(
 ) -> Outcome:
     """Run one seed from beginning to end."""
     directory.mkdir(parents=True, exist_ok=True)
+    for service in BUILDS:  # so that each run takes the same steps, the first one of a process as well
+        asyncio.run(make_tables(Settings(data_dir=directory / "tables"), service))
     loop = VirtualLoop()
     world = World(directory, seed, configuration(**division), loop)
     with (

@@ -29,7 +29,7 @@ from support.chargebee_shop import stock
 from support.command_line import kruispost_here
 from support.exact_server import DIVISION, ExactServer
 from support.facts import SITE
-from support.fast_sqlite import migrated
+from support.fast_sqlite import in_place, migrated
 from support.lines_between import Door, WayToChargebee, WayToExact, patched_ways
 from support.mortal import KilledError, Life, MortalBroker, MortalDatabase, Troubles, living
 from support.payment_world import SECTION
@@ -45,7 +45,7 @@ from backbone import crash_points
 from backbone.application import Application, Context
 from backbone.clock import SystemClock
 from backbone.configuration import Configuration, load_configuration
-from backbone.database import is_away, schema_of
+from backbone.database import Database, is_away, schema_of
 from backbone.settings import Settings
 from backbone.tables import event_log
 from backbone.telemetry import Telemetry
@@ -106,8 +106,9 @@ class Process:
 
     async def _build(self, life: Life) -> None:
         world = self.world
+        if not (world.settings.data_dir / f"{schema_of(self.name)}.sqlite").exists():
+            await make_tables(world.settings, self.name)
         self.database = MortalDatabase.of(life, world.settings, self.name)
-        await migrated(self.database, self.name)
         broker = MortalBroker(life, world.settings.data_dir / "broker.sqlite", world.bindings, world.arrivals)
         await broker.declare(topology(world.configuration.divisions))
         context = Context(world.settings, world.configuration, self.clock, self.database, broker, Telemetry(self.name))
@@ -161,6 +162,14 @@ class Process:
         """Delete its database."""
         for file in self.world.settings.data_dir.glob(f"{schema_of(self.name)}.sqlite*"):
             file.unlink()
+
+
+async def make_tables(settings: Settings, service: str) -> None:
+    """Make the tables of a service without any luck: only the first of a test's process has to migrate."""
+    database = Database.open(settings, service)
+    in_place(database)
+    await migrated(database, service)
+    await database.close()
 
 
 async def _run(worker: Any, stop: asyncio.Event) -> None:
