@@ -78,6 +78,7 @@ async def test_a_holder_cut_off_from_the_database_during_a_call_books_nothing_tw
 
 
 @pytest.mark.broker
+@pytest.mark.timeout(240)
 async def test_three_processes_share_the_divisions_and_take_over_from_one_that_dies_or_hangs(tmp_path: Path) -> None:
     prefix = f"kp_test_{secrets.token_hex(6)}."
     async with AsyncExitStack() as stack:
