@@ -34,6 +34,7 @@ Code = Annotated[
     WithJsonSchema({"type": ["string", "number"], "minLength": 1, "maxLength": 50}),
 ]
 COUNTRY = r"^([A-Z]{2}|non-EU)$"
+OWN_COUNTRY = r"^[A-Z]{2}$"
 CURRENCY = r"^[A-Z]{3}$"
 Country = Annotated[str, Field(pattern=COUNTRY, description="ISO code; EU and non-EU are groups of countries")]
 Currency = Annotated[str, Field(pattern=CURRENCY)]

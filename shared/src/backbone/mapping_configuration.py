@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from backbone.configuration_types import Code, Currency, PlacedError, Strict
+from backbone.configuration_types import OWN_COUNTRY, Code, Currency, PlacedError, Strict
 from backbone.customer_configuration import CustomersConfiguration
 from backbone.matching_configuration import BankMatching
 from backbone.period_configuration import Deferral, Periods
@@ -135,7 +135,7 @@ class DivisionConfiguration(Strict):
     vat_number: str | None = Field(
         None, min_length=1, max_length=30, description="the company's own VAT number, which a Dutch audit file has to name"
     )
-    country: str = Field("NL", pattern=r"^[A-Z]{2}$", description="where the company pays VAT, for the audit file")
+    country: str = Field("NL", pattern=OWN_COUNTRY, description="where the company pays VAT, for the audit file")
     mode: Literal["entry", "document", "ledger"] = Field(
         "entry",
         description="how documents are booked: each as a sales entry, each as a sales invoice of items, or many together in one"

@@ -8,7 +8,7 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 
-from backbone.configuration_types import COUNTRY, CURRENCY, PlacedError
+from backbone.configuration_types import COUNTRY, CURRENCY, OWN_COUNTRY, PlacedError
 from backbone.customer_configuration import ACCOUNT_CODE, CUSTOM_FIELD_NAME
 from backbone.mapping_configuration import CURRENCY_OR_ANY, PERCENT
 from backbone.period_configuration import PERIOD_NAME
@@ -19,6 +19,7 @@ LONGEST_SHOWN = 40
 # What to write where a pattern is asked for; a test wants every pattern of the schema here.
 SHAPES: Final[dict[str, str]] = {
     COUNTRY: "a country's code in two capitals such as NL, or EU or non-EU",
+    OWN_COUNTRY: "a country's code in two capitals such as NL",
     CURRENCY: "a currency's code in three capitals such as EUR",
     CURRENCY_OR_ANY: "a currency's code in three capitals such as EUR, or *",
     FIELD_NAME: "a custom field such as cf_project, sku, accounting_code, or accounting_category1 to accounting_category4",

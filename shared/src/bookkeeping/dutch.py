@@ -322,6 +322,8 @@ DUTCH_SET_ASIDES: dict[str, str] = {
 _KINDS = (
     ("exchange difference of payment ", "koersverschil van betaling "),
     ("exchange difference of refund ", "koersverschil van terugbetaling "),
+    ("exchange difference on the debtor of ", "koersverschil op de debiteur van "),
+    ("application ", "koersverschil op de debiteur van "),
     ("exchange difference ", "koersverschil van "),
     ("VAT of write-off ", "btw van afboeking "),
     ("vat reclaim ", "btw van afboeking "),

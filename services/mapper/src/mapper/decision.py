@@ -107,4 +107,6 @@ def name_of(subject: Subject) -> str:
     """Name a document in a sentence."""
     if subject.key.kind == "vat_reclaim":
         return f"VAT of write-off {subject.key.number}"
+    if subject.key.kind == "application":
+        return f"exchange difference on the debtor of {subject.key.number}"
     return f"{subject.key.kind.replace('_', ' ')} {subject.key.number}"
