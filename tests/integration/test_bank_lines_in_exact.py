@@ -109,3 +109,22 @@ async def test_a_line_moved_back_to_a_suspense_account_counts_there(stage: Stage
     await stage.see(bank_line(12_100, part_id="11111111-aaaa", account_id="", gl_account="2090", timestamp=3))
     line = await stage.line()
     assert (line.state, line.total_hundredths, line.gl_account) == ("open", 12_100, "2090")
+
+
+@pytest.mark.parametrize("came_twice", [False, True])
+async def test_an_invoice_paid_from_suspense_that_exact_matched_with_another_transfer_was_paid_twice(
+    stage: Stage, *, came_twice: bool
+) -> None:
+    """Once, it is the money in suspense that a person moved to the customer and matched, by an entry that nobody tells of."""
+    invoice = bill(stage.chargebee.app)
+    await stage.show_invoice(invoice)
+    await stage.see(bank_line(12_100, "x", line_id="22222222-aaaa", account_id="", gl_account="2090"))
+    await stage.accept(await stage.line(), invoice)
+    await stage.work()
+    await stage.show_invoice(invoice)
+    if came_twice:
+        await stage.see(bank_line(12_100, "y", line_id="33333333-aaaa", is_matched=True, timestamp=2))
+    await match(stage, invoice, 2)
+    codes = [each.code for each in await stage.told(facts.PaymentNotRecorded)]
+    assert ("money_without_debt" in codes) is came_twice
+    assert len(stage.transactions()) == 1

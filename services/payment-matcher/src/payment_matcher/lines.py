@@ -304,6 +304,16 @@ async def money_in_both(connection: AsyncConnection, division: int, account_id: 
     return sum(max(0, min(line.recorded_hundredths, line.matched_hundredths - line.base_hundredths)) for line in found)
 
 
+async def money_in(connection: AsyncConnection, division: int, account_id: str, currency: str) -> int:
+    """Return, in hundredths, how much of what Exact matched on an account came in by bank lines that stand there."""
+    of_account = (bank_lines.c.division == division, bank_lines.c.account_id == account_id, bank_lines.c.currency == currency)
+    part = bank_line_parts.c
+    stands = (part.is_matched, part.is_gone.is_(sa.false()), part.amount_hundredths > 0)
+    same = (bank_lines.c.division == part.division) & (bank_lines.c.line_id == part.line_id)
+    amount = sa.select(sa.func.sum(part.amount_hundredths)).join(bank_lines, same).where(*of_account, *stands)
+    return int(await connection.scalar(amount) or 0)
+
+
 async def money_out(connection: AsyncConnection, division: int, account_id: str, currency: str) -> int:
     """Return, in hundredths, how much Exact matched on an account that went out by bank, which our own documents do not show.
 

@@ -86,8 +86,10 @@ async def money_hundredths(connection: AsyncConnection, division: int, account_i
     in_both = await lines.money_in_both(connection, division, account_id, currency)
     paid_out = await lines.money_out(connection, division, account_id, currency)
     to_hundredths = HUNDREDTHS if decimals_of(currency) == 0 else 1
-    elsewhere = await _recorded_of_suspense(connection, division, account_id)
-    return own + paid_out - in_both - elsewhere * to_hundredths - int(await connection.scalar(recorded) or 0) * to_hundredths
+    of_suspense = await _recorded_of_suspense(connection, division, account_id) * to_hundredths
+    # What came in on the account itself explains so much of it; only the rest can be what a person moved there.
+    moved = min(of_suspense, max(0, own + paid_out - await lines.money_in(connection, division, account_id, currency)))
+    return own + paid_out - in_both - moved - int(await connection.scalar(recorded) or 0) * to_hundredths
 
 
 async def _own_hundredths(connection: AsyncConnection, *on_account: sa.ColumnElement[bool]) -> int:
