@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from support.engines import DATABASES
 from support.whole_month import DIVISION, Month, events_of_month, whole_month
 
 from contracts import facts
+from contracts.ledger import DEFERRED_REVENUE
+from exact_writer.tables import ledger_lines
 from simulators.exact import receivables
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -130,6 +133,27 @@ async def test_each_damage_is_named_with_its_document(tmp_path: Path) -> None:
         assert {each["kind"]: each["documents"] for each in told["explained"]}["not_ours"] == 1
         text = (await month.run("reconcile", "--from", "2026-09-01", "--to", "2026-10-31", "--lang", "nl", "--wait", "0")).stdout
         assert f"factuur {gone.your_ref} was geboekt als {gone.entry_number}" in text
+
+
+async def test_revenue_that_exact_releases_otherwise_than_by_the_schedule_is_named(tmp_path: Path) -> None:
+    async with whole_month(tmp_path) as month:
+        await month.receive(events_of_month(documents=DOCUMENTS)[:100])
+        await month.book()
+        code, told = await month.reconcile()
+        assert (code, told["findings"]) == (0, [])
+        column = ledger_lines.c
+        moved_on = column.type == DEFERRED_REVENUE, column.period == 12, column.dc_hundredths != 0
+        async with month.writer.database.transaction() as connection:
+            row = (await connection.execute(sa.select(ledger_lines).where(*moved_on).order_by(column.entry_number))).first()
+            assert row is not None
+            of_entry = (column.entry_id == row.entry_id, *moved_on)
+            await connection.execute(sa.update(ledger_lines).where(*of_entry).values(period=11))
+        code, told = await month.reconcile("--wait", "0")
+        number = next(reference for reference, fact in (await month.posted()).items() if fact.entry_id == row.entry_id)
+        names = named(told)
+        assert (code, list(names), set(names[number])) == (1, [number], {"entry_edited_deferral"})
+        places = {each["details"]["place"][-7:] for each in told["findings"]}
+        assert places == {"2026-11", "2026-12"}
 
 
 async def test_what_did_not_come_or_was_not_handled_is_named(tmp_path: Path) -> None:

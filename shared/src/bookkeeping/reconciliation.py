@@ -30,7 +30,7 @@ Kind = Literal[
     "linked",
     "differs",
 ]
-What = Literal["amount", "account", "vat", "date", "period", "rate", "dimension", "reference", "customer"]
+What = Literal["amount", "account", "vat", "date", "period", "rate", "dimension", "reference", "customer", "deferral"]
 # Kinds that need nobody: they have their reason, or pass by themselves, or wait where `kruispost status` shows them.
 EXPLAINED: frozenset[Kind] = frozenset(("rounding", "waiting", "held", "set_aside", "not_ours", "accepted", "linked"))
 VAT = "VAT "  # before a VAT code, as postings name what Exact books on the account of that code

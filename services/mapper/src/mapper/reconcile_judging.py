@@ -11,9 +11,12 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from bookkeeping.deferral import Method
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.money import decimals_of
+from bookkeeping.periods import Periods
 from bookkeeping.reconciliation import Difference, Found, Kind, compare
+from bookkeeping.released import compare_releases
 from contracts import chargebee
 from contracts.commands import PostEntry
 from contracts.facts import DocumentRef, EntryPosted
@@ -28,6 +31,7 @@ from mapper.translate_money import MONEY_UNDER_WAY
 
 HUNDREDTHS = 100
 OTHERS = "?"
+OF_AMOUNTS = frozenset(("amount", "account", "vat", "rate"))
 _STATES: dict[str, Kind] = {"held": "held", "refused": "held", "waiting": "waiting", "set_aside": "set_aside"}
 
 
@@ -57,6 +61,14 @@ def bookings_of(rows: Iterable[Row], receivable_account: str) -> dict[Key, Booki
             entry = booked_entry(command, command.your_ref, receivable_account)
             found[row.key] = Booking(row=row, command=command, entry=entry)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """By what Exact releases deferred revenue: the periods of the journal, and its setting where the configuration tells it."""
+
+    periods: Periods
+    method: Method | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +149,10 @@ def of_document(case: Case) -> Iterator[Finding]:
             yield Finding(kind="held", name="document_held", document=row.key.kind, number=case.number, code=row.code or "")
 
 
-def of_booking(booking: Booking, state: LedgerState, *, currency: str, customers: dict[str, list[str]]) -> Iterator[Finding]:
-    """Give what Exact's ledger shows otherwise than it was booked. `currency` is the division's."""
+def of_booking(
+    booking: Booking, state: LedgerState, *, currency: str, customers: dict[str, list[str]], schedule: Schedule | None = None
+) -> Iterator[Finding]:
+    """Give what Exact's ledger shows otherwise than it was booked. `currency` is the division's, `schedule` of its releases."""
     command, posted = booking.command, booking.posted
     shared = _about(command.document, command.your_ref, command.currency)
     if posted is None:
@@ -159,7 +173,10 @@ def of_booking(booking: Booking, state: LedgerState, *, currency: str, customers
     details |= _hand(booking)
     if command.linked is not None:
         yield Finding(kind="linked", name="entry_linked", details=details, **shared)
-    for each in (*_differences(booking, currency), *_texts(booking, customers)):
+    differences = [*_differences(booking, currency), *_texts(booking, customers)]
+    if not any(each.what in OF_AMOUNTS for each in differences):
+        differences += _releases(booking, currency, schedule)  # else they follow what was changed
+    for each in differences:
         more = {"what": each.what, "place": each.place, "booked": each.booked, "found": each.found, "base": currency}
         yield Finding(
             kind=each.kind,
@@ -180,6 +197,23 @@ def stays_gone(booking: Booking, accepted: Accepted) -> Finding:
         details={"entry": accepted.entry, "journal": command.journal, "reference": command.your_ref},
         **_about(command.document, command.your_ref, command.currency),
     )
+
+
+def _releases(booking: Booking, currency: str, schedule: Schedule | None) -> list[Difference]:
+    """Give what Exact releases of deferred revenue otherwise than was asked for; of what was deleted there is nothing to say."""
+    command, posted = booking.command, booking.posted
+    is_deferred = any(line.from_date is not None for line in command.lines)
+    if not is_deferred or schedule is None or posted is None or command.linked is not None:
+        return []
+    entry = booking.entry
+    if entry.exchange_rate is None and entry.currency != currency:
+        entry = replace(entry, exchange_rate=posted.exchange_rate)
+    # What is deferred goes with its entry, in whichever period that stands now.
+    shown = {(line.year, line.period) for line in booking.lines if not line.is_deferral}
+    year, period = shown.pop() if len(shown) == 1 else (posted.reporting_year, posted.reporting_period)
+    entry = replace(entry, reporting_year=year, reporting_period=period)
+    lines = [found_of(line) for line in booking.lines if line.is_deferral]
+    return compare_releases(entry.in_currency(currency), lines, schedule.periods, schedule.method)
 
 
 def _texts(booking: Booking, customers: dict[str, list[str]]) -> Iterator[Difference]:

@@ -103,6 +103,12 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("{document}, boeking {entry}: rekening {place} heeft in Exact kostenplaats {found} en was geboekt met {booked}{hand}.",
          "Zet die in Exact terug, of pas de regels van kostenplaatsen in de mapping aan."),
     ),
+    "entry_edited_deferral": (
+        ("{document}, entry {entry}: deferred revenue {place} is {found_base} {base} in Exact, by schedule {booked_base}{hand}.",
+         "Set the release back in Exact, or accept it; where many differ, compare deferral.schedule with Exact's setting."),
+        ("{document}, boeking {entry}: uitgestelde omzet {place} is {found_base} {base} in Exact, in schema {booked_base}{hand}.",
+         "Zet de vrijval in Exact terug, of aanvaard het; wijken er veel af, vergelijk deferral.schedule met Exact."),
+    ),
     "entry_period_moved": (
         ("{document}, entry {entry}: reported in {found} in Exact and booked in {booked}{hand}.",
          "Set the period back in Exact, or accept that both months differ by it."),

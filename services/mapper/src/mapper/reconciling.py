@@ -30,6 +30,7 @@ from mapper.reconcile_columns import Columns, Wish
 from mapper.reconcile_judging import (
     Booking,
     Case,
+    Schedule,
     as_it_stands,
     bookings_of,
     in_range,
@@ -42,7 +43,7 @@ from mapper.reconcile_judging import (
 from mapper.reconcile_scratch import Finding, Scratch
 from mapper.reconcile_sources import Shown, Sources, customers_of
 from mapper.reconcile_strangers import Strangers
-from mapper.store import ISSUED, Key, Row
+from mapper.store import ISSUED, Key, Row, Store
 from mapper.subjects import Resource, kind_of
 
 _KINDS: dict[str, tuple[str, ...]] = {
@@ -94,6 +95,7 @@ class Reconciler:
         self._customers: dict[str, list[str]] = {}
         self._counters: defaultdict[str, list[str]] = defaultdict(list)
         self._gone: dict[str, Accepted] = {}
+        self._schedules: dict[str, Schedule] = {}
         self._state = LedgerState(read_at=None, sees_deletions=False)
 
     async def run(self) -> LedgerState:
@@ -104,8 +106,13 @@ class Reconciler:
                 f"Exact's ledger of division {self._wish.division} was never read, so that there is nothing to compare with; "
                 "leave out --wait 0, or let a writer run."
             )
+        division = self._configuration.divisions[self._wish.division]
         async with self._sources.mapper.reading() as connection:
             decided = await decisions(connection, self._wish.division)
+            store, method = Store(self._sources.mapper, connection), self._mapping.deferral_method
+            for journal in division.journals.codes():
+                periods = await store.periods(self._wish.division, journal)
+                self._schedules[journal] = Schedule(periods, method if division.deferral is not None else None)
         self._gone = gone(decided)
         self._scratch.accept(each for each in decided if isinstance(each, Accepted))
         for each in decided:
@@ -116,7 +123,7 @@ class Reconciler:
             await self._documents(page)
         async for rows in self._sources.rows_of_kinds(self._wish.division, get_args(DocumentKind)):
             await self._not_shown(rows)
-        journals = sorted(self._configuration.divisions[self._wish.division].journals.codes())
+        journals = sorted(division.journals.codes())
         receivable_account = self._mapping.receivable_account
         strangers = Strangers(
             self._wish, journals, receivable_account, self._sources, self._scratch, self._columns, self._moved_in
@@ -285,7 +292,8 @@ class Reconciler:
             if booking.posted is None and accepted is not None:
                 findings.append(stays_gone(booking, accepted))
                 continue
-            findings += of_booking(booking, self._state, currency=currency, customers=customers)
+            schedule = self._schedules.get(booking.command.journal)
+            findings += of_booking(booking, self._state, currency=currency, customers=customers, schedule=schedule)
         findings = [self._scratch.note(finding) for finding in findings]
         customer = case.bookings[0].command.document.customer_id if case.bookings else case.customer_id
         exact = self._columns.document(case, customer, self._customers)
