@@ -47,7 +47,7 @@ async def run() -> dict[str, dict[str, Any]]:
         "share_of_allowed_calls_used": _row(used, "of full windows", 1.0),
         "real_time_rate_limited": _row(float(after["rate_limited"]), "refusals", 0.0),
         "real_time_error_blocks": _row(float(after["error_blocks"]), "blocks", 0.0),
-        "calls_per_invoice_ledger": _row(await history(), "calls/document", GOAL_LEDGER),
+        "real_time_calls_per_invoice_ledger": _row(await history(), "calls/document", GOAL_LEDGER),
     }
 
 

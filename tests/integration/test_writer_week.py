@@ -83,6 +83,21 @@ async def test_a_week_goes_as_forecast_without_a_refusal(tmp_path: Path) -> None
     assert abs(forecast_seconds - actual_seconds) <= max(0.05 * actual_seconds, 2 * HOUR), (forecast_seconds, actual_seconds)
 
 
+async def test_customers_of_an_import_are_not_expected_every_day(tmp_path: Path) -> None:
+    async with virtual_writer(tmp_path) as stage:
+        await stage.plan(*(save_account(f"C{number}") for number in range(CUSTOMERS)))
+        stage.clock.advance(2 * HOUR)
+        first_day, _ = await looked_ahead(stage)
+        stage.clock.advance(DAY)
+        await stage.plan(save_account("IMPORTED"), sale("OLD", "IMPORTED", entry_date=LAST_YEAR))
+        await stage.plan(save_account("NEW"), todays(1, START.date()))
+        stage.clock.advance(HOUR)
+        outlook, _ = await looked_ahead(stage)
+    assert not first_day.hourly
+    assert sum(outlook.hourly["master"]) == 1, "a new customer a day, and no more imports"
+    assert sum(outlook.hourly["today"]) == 1
+
+
 class TestForecast:
     LIMITS = Limits(minute=60, day=5_000, left_today=5_000.0, day_seconds_left=DAY)
 

@@ -46,6 +46,7 @@ PDF = b"%PDF-1.7 factuur"
 _WANTED = sa.select(attachments.c.command_id).where(
     attachments.c.division == DIVISION, attachments.c.is_open, attachments.c.state == "wanted"
 )
+StandIn = Callable[[Callable[[], float]], httpx.AsyncBaseTransport]
 Command = commands.SaveAccount | commands.PostEntry
 
 
@@ -88,8 +89,10 @@ class VirtualClock:
 class _Line(httpx.AsyncBaseTransport):
     """The way to the stand-in: takes an answer time, and is closed during maintenance."""
 
-    def __init__(self, app: Any, clock: VirtualClock, answer_seconds: float, maintenance: tuple[float, float]) -> None:
-        self._inner = httpx.ASGITransport(app=app)
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport, clock: VirtualClock, answer_seconds: float, maintenance: tuple[float, float]
+    ) -> None:
+        self._inner = inner
         self._clock = clock
         self._half_seconds = answer_seconds / 2
         self._maintenance = maintenance
@@ -180,12 +183,17 @@ async def virtual_writer(
     maintenance: tuple[float, float] = (0.0, 0.0),
     poll_seconds: float = 300.0,
     configuration: Configuration = CONFIGURATION,
+    stand_in: StandIn | None = None,
     **exact: Any,
 ) -> AsyncIterator[VirtualWriter]:
-    """A writer that holds its division, on a fresh SQLite database, with Exact's documented limits unless told otherwise."""
+    """A writer that holds its division, on a fresh SQLite database, with Exact's documented limits unless told otherwise.
+
+    `stand_in` leads to an Exact stand-in outside this process, in place of one with these settings inside it.
+    """
     clock = VirtualClock(counts_own_time=counts_own_time)
     app = create_app(ExactSettings(**{"clock": clock.seconds, **exact}))
-    line = _Line(app, clock, answer_seconds, maintenance)
+    inner = httpx.ASGITransport(app=app) if stand_in is None else stand_in(clock.seconds)
+    line = _Line(inner, clock, answer_seconds, maintenance)
     values = {**writer_environment("http://exact.test"), "poll_seconds": poll_seconds}
     async with settings_for("sqlite", directory, **values) as settings:
         database = Database.open(settings, "exact-writer")
@@ -193,7 +201,7 @@ async def virtual_writer(
         broker = EmbeddedBroker(directory / "broker.sqlite")
         timing, telemetry = Timing.of(settings), Telemetry("exact-writer")
         client = ExactClient(settings.exact_url, timing, transport=line)
-        inside = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://exact.test")
+        inside = httpx.AsyncClient(transport=inner, base_url="http://exact.test")
         server = ExactServer("http://exact.test", app.state.simulator, inside)
         try:
             await migrated(database, "exact-writer")
@@ -216,12 +224,16 @@ async def virtual_writer(
             await database.close()
 
 
-def working_day(day: int, documents: int, make: Any) -> Iterator[Arrival]:
-    """Documents of one day, evenly from seven in the morning to seven in the evening; `make` makes the one of a number."""
-    begins = START.timestamp() + day * 86_400 + 7 * 3_600
-    for number in range(documents):
-        at = begins + number * 12 * 3_600 / documents
-        yield Arrival(at, (make(day * documents + number, (START + timedelta(days=day)).date()),))
+def working_day(day: int, documents: int, make: Any, *, together: int = 1) -> Iterator[Arrival]:
+    """Documents of one day, evenly from seven in the morning to seven in the evening, so many `together`.
+
+    `make` makes the one of a number, for a day.
+    """
+    begins, today = START.timestamp() + day * 86_400 + 7 * 3_600, (START + timedelta(days=day)).date()
+    for first in range(0, documents, together):
+        at = begins + first * 12 * 3_600 / documents
+        numbers = range(first, min(documents, first + together))
+        yield Arrival(at, tuple(make(day * documents + number, today) for number in numbers))
 
 
 async def spent(stage: VirtualWriter) -> dict[str, Any]:

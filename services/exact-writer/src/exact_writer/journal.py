@@ -197,7 +197,7 @@ async def in_doubt(
     return [work_of(row) for row in await connection.execute(statement)]
 
 
-def waits_for_day(rows: Any, now: float) -> sa.ColumnElement[bool]:
+def waits_for_day(rows: Any, now: float | sa.ColumnElement[float]) -> sa.ColumnElement[bool]:
     """Whether a row of the journal waits for the others of its day: it holds up nothing, since nothing builds on it."""
     is_later = rows.c.not_before > now + batches.GATHER_SECONDS
     return sa.and_(rows.c.kind == "ledger", rows.c.state == "planned", is_later)

@@ -114,7 +114,10 @@ async def _pdfs_per_entry(connection: AsyncConnection, division: int) -> float:
 
 
 async def _hourly(connection: AsyncConnection, division: int, now: float) -> Mapping[WorkClass, tuple[float, ...]]:
-    """What came in on the last days in each hour from now on, by class; history is not expected to come in."""
+    """What came in on the last days in each hour from now on, by class.
+
+    History is not expected to come in, nor are customers as many as on the first day or with history.
+    """
     first = await connection.scalar(sa.select(sa.func.min(commands.c.planned_at)).where(commands.c.division == division))
     if first is None or now - first < HOUR_SECONDS:
         return {}
@@ -122,11 +125,18 @@ async def _hourly(connection: AsyncConnection, division: int, now: float) -> Map
     since = now - days * DAY_SECONDS
     hour = sa.cast(commands.c.planned_at - since, sa.Integer()) // int(HOUR_SECONDS) % 24
     expected = (*CURRENT, "master")
+    of_history = commands.alias("of_history")
+    has_history = sa.exists().where(
+        of_history.c.division == division,
+        of_history.c.customer_ref == commands.c.customer_ref,
+        of_history.c.work_class == "backfill",
+    )
+    is_usual = (commands.c.kind != "account") | ((commands.c.planned_at >= first + DAY_SECONDS) & ~has_history)
     statement = (
         sa.select(
             commands.c.work_class, commands.c.kind, commands.c.batch_key, hour.label("hour"), sa.func.count().label("commands")
         )
-        .where(commands.c.division == division, commands.c.planned_at >= since, commands.c.work_class.in_(expected))
+        .where(commands.c.division == division, commands.c.planned_at >= since, commands.c.work_class.in_(expected), is_usual)
         .group_by(commands.c.work_class, commands.c.kind, commands.c.batch_key, hour)
     )
     rows = (await connection.execute(statement)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final, cast
 
 import msgspec
@@ -58,7 +59,10 @@ async def candidates(connection: AsyncConnection, division: int, found: list[Wai
     Left out are entries whose account is not known, and commands that an earlier one of another class holds up, which may be
     further back in its own class than is read here. So are payments that wait for the others of their day.
     """
-    rows = [row for each in found for row in await connection.execute(_oldest(division, each, now))]
+    rows: list[Any] = []
+    for each in found:
+        given = {"of_division": division, "of_site": each.site, "at": now}
+        rows += (await connection.execute(_oldest(each.work_class), given)).all()
     return [
         Candidate(
             sequence=row.sequence,
@@ -92,7 +96,11 @@ async def usual_arrivals(connection: AsyncConnection, division: int, now: float,
     return float((await connection.execute(statement)).scalar_one()) / len(days)
 
 
-def _oldest(division: int, of: Waiting, now: float) -> Any:
+@cache
+def _oldest(work_class: WorkClass) -> sa.Select[Any]:
+    """The oldest of a class and site. Made once a class, since making it takes longer than carrying it out."""
+    division: Any = sa.bindparam("of_division")
+    now = sa.bindparam("at", type_=sa.Float())
     known_account = (accounts.c.division == commands.c.division) & (accounts.c.customer_ref == commands.c.customer_ref)
     columns = [commands.c[name] for name in Candidate.__struct_fields__ if name in commands.c]  # not the envelopes
     oldest = (
@@ -101,8 +109,8 @@ def _oldest(division: int, of: Waiting, now: float) -> Any:
         .where(
             commands.c.division == division,
             commands.c.is_open,
-            commands.c.work_class == of.work_class,
-            commands.c.site == of.site,
+            commands.c.work_class == work_class,
+            commands.c.site == sa.bindparam("of_site"),
             ~waits_for_day(commands, now),
             # What waits for long, as in shadow mode, is not to hide what does not.
             (commands.c.not_before <= now + LONG_SECONDS) | (commands.c.attempts > 0),
@@ -113,7 +121,7 @@ def _oldest(division: int, of: Waiting, now: float) -> Any:
         .subquery()
     )
     other = commands.alias("other")
-    others = [each for each in OF_COMMANDS if each != of.work_class and waits_for(of.work_class, each)]
+    others = [each for each in OF_COMMANDS if each != work_class and waits_for(work_class, each)]
     # Without an account it was never sent: it is in doubt since a journal was lost, and waits for the account itself.
     is_lost = (other.c.state == "unknown") & (other.c.kind != "account") & oldest.c.account_id.is_not(None)
     holds_up_account = (other.c.kind == "account") | is_lost
