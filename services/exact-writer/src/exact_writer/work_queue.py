@@ -54,6 +54,13 @@ class WorkQueue:
         """A command is being worked on."""
         self._candidates = [each for each in self._candidates if each.command_id != candidate.command_id]
 
+    def set_aside(self, customer_ref: str) -> None:
+        """Leave a customer until the next reading, which shows whether its account was saved or is in doubt.
+
+        That is soon. Reading at once after each account is long work where tens of thousands wait for theirs.
+        """
+        self._candidates = [each for each in self._candidates if each.customer_ref != customer_ref]
+
     async def next(self, blocked: frozenset[Kind], batches_wait_until: float) -> Choice | None:
         """The next command, out of what was read before as long as that lasts."""
         await self._estimate_arrivals()

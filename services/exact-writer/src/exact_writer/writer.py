@@ -277,7 +277,8 @@ class DivisionWriter:
             raise
         if candidate.kind == "ledger" and self._now() >= self._poster.batches_wait_until:
             self._queue.batched()
-        # What waits for an account is found with the next reading, soon: reading tens of thousands after each would be long work.
+        if candidate.kind == "account":
+            self._queue.set_aside(candidate.customer_ref)
         if candidate.kind == "ledger" or candidate.state == "unknown":
             self._queue.forget()  # others may be free now, or gone with it
         self._wake_relay()
