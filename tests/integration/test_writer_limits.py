@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from support.engines import DATABASES
 from support.exact_server import DIVISION, exact_server
-from support.writer_stage import CONFIGURATION, running, sale, save_account, writer_stage
+from support.writer_stage import running, sale, save_account, writer_stage
 
 from backbone.broker_embedded import EmbeddedBroker
 from backbone.database import Database
 from backbone.settings import Settings
 from contracts import facts
-from contracts.topology import topology
 
 
 async def test_a_backlog_fills_each_minute_and_is_never_refused(tmp_path: Path) -> None:
@@ -84,9 +83,8 @@ async def test_two_writers_of_a_division_never_act_together(tmp_path: Path, dial
     async with exact_server() as server, writer_stage(server, tmp_path, dialect) as stage:
         settings: Settings = stage.settings
         database = Database.open(settings, "exact-writer")
-        broker = EmbeddedBroker(tmp_path / "second.sqlite")
+        broker = EmbeddedBroker(tmp_path / "broker.sqlite")
         try:
-            await broker.declare(topology(CONFIGURATION.divisions))
             async with running(settings, database, broker):
                 await stage.tell(save_account(), *(sale(f"INV-{number}") for number in range(30)))
                 await stage.until(facts.EntryPosted, 30)
