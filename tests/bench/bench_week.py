@@ -16,7 +16,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from datetime import date, timedelta
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,7 +96,7 @@ def _backlog() -> Iterator[list[Any]]:
         (ledger_sale(f"L-{number}", _old_customer(number), entry_date=_month(number)) for number in range(IN_LEDGER)),
         (sale(f"OLD-{number}", _old_customer(number), entry_date=_month(number)) for number in range(ONE_BY_ONE)),
     )
-    while part := [each for each, _ in zip(waiting, range(500), strict=False)]:
+    while part := list(islice(waiting, 500)):
         yield part
 
 

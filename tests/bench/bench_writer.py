@@ -12,6 +12,7 @@ import random
 import tempfile
 from collections.abc import Iterator
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -87,7 +88,7 @@ async def _mode(mode: Mode) -> dict[str, dict[str, Any]]:
 async def _booked(stage: VirtualWriter, mode: Mode, invoices: Iterator[PostEntry]) -> dict[str, Any]:
     """Book these; all calls meanwhile, and those that wrote an invoice."""
     before = await spent(stage)
-    while part := [each for each, _ in zip(invoices, range(500), strict=False)]:
+    while part := list(islice(invoices, 500)):
         await stage.plan(*part)
     await stage.run(FAR, while_waiting=True)
     after = await spent(stage)
