@@ -216,13 +216,12 @@ async def _sent(broker: EmbeddedBroker, queue: str, message: Outgoing) -> None:
 
 async def judged(world: World, fire: Fire, business: Business, poisons: int) -> list[str]:
     """What is wrong after a run."""
-    database = world.processes["console"].database
-    assert database is not None
     columns = [getattr(console_documents.c, name) for name in Seen._fields]
-    async with database.reading() as connection:
+    async with world.reading("console") as connection:
         seen = [Seen(*row) for row in await connection.execute(sa.select(*columns))]
     received = {each.customer_id: sum(amount for amount in each.received.values() if amount > 0) for each in business.customers}
-    wrong = [*world.mishaps, *history_checker.check(world.shop, await world.exact.ledger(), seen, received)]
+    dead_ones = [f"{name} does not run" for name, each in world.processes.items() if each.life is None or each.life.is_over]
+    wrong = [*world.mishaps, *dead_ones, *history_checker.check(world.shop, await world.exact.ledger(), seen, received)]
     calls = await world.exact.calls()
     wrong += [f"{name}: {calls[name]}" for name in ("rate_limited", "error_blocks") if calls[name]]
     broker = await fire._own_broker()

@@ -13,8 +13,8 @@ import random
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ import msgspec
 import sqlalchemy as sa
 import yaml
 from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncConnection
 from support.chargebee_shop import stock
 from support.command_line import kruispost_here
 from support.exact_server import DIVISION, ExactServer
@@ -143,7 +144,7 @@ class Process:
         await dead.buried()
         low, high = RESTART_SECONDS
         await asyncio.sleep(low + (high - low) * self.troubles.luck.random())
-        if not self.is_held:
+        if not self.is_held and self.life is dead:
             await self.start()
 
     async def hold(self) -> None:
@@ -258,12 +259,19 @@ class World:
 
     async def logged(self, name: str) -> list[bytes]:
         """All messages of a service's log, without what only names a span."""
-        database = self.processes[name].database
-        assert database is not None
-        async with database.reading() as connection:
+        async with self.reading(name) as connection:
             rows = await connection.execute(sa.select(event_log.c.body).order_by(event_log.c.sequence))
             bodies = [row.body for row in rows]
         return [encode(msgspec.structs.replace(decode(body), traceparent=None)) for body in bodies]
+
+    @asynccontextmanager
+    async def reading(self, name: str) -> AsyncIterator[AsyncConnection]:
+        """Read the database of a service, whether or not that runs."""
+        database = Database.open(self.settings, name)
+        in_place(database)
+        async with database.reading() as connection:
+            yield connection
+        await database.close()
 
     # what runs
 
