@@ -17,7 +17,7 @@ from support.simulation import BUILDS
 
 LONG = os.environ.get("KRUISPOST_CHAOS") == "everywhere"
 SEED = os.environ.get("KRUISPOST_SEED")
-SEEDS = [int(SEED)] if SEED else list(range(int(os.environ.get("KRUISPOST_SIMULATIONS", "20"))) if LONG else (1, 2))
+SEEDS = [int(SEED)] if SEED else list(range(int(os.environ.get("KRUISPOST_SIMULATIONS", "20"))) if LONG else (2, 4))
 DAYS, HAPPENINGS = (2.0, 80) if LONG or SEED else (0.3, 16)
 ANOTHER = """
 import sys

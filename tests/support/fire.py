@@ -18,7 +18,8 @@ from support.business import Business
 from support.exact_server import DIVISION
 from support.history_checker import Seen
 from support.mortal import task_of_a_life
-from support.simulation import BUILDS, DAY, HOUR, Process, World, configuration, make_tables, simulated
+from support.simulated import configuration, simulated
+from support.simulation import BUILDS, DAY, HOUR, Process, World, make_tables
 from support.virtual_time import VirtualLoop
 
 from backbone.broker import Outgoing

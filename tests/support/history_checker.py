@@ -1,6 +1,7 @@
 """What both books must show after any run, told from Chargebee's documents alone and computed without the product's own code.
 
-- Every document is booked once, held with a reason, or set aside with a reason; nothing waits any more once all is quiet.
+- Every document is booked once, held with a reason, or set aside with a reason; nothing waits any more once all is quiet,
+  except for money of which Chargebee does not know yet whether it comes.
 - What Exact has of a document is what Chargebee says, in the document's currency and by account, to the cent.
 - The totals of each account over all of our entries are those of the documents, and no entry of ours is without a document.
 - A customer who owes nothing in another currency owes nothing in euros for it either.
@@ -20,7 +21,6 @@ DEBTORS, REVENUE, VAT, ROUNDING, CONTROL, LOST, RATES = "1300", "8000", "1500", 
 OWN_JOURNALS = frozenset({"70", "71", "90", "91"})
 HOME = "EUR"
 QUIET = frozenset({"booked", "held", "set_aside"})
-NOT_BOOKED = frozenset({"held", "set_aside", "waiting"})
 
 
 class Seen(NamedTuple):
@@ -42,6 +42,7 @@ class Document:
     customer_id: str
     currency: str
     lines: Counter[str] = field(default_factory=Counter)
+    is_under_way: bool = False  # Chargebee itself does not know yet how it ends
 
 
 @dataclass
@@ -75,6 +76,7 @@ def _sale(source: Resource, kind: str, sign: int) -> Document:
 def _money(source: Resource) -> Document:
     incoming = source["type"] == "payment"
     document = Document("payment" if incoming else "refund", source["id"], source["customer_id"], source["currency_code"])
+    document.is_under_way = source["status"] == "in_progress"
     moved = source["status"] == "success" and source["gateway"] != "not_applicable" and not source["deleted"]
     if moved:
         sign = 1 if incoming else -1
@@ -163,7 +165,8 @@ def _of_document(document: Document, booked: Booked, rows: list[Seen]) -> list[s
     wrong = [f"{about} is booked {times} times as {name}" for name, times in booked.references.items() if times > 1]
     if not rows:
         return [*wrong, f"{about} is lost: nobody sees it"]
-    wrong += [f"{about}{row.suffix} still waits: {row.state} {row.code}" for row in rows if row.state not in QUIET]
+    if not document.is_under_way:
+        wrong += [f"{about}{row.suffix} still waits: {row.state} {row.code}" for row in rows if row.state not in QUIET]
     is_held = any(row.state == "held" for row in rows)
     has, should = _trimmed(booked.lines), _trimmed(document.lines)
     if has == should:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import random
 import threading
 import traceback
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -28,12 +27,11 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 from support.chargebee_shop import stock
 from support.command_line import kruispost_here
-from support.exact_server import DIVISION, ExactServer
+from support.exact_server import ExactServer
 from support.facts import SITE
 from support.fast_sqlite import in_place, migrated
-from support.lines_between import Door, WayToChargebee, WayToExact, patched_ways
+from support.lines_between import Door, WayToChargebee, WayToExact
 from support.mortal import KilledError, Life, MortalBroker, MortalDatabase, Troubles, living
-from support.payment_world import SECTION
 from support.virtual_time import VirtualLoop, WorldClock
 from support.writer_stage import KEY, writer_environment
 
@@ -42,9 +40,7 @@ import exact_writer.__main__
 import ingest.__main__
 import mapper.__main__
 import payment_matcher.__main__
-from backbone import crash_points
 from backbone.application import Application, Context
-from backbone.clock import SystemClock
 from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database, is_away, schema_of
 from backbone.settings import Settings
@@ -388,42 +384,3 @@ def _empty() -> Any:
     from contextvars import Context as Variables  # noqa: PLC0415 - the name is taken by the services' own
 
     return Variables()
-
-
-SLOWED: tuple[tuple[str, str, Any], ...] = (
-    # Nobody else brings work, so what only looks for it by the clock may do so rarely: days pass in seconds.
-    ("backbone.broker_embedded", "IDLE_SECONDS", 900.0),
-    ("backbone.relay", "POLL_SECONDS", 900.0),
-    ("backbone.shares", "LOOK_SECONDS", 30.0),
-    ("backbone.relay", "LOOK_AGAIN_SECONDS", (0.05,)),
-    ("ingest.translator", "SETTLE_SECONDS", (0.05,)),
-    ("ingest.translator", "POLL_SECONDS", 1_800.0),
-    ("ingest.pdfs", "IDLE_SECONDS", 7_200.0),
-    ("exact_writer.writer", "REREAD_SECONDS", 3_600.0),
-    ("exact_writer.writer", "LONGEST_PAUSE_SECONDS", 1_800.0),
-    ("payment_matcher.recording", "POLL_SECONDS", 600.0),
-    ("payment_matcher.proposing", "LOOK_SECONDS", 1_800.0),
-    ("mapper.due_days", "LOOK_SECONDS", 3_600.0),
-)
-
-
-@contextmanager
-def simulated(world: World, patch: Callable[[Any, str, Any], None]) -> Iterator[None]:
-    """Put the world around the code that runs: its ways outside, its crash points and its patience. The caller undoes it."""
-    import importlib  # noqa: PLC0415 - nothing else needs it
-
-    for module, name, seconds in SLOWED:
-        patch(importlib.import_module(module), name, seconds)
-    patch(crash_points, "watcher", world.passing)
-    patch(logging.getLogger("sqlalchemy.pool"), "disabled", True)  # it tells of each connection of the dead
-    patch(SystemClock, "now", lambda _clock: world.clock.now())  # the commands' own
-    patch(SystemClock, "random_id", lambda _clock: world.clock.random_id())
-    patch(ingest.__main__, "collect_garbage_rarely", lambda: None)  # this process goes on to other things
-    patched_ways(world, patch)
-    yield
-
-
-def configuration(**division: Any) -> dict[str, Any]:
-    """The configuration of the world."""
-    sites = {SITE: {"time_zone": "Europe/Amsterdam", "division": DIVISION}}
-    return {"version": 1, "sites": sites, "divisions": {DIVISION: {**SECTION, **division}}}

@@ -103,7 +103,7 @@ class EmbeddedBroker:
             connection.executemany("INSERT INTO messages (queue, message_id, routing_key, body) VALUES (?, ?, ?, ?)", rows)
 
         await self.run(store)
-        for name in queues:
+        for name in sorted(queues):  # in one order, so that a simulated run repeats itself in another process
             self.arrival(name).set()
 
     async def consume(self, queue: Queue, handler: Handler, *, prefetch: int = PREFETCH) -> _EmbeddedConsumer:

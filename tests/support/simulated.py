@@ -1,0 +1,55 @@
+"""What is put around the services' code while they are simulated: other ways outside, other clocks, and more patience."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from support.exact_server import DIVISION
+from support.facts import SITE
+from support.lines_between import patched_ways
+from support.payment_world import SECTION
+from support.simulation import World
+
+import ingest.__main__
+from backbone import crash_points
+from backbone.clock import SystemClock
+
+SLOWED: tuple[tuple[str, str, Any], ...] = (
+    # Nobody else brings work, so what only looks for it by the clock may do so rarely: days pass in seconds.
+    ("backbone.broker_embedded", "IDLE_SECONDS", 900.0),
+    ("backbone.relay", "POLL_SECONDS", 900.0),
+    ("backbone.shares", "LOOK_SECONDS", 30.0),
+    ("backbone.relay", "LOOK_AGAIN_SECONDS", (0.05,)),
+    ("ingest.translator", "SETTLE_SECONDS", (0.05,)),
+    ("ingest.translator", "POLL_SECONDS", 1_800.0),
+    ("ingest.pdfs", "IDLE_SECONDS", 7_200.0),
+    ("exact_writer.writer", "REREAD_SECONDS", 3_600.0),
+    ("exact_writer.writer", "LONGEST_PAUSE_SECONDS", 1_800.0),
+    ("payment_matcher.recording", "POLL_SECONDS", 600.0),
+    ("payment_matcher.proposing", "LOOK_SECONDS", 1_800.0),
+    ("mapper.due_days", "LOOK_SECONDS", 3_600.0),
+)
+
+
+@contextmanager
+def simulated(world: World, patch: Callable[[Any, str, Any], None]) -> Iterator[None]:
+    """Put the world around the code that runs: its ways outside, its crash points and its patience. The caller undoes it."""
+    for module, name, seconds in SLOWED:
+        patch(importlib.import_module(module), name, seconds)
+    patch(crash_points, "watcher", world.passing)
+    patch(logging.getLogger("sqlalchemy.pool"), "disabled", True)  # it tells of each connection of the dead
+    patch(SystemClock, "now", lambda _clock: world.clock.now())  # the commands' own
+    patch(SystemClock, "random_id", lambda _clock: world.clock.random_id())
+    patch(ingest.__main__, "collect_garbage_rarely", lambda: None)  # this process goes on to other things
+    patched_ways(world, patch)
+    yield
+
+
+def configuration(**division: Any) -> dict[str, Any]:
+    """The configuration of the world."""
+    sites = {SITE: {"time_zone": "Europe/Amsterdam", "division": DIVISION}}
+    return {"version": 1, "sites": sites, "divisions": {DIVISION: {**SECTION, **division}}}
