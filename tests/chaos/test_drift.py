@@ -49,17 +49,19 @@ async def test_what_was_changed_in_exact_is_decided_about(tmp_path: Path) -> Non
     async with drill(tmp_path) as stage:
         entries = (await stage.exact.ledger(DIVISION))["entries"]
         unpaid = {each["your_ref"] for each in (await stage.exact.ledger(DIVISION))["receivables"] if not each["matched"]}
-        sold = [each for each in entries if each["your_ref"] in unpaid and each["type"] == SALES and "8000" in _accounts(each)]
-        moved, gone, redated = sold[:3]
-        left = next(each for each in entries if each["your_ref"] in unpaid and each["type"] == SALES and each not in sold[:3])
+        sold = [each for each in entries if each["your_ref"] in unpaid and each["type"] == SALES]
+        # Not deferred: what Exact releases would go along.
+        moved = next(each for each in sold if _at_once(each))
+        place = _at_once(moved)
+        gone, redated, left = [each for each in sold if each is not moved][:3]
         before = await stage.books()
         # Moved to another account, deleted, given another date.
         lines = (await in_exact(stage, "GET", f"salesentry/SalesEntries(guid'{moved['entry_id']}')/SalesEntryLines"))["d"][
             "results"
         ]
-        line = next(each for each in lines if each["GLAccountCode"].strip() == "8000")
+        line = next(each for each in lines if each["GLAccountCode"].strip() == place)
         division = stage.exact.simulator.world.divisions[DIVISION]
-        other = division.by_code("financial/GLAccounts", "8010")
+        other = division.by_code("financial/GLAccounts", "8020")
         assert other is not None
         change = {"GLAccount": str(other["ID"]), "VATAmountFC": line["VATAmountFC"]}
         await in_exact(stage, "PUT", f"salesentry/SalesEntryLines(guid'{line['ID']}')", change)
@@ -78,7 +80,7 @@ async def test_what_was_changed_in_exact_is_decided_about(tmp_path: Path) -> Non
         await stage.run("drift", "accept", redated["your_ref"], "--wait", "0", *BY)
         # What moved it would be a rule; nothing is written.
         rule = yaml.safe_load(await stage.run("drift", "learn", moved["your_ref"], "--wait", "0"))
-        assert rule[0]["account"] == "8010"
+        assert rule[0]["account"] == "8020"
         assert rule[0]["when"]
         # Both others are shown first, and then booked.
         for each in (moved, gone):
@@ -107,5 +109,7 @@ async def test_what_was_changed_in_exact_is_decided_about(tmp_path: Path) -> Non
         await stage.run("replay", "mapper")
 
 
-def _accounts(entry: dict[str, Any]) -> set[str]:
-    return {line["gl_account"].strip() for line in entry["lines"]}
+def _at_once(entry: dict[str, Any]) -> str | None:
+    """The account of an amount that is revenue at once, or None."""
+    accounts = (line["gl_account"].strip() for line in entry["lines"] if line["from"] is None)
+    return next((account for account in accounts if account in ("8000", "8010")), None)

@@ -40,6 +40,18 @@ COUNTER = PostEntry(
 )
 
 
+def test_deferred_revenue_is_not_taken_back_since_exact_releases_it_where_it_was_moved_to() -> None:
+    lines = (EntryLine(gl_account="8000", amount_minor=1_000, from_date=date(2026, 9, 1), to_date=date(2026, 12, 31)),)
+    command = msgspec.structs.replace(COUNTER, kind="sales", journal="70", your_ref="INV-1", lines=lines)
+    row = Row(key=Key("site0", "invoice", "INV-1", ""), customer_id="CUST1", division=DIVISION, state="booked")
+    booking = Booking(row=row, command=command, entry=booked_entry(command, "INV-1", "1300"))
+    findings = [
+        Finding(kind="edited", name="entry_edited_account", document="invoice", number="INV-1", amount_minor=amount, details=of)
+        for amount, of in ((1_000, {"place": "8000"}), (-1_000, {"place": "8010"}))
+    ]
+    assert revert_of(booking, findings, mappings_of(CONFIGURATION)[DIVISION], 0) == "deferral"
+
+
 async def test_an_entry_that_takes_a_change_back_goes_into_an_open_period(tmp_path: Path) -> None:
     async with database_for("sqlite", tmp_path, "mapper") as database:
         await Stage(database).hear(period(9, is_open=False, journal="90"), period(10, is_open=True, journal="90"))

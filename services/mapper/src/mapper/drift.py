@@ -31,7 +31,7 @@ from mapper.store import Store
 
 MOVED = ("entry_edited_account", "entry_edited_amount")
 OF_ENTRIES = "entry_"  # how findings about Exact's entries are called; those of documents are not drift
-Why = Literal["debt", "vat", "other"]
+Why = Literal["debt", "vat", "deferral", "other"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,8 @@ def revert_of(booking: Booking, findings: Sequence[Finding], mapping: Mapping, c
         return "vat"
     if booking.debtor_accounts & missing.keys() or sum(missing.values()):
         return "debt"
+    if any(line.from_date is not None for line in command.lines if line.gl_account in missing):
+        return "deferral"
     reference = your_ref(f"{command.your_ref}/C{count + 1}")
     lines = tuple(
         EntryLine(

@@ -45,6 +45,10 @@ CANNOT = {
         "VAT was changed: that goes into a return. Set it back in Exact.",
         "De btw is gewijzigd: die gaat een aangifte in. Zet het in Exact terug.",
     ),
+    "deferral": (
+        "It is deferred revenue: its releases go to the account where the line stands. Set it back in Exact.",
+        "Het is uitgestelde omzet: de vrijval gaat naar de rekening waarop de regel staat. Zet het in Exact terug.",
+    ),
     "other": (
         "No entry of ours can take this back: set it back in Exact, or accept it.",
         "Geen boeking van ons kan dit terugdraaien: zet het in Exact terug, of aanvaard het.",
