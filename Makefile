@@ -50,11 +50,11 @@ docs: setup ## write the generated pages anew (check compares them)
 schemas: setup ## write the messages' JSON schemas anew (a test compares them)
 	@$(BIN)/python scripts/schemas.py
 
-# A process a core: first what is quick, then what starts whole processes, since those would disturb its timing; what watches
-# the clock runs by itself at the end. Exit code 5 says that a narrow PYTEST selected nothing.
+# First what is quick, three at a time on two cores since it waits as much as it works; then what starts whole processes, since those
+# would disturb its timing; what watches the clock runs by itself at the end. Exit code 5 says that a narrow PYTEST selected nothing.
 test: setup ## every test, with PostgreSQL and RabbitMQ
 	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses \
-		&& { $(BIN)/pytest -n 2 -m "not slow and not alone" $(PYTEST) || test $$? -eq 5; } \
+		&& { $(BIN)/pytest -n 3 -m "not slow and not alone" $(PYTEST) || test $$? -eq 5; } \
 		&& { $(BIN)/pytest -n 2 --dist worksteal -m slow $(PYTEST) || test $$? -eq 5; } \
 		&& { $(BIN)/pytest -m alone $(PYTEST) || test $$? -eq 5; }
 
