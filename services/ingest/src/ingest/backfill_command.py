@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import sys
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, TypeVar
@@ -15,11 +14,11 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 from rich.progress import Progress as Bar
-from sqlalchemy.exc import SQLAlchemyError
 
 from backbone.clock import SystemClock
+from backbone.command_database import CHECK_AND_MIGRATE, UnreadableError, with_database
 from backbone.configuration import Configuration, load_configuration
-from backbone.database import Database, is_away, schema_of
+from backbone.database import Database
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry
 from ingest.backfill import DOCUMENTS, Backfill, BackfillError, ListsApi
@@ -121,25 +120,12 @@ def calls_by_mode(counts: Collection[Count]) -> dict[str, int]:
     }
 
 
-def _with_database(settings: Settings, work: Callable[[Database], Coroutine[Any, Any, Result]]) -> Result:
-    """Do something with ingest's database; raises BackfillError where there is none, or it does not answer."""
-    file = settings.data_dir / f"{schema_of('ingest')}.sqlite"
-    if settings.database_url is None and not file.exists():
-        raise BackfillError(f"There is no installation here: {file} does not exist. Set KRUISPOST_DATA_DIR, or start one first.")
-
-    async def run() -> Result:
-        database = Database.open(settings, "ingest")
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
+def _with_database(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Do something with ingest's database; raises UnreadableError where there is none, or it does not answer."""
     try:
-        return asyncio.run(run())
-    except Exception as error:
-        if not is_away(error) and not isinstance(error, SQLAlchemyError | StoreUnavailableError):
-            raise
-        raise BackfillError(f"The database of ingest cannot be used ({error}); check its address, then try again.") from error
+        return with_database(settings, "ingest", work)
+    except StoreUnavailableError as error:
+        raise UnreadableError(f"The database of ingest cannot be used ({error}); {CHECK_AND_MIGRATE}.") from error
 
 
 async def _run(wish: Wish, database: Database, configuration: Configuration, sites: Collection[str], api: ListsApi) -> Report:

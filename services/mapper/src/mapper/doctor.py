@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from backbone.command_database import UnreadableError
 from backbone.configuration import Configuration
 from backbone.configuration_mistakes import written_place
 from backbone.settings import Settings
@@ -12,7 +13,7 @@ from contracts.master_data import MasterData
 from mapper.history import PagedStore
 from mapper.live_check import complaints
 from mapper.proposal import propose
-from mapper.reading import UnreadableError, ask
+from mapper.reading import ask
 from mapper.wording import Language
 
 

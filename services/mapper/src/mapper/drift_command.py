@@ -13,6 +13,7 @@ import typer
 
 from backbone import event_log
 from backbone.clock import SystemClock
+from backbone.command_database import run_command
 from backbone.configuration import load_configuration
 from backbone.settings import Settings
 from bookkeeping.mapping import Mapping
@@ -24,7 +25,7 @@ from mapper import tables
 from mapper.configuration import mappings_of
 from mapper.drift import Revert, acceptance, carry_out, in_open_period, is_drift, proposal, revert_of
 from mapper.drift_decisions import Countered, decide, decisions
-from mapper.reading import chosen, run_command
+from mapper.reading import chosen
 from mapper.reconcile_columns import Wish as Range
 from mapper.reconcile_judging import Booking, bookings_of, lines_of
 from mapper.reconcile_scratch import Finding, Scratch

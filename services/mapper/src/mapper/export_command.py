@@ -13,6 +13,7 @@ import sqlalchemy as sa
 import typer
 
 from backbone.clock import SystemClock
+from backbone.command_database import UnreadableError, run_command
 from backbone.configuration import load_configuration
 from backbone.errors import ConfigurationError, KruispostError
 from backbone.settings import Settings
@@ -28,7 +29,7 @@ from mapper.configuration import mappings_of
 from mapper.drift_decisions import entries_of_decisions
 from mapper.issue import booked_entry
 from mapper.log_chain import Service, write_log
-from mapper.reading import UnreadableError, chosen, run_command
+from mapper.reading import chosen
 from mapper.reconcile_sources import Sources, open_sources
 from mapper.whole_file import written_whole
 from mapper.wording import Language

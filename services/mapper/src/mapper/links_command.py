@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import typer
 
 from backbone.clock import SystemClock
+from backbone.command_database import run_command
 from backbone.configuration import load_configuration
 from backbone.errors import KruispostError
 from backbone.settings import Settings
@@ -24,7 +25,7 @@ from mapper.linked import linked_in
 from mapper.links import KINDS, Links, first_booking
 from mapper.links_file import read_links
 from mapper.plan import Planner
-from mapper.reading import chosen, run_command
+from mapper.reading import chosen
 from mapper.reconcile_sources import Sources, open_sources
 from mapper.store import OPEN_STATES, Key, Store
 from mapper.subjects import Subjects

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 from typing import Literal, TextIO
 
 from backbone import event_log
+from backbone.command_database import UnreadableError
 from backbone.database import Database, schema_of
 from backbone.event_log import START
 from backbone.settings import Settings
 from contracts import envelope as wire
 from mapper.audit_chain import ChainWriter
-from mapper.reading import UnreadableError
 
 Service = Literal["ingest", "mapper", "exact-writer", "payment-matcher"]
 COLUMNS = ("stream", "version", "message_id", "type", "time", "body")

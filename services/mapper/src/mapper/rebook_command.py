@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from backbone.clock import SystemClock
+from backbone.command_database import check_installed, run_command
 from backbone.configuration import load_configuration
 from backbone.database import Database
 from backbone.settings import Settings
@@ -28,7 +29,7 @@ from mapper.history import Kept, PagedStore, Selection, documents
 from mapper.issue import booked_entry
 from mapper.linked import linked_in
 from mapper.plan import Cause, Planner
-from mapper.reading import SERVICE, check_installed, run_command
+from mapper.reading import SERVICE
 from mapper.store import Key, Row, Store
 from mapper.subjects import Subjects
 from mapper.wording import Language, document_words
@@ -70,7 +71,7 @@ class Wrong:
 def rebook(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     """Show what differs, and book it anew where that is wished; return whether nothing is left. Raises KruispostError."""
     settings = Settings()
-    check_installed(settings)
+    check_installed(settings, SERVICE)
     found, done = run_command(_rebook(settings, wish), "The mapper's database cannot be used")
     possible = sum(each.code is None for each in found)
     entries = {"rebooked": done, "left": len(found) - done, "entries_to_post": ENTRIES_A_DOCUMENT * (done or possible)}

@@ -13,13 +13,14 @@ from typing import Any
 
 import typer
 
+from backbone.command_database import CHECK_AND_MIGRATE, run_command
 from backbone.configuration import Configuration, load_configuration
 from backbone.settings import Settings
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from contracts.ledger import LedgerState
 from mapper.configuration import mappings_of
-from mapper.reading import CHECK_AND_MIGRATE, chosen, run_command
+from mapper.reading import chosen
 from mapper.reconcile_columns import By, Wish
 from mapper.reconcile_scratch import Finding, Scratch, Series, Sum
 from mapper.reconcile_sources import open_sources

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from backbone import event_log
+from backbone.command_database import UnreadableError, check_installed
 from backbone.database import Database, schema_of
 from backbone.event_log import START
 from backbone.settings import Settings
@@ -22,7 +23,7 @@ from contracts.facts import EntryPosted
 from contracts.ledger import LedgerLine, LedgerOwner, LedgerState, LedgerYear
 from contracts.messages import unseal
 from mapper import tables
-from mapper.reading import SERVICE, UnreadableError, check_installed
+from mapper.reading import SERVICE
 from mapper.store import Row, row_of
 
 LEDGERS = "kruispost.ledger"  # entry points: an async context of settings that gives a Ledger
@@ -162,7 +163,7 @@ async def customers_of(sources: Sources, division: int, entries: Iterable[Sequen
 @asynccontextmanager
 async def open_sources(settings: Settings) -> AsyncIterator[Sources]:
     """Open what there is to read; raises UnreadableError where there is no installation, or no service that reads Exact."""
-    check_installed(settings)
+    check_installed(settings, SERVICE)
     async with AsyncExitStack() as stack:
 
         def opened(service: str) -> Database | None:

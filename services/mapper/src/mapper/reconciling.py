@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from backbone.command_database import UnreadableError
 from backbone.configuration import Configuration
 from bookkeeping.bookings import booking_of
 from bookkeeping.deferral import UnreadableInstantError, local_date
@@ -25,7 +26,6 @@ from contracts.facts import DocumentKind
 from contracts.ledger import LedgerLine, LedgerState
 from mapper.drift_decisions import Accepted, Countered, decisions, gone
 from mapper.linked import debtor_accounts
-from mapper.reading import UnreadableError
 from mapper.reconcile_columns import Columns, Wish
 from mapper.reconcile_judging import (
     Booking,

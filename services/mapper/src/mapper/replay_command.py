@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import event_log
 from backbone.clock import SystemClock
+from backbone.command_database import UnreadableError, run_command
 from backbone.configuration import load_configuration
 from backbone.database import Database
 from backbone.errors import KruispostError
@@ -31,7 +32,6 @@ from backbone.tables import event_log as log_table
 from contracts.commands import PostEntry, SaveAccount
 from contracts.messages import unseal
 from mapper import tables
-from mapper.reading import UnreadableError, run_command
 from mapper.rebuild import MAPPER, PAGE, Rebuild, logs_of, messages_in, new_scratch
 from mapper.store import Store
 from mapper.wording import Language

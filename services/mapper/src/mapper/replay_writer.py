@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import event_log
 from backbone.clock import Clock, SystemClock
+from backbone.command_database import run_command
 from backbone.configuration import load_configuration
 from backbone.settings import Settings
 from contracts.commands import PostEntry, SaveAccount
@@ -23,7 +24,6 @@ from contracts.facts import DocumentKind
 from contracts.messages import unseal
 from mapper import tables
 from mapper.drift_decisions import decisions, entries_of_decisions, gone
-from mapper.reading import run_command
 from mapper.reconcile_sources import PAGE, open_sources
 from mapper.store import ISSUED, Row
 from mapper.wording import Language

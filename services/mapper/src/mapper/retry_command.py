@@ -13,6 +13,7 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import SystemClock
+from backbone.command_database import check_installed, run_command
 from backbone.configuration import load_configuration
 from backbone.database import Database
 from backbone.settings import Settings
@@ -21,7 +22,7 @@ from contracts import chargebee
 from mapper import tables
 from mapper.configuration import mappings_of
 from mapper.plan import ABOUT_ACCOUNTS, Cause, Planner
-from mapper.reading import SERVICE, check_installed, run_command
+from mapper.reading import SERVICE
 from mapper.store import OPEN_STATES, Key, Row, Store
 from mapper.subjects import Subjects
 from mapper.wording import Language, document_words
@@ -40,7 +41,7 @@ NOW = {
 def retry_documents(number: str | None, code: str | None, site: str | None, lang: Language, *, as_json: bool) -> bool:
     """Decide anew and print what came of each; return whether none is held still. Raises KruispostError."""
     settings = Settings()
-    check_installed(settings)
+    check_installed(settings, SERVICE)
     found = run_command(_retry(settings, number, code, site), "The mapper's database cannot be used")
     if as_json:
         typer.echo(json.dumps({"documents": found}, indent=2, ensure_ascii=False))

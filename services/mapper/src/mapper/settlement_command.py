@@ -19,6 +19,7 @@ import typer
 
 from backbone import event_log
 from backbone.clock import Clock, SystemClock
+from backbone.command_database import check_installed, run_command
 from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database
 from backbone.settings import Settings
@@ -30,7 +31,7 @@ from contracts.settlements import Payout
 from mapper.configuration import mappings_of
 from mapper.gateways import FoundPayout, read_payouts
 from mapper.plan import SOURCE, Cause, Planner
-from mapper.reading import SERVICE, check_installed, run_command
+from mapper.reading import SERVICE
 from mapper.settlement_files import SettlementFileError
 from mapper.store import Key, Store
 from mapper.subjects import Subjects
@@ -68,7 +69,7 @@ class Imported:
 def import_settlement(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     """Import a file and print what became of each payout; return whether none is held. Raises KruispostError."""
     settings = Settings()
-    check_installed(settings)
+    check_installed(settings, SERVICE)
     configuration = load_configuration(settings.config)
     site = _site(wish, configuration)
     zone = ZoneInfo(configuration.sites[site].time_zone)

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import typer
 
+from backbone.command_database import run_command
 from backbone.configuration import load_configuration
 from backbone.settings import Settings
 from bookkeeping.money import format_minor
 from mapper.configuration import mappings_of
-from mapper.reading import chosen, run_command
+from mapper.reading import chosen
 from mapper.reconcile_sources import open_sources
 from mapper.shadow import Compared, Shadow
 from mapper.subjects import Subjects

@@ -16,6 +16,7 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import SystemClock
+from backbone.command_database import with_database
 from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database
 from backbone.settings import Settings
@@ -25,12 +26,12 @@ from contracts.bank_lines import BankLineDecided
 from contracts.messages import unseal
 from payment_matcher import decisions, lines, open_invoices
 from payment_matcher.amounts import minor_in
-from payment_matcher.decisions import DecidedAlreadyError, Recording
+from payment_matcher.decisions import SOURCE, DecidedAlreadyError, Recording
 from payment_matcher.lines import MONEY_OF, SHORTAGE_OF, Line
 from payment_matcher.matches_list import entry_of, short_id
 from payment_matcher.matches_words import Language, reason, say, state
 from payment_matcher.open_invoices import of_key
-from payment_matcher.reading import MatchesError, with_database
+from payment_matcher.reading import MatchesError
 from payment_matcher.shares import CannotShareError, Due, share_out, split
 from payment_matcher.tables import bank_lines, intents
 
@@ -156,7 +157,7 @@ def _decide(wanted: str, decide: Decide, lang: Language, *, as_json: bool) -> bo
             sentence = say("decided_meanwhile", lang, id=short_id(line))
             return line, Answer(is_done=False, code="decided_meanwhile", sentences=(sentence,))
 
-    line, answer = with_database(settings, work)
+    line, answer = with_database(settings, SOURCE, work)
     if as_json:
         told: dict[str, Any] = {"id": short_id(line), "line_id": line.line_id, "done": answer.is_done, "code": answer.code}
         typer.echo(json.dumps({**told, "sentences": answer.sentences}, indent=2, ensure_ascii=False))

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 import typer
 
 from backbone.clock import SystemClock
+from backbone.command_database import with_database
 from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database
 from backbone.settings import Settings
@@ -20,9 +21,10 @@ from bookkeeping.evidence import Evidence, describe
 from bookkeeping.money import format_minor
 from payment_matcher import lines
 from payment_matcher.amounts import hundredths_in, shown_hundredths
+from payment_matcher.decisions import SOURCE
 from payment_matcher.lines import Line, StoredProposal
 from payment_matcher.matches_words import Language, reason, say, state
-from payment_matcher.reading import MatchesError, with_database
+from payment_matcher.reading import MatchesError
 from payment_matcher.tables import bank_lines
 
 ID_CHARACTERS = 8
@@ -52,7 +54,7 @@ def show_matches(wish: Wish, lang: Language, *, as_json: bool) -> bool:
             return await lines.load(connection, *_conditions(wish))
 
     today = SystemClock().now().date()
-    found = [line for line in with_database(settings, read) if _fits(line, wish) and _is_old(line, wish.days, today)]
+    found = [line for line in with_database(settings, SOURCE, read) if _fits(line, wish) and _is_old(line, wish.days, today)]
     shown = found[: wish.limit]
     counts = {"open": sum(line.state == "open" for line in found), "to_match": sum(line.is_to_match for line in found)}
     if as_json:
