@@ -13,7 +13,7 @@ from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import worth_at
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
-from bookkeeping.telling import tell
+from bookkeeping.telling import InTwo, tell
 
 
 def rate_of_settled(document: MoneyMovement, mapping: Mapping, name: str) -> RateUsed | Rejection:
@@ -62,19 +62,9 @@ def difference_entry(document: ExchangeDifference, mapping: Mapping) -> Entry | 
     if isinstance(control, Rejection):
         return control
     words = f"{document.number} {document.currency} {booked.rate} > {own.rate}"
-    return Entry(
-        kind="general",
-        journal=mapping.journal("payments", mapping.currency),
-        reference=document.number,
-        entry_date=document.document_date,
-        currency=mapping.currency,
-        lines=(
-            Line(role=Role.CONTROL, account=control, amount_minor=more_minor, description=words),
-            Line(role=Role.EXCHANGE, account=account, amount_minor=-more_minor, description=words),
-        ),
-        description=mapping.texts.word("exchange_difference", number=document.number),
-        explanation=(tell("exchange_difference", booked=booked.rate, own=own.rate, account=account),),
-    )
+    side = Line(role=Role.CONTROL, account=control, amount_minor=more_minor, description=words)
+    why = tell("exchange_difference", booked=booked.rate, own=own.rate, account=account)
+    return _difference(document, mapping, side, account, why)
 
 
 def application_entry(document: Application, mapping: Mapping) -> Entry | Rejection | SetAside:
@@ -93,18 +83,23 @@ def application_entry(document: Application, mapping: Mapping) -> Entry | Reject
         return set_aside("no_exchange_difference", document=name)
     words = f"{document.number} {document.currency} {document.credit_rate} > {document.debit_rate}"
     debtors = mapping.debtor_account(document.debtor)
+    side = Line(role=Role.RECEIVABLE, account=debtors, amount_minor=-left_minor, description=words)
+    why = tell("application_difference", debit=document.debit_rate, credit=document.credit_rate, account=account)
+    return _difference(document, mapping, side, account, why)
+
+
+def _difference(document: ExchangeDifference | Application, mapping: Mapping, side: Line, account: str, why: InTwo) -> Entry:
+    """Make the entry, in the division's currency, that has `side` and its opposite on the account for differences."""
+    opposite = Line(role=Role.EXCHANGE, account=account, amount_minor=-side.amount_minor, description=side.description)
     return Entry(
         kind="general",
         journal=mapping.journal("payments", mapping.currency),
         reference=document.number,
         entry_date=document.document_date,
         currency=mapping.currency,
-        lines=(
-            Line(role=Role.RECEIVABLE, account=debtors, amount_minor=-left_minor, description=words),
-            Line(role=Role.EXCHANGE, account=account, amount_minor=left_minor, description=words),
-        ),
+        lines=(side, opposite),
         description=mapping.texts.word("exchange_difference", number=document.number),
-        explanation=(tell("application_difference", debit=document.debit_rate, credit=document.credit_rate, account=account),),
+        explanation=(why,),
     )
 
 
