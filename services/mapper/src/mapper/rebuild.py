@@ -132,8 +132,18 @@ class Rebuild:
         self.unmatched = 0  # results of Exact whose command was not known when they came
         self.skipped: list[str] = []  # ids of messages that cannot be handled; when they came, the queue set them aside, too
 
-    async def fold(self, logs: Mapping[str, Database], until: datetime, progress: Callable[[int], None] = lambda _: None) -> int:
-        """Fold everything up to a moment; return how many messages that were."""
+    async def fold(
+        self,
+        logs: Mapping[str, Database],
+        now: datetime,
+        progress: Callable[[int], None] = lambda _: None,
+        *,
+        until: datetime | None = None,
+    ) -> int:
+        """Fold everything, or what was said until a moment, and decide what is due `now`; return how many messages that were.
+
+        Everything means what is dated later than `now`, too: the clock of the service that said it may be ahead of ours.
+        """
         folded = 0
         page: list[Envelope] = []
         async for envelope in history(logs, until):
@@ -143,7 +153,7 @@ class Rebuild:
                 page = []
         folded += await self._fold_page(page, progress)
         await self._results_again(logs, until)
-        self._let_it_be(until)
+        self._let_it_be(now)
         await self._due_days.decide(asyncio.Event())
         return folded
 
@@ -233,7 +243,7 @@ class Rebuild:
         if row is not None and row.state == "planned":
             await store.save(replace(row, state="booked"))
 
-    async def _results_again(self, logs: Mapping[str, Database], until: datetime) -> None:
+    async def _results_again(self, logs: Mapping[str, Database], until: datetime | None) -> None:
         """Hear results once more that came before their document by the clocks of their machines."""
         while self.unmatched:
             before, self.unmatched = self.unmatched, 0
@@ -243,7 +253,7 @@ class Rebuild:
             types = frozenset(each.TYPE for each in RESULTS)
             async for recorded in _messages(writer, types):
                 message = unseal(recorded.envelope)
-                if recorded.envelope.time > until or not isinstance(message, RESULTS):
+                if (until is not None and recorded.envelope.time > until) or not isinstance(message, RESULTS):
                     continue
                 async with self.database.transaction() as connection:
                     row = await Store(self.database, connection).document_of_command(message.command_id)

@@ -120,8 +120,8 @@ async def _replay(settings: Settings, wish: Wish) -> Report:
         columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
             task = progress.add_task("", total=await messages_in(logs))
-            until = wish.until or SystemClock().now()
-            report.messages = await rebuild.fold(logs, until, lambda count: progress.advance(task, count))
+            now = wish.until or SystemClock().now()
+            report.messages = await rebuild.fold(logs, now, lambda count: progress.advance(task, count), until=wish.until)
         report.skipped = rebuild.skipped
         await _compare(scratch, present, report, wish.limit)
         if wish.install and not report.is_same:
