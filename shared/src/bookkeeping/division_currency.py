@@ -6,7 +6,6 @@ So that the debtor of an invoice is its total at the rate, which is what its pay
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, Decimal
 from itertools import permutations
 
 from msgspec.structs import replace
@@ -16,9 +15,9 @@ from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import Worth, allocate, decimals_of, format_minor, worth_at
 from bookkeeping.rejections import Rejection, reject
+from bookkeeping.split_cents import amounts_worth
 from bookkeeping.telling import tell
 
-QUARTER = Decimal("0.25")
 MOST_STEPS = 25
 
 
@@ -49,7 +48,7 @@ def with_cents(entry: Entry, mapping: Mapping, name: str) -> Entry | Rejection:
             description=mapping.texts.word("exchange_rounding"),
             vat_code=mapping.rounding_vat_code,
         )
-        for each in _amounts_worth(missing, worth, rate)
+        for each in amounts_worth(missing, worth, rate)
     )
     told = tell("division_cents", amount=amount, currency=mapping.currency, account=account)
     return replace(entry, lines=(*entry.lines, *lines), explanation=(*entry.explanation, told))
@@ -75,7 +74,7 @@ def taxes_of_portions(tax_minor: int, portions: Sequence[Portion], worth: Worth 
 def in_step(amounts: Sequence[int], worth: Worth | None, givers: Sequence[int]) -> list[int]:
     """Move the fewest minor units from one of the `givers` to another amount, so that all are worth what their sum is worth.
 
-    Amounts keep their sum, and none gets another sign. Where no few units do it, they stay as they are.
+    Amounts keep their sum, and none gets another sign. Where no few units do it, they stay as they are (see `split_cents`).
     """
     found = list(amounts)
     if worth is None:
@@ -101,22 +100,3 @@ def _one_move(amounts: list[int], worth: Worth, givers: Sequence[int], whole: in
             if giver in givers and keeps_signs and abs(sum(map(worth, moved)) - whole) < off:
                 return moved
     return None
-
-
-def _amounts_worth(missing_minor: int, worth: Worth, rate: Decimal) -> list[int]:
-    """Return amounts that together are nothing and, each rounded by itself, are worth so many minor units: some equal ones and
-    their sum taken off again.
-
-    An equal one is the least whose worth is far from a whole unit, so that several of them are worth another amount than their
-    sum; a rate in whole units loses nothing, and comes here never.
-    """
-    beyond = abs(rate - rate.to_integral_value())
-    one = int((QUARTER / beyond).to_integral_value(ROUND_CEILING))
-    while 2 * worth(one) == worth(2 * one):
-        one += 1
-    if (2 * worth(one) > worth(2 * one)) is not (missing_minor > 0):
-        one = -one
-    count = 2
-    while count * worth(one) - worth(count * one) != missing_minor:
-        count += 1
-    return [*([one] * count), -count * one]

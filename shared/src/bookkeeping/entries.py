@@ -31,6 +31,7 @@ from bookkeeping.payments import money_entry, withheld_entry
 from bookkeeping.rejections import Rejection, SetAside
 from bookkeeping.sales import sales_entry
 from bookkeeping.settlements import payout_entry
+from bookkeeping.split_cents import worth_the_same
 from bookkeeping.telling import tell
 from bookkeeping.write_offs import is_write_off, reclaim_entry, write_off_entry
 
@@ -62,12 +63,13 @@ def reverse(entry: Entry, day: date, mapping: Mapping, credits_of_it: Sequence[E
     What a deferred line has earned until that day is taken back at once, what is left over the rest of its service period: less
     what the credit notes of an invoice that stand (`credits_of_it`, as they are booked) take back there already.
     """
+    whole = [replace(line, amount_minor=-line.amount_minor, vat_minor=-line.vat_minor) for line in entry.lines]
     lines: list[Line] = []
     taken = _taken_back(entry, credits_of_it, mapping.deferral_method)
     worth = worth_at(entry.exchange_rate, entry.currency, mapping.currency)
     for index, line in enumerate(entry.lines):
         if line.first is None or line.last is None:
-            lines.append(replace(line, amount_minor=-line.amount_minor, vat_minor=-line.vat_minor))
+            lines.append(whole[index])
             continue
         portions = credit_portions(
             -line.amount_minor,
@@ -95,7 +97,7 @@ def reverse(entry: Entry, day: date, mapping: Mapping, credits_of_it: Sequence[E
     if entry.kind == "sales":
         debt = sum(line.amount_minor for line in lines if line.role is Role.RECEIVABLE)
         journal = mapping.journal("credit_notes" if debt < 0 else "invoices", entry.currency)
-    return replace(
+    mirror = replace(
         entry,
         journal=journal,
         reference=f"{entry.reference}/R",
@@ -107,6 +109,7 @@ def reverse(entry: Entry, day: date, mapping: Mapping, credits_of_it: Sequence[E
         description=mapping.texts.reversal(entry.description),
         explanation=(tell("mirror", date=entry.entry_date, day=day),),
     )
+    return worth_the_same(mirror, whole, lines, mapping)
 
 
 def _taken_back(entry: Entry, credits_of_it: Sequence[Entry], method: Method) -> list[list[Portion]]:

@@ -14,6 +14,7 @@ from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor, worth_at
 from bookkeeping.periods import Move, Period, Periods
 from bookkeeping.rejections import Rejection, reject
+from bookkeeping.split_cents import worth_the_same
 from bookkeeping.telling import InTwo, tell
 
 
@@ -41,7 +42,8 @@ def place_in_period(entry: Entry, name: str, periods: Periods, mapping: Mapping)
     if not notes:
         return moved
     listed = (*moved.moves, *moves.values())
-    return structs.replace(moved, lines=lines, explanation=(*moved.explanation, *notes), moves=listed)
+    placed = structs.replace(moved, lines=lines, explanation=(*moved.explanation, *notes), moves=listed)
+    return worth_the_same(placed, moved.lines, lines, mapping)
 
 
 def _elsewhere(entry: Entry, name: str, own: Period | None, periods: Periods, mapping: Mapping) -> Period | Rejection:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+
+from msgspec.structs import replace as replace_line
 
 from bookkeeping.deferral import Portion, credit_portions
 from bookkeeping.discounts import ShownDiscount, merged, with_discounts, without_tax
 from bookkeeping.division_currency import portions_in_step, taxes_of_portions
-from bookkeeping.documents import CreditNote, Invoice, Product
+from bookkeeping.documents import CreditedLine, CreditNote, Invoice, Product
 from bookkeeping.exchange import RateUsed
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.line_rules import rules_of_line, waiting_for_subscription
@@ -20,8 +22,17 @@ from bookkeeping.parts import Part, label, parts_of
 from bookkeeping.reasons import LineReason, Share
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.rules import RevenueRule
+from bookkeeping.split_cents import worth_the_same
 from bookkeeping.telling import InTwo, rule_in_dutch, tell
 from bookkeeping.wording import empty_fields, texts_of_line, words_of_document
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The lines of a part of the document; `whole` are those that its invoice has, where the credit of it is split."""
+
+    lines: list[Line]
+    whole: list[Line]
 
 
 def sales_entry(
@@ -51,20 +62,23 @@ def sales_entry(
     explanation = _about_heading(document, rate, debtors, mapping)
     words = words_of_document(document, mapping.texts)
     booked: list[Line] = []
+    whole: list[Line] = []
     reasons: list[LineReason] = []
     for part in parts:
         made = _lines_of(part, document, mapping, products, sign, explanation, reasons, words, rate.rate)
         if isinstance(made, Rejection):
             return made
-        booked += made
-    lines += booked if mapping.discounts is None else _discounts_last(booked, mapping)
+        booked += made.lines
+        whole += made.whole
+    booked, whole = _discounts_last(booked, mapping), _discounts_last(whole, mapping)
+    lines += booked
     if document.round_off_minor:
         rounding = _rounding_line(document, mapping, sign)
         if isinstance(rounding, Rejection):
             return rounding
         lines.append(rounding)
         explanation.append(tell("rounding", amount=format_minor(document.round_off_minor, document.currency)))
-    return Entry(
+    entry = Entry(
         kind="sales",
         journal=mapping.journal("invoices" if isinstance(document, Invoice) else "credit_notes", document.currency),
         reference=document.number,
@@ -78,6 +92,7 @@ def sales_entry(
         explanation=(*explanation, *_explanation_of_credit(document)),
         reasons=tuple(reasons),
     )
+    return worth_the_same(entry, whole, booked, mapping)
 
 
 def is_deferred_credit(note: CreditNote, mapping: Mapping, products: MappingOf[str, Product]) -> bool:
@@ -132,6 +147,8 @@ def _explanation_of_credit(document: Invoice | CreditNote) -> list[InTwo]:
 
 
 def _discounts_last(lines: list[Line], mapping: Mapping) -> list[Line]:
+    if mapping.discounts is None:
+        return lines
     revenue = [line for line in lines if line.role is not Role.DISCOUNT]
     discounts = [line for line in lines if line.role is Role.DISCOUNT]
     return revenue + merged(discounts, mapping.texts.word("discount"))
@@ -178,7 +195,7 @@ def _lines_of(
     reasons: list[LineReason],
     words: dict[str, str],
     rate: Decimal | None,
-) -> list[Line] | Rejection:
+) -> _Made | Rejection:
     line = part.line
     rules = rules_of_line(part, document, mapping, products)
     if isinstance(rules, Rejection):
@@ -234,10 +251,17 @@ def _lines_of(
         )
         for portion, tax in zip(portions, taxes, strict=True)
     ]
-    if not shown:
-        return lines
     explanation.extend(_explained(each, line.description, document.currency) for each in shown)
-    return with_discounts(lines, shown, sign, mapping.texts.word("discount"))
+    word = mapping.texts.word("discount")
+    whole = _undivided(lines, line.credited) if worth is not None and revenue.defer and line.credited is not None else lines
+    return _Made(with_discounts(lines, shown, sign, word), with_discounts(whole, shown, sign, word))
+
+
+def _undivided(lines: list[Line], credited: CreditedLine) -> list[Line]:
+    """Return the lines of a credit as the one that its invoice has."""
+    net, tax = sum(line.amount_minor for line in lines), sum(line.vat_minor for line in lines)
+    first, last = credited.service_from, credited.service_to
+    return [replace_line(lines[0], amount_minor=net, vat_minor=tax, first=first, last=last)]
 
 
 def _explained(discount: ShownDiscount, line: str, currency: str) -> InTwo:

@@ -71,6 +71,10 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "Exact rounds each line to {currency}: {amount} of that is on {account}, so that the debtor is the total at the rate.",
         "Exact rondt elke regel af op {currency}: {amount} daarvan staat op {account}; zo staat de debiteur op het totaal.",
     ),
+    "split_cents": (
+        "Parts of a split line are each rounded to {currency}: {amount} of that is put back on {account}, to be worth the whole.",
+        "Delen van een gesplitste regel worden elk op {currency} afgerond: {amount} daarvan komt op {account} terug.",
+    ),
     "discount": (
         "'{line}' discount {amount} on {account} by rule ({rule}).",
         "'{line}' korting {amount} op {account} volgens regel ({rule}).",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping as MappingOf
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 
 from msgspec import structs
@@ -17,7 +17,7 @@ from msgspec import structs
 from bookkeeping.documents import CreditNote, VatReclaim
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping, WriteOffs
-from bookkeeping.money import format_minor
+from bookkeeping.money import Worth, format_minor, worth_at
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.rules import RevenueRule, Rules
 from bookkeeping.sales import sales_entry
@@ -91,24 +91,23 @@ def reclaim_entry(reclaim: VatReclaim, mapping: Mapping) -> Entry | Rejection | 
         return _no_account(name, mapping)
     # A write-off carries the lines and taxes of its part of the invoice: as a sale taken back it shows base and VAT by code.
     loss = Rules([RevenueRule(account=policy.account)])
-    on_loss = replace(mapping, revenue=loss, cost_centers=None, cost_units=None, discounts=None)
+    on_loss = replace(mapping, revenue=loss, cost_centers=None, cost_units=None)
     made = sales_entry(note, on_loss, {})
     if not isinstance(made, Entry):
         return made
-    bases: defaultdict[str | None, int] = defaultdict(int)
-    taxes: defaultdict[str | None, int] = defaultdict(int)
-    for line in made.lines:
-        bases[line.vat_code] += line.amount_minor
-        taxes[line.vat_code] += line.vat_minor
-    codes = [code for code, tax in taxes.items() if tax]
-    if not codes:
+    by_code = _by_code(made, worth_at(made.exchange_rate, made.currency, mapping.currency))
+    if not by_code:
         return set_aside("no_vat_to_reclaim", document=name)
-    told = _told({code: taxes[code] for code in codes}, note.currency)
+    told = _told({code: sum(each.tax_minor for each in amounts) for code, amounts in by_code.items()}, note.currency)
     if policy.vat_reclaim == "by_hand":
         return set_aside("vat_reclaim_by_hand", document=name, vat=told, date=reclaim.document_date.isoformat())
-    lines = [_line(policy, mapping.texts.word("base_of_vat_code", code=code), bases[code], code, taxes[code]) for code in codes]
+    lines = [
+        _line(policy, mapping.texts.word("base_of_vat_code", code=code), each.base_minor, code, each.tax_minor)
+        for code, amounts in by_code.items()
+        for each in amounts
+    ]
     # In another currency Exact rounds each amount by itself: pairs of equal ones balance in the division's currency, too.
-    apart = [amount for code in codes for amount in (bases[code], taxes[code])]
+    apart = [amount for line in lines for amount in (line.amount_minor, line.vat_minor)]
     off = [sum(apart)] if note.currency == mapping.currency else apart
     lines += [_line(policy, mapping.texts.word("base_taken_off"), -amount, policy.vat_code, 0) for amount in off]
     return structs.replace(
@@ -121,6 +120,34 @@ def reclaim_entry(reclaim: VatReclaim, mapping: Mapping) -> Entry | Rejection | 
         ),
         explanation=(tell("vat_reclaimed", date=reclaim.document_date, invoice=note.reference_invoice, vat=told),),
     )
+
+
+@dataclass(slots=True)
+class _Taxed:
+    """What is taken back under a VAT code in one line, in the currency of the sale."""
+
+    base_minor: int = 0
+    tax_minor: int = 0
+
+
+def _by_code(sale: Entry, worth: Worth | None) -> dict[str | None, list[_Taxed]]:
+    """Return base and VAT of a sale taken back by code, in the fewest lines that are worth what its own lines are worth.
+
+    Exact rounded each line of the sale to the division's currency by itself, and as much was paid in the VAT return.
+    """
+    by_code: defaultdict[str | None, list[_Taxed]] = defaultdict(list)
+    for line in sale.lines:
+        amounts = by_code[line.vat_code]
+        if not amounts or (worth is not None and not _adds_up(amounts[-1], line, worth)):
+            amounts.append(_Taxed())
+        amounts[-1].base_minor += line.amount_minor
+        amounts[-1].tax_minor += line.vat_minor
+    return {code: amounts for code, amounts in by_code.items() if any(each.tax_minor for each in amounts)}
+
+
+def _adds_up(amounts: _Taxed, line: Line, worth: Worth) -> bool:
+    pairs = ((amounts.base_minor, line.amount_minor), (amounts.tax_minor, line.vat_minor))
+    return all(worth(one + other) == worth(one) + worth(other) for one, other in pairs)
 
 
 def vat_of(entry: Entry) -> InTwo:
