@@ -11,9 +11,14 @@ from threading import Thread
 
 import pytest
 from support.command_line import kruispost, kruispost_here
-from support.engines import DATABASE_URL, settings_for
+from support.engines import DATABASE_URL, DATABASES, settings_for
+from support.facts import invoice, observed
+from support.fast_sqlite import migrated
+from support.mapper_stage import Stage
 
+from backbone.database import Database
 from console.doctor import SECRETS
+from contracts import facts
 
 DEMO = Path(__file__).parents[2] / "console/src/console/demo_configuration.yaml"
 COMPLETE = {
@@ -120,6 +125,39 @@ def test_a_division_that_would_hold_everything_is_named(tmp_path: Path):
     told = " ".join(wrong["division 123456"])
     for words in ("no revenue rules", "no vat rules", "no control accounts"):
         assert words in told
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_a_rule_for_a_product_that_chargebee_never_showed_is_named(tmp_path: Path, dialect: str):
+    text = CONTRADICTING.replace("family: Team}, account: 8000", "item_price: Taem-EUR}, account: 8000")
+    coupons = "    discounts: {posting: gross, rules: [{when: {coupon: WELCOM}, account: 8090}]}\n"
+    (tmp_path / "kruispost.yaml").write_text(text.replace("    vat:\n", f"{coupons}    vat:\n"), encoding="utf-8")
+    async with settings_for(dialect, tmp_path / "data") as settings:
+        database = Database.open(settings, "mapper")
+        await migrated(database, "mapper")
+        discount = {
+            "line_item_id": "li_1",
+            "discount_type": "document_level_coupon",
+            "entity_id": "WELCOME",
+            "discount_amount": 1,
+        }
+        await Stage(database).hear(
+            observed(facts.ItemObserved, {"id": "Team", "item_family_id": "Team"}),
+            observed(facts.ItemPriceObserved, {"id": "Team-EUR", "item_id": "Team"}),
+            invoice(line_item_discounts=[discount]),
+        )
+        await database.close()
+        where = {"KRUISPOST_DATABASE_URL": settings.database_url} if settings.database_url is not None else {}
+        _, wrong = await asyncio.to_thread(examined, tmp_path, **where)
+    told = {each.split("kruispost.yaml:")[1]: words for each, words in wrong.items() if "kruispost.yaml:" in each}
+    assert told == {
+        "12 divisions.123456.revenue[0].when.item_price": [
+            "Chargebee has shown no item price (or plan or addon) Taem-EUR, so this fits nothing."
+        ],
+        "14 divisions.123456.discounts.rules[0].when.coupon": [
+            "no document has had a coupon WELCOM yet, so this fits nothing so far."
+        ],
+    }
 
 
 def test_a_broken_configuration_names_the_place(tmp_path: Path):

@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import aio_pika
 import httpx
@@ -27,6 +28,9 @@ from console.sentences import Language
 TIMEOUT_SECONDS = 10.0
 # What only a service can judge about the configuration: functions that take it and return their complaints.
 CHECKS = "kruispost.checks"
+# What the rules name that Chargebee has not shown: an async function of settings, configuration and language that returns
+# how many names were looked up and complaints like those of a live check.
+PRODUCT_CHECKS = "kruispost.product_checks"
 # What a service has set up outside and knows not to stand: async functions that return (subject, sentence) of each, or None.
 STANDING = "kruispost.standing"
 FERNET_KEY_BYTES = 32
@@ -77,6 +81,8 @@ async def examine(look: Look) -> list[Finding]:
     findings.append(await _database(settings))
     findings.append(await _broker(settings))
     findings += await _standing()
+    if configuration is not None:
+        findings += await _products(settings, configuration, look.lang)
     findings.append(await _address("Exact", settings.exact_url, "check KRUISPOST_EXACT_URL and the way out of your network"))
     for site in configuration.sites if configuration is not None else ():
         url = settings.chargebee_url or f"https://{site}.chargebee.com"
@@ -98,10 +104,7 @@ async def _divisions(settings: Settings, configuration: Configuration, look: Loo
             findings.append(Finding(name, is_well=look.live is None, sentence=sentence, advice=advice if look.live else ""))
             continue
         found = complaints_about(configuration, data, SystemClock().now().date(), look.lang)
-        findings += [
-            Finding(f"{settings.config}:{each['line']} {each['path']}", False, each["sentence"], each["advice"], each["code"])
-            for each in found
-        ]
+        findings += _at_their_lines(settings, found)
         if not found:
             sizes = f"{len(data.ledgers)} ledger accounts, {len(data.vat_codes)} VAT codes, {len(data.journals)} journals"
             sizes += f"; the licence is package {data.package}" if data.package else ""
@@ -153,6 +156,28 @@ async def _standing() -> list[Finding]:
         advice = "`kruispost webhooks` shows each topic; docs/operating.md says what they need"
         findings += [Finding(subject, False, sentence, advice) for subject, sentence in complaints or ()]
     return findings
+
+
+async def _products(settings: Settings, configuration: Configuration, lang: Language) -> list[Finding]:
+    """Look the products and coupons that the rules name up in what has come in from Chargebee."""
+    findings = []
+    for point in importlib.metadata.entry_points(group=PRODUCT_CHECKS):
+        try:
+            named, complaints = await point.load()(settings, configuration, lang)
+        except (KruispostError, *DATABASE_ERRORS):
+            continue  # nothing came in here yet, or there is a finding about the database already
+        findings += _at_their_lines(settings, complaints)
+        if named and not complaints:
+            sentence = f"Chargebee has shown all {named} products and coupons that the rules name"
+            findings.append(Finding("products", is_well=True, sentence=sentence))
+    return findings
+
+
+def _at_their_lines(settings: Settings, complaints: list[dict[str, Any]]) -> list[Finding]:
+    return [
+        Finding(f"{settings.config}:{each['line']} {each['path']}", False, each["sentence"], each["advice"], each["code"])
+        for each in complaints
+    ]
 
 
 def _checks(configuration: Configuration) -> list[Finding]:

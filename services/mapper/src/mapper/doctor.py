@@ -10,10 +10,12 @@ from backbone.configuration import Configuration
 from backbone.configuration_mistakes import written_place
 from backbone.settings import Settings
 from contracts.master_data import MasterData
+from mapper.catalogue_check import Catalogue, names_coupons, unseen
 from mapper.history import PagedStore
 from mapper.live_check import complaints
+from mapper.live_words import Complaint
 from mapper.proposal import propose
-from mapper.reading import ask
+from mapper.reading import ask, asked
 from mapper.wording import Language
 
 
@@ -30,11 +32,26 @@ def first_mapping(settings: Settings, data: MasterData) -> str:
     return propose(data, seen)
 
 
+async def products(settings: Settings, configuration: Configuration, lang: Language) -> tuple[int, list[dict[str, Any]]]:
+    """Return how many names of products and coupons were looked up in what Chargebee has shown, and what is wrong with which.
+
+    Raises UnreadableError, or what the database raises.
+    """
+
+    async def catalogues(store: PagedStore) -> dict[str, Catalogue]:
+        return await store.catalogues(coupons=names_coupons(configuration))
+
+    found = unseen(configuration, await asked(settings, catalogues))
+    return found.named, [_told(configuration, complaint, lang) for complaint in found.complaints]
+
+
 def examine(configuration: Configuration, data: MasterData, today: date, lang: Language) -> list[dict[str, Any]]:
     """Return what is wrong with the section of one division: code, line and path in the file, sentence and advice."""
-    found = []
-    for complaint in complaints(data.division, configuration.divisions[data.division], data, today):
-        sentence, advice = complaint.words(lang)
-        line, place = configuration.line(complaint.path), written_place(complaint.path)
-        found.append({"code": complaint.code, "line": line, "path": place, "sentence": sentence, "advice": advice})
-    return found
+    found = complaints(data.division, configuration.divisions[data.division], data, today)
+    return [_told(configuration, complaint, lang) for complaint in found]
+
+
+def _told(configuration: Configuration, complaint: Complaint, lang: Language) -> dict[str, Any]:
+    sentence, advice = complaint.words(lang)
+    line, place = configuration.line(complaint.path), written_place(complaint.path)
+    return {"code": complaint.code, "line": line, "path": place, "sentence": sentence, "advice": advice}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -20,13 +20,17 @@ from contracts import chargebee
 from contracts.facts import DocumentHeld
 from contracts.messages import unseal
 from mapper import tables
+from mapper.catalogue_check import Catalogue
 from mapper.lives import resource_id
 from mapper.store import ISSUED, Key, Resource, Row, Store, row_of
 from mapper.subjects import RESOURCE_OF
+from mapper.translate import coupon_of
 
 PAGE_DOCUMENTS = 500
 CATALOGUE_RESOURCES = 20_000
-_CATALOGUE = frozenset(("item", "item_price", "plan", "addon", "subscription"))
+_PRODUCTS = frozenset(("item", "item_price", "plan", "addon"))
+_DISCOUNTED = frozenset(("invoice", "credit_note"))
+_CATALOGUE = _PRODUCTS | {"subscription"}
 
 
 class _Named(msgspec.Struct):
@@ -34,6 +38,18 @@ class _Named(msgspec.Struct):
 
     customer_id: str | None = None
     reference_invoice_id: str | None = None
+
+
+class _Sold(msgspec.Struct):
+    """What a product's body says of where it belongs."""
+
+    item_family_id: str | None = None
+
+
+class _Discounted(msgspec.Struct):
+    """What a document's body says of its discounts."""
+
+    line_item_discounts: list[chargebee.LineItemDiscount] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +161,32 @@ class PagedStore(Store):
         rows = await self.connection.execute(sa.select(table.c.body).where(table.c.kind == "item"))
         items = (msgspec.json.decode(row.body, type=chargebee.Item) for row in rows)
         return {item.item_family_id: item.item_family_id for item in items if item.item_family_id}
+
+    async def catalogues(self, *, coupons: bool) -> dict[str, Catalogue]:
+        """Return what each site has shown of its products; of its coupons, which stand on documents only, where asked."""
+        found: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        async for row in self._bodies(_PRODUCTS):
+            family = msgspec.json.decode(row.body, type=_Sold).item_family_id
+            found[row.site]["item" if row.kind == "item" else "item_price"].add(row.id)
+            found[row.site]["family"].update(filter(None, (family,)))
+        async for row in self._bodies(_DISCOUNTED if coupons else ()):
+            discounts = msgspec.json.decode(row.body, type=_Discounted).line_item_discounts
+            found[row.site]["coupon"].update(filter(None, map(coupon_of, discounts)))
+        return {site: Catalogue(**{kind: frozenset(ids) for kind, ids in of_site.items()}) for site, of_site in found.items()}
+
+    async def _bodies(self, kinds: Iterable[str]) -> AsyncIterator[sa.Row[Any]]:
+        """Give site, kind, id and body of every resource of some kinds, read a page at a time."""
+        columns = tables.resources.c
+        order, after = (columns.kind, columns.site, columns.id), None
+        statement = sa.select(*order, columns.body).where(columns.kind.in_(sorted(kinds))).order_by(*order).limit(PAGE_DOCUMENTS)
+        while True:
+            after_it = statement if after is None else statement.where(sa.tuple_(*order) > sa.tuple_(*map(sa.literal, after)))
+            rows = list(await self.connection.execute(after_it))
+            for row in rows:
+                yield row
+            if len(rows) < PAGE_DOCUMENTS:
+                return
+            after = (rows[-1].kind, rows[-1].site, rows[-1].id)
 
     async def _fetch(self, wanted: dict[tuple[str, str], set[str]]) -> None:
         table = tables.resources

@@ -11,6 +11,10 @@ from mapper.wording import Language
 Step = str | int
 CANDIDATES = 6
 
+_MEANT = "did you mean {candidates}? Else leave it, if it is still to be made; `kruispost backfill` reads the whole catalogue"
+_MEANT_NL = (
+    "bedoelt u {candidates}? Laat het anders staan, als het nog gemaakt wordt; `kruispost backfill` leest de hele catalogus"
+)
 # code: (English sentence, English advice, Dutch sentence, Dutch advice)
 COMPLAINTS: dict[str, tuple[str, str, str, str]] = {
     "part_unreadable": (
@@ -204,6 +208,30 @@ COMPLAINTS: dict[str, tuple[str, str, str, str]] = {
         "write one of: {candidates}",
         "Exact heeft geen betalingsconditie {code}.",
         "schrijf een van: {candidates}",
+    ),
+    "unseen_item_price": (
+        "Chargebee has shown no item price (or plan or addon) {code}, so this fits nothing.",
+        _MEANT,
+        "Chargebee heeft geen prijspunt (of plan of addon) {code} laten zien, dus dit past op niets.",
+        _MEANT_NL,
+    ),
+    "unseen_item": (
+        "Chargebee has shown no item {code}, so this fits nothing.",
+        _MEANT,
+        "Chargebee heeft geen item {code} laten zien, dus dit past op niets.",
+        _MEANT_NL,
+    ),
+    "unseen_family": (
+        "Chargebee has shown no product family {code}, so this fits nothing.",
+        _MEANT,
+        "Chargebee heeft geen productfamilie {code} laten zien, dus dit past op niets.",
+        _MEANT_NL,
+    ),
+    "unseen_coupon": (
+        "no document has had a coupon {code} yet, so this fits nothing so far.",
+        _MEANT,
+        "nog geen document had een coupon {code}, dus dit past tot nu toe op niets.",
+        _MEANT_NL,
     ),
     "no_periods": (
         "the division has no financial periods for {year}, so documents of that year are refused.",

@@ -16,6 +16,12 @@ SERVICE = "mapper"
 Result = TypeVar("Result")
 
 
+async def asked(settings: Settings, question: Callable[[PagedStore], Awaitable[Result]]) -> Result:
+    """Put a question as `ask` does, where a loop runs already; raises UnreadableError, or what the database raises."""
+    check_installed(settings, SERVICE)
+    return await _ask(settings, question)
+
+
 def ask(settings: Settings, question: Callable[[PagedStore], Awaitable[Result]]) -> Result:
     """Put a question to the mapper's database on a connection that can only read; raises UnreadableError."""
     check_installed(settings, SERVICE)

@@ -256,14 +256,14 @@ def credits_of(note: chargebee.CreditNote, zone: tzinfo) -> dict[str, EarlierCre
     return found
 
 
+def coupon_of(row: chargebee.LineItemDiscount) -> str | None:
+    """Return the coupon of a discount; its entity is one only by its type."""
+    return (row.coupon_id or row.entity_id) if (row.discount_type or "").endswith("_coupon") else row.coupon_id
+
+
 def _discounts(rows: list[chargebee.LineItemDiscount]) -> tuple[LineDiscount, ...]:
-    """Return a line's discounts; the entity of a discount is a coupon only by its type."""
     return tuple(
-        LineDiscount(
-            amount_minor=row.discount_amount,
-            type=row.discount_type,
-            coupon=(row.coupon_id or row.entity_id) if (row.discount_type or "").endswith("_coupon") else row.coupon_id,
-        )
+        LineDiscount(amount_minor=row.discount_amount, type=row.discount_type, coupon=coupon_of(row))
         for row in rows
         if row.discount_amount
     )
