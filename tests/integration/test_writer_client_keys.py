@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from support.exact_server import DIVISION
-from support.faulty_exact import CALLS, DiedError, Rehearsal, check, rehearsal, told
+from support.faults import CALLS, DiedError
+from support.faulty_exact import Rehearsal, check, rehearsal, told
 from support.writer_stage import sale, save_account
 
 from exact_writer.client_keys import KEYS

@@ -5,22 +5,22 @@ Nothing here waits: time moves when the writer would have waited for it. A write
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
-import httpx
 import sqlalchemy as sa
+from msgspec import structs
 from support.exact_server import DIVISION
 from support.fast_sqlite import in_place, migrated
+from support.faults import DiedError, FaultyExact
 from support.fragile import FragileDatabase, OurClock
 from support.writer_stage import CONFIGURATION, KEY, ledger_sale, outgoing, payment, sale, writer_environment
 
 from backbone.application import Context
 from backbone.broker_embedded import EmbeddedBroker
-from backbone.clock import ManualClock
 from backbone.configuration import Configuration
 from backbone.database import is_away
 from backbone.relay import Relay
@@ -44,121 +44,6 @@ from exact_writer.vault import Tokens, Vault
 from exact_writer.writer import DivisionWriter
 from simulators.exact.app import Simulator, create_app
 from simulators.exact.settings import ExactSettings
-
-POST, PUT, DELETE = "POST", "PUT", "DELETE"
-CALLS = {
-    "account": (POST, "crm/Accounts"),
-    "account change": (PUT, "crm/Accounts"),
-    "sales entry": (POST, "salesentry/SalesEntries"),
-    "general entry": (POST, "generaljournalentry/GeneralJournalEntries"),
-    "ledger batch": (POST, "generaljournalentry/GeneralJournalEntries"),
-    "item": (POST, "logistics/Items"),
-    "draft": (POST, "salesinvoice/SalesInvoices"),
-    "final invoice": (POST, "salesinvoice/PrintedSalesInvoices"),
-    "draft removal": (DELETE, "salesinvoice/SalesInvoices"),
-    "document": (POST, "documents/Documents"),
-    "attachment": (POST, "documents/DocumentAttachments"),
-}
-BEFORE: Final = (
-    "unreachable",
-    "reset_before",
-    "timeout_before",
-    "html_502_before",
-    "unauthorized",
-    "rate_limited",
-    "dies_before",
-)
-AFTER: Final = (
-    "timeout_after",
-    "html_502_after",
-    "truncated",
-    "reset_after",
-    "late",
-    "dies_after",
-    "loses_database",
-    "taken_over",
-)
-FAULTS: Final = BEFORE + AFTER
-_PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
-# When a late commit happens, as a share of the longest request; later than that nobody expects one.
-LATE_SHARES: Final = {"late": 0.9, "unexpectedly_late": 1.5}
-
-
-class DiedError(Exception):
-    """The writer's process was killed at this call."""
-
-
-class FaultyExact(httpx.AsyncBaseTransport):
-    """The way to the stand-in: strikes the planned writing calls, each fault once."""
-
-    def __init__(self, app: Any, clock: ManualClock, timing: Timing) -> None:
-        self._inner = httpx.ASGITransport(app=app)
-        self._clock = clock
-        self._timing = timing
-        self._late: list[tuple[float, httpx.Request]] = []
-        self.planned: list[tuple[str, str, str]] = []  # (fault, method, end of the path without a key)
-        self.struck: list[str] = []
-        self.database: FragileDatabase | None = None
-        self.take_over: Callable[[], Awaitable[None]] | None = None
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One call, with its fault if one is planned for it."""
-        await self.let_late_calls_arrive()
-        path = request.url.path.partition("(")[0]
-        planned = next((each for each in self.planned if each[1] == request.method and path.endswith(each[2])), None)
-        if planned is None:
-            return await self._inner.handle_async_request(request)
-        self.planned.remove(planned)
-        self.struck.append(planned[0])
-        return await self._strike(planned[0], request)
-
-    async def let_late_calls_arrive(self) -> None:
-        """Do what Exact is late with, when its time has come."""
-        while self._late and self._late[0][0] <= self._clock.now().timestamp():
-            await self._inner.handle_async_request(self._late.pop(0)[1])
-
-    @property
-    def is_late_with_something(self) -> bool:
-        """Whether a call whose answer is no longer waited for is still to have its effect."""
-        return bool(self._late)
-
-    async def _strike(self, fault: str, request: httpx.Request) -> httpx.Response:
-        if fault in BEFORE:
-            return self._fail(fault, request)
-        if fault in LATE_SHARES:
-            due = self._clock.now().timestamp() + LATE_SHARES[fault] * self._timing.timeout_seconds * 2
-            self._late.append((due, request))
-            return self._fail("timeout_after", request)
-        if fault == "taken_over":
-            assert self.take_over is not None
-            await self.take_over()
-        answer = await self._inner.handle_async_request(request)
-        if fault == "taken_over":
-            return answer
-        if fault == "truncated":
-            whole = await answer.aread()
-            return httpx.Response(
-                answer.status_code, headers={"content-type": "application/json"}, content=whole[: len(whole) // 2]
-            )
-        if fault == "loses_database":
-            assert self.database is not None
-            self.database.fails_next = True
-            return answer
-        return self._fail(fault, request)
-
-    def _fail(self, fault: str, request: httpx.Request) -> httpx.Response:
-        if fault.startswith("timeout"):
-            self._clock.advance(self._timing.timeout_seconds)
-            raise httpx.ReadTimeout("no answer", request=request)
-        if fault.startswith("html_502"):
-            return httpx.Response(502, headers={"content-type": "text/html"}, content=_PAGE)
-        if fault in ("unauthorized", "rate_limited"):
-            return httpx.Response(401 if fault == "unauthorized" else 429)
-        if fault == "unreachable":
-            raise httpx.ConnectError("no connection", request=request)
-        if fault.startswith("dies"):
-            raise DiedError
-        raise httpx.ReadError("connection reset", request=request)
 
 
 class Rehearsal:
@@ -266,7 +151,7 @@ class Rehearsal:
             if await self._is_done() and not self.exact.is_late_with_something:
                 return True
             now = self._context.clock.now().timestamp()
-            await self._context.clock.sleep(min(30.0, max(0.01, pause_until - now)))
+            await self._context.clock.sleep(min(60.0, max(0.01, pause_until - now)))
             await self.exact.let_late_calls_arrive()
         return False
 
@@ -384,8 +269,12 @@ def told(kind: str, number: str, customer: str) -> list[commands.PostEntry]:
             gl_account="8000", amount_minor=10_000, vat_code="2", vat_amount_minor=2_100, item_code=f"I-{customer}"
         )
         return [sale(number, customer, lines=(line,), mode="document")]
-    if kind == "ledger batch":
+    if kind in ("ledger batch", "list", "file of a list"):
         return [ledger_sale(f"{number}-{place}", customer) for place in range(3)]
+    if kind == "payments of a day":
+        day_ended = datetime(2026, 3, 9, 23, tzinfo=UTC)
+        together = {"mode": "ledger", "bundle": f"1290 {number}", "not_before": day_ended}
+        return [structs.replace(payment(f"{number}-{place}", customer), **together) for place in range(3)]
     if kind == "general entry":
         return [payment(number, customer)]
     return [sale(number, customer, pdf=kind in ("document", "attachment"))]

@@ -78,6 +78,8 @@ class PdfPoster:
         if wait > now:
             return wait
         async with self._database.reading() as connection:
+            if not await attachments.is_any_open(connection, self._division):
+                return NEVER
             ready = await attachments.next_ready(connection, self._division, now, is_asked=is_asked)
             to_ask = attachments.next_to_ask
             asking = None if ready else await to_ask(connection, self._division, now, MOST_UNDER_WAY, is_asked=is_asked)

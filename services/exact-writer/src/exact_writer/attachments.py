@@ -159,6 +159,12 @@ async def is_asked_for(connection: AsyncConnection, division: int) -> bool:
     return bool(await connection.scalar(sa.select(sa.exists(found))))
 
 
+async def is_any_open(connection: AsyncConnection, division: int) -> bool:
+    """Whether there is a PDF that has not ended."""
+    found = sa.select(attachments.c.command_id).where(attachments.c.division == division, attachments.c.is_open)
+    return bool(await connection.scalar(sa.select(sa.exists(found))))
+
+
 async def next_instant(connection: AsyncConnection, division: int) -> float | None:
     """When the next one under way is to be looked at (unix seconds); None when none is."""
     statement = sa.select(sa.func.min(attachments.c.not_before)).where(
