@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+from datetime import date, timedelta
 
 import pytest
 import sqlalchemy as sa
 from support.engines import DATABASES, database_for, settings_for
+from support.equal_books import fill_some
 from support.logs import note, read_until
 from support.migrations import differences
 
@@ -91,3 +93,32 @@ async def test_after_a_restore_into_a_younger_server_old_and_new_messages_are_re
         async with database.transaction() as connection:
             await event_log.append(connection, "doc/newer", 0, [note("newer")])
         assert [row.envelope.id for row in await read_until(database, 2, old.position)] == ["new", "newer"]
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_what_was_booked_by_an_older_release_is_found_by_its_day(tmp_path, dialect):
+    async with settings_for(dialect, tmp_path, empty=True) as settings:
+        ingest, mapper, writer = opened = [Database.open(settings, name) for name in ("ingest", "mapper", "exact-writer")]
+        for database in opened:
+            await migrate(database, database.service)
+        days = [date(2026, 3, 1) + timedelta(days=number) for number in range(3)]
+        await fill_some(ingest, mapper, writer, list(enumerate(days)))
+        for database, column, index, table, before in (
+            (ingest, "dated_at", "resource_versions_dated", "resource_versions", "0004"),
+            (mapper, "entry_date", "documents_of_days", "documents", "0008"),
+        ):
+            known = sa.text(f"SELECT {column} FROM {table} ORDER BY {column}")  # noqa: S608 - constants of this test
+            async with database.transaction() as connection:
+                had = list(await connection.scalars(known))
+                for statement in (
+                    f"DROP INDEX {index}",
+                    f"ALTER TABLE {table} DROP COLUMN {column}",
+                    f"UPDATE schema_version SET version_num = '{before}'",  # noqa: S608 - constants of this test
+                ):
+                    await connection.execute(sa.text(statement))
+            await migrate(database, database.service)
+            async with database.reading() as connection:
+                assert list(await connection.scalars(known)) == had
+                assert len(set(had)) == len(days)
+        for database in opened:
+            await database.close()

@@ -9,7 +9,7 @@ from decimal import Decimal
 from msgspec import structs
 
 from bookkeeping.journal import Entry, Line, Role
-from bookkeeping.number_series import Gap, gaps, numbered
+from bookkeeping.number_series import Gap, Lacking, gaps, numbered
 from bookkeeping.reconciliation import Difference, Found, compare
 from mapper.reconcile_wording import untranslated
 
@@ -88,3 +88,10 @@ def test_series_have_gaps_where_numbers_are_not_there() -> None:
 
 def test_each_sentence_says_the_same_in_both_languages() -> None:
     assert untranslated() == []
+
+
+def test_what_a_series_lacks_is_named_as_documents_would_carry_it() -> None:
+    lacking = Lacking("INV-0098", (Gap(99, 101), Gap(105, 105)))
+    assert (lacking.count, list(lacking)) == (4, ["INV-0099", "INV-0100", "INV-0101", "INV-0105"])
+    assert all(number in lacking for number in lacking)
+    assert not any(number in lacking for number in ("INV-0098", "INV-0102", "INV-0106", "INV-0001", "CN-0099", "INV-", "later"))

@@ -200,16 +200,6 @@ async def read_after(
     return [_recorded(row) for row in rows]
 
 
-async def read_newest(connection: AsyncConnection, position: Position, limit: int, types: frozenset[str]) -> list[Recorded]:
-    """Return at most `limit` messages after a position that are the last of their streams, of these types, in the log's order.
-
-    For a look at how things stand, not for following the log: what commits late may be stepped over.
-    """
-    statement = sa.select(*_columns).where(_after(position), event_log.c.type.in_(sorted(types)), ~_is_followed())
-    rows = await connection.execute(statement.order_by(event_log.c.transaction_id, event_log.c.sequence).limit(limit))
-    return [_recorded(row) for row in rows]
-
-
 async def read_last_of(connection: AsyncConnection, streams: Sequence[str]) -> list[Recorded]:
     """Return the last message of each of these streams that has one."""
     statement = sa.select(*_columns).where(event_log.c.stream.in_(list(streams)), ~_is_followed())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _NUMBERED = re.compile(r"^(?P<prefix>.*?)(?P<digits>\d{1,18})$", re.DOTALL)
 
@@ -53,3 +54,33 @@ def gaps(values: Iterable[int]) -> Iterator[Gap]:
         if before is not None and value > before + 1:
             yield Gap(before + 1, value - 1)
         before = value
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """The numbers that a series lacks behind its first one; `first` is that one as its document carries it."""
+
+    first: str
+    gaps: tuple[Gap, ...]
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return sum(gap.count for gap in self.gaps)
+
+    def __contains__(self, number: str) -> bool:
+        """Tell whether a number of a document is one of them."""
+        here, series = numbered(number), numbered(self.first)
+        if here is None or series is None or here.prefix != series.prefix:
+            return False
+        place = bisect_right(self.gaps, here.value, key=lambda gap: gap.first) - 1
+        return place >= 0 and here.value <= self.gaps[place].last
+
+    def __iter__(self) -> Iterator[str]:
+        """Give them as documents would carry them."""
+        series = numbered(self.first)
+        if series is None:
+            return
+        for gap in self.gaps:
+            for value in range(gap.first, gap.last + 1):
+                yield replace(series, value=value).text

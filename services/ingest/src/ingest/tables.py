@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Float, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Float, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
-# Newest version seen of each resource, in milliseconds; `facts` is how many facts its stream holds.
+# Newest version seen of each resource, in milliseconds; `facts` is how many facts its stream holds. `dated_at` is the date of a
+# document (unix seconds), so that those of some days are found without reading all of them.
 resource_versions = Table(
     "resource_versions",
     metadata,
@@ -15,6 +16,8 @@ resource_versions = Table(
     Column("resource_id", String(200), primary_key=True),
     Column("resource_version", BigInteger, nullable=False),
     Column("facts", BigInteger, nullable=False),
+    Column("dated_at", BigInteger, nullable=True),
+    Index("resource_versions_dated", "dated_at"),
 )
 
 # Parts of stored events that do not fit what we know of Chargebee. The event itself stays in the log.

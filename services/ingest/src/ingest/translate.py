@@ -28,6 +28,7 @@ OBSERVED: dict[str, type[facts.Observed]] = {
     "transaction": facts.TransactionObserved,
 }
 NUMBERED = frozenset({"invoice", "credit_note"})
+DATED = frozenset({"invoice", "credit_note", "transaction"})
 PRODUCTS = frozenset({"item", "item_price", "plan", "addon"})
 
 LONGEST_RESOURCE_ID = 200
@@ -49,12 +50,16 @@ class ResourceKey(NamedTuple):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """A resource as one event shows it, with the fact that says so; `ends` tells that a document was deleted."""
+    """A resource as one event shows it, with the fact that says so.
+
+    `ends` tells that a document was deleted, `dated_at` is its date in unix seconds where it has one.
+    """
 
     key: ResourceKey
     resource_version: int
     fact: Envelope
     ends: bool = False
+    dated_at: int | None = None
 
     @property
     def end_key(self) -> ResourceKey:
@@ -96,6 +101,10 @@ class _Head(msgspec.Struct, frozen=True):
     deleted: bool = False
 
 
+class _Dated(msgspec.Struct, frozen=True):
+    date: int | None = None
+
+
 class _Observed(msgspec.Struct, frozen=True):
     """The data of a fact; the resource goes in as the bytes that came, so that fields we do not know yet survive."""
 
@@ -110,6 +119,7 @@ class _Observed(msgspec.Struct, frozen=True):
 
 _events = msgspec.json.Decoder(_Event)
 _heads = msgspec.json.Decoder(_Head)
+_dates = msgspec.json.Decoder(_Dated)
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
 _integers = msgspec.json.Decoder(int)
 _encoder = msgspec.json.Encoder()
@@ -175,11 +185,19 @@ def _observation(source: _Source, kind: str, path: str, raw: msgspec.Raw) -> Obs
         data = _Observed(source.site, event.id, event.event_type, occurred_at, version, deleted, raw)
         fact = _fact(source, kind, head, data)
         unseal(fact)
+        dated_at = date_of(raw) if kind in DATED else None
     except _UnfitError as error:
         return Unreadable(source.site, event.id, event.event_type, kind, path + error.member, str(error))
     except (msgspec.MsgspecError, RecursionError) as error:
         return Unreadable(source.site, event.id, event.event_type, kind, *_where(path, error))
-    return Observation(ResourceKey(source.site, kind, head.id), version, fact, ends=deleted and kind in NUMBERED)
+    key = ResourceKey(source.site, kind, head.id)
+    return Observation(key, version, fact, ends=deleted and kind in NUMBERED, dated_at=dated_at)
+
+
+def date_of(document: bytes | msgspec.Raw) -> int | None:
+    """Return the date of a document that can be read, in unix seconds; None where it has none, or no point in time."""
+    date = _dates.decode(document).date
+    return date if date is not None and 0 <= date <= LAST_SECOND else None
 
 
 class _UnfitError(Exception):

@@ -136,13 +136,14 @@ class Translator:
         facts = {key: number for key, (_, number) in stored.items()}
         for one in fresh:
             facts[one.key] = facts.get(one.key, 0) + 1
-            rows[one.key] = {**one.key._asdict(), "resource_version": one.resource_version, "facts": facts[one.key]}
+            state = {"resource_version": one.resource_version, "facts": facts[one.key], "dated_at": one.dated_at}
+            rows[one.key] = {**one.key._asdict(), **state}
         if not rows:
             return
         statement = self._database.insert(resource_versions)
         statement = statement.on_conflict_do_update(
             index_elements=list(resource_versions.primary_key.columns),
-            set_={"resource_version": statement.excluded.resource_version, "facts": statement.excluded.facts},
+            set_={name: statement.excluded[name] for name in ("resource_version", "facts", "dated_at")},
         )
         await connection.execute(statement, list(rows.values()))
 

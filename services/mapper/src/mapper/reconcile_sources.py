@@ -6,7 +6,7 @@ import importlib.metadata
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from backbone import event_log
 from backbone.command_database import UnreadableError, check_installed
 from backbone.database import Database, schema_of
-from backbone.event_log import START
 from backbone.settings import Settings
 from backbone.tables import inbox
 from contracts import facts
@@ -27,8 +26,9 @@ from mapper.reading import SERVICE
 from mapper.store import Row, row_of
 
 LEDGERS = "kruispost.ledger"  # entry points: an async context of settings that gives a Ledger
+DOCUMENTS = "kruispost.dated_documents"  # entry points: which documents ingest has, by day and by number
 PAGE = 500
-OBSERVED = frozenset(each.TYPE for each in (facts.InvoiceObserved, facts.CreditNoteObserved, facts.TransactionObserved))
+A_DAY = timedelta(days=1)
 
 
 class Ledger(Protocol):
@@ -92,7 +92,6 @@ class Sources:
     def __init__(self, mapper: Database, ingest: Database | None, ledger: Ledger) -> None:
         self.mapper = mapper
         self._ingest = ingest
-        self._position = START
         self.ledger = ledger
 
     def check_ingest(self) -> None:
@@ -103,18 +102,29 @@ class Sources:
                 "KRUISPOST_DATA_DIR, or restore its backup."
             )
 
-    async def shown(self) -> AsyncIterator[list[Shown]]:
-        """Give every document of Chargebee at its newest version, a page after another; asked again, what came since."""
-        self.check_ingest()
-        while self._ingest is not None:
-            async with self._ingest.reading() as connection:
-                page = await event_log.read_newest(connection, self._position, PAGE, OBSERVED)
-            if page:
-                self._position = page[-1].position
-            found = [(recorded.envelope, unseal(recorded.envelope)) for recorded in page]
-            yield [Shown(fact, envelope.id, envelope.time) for envelope, fact in found if isinstance(fact, facts.Observed)]
-            if len(page) < PAGE:
-                return
+    async def shown(self, first: date, last: date) -> AsyncIterator[list[Shown]]:
+        """Give every document of Chargebee of these days at its newest version, a page after another.
+
+        Those of the day before and the day after are among them, since days begin elsewhere in other time zones.
+        """
+        midnight = datetime.min.time()
+        from_second, before = (int(datetime.combine(day, midnight, UTC).timestamp()) for day in (first - A_DAY, last + 2 * A_DAY))
+        async for streams in _documents("dated")(self._ingest, from_second, before):
+            yield await self.shown_of(streams)
+
+    async def shown_of(self, streams: Sequence[str]) -> list[Shown]:
+        """Return what Chargebee showed last in streams (`acme/invoice/INV-1`) that have anything."""
+        if self._ingest is None or not streams:
+            return []
+        async with self._ingest.reading() as connection:
+            page = await event_log.read_last_of(connection, streams)
+        found = [(recorded.envelope, unseal(recorded.envelope)) for recorded in page]
+        return [Shown(fact, envelope.id, envelope.time) for envelope, fact in found if isinstance(fact, facts.Observed)]
+
+    def numbered(self, site: str, kind: str, prefix: str) -> AsyncIterator[list[str]]:
+        """Give the ids of Chargebee's documents of one kind that begin with a text, a page after another."""
+        found: AsyncIterator[list[str]] = _documents("beginning_with")(self._ingest, site, kind, prefix)
+        return found
 
     async def rows(self, site: str, kinds: Iterable[str], numbers: Sequence[str]) -> list[Row]:
         """Return the bookings of documents."""
@@ -122,6 +132,25 @@ class Sources:
         where = (column.site == site, column.kind.in_(sorted(kinds)), column.number.in_(numbers))
         async with self.mapper.reading() as connection:
             return [row_of(row) for row in await connection.execute(sa.select(*column).where(*where))]
+
+    async def rows_of_days(self, division: int, first: date, last: date) -> AsyncIterator[list[Row]]:
+        """Give the bookings whose entries are of these days, a page after another."""
+        column = tables.documents.c
+        order = (column.entry_date, column.site, column.kind, column.number, column.suffix)
+        after: tuple[Any, ...] | None = None
+        while True:
+            where = (column.division == division, column.entry_date >= first, column.entry_date <= last)
+            statement = sa.select(*column).where(*where).order_by(*order).limit(PAGE)
+            if after is not None:
+                bound = (sa.literal(value, one.type) for value, one in zip(after, order, strict=True))
+                statement = statement.where(sa.tuple_(*order) > sa.tuple_(*bound))
+            async with self.mapper.reading() as connection:
+                page = [(row.entry_date, row_of(row)) for row in await connection.execute(statement)]
+            yield [row for _, row in page]
+            if len(page) < PAGE:
+                return
+            first, key = page[-1][0], page[-1][1].key
+            after = (first, key.site, key.kind, key.number, key.suffix)
 
     async def rows_of_kinds(self, division: int, kinds: Sequence[str]) -> AsyncIterator[list[Row]]:
         """Give the bookings of whole kinds of documents, a page after another."""
@@ -158,6 +187,14 @@ async def customers_of(sources: Sources, division: int, entries: Iterable[Sequen
     """Return the customers (`site/id`) of the accounts that stand in entries, by account."""
     relations = sorted({line.relation_id for lines in entries for line in lines if line.relation_id is not None})
     return await sources.ledger.customers(division, relations) if relations else {}
+
+
+def _documents(name: str) -> Any:
+    """Return a question about ingest's documents; raises UnreadableError where ingest is not installed."""
+    points: Any = importlib.metadata.entry_points(group=DOCUMENTS, name=name)
+    if not points:
+        raise UnreadableError("No service is installed here that knows Chargebee's documents; install ingest beside it.")
+    return next(iter(points)).load()
 
 
 @asynccontextmanager

@@ -1,8 +1,10 @@
-"""The reconciliation of a division: three passes over what three services keep, a page at a time.
+"""The reconciliation of a division: three passes over what three services keep of some days, a page at a time.
 
-Everything that Chargebee showed is looked up in the mapper and in the ledger; then the bookings of which Chargebee showed no
-document, by their nature or because ingest's log lacks it; then what else the ledger has in these days. What is gathered goes to
-the scratch file, so that memory stays flat.
+Everything that Chargebee showed with a date of these days is looked up in the mapper and in the ledger; then the bookings of
+these days that were not judged with it, also of documents of which Chargebee shows nothing, by their nature or because
+ingest's log lacks them; then what else the ledger has in these days. Numbers that a series lacks are looked up before that: a
+document of another day may have them. What is gathered goes to the scratch file, so that memory stays flat, and what is read
+is what the days need.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, tzinfo
-from typing import cast, get_args
+from itertools import islice
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -21,8 +24,8 @@ from backbone.configuration import Configuration
 from bookkeeping.bookings import booking_of
 from bookkeeping.deferral import UnreadableInstantError, local_date
 from bookkeeping.mapping import Mapping
+from bookkeeping.number_series import Lacking
 from contracts import chargebee, facts
-from contracts.facts import DocumentKind
 from contracts.ledger import LedgerLine, LedgerState
 from mapper.drift_decisions import Accepted, Countered, decisions, gone
 from mapper.linked import debtor_accounts
@@ -40,11 +43,11 @@ from mapper.reconcile_judging import (
     owed_minor,
     stays_gone,
 )
-from mapper.reconcile_scratch import Finding, Scratch
-from mapper.reconcile_sources import Shown, Sources, customers_of
+from mapper.reconcile_scratch import Finding, Scratch, Series
+from mapper.reconcile_sources import PAGE, Shown, Sources, customers_of
 from mapper.reconcile_strangers import Strangers
 from mapper.store import ISSUED, Key, Row, Store
-from mapper.subjects import Resource, kind_of
+from mapper.subjects import RESOURCE_OF, Resource, kind_of
 
 _KINDS: dict[str, tuple[str, ...]] = {
     "invoice": ("invoice",),
@@ -54,6 +57,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
 }
 _OF_THEIR_OWN = ("payout", "tax_withheld", "application")  # Chargebee shows none of these as a document
 _SERIES = ("invoice", "credit_note")
+MOST_LOOKED_UP = 10_000  # numbers that a series lacks; where it lacks more, those that there are are gone through
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +123,12 @@ class Reconciler:
             if isinstance(each, Countered):
                 self._counters[each.reference].append(each.command_id)
                 self._scratch.mark("judged", [each.command_id])
-        async for page in self._sources.shown():
+        self._sources.check_ingest()
+        async for page in self._sources.shown(self._wish.first, self._wish.last):
             await self._documents(page)
-        async for rows in self._sources.rows_of_kinds(self._wish.division, get_args(DocumentKind)):
+        async for rows in self._sources.rows_of_days(self._wish.division, self._wish.first, self._wish.last):
             await self._not_shown(rows)
+        await self._of_other_days()
         journals = sorted(division.journals.codes())
         receivable_account = self._mapping.receivable_account
         strangers = Strangers(
@@ -137,10 +143,8 @@ class Reconciler:
         own = [row for row in rows if row.key.kind in _OF_THEIR_OWN]
         await self._take([(None, [row]) for row in own if row.key.kind != "application" or row.state != "set_aside"])
         issued = [row for row in rows if row.state in ISSUED and row.key.kind not in _OF_THEIR_OWN]
-        if all(self._is_shown(row.key) for row in issued):
-            return
-        async for page in self._sources.shown():  # it may have come since
-            await self._documents([each for each in page if not self._is_shown(_keys(each.fact)[0])])
+        # A document may have another date than its booking, or have come since.
+        await self._look_up([row.key for row in issued if not self._is_shown(row.key)])
         lost: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         for row in issued:
             if not self._is_shown(row.key):
@@ -152,6 +156,33 @@ class Reconciler:
             # Its bookings may go on in the next page.
             self._scratch.mark("shown", [_name(document[0].key) for document in documents.values()])
             await self._take([(None, _ordered(document)) for document in documents.values()])
+
+    async def _look_up(self, keys: Iterable[Key]) -> None:
+        """Judge documents by what Chargebee showed of them last, whatever their day."""
+        streams = sorted({f"{key.site}/{RESOURCE_OF[key.kind][0]}/{key.number}" for key in keys})
+        if found := await self._sources.shown_of(streams):
+            await self._documents(found)
+
+    async def _of_other_days(self) -> None:
+        """Look up the numbers that a series of these days lacks."""
+        for series in list(self._scratch.series()):
+            lacking = Lacking(series.first, series.missing)
+            if lacking.count <= MOST_LOOKED_UP:
+                numbers = iter(lacking)
+                while some := list(islice(numbers, PAGE)):
+                    await self._look_up_numbers(series, some)
+                continue
+            async for ids in self._sources.numbered(series.site, series.kind, series.prefix):
+                await self._look_up_numbers(series, [each for each in ids if each in lacking])
+
+    async def _look_up_numbers(self, series: Series, numbers: Sequence[str]) -> None:
+        keys = [Key(series.site, series.kind, number) for number in numbers]
+        await self._look_up(keys)
+        unknown = [key.number for key in keys if not self._is_shown(key)]
+        documents: defaultdict[str, list[Row]] = defaultdict(list)
+        for row in await self._sources.rows(series.site, (series.kind,), unknown) if unknown else ():
+            documents[row.key.number].append(row)
+        await self._take([(None, _ordered(rows)) for rows in documents.values() if any(row.state in ISSUED for row in rows)])
 
     def _is_shown(self, key: Key) -> bool:
         return self._scratch.is_marked("shown", _name(key))

@@ -21,6 +21,7 @@ from contracts import chargebee
 from contracts.envelope import Envelope
 from contracts.facts import Observed, PeriodObserved
 from mapper import tables
+from mapper.entry_days import entry_day
 from mapper.products import product_of
 
 Resource = TypeVar("Resource", bound=chargebee.Wire)
@@ -72,20 +73,19 @@ class Refusal:
 
 
 _document_columns = tuple(tables.documents.c)
-_row_members = tuple(column.name for column in _document_columns[4:])  # behind the key
+_row_members = tuple(column.name for column in _document_columns[4:-1])  # between the key and the day of the entry
 
 
 def row_of(values: Any) -> Row:
     """Return what a row of the documents' table says."""
-    site, kind, number, suffix, *rest = values
+    site, kind, number, suffix, *rest, _ = values
     return Row(key=Key(site, kind, number, suffix), **dict(zip(_row_members, rest, strict=True)))
 
 
 def values_of(row: Row) -> dict[str, Any]:
     """Return a booking as the documents' table has it, by column."""
-    key = row.key
-    identity = {"site": key.site, "kind": key.kind, "number": key.number, "suffix": key.suffix}
-    return {**identity, **{name: getattr(row, name) for name in _row_members}}
+    identity = {column.name: getattr(row.key, column.name) for column in _document_columns[:4]}
+    return {**identity, **{name: getattr(row, name) for name in _row_members}, "entry_date": entry_day(row.command)}
 
 
 class StandstillNeeded(Exception):  # noqa: N818 - it asks for something, and nothing is wrong
@@ -266,7 +266,7 @@ class Store:
         """Write what is known of a booking."""
         table = tables.documents
         values = values_of(row)
-        changed = {name: values[name] for name in _row_members}
+        changed = {name: value for name, value in values.items() if name not in table.primary_key.columns}
         statement = self._database.insert(table).values(values)
         await self.connection.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed))
 

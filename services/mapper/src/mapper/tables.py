@@ -21,7 +21,7 @@ resources = sa.Table(
 
 # One row a booking; `bookkeeping.bookings` says what the suffixes are. `resource_version` is the version of the resource that
 # was booked, `told` the fingerprint of a change that a person was told of, `waiting_since` the day on which it began to wait,
-# `exchange_rate` the rate that Exact booked it at, in decimals.
+# `exchange_rate` the rate that Exact booked it at, in decimals. `entry_date` is that of the command, to find those of some days.
 # state: held (a person or a mapping), waiting (passes by itself), set_aside, planned, booked, refused.
 documents = sa.Table(
     "documents",
@@ -44,10 +44,12 @@ documents = sa.Table(
     sa.Column("told", sa.Text),
     sa.Column("waiting_since", sa.Date),
     sa.Column("exchange_rate", sa.Text),
+    sa.Column("entry_date", sa.Date),
 )
 sa.Index("documents_waiting", documents.c.site, documents.c.waits_for)
 sa.Index("documents_of_command", documents.c.command_id)
 sa.Index("documents_of_customer", documents.c.site, documents.c.customer_id, documents.c.state)
+sa.Index("documents_of_days", documents.c.division, documents.c.entry_date)
 sa.Index("documents_by_state", documents.c.state, documents.c.mapping_version)
 
 accounts = sa.Table(

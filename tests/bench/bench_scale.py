@@ -1,0 +1,103 @@
+"""What a year of documents costs on PostgreSQL, each step in a process of its own: time and memory a document as they grow.
+
+`KRUISPOST_BENCH_DOCUMENTS=1000,10000,100000,300000` says how many invoices, of seven lines on average.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.scale_history import CONFIGURATION, book_everything, store_events
+from support.command_line import environment
+from support.engines import settings_for
+
+from backbone.database import Database
+from backbone.settings import Settings
+
+SIZES = tuple(int(size) for size in os.environ.get("KRUISPOST_BENCH_DOCUMENTS", "1000,10000").split(","))
+TESTS = Path(__file__).parents[1]
+DAYS = ("--from", "2025-01-01", "--to", "2025-12-31", "--wait", "0")
+# The last one before the writer has booked anything, and what comes after.
+BEFORE: dict[str, tuple[str, ...]] = {
+    "ingest": ("bench.scale_step", "translate"),
+    "map": ("console", "replay", "mapper", "--yes", "--json"),
+    "plan": ("console", "plan", "--json", "--limit", "1"),
+}
+AFTER: dict[str, tuple[str, ...]] = {
+    "decode": ("bench.scale_step", "decode"),
+    "replay": ("console", "replay", "mapper", "--json"),
+    "reconcile": ("console", "reconcile", *DAYS, "--json"),
+    "reconcile_week": ("console", "reconcile", "--from", "2025-06-01", "--to", "2025-06-07", "--wait", "0", "--json"),
+    "live": ("bench.scale_step", "live"),
+}
+
+
+def measure() -> dict[str, dict[str, Any]]:
+    """Run every step at every size; the ceiling of a step is what it took at the smallest size, of a replay that of reading."""
+    figures: dict[str, dict[str, Any]] = {}
+    smallest: dict[str, tuple[float, float]] = {}
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as name:
+            steps = asyncio.run(_size(Path(name), size))
+        for step, (done, seconds, mib) in steps.items():
+            first_each, first_mib = smallest.setdefault(step, (seconds / done, mib))
+            figures[f"{step} of {size} documents"] = {
+                "value": done / seconds, "unit": "a second", "ceiling": 1 / first_each, "ratio": first_each / (seconds / done),
+            }  # fmt: skip
+            figures[f"memory of {step} of {size} documents"] = {
+                "value": mib, "unit": "MiB", "ceiling": first_mib, "ratio": mib / first_mib,
+            }  # fmt: skip
+        (replayed, seconds, _), (decoded, reading, _) = steps["replay"], steps["decode"]
+        figures[f"replay of {size} documents against reading and decoding"] = {
+            "value": replayed / seconds, "unit": "messages/s", "ceiling": decoded / reading,
+            "ratio": (replayed / seconds) / (decoded / reading),
+        }  # fmt: skip
+    return figures
+
+
+async def _size(directory: Path, size: int) -> dict[str, tuple[int, float, float]]:
+    (directory / "kruispost.yaml").write_text(CONFIGURATION.read_text(encoding="utf-8"), encoding="utf-8")
+    async with settings_for("postgresql", directory / "data") as settings:
+        ingest, mapper, writer = (Database.open(settings, name) for name in ("ingest", "mapper", "exact-writer"))
+        steps = {}
+        _, starting, _ = await asyncio.to_thread(_run, BEFORE["plan"], directory, settings)  # with nothing in the databases yet
+        await store_events(ingest, size)
+        for name, words in BEFORE.items():
+            steps[name] = _told(name, size, starting, *await asyncio.to_thread(_run, words, directory, settings))
+        entries, lines = await book_everything(mapper, writer)
+        print(f"  {size} documents: {entries} entries with {lines} lines in Exact", flush=True)
+        for name, words in AFTER.items():
+            steps[name] = _told(name, size, starting, *await asyncio.to_thread(_run, words, directory, settings))
+        for database in (ingest, mapper, writer):
+            await database.close()
+        return steps
+
+
+def _told(name: str, size: int, starting: float, answer: dict[str, Any], seconds: float, mib: float) -> tuple[int, float, float]:
+    if name.startswith("reconcile") and answer["unexplained"]:
+        raise RuntimeError(f"{answer['unexplained']} documents are not explained, so this measured something else")
+    done = answer.get("messages") or answer.get("done") or answer.get("found") or size
+    took = answer.get("seconds") or max(seconds - starting, 0.1)
+    print(f"  {size} documents, {name}: {done} in {took:.1f} s, {done / took:.0f}/s, {mib:.0f} MiB", flush=True)
+    return done, took, mib
+
+
+def _run(words: tuple[str, ...], directory: Path, settings: Settings) -> tuple[dict[str, Any], float, float]:
+    """Run a module to its end; what it printed, its seconds and the most memory it ever had in MiB."""
+    variables = environment(directory, {"KRUISPOST_DATABASE_URL": settings.database_url or "", "PYTHONPATH": str(TESTS)})
+    started = time.perf_counter()
+    running = subprocess.Popen([sys.executable, "-m", *words], env=variables, stdout=subprocess.PIPE)
+    printed = running.stdout.read() if running.stdout is not None else b""
+    _, status, used = os.wait4(running.pid, 0)
+    seconds = time.perf_counter() - started
+    if os.waitstatus_to_exitcode(status) not in (0, 1):
+        raise RuntimeError(printed.decode())
+    return json.loads(printed), seconds, used.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
