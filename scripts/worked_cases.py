@@ -25,9 +25,10 @@ def with_cases(page: str) -> str:
 def worked_case(file: str, text: str) -> str:
     """Return one case with its markers; raises ValueError for a booking without a journal, a hold or a setting aside."""
     data = yaml.safe_load(text)
+    site = f"the site: {_flow(data['site'])}\n\n" if "site" in data else ""
     closed = f"closed in Exact: {', '.join(data['closed'])}\n\n" if "closed" in data else ""
     bookings = "\n\n".join(_booking(booking) for booking in data["bookings"])
-    return f"<!-- case: {file} -->\n**{data['case']}**\n\n```\n{closed}{bookings}\n```\n<!-- end -->"
+    return f"<!-- case: {file} -->\n**{data['case']}**\n\n```\n{site}{closed}{bookings}\n```\n<!-- end -->"
 
 
 def _booking(booking: dict[str, Any]) -> str:
@@ -52,6 +53,8 @@ def _heading(booking: dict[str, Any]) -> str:
         parts.append(f"due {document['due']}")
     if "entity" in document:
         parts.append(f"entity {document['entity']}")
+    if "division" in booking:
+        parts.append(f"into division {booking['division']}")
     if "country" in document:
         parts.append(document["country"])
     if "credits" in document:

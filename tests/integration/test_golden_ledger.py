@@ -17,7 +17,7 @@ def alike(case: Case) -> str:
     _, booking, closed = case
     policy = {"period_policy": booking["period_policy"]} if "period_policy" in booking else {}
     settings = {**booking.get("with", {}), **policy}
-    return json.dumps([settings, closed], sort_keys=True, default=str)
+    return json.dumps([settings, closed, sorted(golden.divisions_of(booking))], sort_keys=True, default=str)
 
 
 GROUPS = {key: list(group) for key, group in itertools.groupby(sorted(golden.cases(), key=alike), key=alike)}
@@ -25,11 +25,12 @@ GROUPS = {key: list(group) for key, group in itertools.groupby(sorted(golden.cas
 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=[group[0][0] for group in GROUPS.values()])
 async def test_a_case_stands_in_the_ledger_as_it_says(group: list[Case], tmp_path: Path):
-    settings, closed = json.loads(alike(group[0]))
+    settings, closed, _ = json.loads(alike(group[0]))
     sites = {f"site{number}": case for number, case in enumerate(group)}
     wrong = {}
-    async with golden_stage.chain(golden_stage.configured(settings, list(sites)), closed, tmp_path) as chain:
-        await golden_stage.play(chain, {site: booking for site, (_, booking, _) in sites.items()})
+    bookings = {site: booking for site, (_, booking, _) in sites.items()}
+    async with golden_stage.chain(golden_stage.configured(settings, bookings), closed, tmp_path) as chain:
+        await golden_stage.play(chain, bookings)
         for site, (name, booking, _) in sites.items():
             if said := await difference(chain, site, booking):
                 wrong[name] = said
@@ -52,6 +53,7 @@ async def difference(chain: golden_stage.Chain, site: str, booking: dict[str, An
     journal = booking.get("in_exact") or booking.get("journal_in_division_currency") or booking["journal"]
     if document.get("currency", "EUR") != "EUR" and "journal_in_division_currency" not in booking:
         return None
-    booked = await chain.journal(site, document["number"], document["kind"], suffix)
+    division = booking.get("division", golden.DIVISION)
+    booked = await chain.journal(site, document["number"], document["kind"], suffix, division)
     wanted = golden_stage.expected(journal)
     return None if booked == wanted else f"booked {booked}, wanted {wanted}"

@@ -45,7 +45,7 @@ async def balances(chain: golden_stage.Chain) -> dict[str, int]:
 
 
 async def test_a_write_off_its_vat_and_a_payment_after_all_stand_in_exacts_ledger(tmp_path: Path):
-    async with golden_stage.chain(golden_stage.configured({}, [SITE]), [], tmp_path) as chain:
+    async with golden_stage.chain(golden_stage.configured({}, {SITE: {}}), [], tmp_path) as chain:
         await chain.hear(*golden_chargebee.surroundings(SITE, INVOICE))
         await chain.hear(golden_chargebee.document(SITE, INVOICE), golden_chargebee.document(SITE, NOTE))
         assert await balances(chain) == {"8000": -10_000, "1500": -2_100, "4700": 12_100}
@@ -60,7 +60,7 @@ async def test_a_write_off_its_vat_and_a_payment_after_all_stand_in_exacts_ledge
 async def test_a_changed_invoice_and_a_number_used_again_stand_in_exacts_ledger_as_in_chargebee(tmp_path: Path):
     changed = {**INVOICE, "tax": "10.50", "total": "60.50", "lines": [{**LINES[0], "amount": "50.00"}]}
     changed["lines"][0]["taxes"] = [{"rate": 21, "base": "50.00", "tax": "10.50", "country": "NL"}]
-    async with golden_stage.chain(golden_stage.configured({"changes": "correct"}, [SITE]), [], tmp_path) as chain:
+    async with golden_stage.chain(golden_stage.configured({"changes": "correct"}, {SITE: {}}), [], tmp_path) as chain:
         await chain.hear(*golden_chargebee.surroundings(SITE, INVOICE), golden_chargebee.document(SITE, INVOICE))
         await chain.hear(later(changed, 2))
         assert await balances(chain) == {"1300": 6_050, "8000": -5_000, "1500": -1_050}

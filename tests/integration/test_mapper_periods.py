@@ -60,7 +60,7 @@ def listing(*notes: dict[str, Any], version: int) -> facts.Observed:
 
 
 def configuration(**settings: Any) -> Configuration:
-    return golden_stage.configured({"deferral": {"account": "1650"}, **settings}, [SITE])
+    return golden_stage.configured({"deferral": {"account": "1650"}, **settings}, {SITE: {}})
 
 
 @pytest.fixture(params=DATABASES)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import itertools
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import date
 from decimal import Decimal
@@ -14,7 +15,7 @@ import yaml
 from support import golden_chargebee
 from support.engines import database_for
 from support.exact_server import ExactServer, exact_server
-from support.golden import ENTITIES, FOLDER, chart
+from support.golden import FOLDER, chart, divisions_of, site_of
 from support.mapper_stage import Stage
 from support.writer_stage import WriterStage, writer_stage
 
@@ -96,8 +97,8 @@ class Chain:
         """Return what Exact did not take, in words."""
         return [f"{each.document.site} {each.message}" for each in await self._writer.said(facts.EntryRefused)]
 
-    async def journal(self, site: str, number: str, kind: str, suffix: str) -> list[str]:
-        """Return what stands in Exact's ledger for a document, a line per account, in the division's currency."""
+    async def journal(self, site: str, number: str, kind: str, suffix: str, division: int = DEMO_DIVISION) -> list[str]:
+        """Return what stands in a division's ledger for a document, a line per account, in the division's currency."""
         posted = [
             each.entry_id
             for each in await self._writer.said(facts.EntryPosted)
@@ -106,9 +107,9 @@ class Chain:
         ]
         if len(posted) != 1:
             return [f"{len(posted)} entries"]
-        ledger = await self.exact.ledger(DEMO_DIVISION)
-        entry = next(each for each in ledger["entries"] if each["entry_id"] == posted[0])
-        return written(entry["lines"])
+        ledger = await self.exact.ledger(division)
+        entry = next((each for each in ledger["entries"] if each["entry_id"] == posted[0]), None)
+        return written(entry["lines"]) if entry is not None else [f"nothing in division {division}"]
 
 
 def written(lines: list[dict[str, Any]]) -> list[str]:
@@ -133,21 +134,15 @@ def _debit_first(row: str) -> tuple[bool, str]:
     return row.startswith("C"), row
 
 
-def configured(settings: dict[str, Any], sites: Sequence[str]) -> Configuration:
-    """Return the chart's division with some settings of a case, and a Chargebee site for each of its bookings."""
-    division = yaml.safe_load((FOLDER / "chart.yaml").read_text())["division"]
+def configured(settings: dict[str, Any], sites: Mapping[str, dict[str, Any]]) -> Configuration:
+    """Return the chart's division with some settings of a case, and a Chargebee site for each of its bookings, by its name."""
+    section = {**yaml.safe_load((FOLDER / "chart.yaml").read_text())["division"], **settings}
+    divisions = {division for booking in sites.values() for division in divisions_of(booking)}
     return Configuration.model_validate(
         {
             "version": 1,
-            "sites": {
-                site: {
-                    "time_zone": "Europe/Amsterdam",
-                    "division": DEMO_DIVISION,
-                    "business_entities": dict.fromkeys(ENTITIES, DEMO_DIVISION),
-                }
-                for site in sites
-            },
-            "divisions": {DEMO_DIVISION: {**division, **settings}},
+            "sites": {site: site_of(booking) for site, booking in sites.items()},
+            "divisions": dict.fromkeys(sorted(divisions), section),
         }
     )
 
@@ -155,16 +150,17 @@ def configured(settings: dict[str, Any], sites: Sequence[str]) -> Configuration:
 @asynccontextmanager
 async def chain(configuration: Configuration, closed: list[str], directory: Path) -> AsyncIterator[Chain]:
     """Run a mapper and a writer on one configuration, with these months closed in Exact."""
-    journals = journals_of(configuration)
+    journals, divisions = journals_of(configuration), configuration.divisions
     async with exact_server() as exact, database_for("sqlite", directory / "mapper", "mapper") as database:
-        _complete(exact, journals)
-        for month in closed:
+        for division in divisions:
+            _complete(exact, division, journals)
+        for division, month in itertools.product(divisions, closed):
             year, _, number = month.partition("-")
-            await exact.control("periods", division=DEMO_DIVISION, journal=None, year=int(year), period=int(number), open=False)
+            await exact.control("periods", division=division, journal=None, year=int(year), period=int(number), open=False)
         (directory / "writer").mkdir()
         async with writer_stage(exact, directory / "writer", configuration=configuration) as writer:
             made = Chain(Stage(database, configuration), writer, exact, configuration)
-            await made.periods_known(len(journals))
+            await made.periods_known(len(journals) * len(divisions))
             yield made
 
 
@@ -174,9 +170,9 @@ def journals_of(configuration: Configuration) -> set[str]:
     return {code for code in journals.model_dump().values() if isinstance(code, str)}
 
 
-def _complete(exact: ExactServer, journals: set[str]) -> None:
+def _complete(exact: ExactServer, number: int, journals: set[str]) -> None:
     """Add the accounts, journals and the currency of the cases that the stand-in lacks, as a bookkeeper would."""
-    division = exact.simulator.world.divisions[DEMO_DIVISION]
+    division = exact.simulator.world.divisions[number]
     known = {row["Code"] for row in division.table("financial/GLAccounts")}
     pattern = next(row for row in division.table("financial/GLAccounts") if row["Code"] == "8090")
     debtors = next(row for row in division.table("financial/GLAccounts") if row["Code"] == "1300")
