@@ -54,6 +54,13 @@ async def difference(chain: golden_stage.Chain, site: str, booking: dict[str, An
     if document.get("currency", "EUR") != "EUR" and "journal_in_division_currency" not in booking:
         return None
     division = booking.get("division", golden.DIVISION)
-    booked = await chain.journal(site, document["number"], document["kind"], suffix, division)
-    wanted = golden_stage.expected(journal)
-    return None if booked == wanted else f"booked {booked}, wanted {wanted}"
+    entry = await chain.entry(site, document["number"], document["kind"], suffix, division)
+    if isinstance(entry, str):
+        return entry
+    booked, wanted = golden_stage.written(entry["lines"]), golden_stage.expected(journal)
+    if booked != wanted:
+        return f"booked {booked}, wanted {wanted}"
+    if "released" not in booking:
+        return None
+    deferred, to_defer = golden_stage.released(entry["deferral"]), golden_stage.expected_releases(booking, "8000")
+    return None if deferred == to_defer else f"deferred {deferred}, wanted {to_defer}"

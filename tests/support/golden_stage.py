@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ import yaml
 from support import golden_chargebee
 from support.engines import database_for
 from support.exact_server import ExactServer, exact_server
-from support.golden import FOLDER, chart, divisions_of, site_of
+from support.golden import FOLDER, chart, divisions_of, minor, site_of
 from support.mapper_stage import Stage
 from support.writer_stage import WriterStage, writer_stage
 
@@ -26,6 +27,7 @@ from simulators.exact.master_data import open_periods
 from simulators.exact.seed import DEMO_DIVISION
 
 MONTHS = 36
+DEFERRED = "1650"
 LATEST_RECLAIM = date(2027, 4, 1)
 """By then the VAT of every written-off debt of the cases comes back."""
 ANSWERS = (
@@ -97,8 +99,8 @@ class Chain:
         """Return what Exact did not take, in words."""
         return [f"{each.document.site} {each.message}" for each in await self._writer.said(facts.EntryRefused)]
 
-    async def journal(self, site: str, number: str, kind: str, suffix: str, division: int = DEMO_DIVISION) -> list[str]:
-        """Return what stands in a division's ledger for a document, a line per account, in the division's currency."""
+    async def entry(self, site: str, number: str, kind: str, suffix: str, division: int = DEMO_DIVISION) -> dict[str, Any] | str:
+        """Return the one entry that stands in a division's ledger for a document, or what stands there instead."""
         posted = [
             each.entry_id
             for each in await self._writer.said(facts.EntryPosted)
@@ -106,10 +108,29 @@ class Chain:
             and each.document.suffix == suffix
         ]
         if len(posted) != 1:
-            return [f"{len(posted)} entries"]
+            return f"{len(posted)} entries"
         ledger = await self.exact.ledger(division)
-        entry = next((each for each in ledger["entries"] if each["entry_id"] == posted[0]), None)
-        return written(entry["lines"]) if entry is not None else [f"nothing in division {division}"]
+        return next((each for each in ledger["entries"] if each["entry_id"] == posted[0]), f"nothing in division {division}")
+
+
+def released(deferral: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return what comes and goes on the account of deferred revenue and against it, by period: `D 1650 100.00`."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in deferral:
+        found.setdefault(f"{line['year']}-{line['period']:02d}", []).append(line)
+    return {period: rows for period, lines in sorted(found.items()) if (rows := written(lines))}
+
+
+def expected_releases(booking: dict[str, Any], revenue: str) -> dict[str, list[str]]:
+    """Return the same of a case: what is released of a revenue account in each period, all of it deferred in its own."""
+    amounts = {period: minor(amount) for period, amount in (each.split() for each in booking["released"])}
+    own = booking.get("reported_in", f"{booking['document']['date']:%Y-%m}")
+    amounts[own] = amounts.get(own, 0) - sum(amounts.values())
+    pairs = {
+        period: [{"gl_account": DEFERRED, "amount_minor": amount}, {"gl_account": revenue, "amount_minor": -amount}]
+        for period, amount in sorted(amounts.items())
+    }
+    return {period: rows for period, lines in pairs.items() if (rows := written(lines))}
 
 
 def written(lines: list[dict[str, Any]]) -> list[str]:
@@ -154,6 +175,10 @@ async def chain(configuration: Configuration, closed: list[str], directory: Path
     async with exact_server() as exact, database_for("sqlite", directory / "mapper", "mapper") as database:
         for division in divisions:
             _complete(exact, division, journals)
+            deferral = divisions[division].deferral
+            by_day = deferral is not None and deferral.schedule == "per_day"
+            there = exact.simulator.world.divisions[division]
+            there.settings = replace(there.settings, deferral_method="day" if by_day else "period")
         for division, month in itertools.product(divisions, closed):
             year, _, number = month.partition("-")
             await exact.control("periods", division=division, journal=None, year=int(year), period=int(number), open=False)
