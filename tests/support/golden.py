@@ -84,11 +84,19 @@ def cases() -> list[tuple[str, dict[str, Any], list[str]]]:
             continue
         data = yaml.load(path.read_text(), CSafeLoader)
         site = {"site": data["site"]} if "site" in data else {}
+        for booking in data["bookings"]:
+            _repeat_lines(booking["document"])
         found += [
             (f"{path.stem}-{booking['document']['number']}", {**site, **booking}, data.get("closed", []))
             for booking in data["bookings"]
         ]
     return found
+
+
+def _repeat_lines(document: dict[str, Any]) -> None:
+    """Write out a line that a document has so many `times`."""
+    if "lines" in document:
+        document["lines"] = [line for line in document["lines"] for _ in range(line.get("times", 1))]
 
 
 def book(booking: dict[str, Any], closed: list[str]) -> Entry | Rejection | SetAside:
