@@ -113,6 +113,11 @@ class Chain:
         return next((each for each in ledger["entries"] if each["entry_id"] == posted[0]), f"nothing in division {division}")
 
 
+def journal(entry: dict[str, Any] | str) -> list[str]:
+    """Return the lines of what `Chain.entry` found, a line per account; what stands there instead as the only line."""
+    return [entry] if isinstance(entry, str) else written(entry["lines"])
+
+
 def released(deferral: list[dict[str, Any]]) -> dict[str, list[str]]:
     """Return what comes and goes on the account of deferred revenue and against it, by period: `D 1650 100.00`."""
     found: dict[str, list[dict[str, Any]]] = {}
