@@ -8,7 +8,7 @@ ENGINE ?= embedded
 OVERLAY ?=
 # More arguments for pytest and for the demo, such as PYTEST="-k budget" or DEMO="--seed 7".
 PYTEST ?=
-CHAOS ?= tests/chaos tests/property/test_writer_faults.py tests/simulation
+CHAOS ?= tests/chaos tests/property/test_writer_faults.py tests/property/test_payment_years.py tests/simulation
 DEMO ?=
 DISTRIBUTIONS := shared services/ingest services/mapper services/exact-writer services/payment-matcher console simulators
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.chargebee_shop import bill
 from support.engines import DATABASES
-from support.facts import observed
+from support.facts import SITE, observed
 from support.matcher_stage import Stage, bank_line, matcher_stage, matching, receivable
 
 from contracts import facts
-from payment_matcher import decisions, open_invoices
+from payment_matcher import decisions, open_invoices, unequal
 from payment_matcher.decisions import Recording
 from payment_matcher.shares import split
 from simulators.chargebee.payments import delete_offline_transaction
@@ -128,3 +129,33 @@ async def test_an_invoice_paid_from_suspense_that_exact_matched_with_another_tra
     codes = [each.code for each in await stage.told(facts.PaymentNotRecorded)]
     assert ("money_without_debt" in codes) is came_twice
     assert len(stage.transactions()) == 1
+
+
+@pytest.mark.parametrize("is_excess", [False, True])
+async def test_money_moved_from_suspense_that_exact_matched_with_another_invoice_is_not_recorded_a_second_time(
+    stage: Stage, *, is_excess: bool
+) -> None:
+    """Exact matches what a person moved to the customer by equal amounts, whatever was decided here."""
+    decided, other = bill(stage.chargebee.app), bill(stage.chargebee.app)
+    for each in (decided, other):
+        await stage.show_invoice(each)
+    await stage.see(bank_line(12_100, "x", account_id="", gl_account="2090"))
+    if is_excess:
+        excess = Recording(parts=(), excess_minor=12_100, site=SITE, customer_id="cust-1")
+        line = await stage.line()
+        async with stage.database.transaction() as connection:
+            await decisions.record(stage.database, connection, line, excess, by="a person", now=stage.clock.now())
+    else:
+        await stage.accept(await stage.line(), decided)
+    await stage.work()
+    for each in (decided, other):
+        await stage.show_invoice(each)
+    await match(stage, other, 2)
+    assert (other["status"], len(stage.transactions())) == ("posted", 1)
+    async with stage.database.reading() as connection:
+        found = await unequal.read(connection, until=stage.clock.now() + timedelta(days=1))
+    shown = {each.number: (each.open_hundredths, each.due_hundredths) for each in found}
+    assert shown == {other["id"]: (0, 12_100)} | ({} if is_excess else {decided["id"]: (12_100, 0)})
+    await match(stage, decided, 3)
+    paid = [each["status"] for each in (decided, other)].count("paid")
+    assert (paid, len(stage.transactions())) == (1 if is_excess else 2, 2), "other money that Exact matched was never recorded"

@@ -91,6 +91,9 @@ async def test_an_older_database_learns_who_else_shares_an_account_from_the_invo
     async with stage.database.transaction() as connection:
         for statement in (
             "DROP TABLE account_owners",
+            "ALTER TABLE terms DROP COLUMN entry_id",
+            "ALTER TABLE terms DROP COLUMN entry_number",
+            "ALTER TABLE intents DROP COLUMN customer_id",
             "CREATE TABLE credit_notes (site TEXT, number TEXT)",
             "CREATE TABLE accounts (division INTEGER, account_id TEXT, site TEXT, customer_id TEXT)",
             "UPDATE schema_version SET version_num = '0004'",

@@ -15,12 +15,13 @@ from support.chargebee_shop import bill
 from support.command_line import environment
 from support.engines import DATABASES
 from support.facts import customer
-from support.matcher_stage import Stage, bank_line, matcher_stage, matching
+from support.matcher_stage import Stage, bank_line, matcher_stage, matching, receivable
 from typer.testing import CliRunner
 
 from backbone.clock import SystemClock
 from console.cli import app, main
 from payment_matcher import judging, matches_words
+from simulators.chargebee.payments import Money, pay_invoice
 
 LINK = "https://exact.example/entry?d={division}&id={entry_id}"
 ENTRY = LINK.format(division=123456, entry_id="bank-entry-1")
@@ -235,3 +236,39 @@ async def test_money_that_stays_too_long_is_named_with_its_age_whatever_was_deci
     assert "  staat al 47 dagen op 1660" in text.splitlines()
     assert text.splitlines()[-1] == "EUR 57.00 staat al 30 dagen of langer op 1660"
     assert (await desk.run("--days", "60"))[0] == 0
+
+
+async def test_invoices_with_another_amount_open_in_exact_are_listed_with_their_entry(desk: Desk) -> None:
+    same, more, less = (bill(desk.stage.chargebee.app) for _ in range(3))
+    for each in (same, more, less):
+        await desk.stage.show_invoice(each)
+    assert await desk.run("unequal") == (0, "Of every invoice Exact has as much open as Chargebee has due.\n")
+    known: dict[str, Any] = {"account_id": "account-1", "timestamp": 2, "entry_number": 26700002}
+    await desk.stage.see(receivable(less["id"], 12_100, term=f"term-{less['id']}", **known))
+    code, text = await desk.run("unequal", "--days", "0")
+    assert (code, text.splitlines()[1]) == (0, "  a payment of it is being recorded in Chargebee")
+    await desk.work()
+    pay_invoice(desk.stage.chargebee.app.site, more["id"], Money("card", 5_000))
+    for each in (more, less):
+        await desk.stage.show_invoice(each)
+    await desk.stage.see(receivable(less["id"], 12_100, term=f"term-{less['id']}", **known))
+    link = "https://exact.example/entry?d=123456&id=entry-1"
+    code, text = await desk.run("unequal", "--days", "0")
+    assert (code, text.splitlines()) == (
+        1,
+        [
+            f"{more['id']}  cust-1: EUR 121.00 open in Exact, 71.00 due in Chargebee",
+            f"  {matches_words.say('more_in_exact', 'en').strip()}",
+            "",
+            "1 with another amount open in Exact than is due in Chargebee",
+        ],
+    )
+    is_matched: dict[str, Any] = {"term": f"term-{more['id']}", "whole_minor": 12_100, "is_fully_paid": False}
+    await desk.stage.see(receivable(more["id"], 7_000, **known, **is_matched, status=20))
+    code, found = await desk.json("unequal", "--days", "0", "--division", "123456")
+    (only,) = found["invoices"]
+    assert (code, only["open_in_exact_hundredths"], only["due_in_chargebee_hundredths"]) == (1, 7_000, 7_100)
+    assert only["entry"] == {"id": "entry-1", "number": 26700002, "link": link}
+    assert "draai dat terug" in (await desk.run("unequal", "--days", "0", "--lang", "nl"))[1]
+    assert (await desk.run("unequal", "--division", "1"))[0] == 0
+    assert (await desk.run("unequal", "--days", "9000"))[0] == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,20 @@ from support.payment_years import Year
 
 YEARS = 3
 STEPS = 3  # a customer's events, most of a month apart
-ROUNDS = 2  # until the bookkeeper has matched, and what followed from it
+ROUNDS = (2, 4)  # at least and at most, until the bookkeeper has matched, and what followed from it
+
+# Years of twelve events that once did not hold. In 2042 money that a person moved off suspense was recorded twice: where it was
+# decided to be, and on the invoice of the same amount that Exact matched it with. The others asked for a person to be told which
+# invoices stand open otherwise than in Chargebee.
+TWICE = 2042
+WHOLE_YEARS = (2001, 2003, 2005, 2009, 2014, 2015, 2024, 2026, 2027, 2030)
+LONG = os.environ.get("KRUISPOST_CHAOS") == "everywhere"
+EXAMPLES = (TWICE, *WHOLE_YEARS, *range(2100, 2100 + int(os.environ.get("KRUISPOST_YEARS", "20")))) if LONG else (TWICE,)
 
 
-async def live(world: World, years: list[Year], bookkeeper: Bookkeeper) -> None:
+async def live(world: World, years: list[Year], bookkeeper: Bookkeeper, steps: int) -> None:
     """Let the years happen; people decide about some of the inbox, and do what they are told to."""
-    for _ in range(STEPS):
+    for _ in range(steps):
         for year in years:
             await year.step()
         heard = len(world.said)
@@ -33,27 +43,42 @@ async def live(world: World, years: list[Year], bookkeeper: Bookkeeper) -> None:
 
 async def close(world: World, years: list[Year], bookkeeper: Bookkeeper) -> None:
     """Match in Exact what Exact cannot match by itself, as both books say."""
-    for _ in range(ROUNDS):
+    least, most = ROUNDS
+    for number in range(most):
+        if number >= least and not await bookkeeper.differs():
+            break
         heard = len(world.said)
         world.pass_days(2)
         await world.settle()
         bookkeeper.take_own_matches_back()
-        await bookkeeper.take_back_what_was_told()
         for year in years:
+            await bookkeeper.open_wrong_matches(year)
             await bookkeeper.match(year)
         await world.settle()
         bookkeeper.delete_what_was_taken_back(world.said[heard:])
     await world.settle()
 
 
-@pytest.mark.parametrize(("first", "settings"), [(0, {}), (100, {"payments": "daily"})], ids=["each", "daily"])
-async def test_every_cent_of_a_year_has_one_place_in_both_books(first: int, settings: dict[str, Any], tmp_path: Path) -> None:
-    async with payment_world(tmp_path, **settings) as world:
-        years = [Year(first + seed, world) for seed in range(YEARS)]
+async def wrong_after(directory: Path, seeds: Sequence[int], steps: int, **settings: Any) -> list[str]:
+    """Let the years of some customers happen in one world, and say what does not hold at the end."""
+    async with payment_world(directory, **settings) as world:
+        years = [Year(seed, world) for seed in seeds]
         bookkeeper = Bookkeeper(world)
-        await live(world, years, bookkeeper)
+        await live(world, years, bookkeeper, steps)
         await close(world, years, bookkeeper)
         laws = Laws(bookkeeper)
         wrong = [each for year in years for each in laws.documents(year)]
-        wrong += [*await laws.receipts(years), *await laws.gateway(years), *laws.tolerance(years), *laws.currencies(years)]
-        assert not wrong, "\n".join(wrong)
+        wrong += [*await laws.unequal(), *await laws.receipts(years), *await laws.gateway(years)]
+        return [*wrong, *laws.tolerance(years), *laws.currencies(years)]
+
+
+@pytest.mark.parametrize(("first", "settings"), [(0, {}), (100, {"payments": "daily"})], ids=["each", "daily"])
+async def test_every_cent_of_a_year_has_one_place_in_both_books(first: int, settings: dict[str, Any], tmp_path: Path) -> None:
+    wrong = await wrong_after(tmp_path, range(first, first + YEARS), STEPS, **settings)
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("seed", EXAMPLES)
+async def test_every_cent_of_a_whole_year_has_one_place_in_both_books(seed: int, tmp_path: Path) -> None:
+    wrong = await wrong_after(tmp_path, [seed], 12)
+    assert not wrong, "\n".join(wrong)

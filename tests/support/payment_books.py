@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -17,9 +18,12 @@ from contracts.envelope import Message
 from mapper.configuration import mappings_of
 from mapper.control_command import proofs_of
 from mapper.history import PagedStore
+from payment_matcher import unequal
+from payment_matcher.intents import WRITTEN_OFF
 from payment_matcher.lines import MONEY_OF, Line
-from payment_matcher.tables import intents
+from payment_matcher.tables import intents, invoices
 from simulators.chargebee import payments
+from simulators.chargebee.errors import ApiError
 from simulators.exact import journal_entries, receivables
 from simulators.exact.wire import Row
 
@@ -47,18 +51,42 @@ class Bookkeeper:
                     found.append(term)
         return found
 
-    async def take_back_what_was_told(self) -> None:
-        """Open matches of money with invoices that Chargebee has as settled otherwise, as the connector says."""
-        query = sa.select(intents.c.number).where(intents.c.outcome == "money_without_debt")
+    async def differs(self) -> set[str]:
+        """The customers of whom the connector says that the books differ: what is due, or money that Chargebee does not have."""
+        told = sa.select(invoices.c.customer_id).join(intents, intents.c.number == invoices.c.number)
         async with self.world.matcher.reading() as connection:
-            told = list((await connection.execute(query)).scalars())
-        ours = {_uuid(self.world, fact.entry_id) for fact in self._posted()}
-        for number in told:
-            with_whom = {term["match_id"] for term in self.terms(number) if term["Status"] == receivables.MATCHED}
-            for group in with_whom:
-                found = [each for each in self.world.exact.table(receivables.TERMS) if each.get("match_id") == group]
-                if any(each["TransactionEntryID"] not in ours for each in found):
-                    self._open(found)
+            found = {each.customer_id for each in await unequal.read(connection, until=self.world.clock.now())}
+            return found | set(await connection.scalars(told.where(intents.c.outcome == "money_without_debt")))
+
+    async def open_wrong_matches(self, year: Year) -> None:
+        """Open matches of money with documents that Chargebee does not have it on, once the connector says that books differ."""
+        if year.customer_id not in await self.differs():
+            return
+        numbers = [each["id"] for each in (*year.invoices(), *year.notes(), *year.money())]
+        of_term = {term["ID"]: number for number in numbers for suffix in ("", "R") for term in self.terms(number, suffix)}
+        right = await self._recorded_on()
+        lines = {str(entry_id): line_id for line_id, entry_id in self._moved.items()}
+        groups: defaultdict[Any, list[Row]] = defaultdict(list)
+        for term in self.world.exact.table(receivables.TERMS):
+            if term["Status"] == receivables.MATCHED:
+                groups[term["match_id"]].append(term)
+        for group in groups.values():
+            documents = [of_term[term["ID"]] for term in group if term["ID"] in of_term]
+            money = [term for term in group if term["ID"] not in of_term]
+            of_line = [lines.get(str(term["TransactionEntryID"]), str(term["TransactionID"])) for term in money]
+            is_right = all(right[number] & {line, ""} for number in documents for line in of_line)
+            if money and not (documents and is_right):
+                self._open(group)
+
+    async def _recorded_on(self) -> defaultdict[str, set[str]]:
+        """Of which bank lines Chargebee has payments on each invoice; an empty line where Exact had matched it by itself."""
+        is_payment = intents.c.transaction_id.is_not(None) & (intents.c.transaction_id != WRITTEN_OFF)
+        async with self.world.matcher.reading() as connection:
+            rows = (await connection.execute(sa.select(intents.c.number, intents.c.term_id).where(is_payment))).all()
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for row in rows:
+            found[row.number].add(row.term_id.removeprefix(MONEY_OF) if row.term_id.startswith(MONEY_OF) else "")
+        return found
 
     def _open(self, terms: list[Row]) -> None:
         empty = dict.fromkeys(("EndDate", "EndYear", "EndPeriod", "LastPaymentDate", "match_id"))
@@ -89,9 +117,13 @@ class Bookkeeper:
                 mate = self.terms(money.get("reference_transaction_id") or number)
                 self._settle(self.terms(number, "R" if money["status"] == "late_failure" else ""), mate, money["amount"])
         decided = await self._decided()
+        by_exact = {each["id"] for each in year.money() if (each.get("reference_number") or "").startswith("KP-")} - set(decided)
+        free = [line_id for line_id in year.received if line_id not in decided.values()]
 
         def source(number: str) -> list[Row]:
             # Read anew each time, since a part that was matched leaves the rest as a part of its own.
+            if number in by_exact:
+                return [term for line_id in free for term in self._of_line(line_id)]
             return self._of_line(decided[number]) if number in decided else self.terms(number)
 
         for money in year.money():
@@ -172,7 +204,8 @@ class Bookkeeper:
             named = re.findall(r"txn_\w+", each.sentence)
             transaction = self.world.site.get("transaction", named[0])
             if not transaction["deleted"]:
-                payments.delete_offline_transaction(self.world.site, named[0])
+                with suppress(ApiError):  # an invoice with credits keeps its payments: it is matched again in Exact
+                    payments.delete_offline_transaction(self.world.site, named[0])
         return len(told)
 
 
@@ -213,6 +246,12 @@ class Laws:
                 back = any(each.get("reference_transaction_id") == money["id"] for each in year.money())
                 wrong += self._differs(year, money["id"], 0 if back else -kept)
         return wrong
+
+    async def unequal(self) -> list[str]:
+        """The connector finds the same, without being told what happened."""
+        async with self.world.matcher.reading() as connection:
+            found = await unequal.read(connection, until=self.world.clock.now())
+        return [f"{each.number}: listed as {each.open_hundredths} for {each.due_hundredths}" for each in found]
 
     def _differs(self, year: Year, number: str, expected: int) -> list[str]:
         shown = self.open_minor(number)

@@ -296,7 +296,7 @@ class ReceivableObserved(Message, frozen=True, kw_only=True):
 
     `amount_minor` is what was to be received, in hundredths of the receivable's currency. `description` is that of the ledger
     line, which tells apart the receivables of one entry that books several documents. `account_id` is Exact's account (a GUID)
-    that it stands with.
+    that it stands with. `entry_number` is 0 where it was not told.
     """
 
     TYPE: ClassVar[str] = "exact.receivable.observed"
@@ -313,6 +313,7 @@ class ReceivableObserved(Message, frozen=True, kw_only=True):
     document: DocumentRef | None = None
     description: str = ""
     account_id: str = ""
+    entry_number: int = 0
 
 
 class PeriodObserved(Message, frozen=True, kw_only=True):

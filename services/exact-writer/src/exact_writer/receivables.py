@@ -105,6 +105,7 @@ def _observe(division: int, row: Mapping[str, Any], base: int) -> ReceivableObse
         last_payment_date=odata.day_in(row["LastPaymentDate"]),
         description=row["Description"] or "",
         account_id=str(row["Account"] or ""),
+        entry_number=int(row["EntryNumber"] or 0),
     )
 
 

@@ -165,6 +165,7 @@ async def plan_bank_payment(
         "state": "planned",
         "attempts": 0,
         "due_at_ms": _milliseconds(now),
+        "customer_id": decided.customer_id,
     }
     await connection.execute(database.insert(intents).values(**row).on_conflict_do_nothing())
 

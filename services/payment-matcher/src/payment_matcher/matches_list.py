@@ -26,6 +26,7 @@ from payment_matcher.lines import Line, StoredProposal
 from payment_matcher.matches_words import Language, reason, say, state
 from payment_matcher.reading import MatchesError
 from payment_matcher.tables import bank_lines
+from payment_matcher.unequal import Unequal
 
 ID_CHARACTERS = 8
 
@@ -134,11 +135,11 @@ def entry_of(line: Line, configuration: Configuration, lang: Language) -> str:
     return f"{words}  {link}" if link else words
 
 
-def link_of(line: Line, configuration: Configuration) -> str | None:
+def link_of(line: Line | Unequal, configuration: Configuration) -> str | None:
     """Return the address of the entry in Exact, None where the division does not say how one is made."""
     division = configuration.divisions.get(line.division)
     pattern = division.bank_matching.entry_link if division is not None else None
-    if pattern is None:
+    if pattern is None or not line.entry_id:
         return None
     details = {"division": str(line.division), "entry_id": line.entry_id, "entry_number": str(line.entry_number)}
     for name, value in details.items():

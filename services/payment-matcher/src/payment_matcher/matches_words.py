@@ -80,6 +80,31 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "to_match": ("  to be matched in Exact: {entry}", "  in Exact nog af te letteren: {entry}"),
     "entry": ("entry {number} in journal {journal}", "boekstuk {number} in dagboek {journal}"),
+    "unequal": (
+        "{number}  {customer}: {currency} {open} open in Exact, {due} due in Chargebee",
+        "{number}  {customer}: {currency} {open} open in Exact, {due} open in Chargebee",
+    ),
+    "more_in_exact": (
+        "  match it in Exact with the payments and credit notes that Chargebee has on it; take wrong matches of those back first",
+        "  letter het in Exact af met de betalingen en creditnota's die Chargebee erop heeft; draai een foute match eerst terug",
+    ),
+    "less_in_exact": (
+        "  Exact has it matched with something that Chargebee does not have on it: take that match back, or record it there",
+        "  Exact heeft het afgeletterd met iets wat Chargebee er niet op heeft: draai dat terug, of leg het daar vast",
+    ),
+    "unequal_under_way": (
+        "  a payment of it is being recorded in Chargebee",
+        "  een betaling ervan wordt in Chargebee vastgelegd",
+    ),
+    "unequal_entry": ("  entry {number}", "  boekstuk {number}"),
+    "unequal_totals": (
+        "{count} with another amount open in Exact than is due in Chargebee",
+        "{count} waarvan in Exact een ander bedrag openstaat dan in Chargebee",
+    ),
+    "all_equal": (
+        "Of every invoice Exact has as much open as Chargebee has due.",
+        "Van elke factuur staat in Exact evenveel open als in Chargebee.",
+    ),
     "will_pay": ("{number}: {amount} is recorded in Chargebee", "{number}: {amount} wordt in Chargebee vastgelegd"),
     "will_write_off": (
         "{number}: {amount} is missing and is written off within the tolerance",

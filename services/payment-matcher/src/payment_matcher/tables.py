@@ -47,6 +47,8 @@ terms = sa.Table(
     sa.Column("currency", sa.Text, nullable=False),
     sa.Column("amount_hundredths", sa.BigInteger, nullable=False),
     sa.Column("is_matched", sa.Boolean, nullable=False),
+    sa.Column("entry_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("entry_number", sa.BigInteger, nullable=False, server_default="0"),
 )
 sa.Index("terms_of_document", terms.c.site, terms.c.number, terms.c.suffix)
 sa.Index("terms_of_account", terms.c.division, terms.c.account_id)
@@ -70,6 +72,7 @@ intents = sa.Table(
     sa.Column("last_error", sa.Text),
     sa.Column("transaction_id", sa.Text),
     sa.Column("amount_minor", sa.BigInteger),
+    sa.Column("customer_id", sa.Text, nullable=False, server_default=""),
 )
 _still_open = intents.c.outcome.is_(None)
 sa.Index("intents_due", intents.c.due_at_ms, sqlite_where=_still_open, postgresql_where=_still_open)

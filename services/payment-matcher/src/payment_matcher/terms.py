@@ -17,7 +17,7 @@ from bookkeeping.money import decimals_of
 from contracts.facts import DocumentRef, ReceivableObserved
 from payment_matcher import lines
 from payment_matcher.decision import HUNDREDTHS
-from payment_matcher.tables import bank_lines, intents, terms
+from payment_matcher.tables import account_owners, bank_lines, intents, terms
 
 MATCHED = 50  # Status of sync/Cashflow/PaymentTerms
 
@@ -46,6 +46,8 @@ async def fold(database: Database, connection: AsyncConnection, document: Docume
         "timestamp": fact.timestamp,
         "amount_hundredths": fact.amount_minor,
         "is_matched": is_matched(fact),
+        "entry_id": fact.entry_id,
+        "entry_number": fact.entry_number,
     }
     insert = database.insert(terms).values(division=fact.division, term_id=fact.term_id, **values)
     await connection.execute(insert.on_conflict_do_update(index_elements=["division", "term_id"], set_=values))
@@ -86,7 +88,7 @@ async def money_hundredths(connection: AsyncConnection, division: int, account_i
     in_both = await lines.money_in_both(connection, division, account_id, currency)
     paid_out = await lines.money_out(connection, division, account_id, currency)
     to_hundredths = HUNDREDTHS if decimals_of(currency) == 0 else 1
-    of_suspense = await _recorded_of_suspense(connection, division, account_id) * to_hundredths
+    of_suspense = await _recorded_of_suspense(connection, division, account_id, currency) * to_hundredths
     # What came in on the account itself explains so much of it; only the rest can be what a person moved there.
     moved = min(of_suspense, max(0, own + paid_out - await lines.money_in(connection, division, account_id, currency)))
     return own + paid_out - in_both - moved - int(await connection.scalar(recorded) or 0) * to_hundredths
@@ -109,27 +111,27 @@ async def _own_hundredths(connection: AsyncConnection, *on_account: sa.ColumnEle
     return own
 
 
-async def _recorded_of_suspense(connection: AsyncConnection, division: int, account_id: str) -> int:
-    """How much of an account's invoices that Exact has matched was recorded of bank lines that stood on no account of a customer.
+async def _recorded_of_suspense(connection: AsyncConnection, division: int, account_id: str, currency: str) -> int:
+    """How much was recorded, for the customers of an account, of bank lines that stood on no account of a customer.
 
-    A person moves that money to the customer in Exact and matches it there, by an entry that is neither ours nor a bank line.
+    A person moves that money to the customer in Exact, by an entry that is neither ours nor a bank line, and Exact may match it
+    there with whatever has the same amount.
     """
-    mine = (terms.c.division == division, terms.c.account_id == account_id, terms.c.kind == "invoice")
+    on_account = (terms.c.division == division, terms.c.account_id == account_id, terms.c.kind == "invoice")
     of_invoice = (terms.c.site == intents.c.site, terms.c.number == intents.c.number)
-    matched = sa.select(sa.func.sum(terms.c.amount_hundredths)).where(*mine, *of_invoice, terms.c.is_matched).scalar_subquery()
+    of_owner = (
+        *(account_owners.c.division == division, account_owners.c.account_id == account_id),
+        *(account_owners.c.site == intents.c.site, account_owners.c.customer_id == intents.c.customer_id),
+    )
     of_line = (
         bank_lines.c.division == intents.c.division,
         intents.c.term_id == sa.literal(lines.MONEY_OF) + bank_lines.c.line_id,
         bank_lines.c.account_id == "",
+        bank_lines.c.currency == currency,
     )
-    here = (intents.c.division == division, intents.c.transaction_id.is_not(None), sa.exists().where(*mine, *of_invoice))
-    recorded = (
-        sa.select(sa.func.sum(intents.c.amount_minor).label("minor"), matched.label("matched"))
-        .select_from(intents)
-        .where(*here, sa.exists().where(*of_line))
-        .group_by(intents.c.site, intents.c.number)
-    )
-    return sum(min(int(row.minor), int(row.matched or 0)) for row in await connection.execute(recorded))
+    whose = sa.exists().where(*on_account, *of_invoice) | ((intents.c.number == "") & sa.exists().where(*of_owner))
+    recorded = (intents.c.division == division, intents.c.transaction_id.is_not(None), sa.exists().where(*of_line))
+    return int(await connection.scalar(sa.select(sa.func.sum(intents.c.amount_minor)).where(*recorded, whose)) or 0)
 
 
 def on_account(division: int, account_id: str, *, besides: str = "") -> sa.Select[tuple[int, str]]:

@@ -1,0 +1,86 @@
+"""Invoices of which Exact has another amount open than Chargebee has due: what has to be matched in Exact, or taken back there.
+
+Both sides are those that were seen last. What a reversal takes back of an invoice counts with it, matched or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bookkeeping.money import decimals_of
+from payment_matcher.decision import HUNDREDTHS, PAYABLE_STATUSES
+from payment_matcher.intents import MILLISECONDS
+from payment_matcher.tables import intents, invoices, terms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unequal:
+    """One such invoice, amounts in hundredths; the entry is the first in which some of it is open, else its first one.
+
+    `entry_id` is empty where nothing told the entry since it is kept. `is_under_way` where a payment of it is being recorded.
+    """
+
+    division: int
+    site: str
+    number: str
+    customer_id: str
+    currency: str
+    open_hundredths: int
+    due_hundredths: int
+    is_under_way: bool
+    entry_id: str
+    entry_number: int
+
+
+async def read(connection: AsyncConnection, *, until: datetime, division: int | None = None) -> list[Unequal]:
+    """Read those that did not change in Chargebee since `until`, by number; a later change may still be on its way to Exact."""
+    is_open = terms.c.is_matched.is_(sa.false())
+    open_sum = sa.func.sum(sa.case((is_open, terms.c.amount_hundredths), else_=0))
+    is_payable = invoices.c.deleted.is_(sa.false()) & invoices.c.status.in_(sorted(PAYABLE_STATUSES))
+    due = sa.case((is_payable, invoices.c.amount_due_minor), else_=0)
+    same = (terms.c.site == invoices.c.site) & (terms.c.number == invoices.c.number)
+    # A resource version of Chargebee is the moment of the change, in milliseconds.
+    settled = invoices.c.resource_version <= int(until.timestamp() * MILLISECONDS)
+    where = [terms.c.kind == "invoice", terms.c.currency == invoices.c.currency, settled]
+    if division is not None:
+        where.append(terms.c.division == division)
+    by = (terms.c.division, invoices.c.site, invoices.c.number, invoices.c.customer_id, invoices.c.currency)
+    query = (
+        sa.select(*by, open_sum.label("open"), sa.func.max(due).label("due"))
+        .select_from(terms.join(invoices, same))
+        .where(*where)
+        .group_by(*by)
+        .having(open_sum != sa.func.max(due))
+        .order_by(invoices.c.number, invoices.c.site)
+    )
+    found = []
+    for row in (await connection.execute(query)).all():
+        due_hundredths = int(row.due) * (HUNDREDTHS if decimals_of(row.currency) == 0 else 1)
+        if int(row.open) != due_hundredths:
+            found.append(await _unequal(connection, row, due_hundredths))
+    return found
+
+
+async def _unequal(connection: AsyncConnection, row: sa.Row[tuple[int, str, str, str, str, int, int]], due: int) -> Unequal:
+    mine = (terms.c.division == row.division, terms.c.site == row.site, terms.c.number == row.number, terms.c.kind == "invoice")
+    entries = sa.select(terms.c.entry_id, terms.c.entry_number).where(*mine, terms.c.entry_id != "")
+    entry = (await connection.execute(entries.order_by(terms.c.is_matched, terms.c.entry_number).limit(1))).one_or_none()
+    under_way = sa.select(intents.c.reference).where(
+        intents.c.site == row.site, intents.c.number == row.number, intents.c.outcome.is_(None)
+    )
+    return Unequal(
+        division=row.division,
+        site=row.site,
+        number=row.number,
+        customer_id=row.customer_id,
+        currency=row.currency,
+        open_hundredths=int(row.open),
+        due_hundredths=due,
+        is_under_way=(await connection.execute(under_way.limit(1))).first() is not None,
+        entry_id="" if entry is None else entry.entry_id,
+        entry_number=0 if entry is None else entry.entry_number,
+    )

@@ -1,0 +1,68 @@
+"""`kruispost matches unequal`: the invoices whose amounts differ, in words."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import typer
+
+from backbone.clock import SystemClock
+from backbone.command_database import with_database
+from backbone.configuration import Configuration, load_configuration
+from backbone.database import Database
+from backbone.settings import Settings
+from payment_matcher import unequal
+from payment_matcher.amounts import shown_hundredths
+from payment_matcher.decisions import SOURCE
+from payment_matcher.matches_list import link_of
+from payment_matcher.matches_words import Language, say
+from payment_matcher.unequal import Unequal
+
+
+def show_unequal(days: int, division: int | None, limit: int, lang: Language, *, as_json: bool) -> bool:
+    """Print them; return whether there is one that needs a person. Raises KruispostError."""
+    settings = Settings()
+    configuration = load_configuration(settings.config)
+    until = SystemClock().now() - timedelta(days=days)
+
+    async def read(database: Database) -> list[Unequal]:
+        async with database.reading() as connection:
+            return await unequal.read(connection, until=until, division=division)
+
+    found = with_database(settings, SOURCE, read)
+    if as_json:
+        listed = [_as_dict(each, configuration) for each in found[:limit]]
+        typer.echo(json.dumps({"found": len(found), "invoices": listed}, indent=2, ensure_ascii=False))
+    else:
+        for each in found[:limit]:
+            typer.echo("\n".join(_in_words(each, configuration, lang)) + "\n")
+        typer.echo(say("unequal_totals", lang, count=len(found)) if found else say("all_equal", lang))
+    return any(not each.is_under_way for each in found)
+
+
+def _as_dict(each: Unequal, configuration: Configuration) -> dict[str, Any]:
+    return {
+        "division": each.division,
+        "site": each.site,
+        "number": each.number,
+        "customer_id": each.customer_id,
+        "currency": each.currency,
+        "open_in_exact_hundredths": each.open_hundredths,
+        "due_in_chargebee_hundredths": each.due_hundredths,
+        "is_under_way": each.is_under_way,
+        "entry": {"id": each.entry_id, "number": each.entry_number, "link": link_of(each, configuration)},
+    }
+
+
+def _in_words(each: Unequal, configuration: Configuration, lang: Language) -> list[str]:
+    amounts = {"open": shown_hundredths(each.open_hundredths), "due": shown_hundredths(each.due_hundredths)}
+    told = [say("unequal", lang, number=each.number, customer=each.customer_id, currency=each.currency, **amounts)]
+    if each.is_under_way:
+        return [*told, say("unequal_under_way", lang)]
+    told.append(say("more_in_exact" if each.open_hundredths > each.due_hundredths else "less_in_exact", lang))
+    if each.entry_number:
+        link = link_of(each, configuration)
+        told.append(say("unequal_entry", lang, number=each.entry_number) + (f"  {link}" if link else ""))
+    return told
