@@ -43,6 +43,16 @@ def mollie(**changes: Any) -> str:
     return json.dumps({**MOLLIE, **changes})
 
 
+def mollie_with(movements: list[dict[str, Any]], *, amount: str, revenue: str | None = None, cost: str = "2.5410") -> str:
+    """A settlement of that amount, less its costs, with the revenue that it names itself."""
+    month = {
+        "costs": [{"amountGross": {"currency": "EUR", "value": cost}}],
+        **({} if revenue is None else {"revenue": [{"amountGross": {"currency": "EUR", "value": revenue}}]}),
+    }
+    settlement = {**MOLLIE, "amount": {"currency": "EUR", "value": amount}, "periods": {"2026": {"10": month}}}
+    return json.dumps([settlement, *movements])
+
+
 def twice(text: str, line: int) -> str:
     """The text with one of its lines once more behind it."""
     return text + text.splitlines(keepends=True)[line]
@@ -77,6 +87,20 @@ BAD = {
         both(settlementAmount={"currency": "USD", "value": "100.00"}),
         "is in USD, and its settlement in EUR",
     ),
+    "mollie a payment missing": (
+        "mollie",
+        mollie_with([PAYMENT], amount="147.46"),
+        "pays 147.46 out, and what is in it is 100.00",
+    ),
+    "mollie a payment missing, by its revenue": (
+        "mollie",
+        mollie_with([PAYMENT], amount="147.46", revenue="150.0000"),
+        "the movements in the file add up to 100.00, and its revenue is 150.00, so it is not all of it",
+    ),
+    "mollie a refund missing": ("mollie", mollie_with([PAYMENT], amount="57.46"), "which is another amount"),
+    "mollie revenue that does not add up": ("mollie", mollie_with([], amount="96.46", revenue="100.0000"), "less costs of 2.541"),
+    "mollie a cost that is no number": ("mollie", mollie_with([], amount="97.46", cost="NaN"), "not as Mollie writes it"),
+    "mollie an endless cost": ("mollie", mollie_with([], amount="97.46", cost="Infinity"), "not as Mollie writes it"),
     "mollie something else": ("mollie", json.dumps({"_embedded": 5}), "has no settlement in it"),
     "mollie without a bottom": ("mollie", "[" * 100_000, "nested too deeply"),
     "stripe nothing paid out": (
@@ -105,3 +129,15 @@ def test_every_usual_encoding_of_each_gateway_is_read(gateway: str, content: str
     (payout,) = read_payouts(gateway, file)
     fees = {"adyen": 50, "gocardless": 120, "mollie": 254}
     assert (payout.currency, payout.fees_minor) == ("EUR", fees[gateway])
+
+
+@pytest.mark.parametrize(("amount", "fees_minor"), [("97.46", 254), ("97.45", 255)])
+@pytest.mark.parametrize("movements", [[], [{**PAYMENT, "resource": "capture", "id": "cpt_1", "paymentId": "tr_1"}]])
+def test_what_mollie_pays_out_and_keeps_is_what_it_took_whichever_way_it_rounds(
+    amount: str, fees_minor: int, movements: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text(mollie_with(movements, amount=amount, revenue="100.0000"))
+    (payout,) = read_payouts("mollie", file)
+    assert (payout.fees_minor, payout.paid_minor + payout.fees_minor) == (fees_minor, 10_000)
+    assert [line.ids for line in payout.lines] == [("cpt_1", "tr_1") for _ in movements]

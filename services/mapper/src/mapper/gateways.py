@@ -52,7 +52,12 @@ _ADYEN_KINDS: Final[Mapping[str, LineKind]] = {
     "Fee": "fee",
     "InvoiceDeduction": "fee",
 }
-_MOLLIE_KINDS: Final[Mapping[str, LineKind]] = {"payment": "charge", "refund": "refund", "chargeback": "chargeback"}
+_MOLLIE_KINDS: Final[Mapping[str, LineKind]] = {
+    "payment": "charge",
+    "capture": "charge",
+    "refund": "refund",
+    "chargeback": "chargeback",
+}
 _GOCARDLESS: Final = ("id", "amount", "currency", "arrival_date", "transaction_fee_debit")
 _GOCARDLESS_MORE: Final = ("app_fee_debit", "transaction_fee_credit", "app_fee_credit")
 LONGEST_NUMBER: Final = 100
@@ -229,16 +234,33 @@ def _mollie_payout(data: dict[str, Any], lines: Mapping[str, list[SettledLine]],
         currency, paid = data["amount"]["currency"], data["amount"]["value"]
         months = [month for year in data["periods"].values() for month in year.values()]
         costs = [cost for month in months for cost in month.get("costs", ())]
-        gross = sum((Decimal(cost["amountGross"]["value"]) for cost in costs), Decimal(0))
-        tax = sum((Decimal(cost["amountVat"]["value"]) for cost in costs if cost.get("amountVat")), Decimal(0))
+        gross = _mollie_sum(costs, "amountGross")
+        tax = _mollie_sum([cost for cost in costs if cost.get("amountVat")], "amountVat")
+        turnover = [each for month in months for each in month.get("revenue") or ()]
+        revenue = _cents(_mollie_sum(turnover, "amountGross"), currency) if turnover else None
+        # Costs have four decimals and are paid in cents.
+        fees, fees_tax = (_cents(amount, currency) for amount in (gross, tax))
         settled = str(data["settledAt"])
-    except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
+    except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
         raise SettlementFileError(
             f"{where}: {error} is missing or not as Mollie writes it; export the settlement once it was paid out."
         ) from error
-    # Costs have four decimals and are paid in cents.
-    fees, fees_tax = (_cents(amount, currency) for amount in (gross, tax))
     paid_minor = minor_of(str(paid), currency, where, "amount")
+    moved = sum(line.amount for line in lines[number]) if number in lines else revenue
+    if revenue is not None and moved != revenue:
+        sums = tuple(format_minor(amount, currency) for amount in (moved or 0, revenue))
+        raise SettlementFileError(
+            f"{where}: the movements in the file add up to {sums[0]}, and its revenue is {sums[1]}, so it is not all of it; "
+            "export all its payments, captures, refunds and chargebacks. Nothing was imported."
+        )
+    if moved is not None and abs(gross.scaleb(decimals_of(currency)) - (moved - paid_minor)) >= 1:
+        sums = (*(format_minor(amount, currency) for amount in (paid_minor, moved)), f"{gross.normalize():f}")
+        raise SettlementFileError(
+            f"{where}: it pays {sums[0]} out, and what is in it is {sums[1]} less costs of {sums[2]}, which is another amount; "
+            "export it with all its payments, captures, refunds and chargebacks. Nothing was imported."
+        )
+    if moved is not None:
+        fees = moved - paid_minor  # a cent that the costs were rounded by is kept, too, so that nothing stays behind
     return FoundPayout(
         number=number,
         day=day_of(settled, where),
@@ -249,6 +271,10 @@ def _mollie_payout(data: dict[str, Any], lines: Mapping[str, list[SettledLine]],
         lines=tuple(lines.get(number, ())),
         where=where,
     )
+
+
+def _mollie_sum(entries: Sequence[dict[str, Any]], name: str) -> Decimal:
+    return sum((Decimal(each[name]["value"]) for each in entries), Decimal(0))
 
 
 def _mollie_line(data: dict[str, Any], kind: LineKind, money: dict[str, Any], where: str) -> SettledLine:
