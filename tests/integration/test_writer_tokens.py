@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
+from support.exact_server import DIVISION
+from support.faults import AFTER, FAULTS
 from support.faulty_exact import Rehearsal, check, rehearsal
 from support.writer_stage import sale, save_account
 
@@ -12,6 +15,8 @@ from exact_writer.auth import REFUSED_RETRY_SECONDS, TOO_EARLY_RETRY_SECONDS
 
 TOKEN = ("POST", "oauth2/token")
 OLD_ENOUGH, EXPIRED = 580.0, 700.0
+# Late calls and take-overs are of the division's; the database that goes away has a test of its own.
+UNTRIED = ("late", "taken_over", "loses_database")
 
 
 async def connected(stage: Rehearsal) -> None:
@@ -53,12 +58,26 @@ async def test_dying_before_the_new_tokens_are_stored_needs_a_person_and_loses_n
         await is_booked(stage)
 
 
-async def test_an_answer_of_the_token_endpoint_that_is_lost_before_it_did_anything_is_asked_for_again(tmp_path: Path) -> None:
+async def test_whatever_goes_wrong_at_the_token_endpoint_is_waited_out_or_told(tmp_path: Path) -> None:
+    """What strikes before Exact renewed the pair costs time. After it the old pair is dead and the new one nobody has."""
     async with rehearsal(tmp_path) as stage:
-        await connected(stage)
-        stage.exact.planned += [(fault, *TOKEN) for fault in ("unreachable", "timeout_before", "html_502_before", "rate_limited")]
-        await is_booked(stage)
-        assert len(stage.exact.struck) == 4
+        await stage.plan(save_account("FIRST"))
+        await stage.work()
+        for fault in FAULTS:
+            if fault in UNTRIED:
+                continue
+            stage.clock.advance(OLD_ENOUGH)
+            await stage.plan(sale(fault[:20], "FIRST"))
+            stage.exact.planned.append((fault, *TOKEN))
+            if fault in AFTER:
+                assert not await stage.act(20), fault
+                assert "kruispost login" in str(await stage.complaint()), fault
+                await stage.log_in()
+            await stage.work()
+            assert stage.exact.struck == [fault]
+            stage.exact.struck.clear()
+            check(stage, fault, [sale(fault[:20], "FIRST")])
+            assert await stage.complaint() is None, fault
 
 
 @pytest.mark.parametrize("seconds", [-7200.0, 7200.0])
@@ -116,3 +135,26 @@ async def test_a_refresh_token_that_expired_needs_a_person_and_loses_nothing(tmp
         assert "expired at" in str(await stage.complaint())
         await stage.log_in()
         await is_booked(stage)
+
+
+async def test_three_hours_of_maintenance_are_logged_when_they_begin_and_when_they_end(tmp_path: Path) -> None:
+    async with rehearsal(tmp_path) as stage:
+        await stage.plan(save_account("FIRST"))
+        await stage.work()
+        stage.exact.maintenance_seconds = 3 * 3_600.0
+        stage.exact.planned.append(("maintenance", "POST", "salesentry/SalesEntries"))
+        await stage.plan(sale("INV-1", "FIRST"))
+        with capture_logs() as logs:
+            await stage.work()
+        check(stage, "maintenance", [sale("INV-1", "FIRST")])
+        told = [each for each in logs if each["event"].startswith("Exact ")]
+        *begun, over = [(each["event"], each.get("kind")) for each in told]
+        assert begun == [
+            ("Exact does not work with us for now", "no_answer"),
+            ("Exact does not work with us for now", "no_token"),
+        ]
+        assert over == ("Exact works with us again", None)
+        assert told[-1]["after_seconds"] == pytest.approx(3 * 3_600.0, abs=300)
+        in_vain = [stage.counted("exact_tries_in_vain", division=str(DIVISION), kind=kind) for kind in ("no_answer", "no_token")]
+        assert told[-1]["tries_in_vain"] == sum(in_vain)
+        assert stage.counted("exact_token_refreshes", outcome="failed") < 45, "Exact takes 200 calls a day"

@@ -62,7 +62,6 @@ AFTER: Final = (
 FAULTS: Final = BEFORE + AFTER
 # When a late commit happens, as a share of the longest request; later than that nobody expects one.
 LATE_SHARES: Final = {"late": 0.9, "unexpectedly_late": 1.5}
-MAINTENANCE_SECONDS: Final = 300.0
 MINUTE_SECONDS: Final = 60.0
 _HTML: Final = {"content-type": "text/html"}
 _JSON: Final = {"content-type": "application/json"}
@@ -96,6 +95,7 @@ class FaultyExact(httpx.AsyncBaseTransport):
         self._timing = timing
         self._late: list[tuple[float, httpx.Request]] = []
         self._closed_until = 0.0
+        self.maintenance_seconds = 300.0
         self.planned: list[tuple[str, str, str]] = []  # (fault, method, end of the path without a key)
         self.struck: list[str] = []
         self.database: FragileDatabase | None = None
@@ -126,7 +126,7 @@ class FaultyExact(httpx.AsyncBaseTransport):
 
     async def _strike(self, fault: str, request: httpx.Request) -> httpx.Response:
         if fault == "maintenance":
-            self._closed_until = self._clock.now().timestamp() + MAINTENANCE_SECONDS
+            self._closed_until = self._clock.now().timestamp() + self.maintenance_seconds
             return self._closed()
         if fault in BEFORE:
             return self._fail(fault, request)

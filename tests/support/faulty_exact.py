@@ -214,6 +214,10 @@ class Rehearsal:
             async with self._database.transaction() as connection:
                 await self._writer.pdfs.take(connection, None, parcel)  # type: ignore[arg-type]  # the envelope is not read
 
+    def counted(self, name: str, **labels: str) -> float:
+        """What a counter of the writer's shows."""
+        return self._context.telemetry.registry.get_sample_value(f"kruispost_{name}_total", labels) or 0.0
+
     def rows(self, endpoint: str, **where: Any) -> list[dict[str, Any]]:
         """What stands in Exact under an endpoint with these values."""
         table = self.simulator.world.divisions[DIVISION].table(endpoint)

@@ -40,6 +40,7 @@ CounterName = Literal[
     "documents_set_aside",  # by code
     "exact_calls",  # by method and endpoint
     "exact_answers",  # by outcome: ok, refused, limited, transient, unknown
+    "exact_tries_in_vain",  # by division and kind: no_token, no_answer, limit, token_refused, refused
     "exact_token_refreshes",  # by outcome
     "commands_finished",  # by type and outcome: posted, saved, refused
     "unknown_outcomes",  # calls whose answer was lost, by how they were resolved

@@ -22,6 +22,7 @@ from exact_writer.vault import Stored, Tokens, Vault
 
 MINIMUM_AGE_SHARE: Final = 0.95  # 570 of 600 seconds
 RETRY_SECONDS: Final = 15.0
+LONGEST_RETRY_SECONDS: Final = 300.0  # Exact takes 200 calls of its token endpoint a day, of which renewing takes 144
 TOO_EARLY_RETRY_SECONDS: Final = 60.0
 REFUSED_RETRY_SECONDS: Final = 900.0  # Exact counts the calls of its token endpoint, and asking sooner changes nothing
 LOCK_PAUSE_SECONDS: Final = 0.2
@@ -75,6 +76,7 @@ class ExactLogin:
         self._turn = asyncio.Lock()
         self._known: Stored | None = None
         self._retry_at = 0.0
+        self._failures = 0
         self._unstored: Tokens | None = None
         self._still_good: str | None = None  # what Exact called too young to be replaced, whatever our clock says
         self.changed = asyncio.Event()
@@ -138,13 +140,12 @@ class ExactLogin:
         crash_point("exact_writer.before_refresh")
         response = await self._ask(form)
         if response.status_code == httpx.codes.OK:
+            renewed = await self._store(response, instead_of=stored.tokens)
             self._telemetry.count("exact_token_refreshes", outcome="refreshed")
-            return await self._store(response, instead_of=stored.tokens)
+            return renewed
         said = _said(response)
-        self._retry_at = self._now() + RETRY_SECONDS
         if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            self._telemetry.count("exact_token_refreshes", outcome="failed")
-            raise NoTokenNowError(f"Exact's token endpoint answered {response.status_code}", self._retry_at)
+            raise self._failed(f"Exact's token endpoint answered {response.status_code}")
         if "not expired" in said or "TooEarlyToRefreshTokens" in response.headers.get("Reason", ""):
             self._telemetry.count("exact_token_refreshes", outcome="too_early")
             log.warning("Exact says the token is too young to refresh; it is used until it expires", said=said)
@@ -167,25 +168,32 @@ class ExactLogin:
     async def _ask(self, form: dict[str, str]) -> httpx.Response:
         try:
             return await self._client.token_request(form)
-        except (NotSentError, UnknownError) as error:
+        except NotSentError as error:
             self._telemetry.count("exact_token_refreshes", outcome="failed")
             self._retry_at = self._now() + RETRY_SECONDS
             raise NoTokenNowError(error.message, self._retry_at) from error
+        except UnknownError as error:
+            raise self._failed(error.message) from error
+
+    def _failed(self, reason: str) -> NoTokenNowError:
+        """The error of a try that Exact may have counted: the next one comes later each time."""
+        self._telemetry.count("exact_token_refreshes", outcome="failed")
+        self._retry_at = self._now() + min(LONGEST_RETRY_SECONDS, RETRY_SECONDS * 2 ** min(self._failures, 10))
+        self._failures += 1
+        return NoTokenNowError(reason, self._retry_at)
 
     async def _store(self, response: httpx.Response, *, instead_of: Tokens | None = None) -> Stored:
-        answer = response.json()
-        tokens = Tokens(
-            access_token=answer["access_token"],
-            refresh_token=answer["refresh_token"],
-            obtained_at=self._now(),
-            expires_in_seconds=float(str(answer["expires_in"])),
-        )
+        tokens = _tokens_in(response, self._now())
+        if tokens is None:
+            # A page of Exact's while it is closed, or half an answer. Whether the old pair is still good the next try finds out.
+            raise self._failed("Exact's token endpoint answered what cannot be read")
         crash_point("exact_writer.before_token_stored")
         self._unstored = tokens  # Exact gives them once: when the database is away now, they are stored when it is back
         is_stored = await self._vault.store(tokens, instead_of=instead_of)
         self._unstored = None
         self._known = Stored(tokens=tokens, consent_needed=None) if is_stored else await self._read()
         self._retry_at = 0.0
+        self._failures = 0
         self.changed.set()
         return self._known
 
@@ -227,6 +235,20 @@ class ExactLogin:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+def _tokens_in(response: httpx.Response, now: float) -> Tokens | None:
+    """The pair that an answer gives; None for one that gives none."""
+    try:
+        answer = response.json()
+        return Tokens(
+            access_token=str(answer["access_token"]),
+            refresh_token=str(answer["refresh_token"]),
+            obtained_at=now,
+            expires_in_seconds=float(str(answer["expires_in"])),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _said(response: httpx.Response) -> str:

@@ -80,6 +80,7 @@ class DivisionCalls:
         self.expected_today = 0.0  # how many calls the documents that are still to come today are likely to need
         self.waiting_today = 0  # and how many those need that are here
         self.made = 0  # calls since the start of this process
+        self.answered = 0  # and how many of them did what they were to do
         self.forbidden: set[str] = set()  # endpoints whose last answer was that this app may not use them
 
     async def load(self, epoch: int | None = None) -> None:
@@ -203,6 +204,7 @@ class DivisionCalls:
             raise
         else:
             self._budget = rules.answered(self._budget, answer.headers, self._now())
+            self.answered += 1
             self.forbidden.discard(request.endpoint)
         finally:
             self._telemetry.count("exact_answers", outcome=outcome)

@@ -27,6 +27,7 @@ from exact_writer.ledger_reader import NEVER, LedgerReader
 from exact_writer.looking import Desk
 from exact_writer.mirror import Mirror
 from exact_writer.odata import UnreadableAnswerError
+from exact_writer.outage import Outage
 from exact_writer.polling import Polling
 from exact_writer.post import Poster
 from exact_writer.schedule import Choice
@@ -86,6 +87,7 @@ class DivisionWriter:
         # Another replica may have taken a command into the journal, and cannot wake this one.
         self.journal_check_seconds = REREAD_SECONDS
         self._failures = 0
+        self._outage = Outage(division, clock, telemetry)
         self._lock_checked_at = 0.0
 
     def wake(self) -> None:
@@ -145,6 +147,7 @@ class DivisionWriter:
 
     async def turn(self) -> float | None:
         """One turn; the instant until which to pause when something stands in the way, or None to go on at once."""
+        answered = self._calls.answered
         try:
             pause_until = await self._turn()
         except ConsentNeededError as error:
@@ -152,7 +155,7 @@ class DivisionWriter:
                 self._wake_relay()
             return self._now() + CONSENT_PAUSE_SECONDS
         except NoTokenNowError as error:
-            log.warning("no token now", division=self.division, reason=error.reason)
+            self._outage.failed("no_token", error.reason)
             if error.blocks and await self.connection.report("blocked", error.reason):
                 self._wake_relay()
             return error.retry_at
@@ -161,6 +164,8 @@ class DivisionWriter:
         except (CallError, UnreadableAnswerError) as error:
             return await self._pause_after(error)
         self._failures = 0
+        if self._calls.answered > answered:
+            self._outage.over()
         return pause_until
 
     async def _turn(self) -> float | None:
@@ -307,14 +312,14 @@ class DivisionWriter:
         self._failures += 1
         pause: float = min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(self._failures, 10))
         if isinstance(error, (UnauthorizedError, RateLimitedError)):
-            log.warning("Exact did not take a call", division=self.division, reason=str(error), kind=type(error).__name__)
+            self._outage.failed("limit" if isinstance(error, RateLimitedError) else "token_refused", str(error))
             return now + (0.0 if self._failures == 1 else pause)
         if isinstance(error, (ForbiddenError, NotFoundError, RefusedError)):
             reason = f"Exact does not let this app work here: {error.message}"
             await self.connection.report("blocked", reason)
-            log.error("Exact refuses the division", division=self.division, status=error.status, reason=error.message)
+            self._outage.failed("refused", reason)
             return now + FORBIDDEN_PAUSE_SECONDS
-        log.warning("Exact does not answer as it should", division=self.division, reason=str(error), pause_seconds=pause)
+        self._outage.failed("no_answer", str(error))
         return now + pause
 
     async def _pause(self, until: float, stop: asyncio.Event) -> None:
