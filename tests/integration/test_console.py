@@ -156,7 +156,9 @@ async def test_a_life_includes_what_became_of_the_customer_and_nobody_elses(stag
 
 
 async def test_the_newest_word_about_a_connection_counts(stage):
-    await stage.hear(facts.ConnectionChanged(division=100001, state="connected", reason="Exact answers"), minute=7)
+    await stage.hear(
+        facts.ConnectionChanged(division=100001, state="connected", reason="Exact answers", reason_nl="Exact antwoordt"), minute=7
+    )
     await stage.hear(facts.ConnectionChanged(division=100001, state="blocked", reason="403"), minute=3)
     async with stage.database.reading() as connection:
         [told] = (await queries.summary(connection))["connections"]
@@ -164,6 +166,7 @@ async def test_the_newest_word_about_a_connection_counts(stage):
         "division": 100001,
         "state": "connected",
         "reason": "Exact answers",
+        "reason_nl": "Exact antwoordt",
         "since": "2026-10-05T10:07:00+00:00",
     }
 

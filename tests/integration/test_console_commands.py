@@ -138,7 +138,7 @@ async def test_holds_and_what_to_do_are_read_in_dutch(installation):
         invoice(),
         told,
         facts.PaymentNotRecorded(document=DOCUMENT, code="voided", sentence="Voided there.", sentence_nl="Daar vervallen."),
-        facts.ConnectionChanged(division=100001, state="blocked", reason="Exact says no"),
+        facts.ConnectionChanged(division=100001, state="blocked", reason="Exact says no", reason_nl="Exact zegt nee"),
     )
     wide = (place[0], {**place[1], "COLUMNS": "400"})
     english, dutch, life = await asyncio.gather(
@@ -148,6 +148,8 @@ async def test_holds_and_what_to_do_are_read_in_dutch(installation):
     assert "Geen omzetregel" not in english.stdout
     assert "Geen omzetregel past op regel 'Team'" in dutch.stdout
     assert "Daar vervallen." in dutch.stdout
+    assert "(Exact says no)" in english.stdout
+    assert "(Exact zegt nee)" in dutch.stdout
     assert 'Zet onder divisions.1.revenue: {when: {item: team}, account: "..."}' in dutch.stdout
     for word in ("Vastgehouden, en wat te doen", "factuur INV-1", "administratie 100001: geblokkeerd", "ontvangsten: 1 x"):
         assert word in dutch.stdout

@@ -17,7 +17,7 @@ from ingest.pdf_api import WHYS, NoPdfError
 
 SOURCES = [path.read_text(encoding="utf-8") for path in Path(exact_writer.__path__[0]).glob("*.py")]
 # Fields of messages that a person reads; what Exact itself says has no Dutch but Exact's.
-FOR_PEOPLE = ("sentence", "action", "message", "explanation", "about_dimensions")
+FOR_PEOPLE = ("sentence", "action", "message", "explanation", "about_dimensions", "reason")
 
 
 def values_of(template: str) -> set[str]:
@@ -51,6 +51,21 @@ def test_every_sentence_that_the_writer_says_is_in_its_list():
 def test_no_message_has_words_for_people_without_their_dutch(kind: type[Message]):
     fields = set(kind.__struct_fields__)
     assert [name for name in FOR_PEOPLE if name in fields and f"{name}_nl" not in fields] == []
+
+
+@pytest.mark.parametrize("name", words.CONNECTION)
+def test_why_a_division_is_not_connected_is_told_in_dutch_with_what_exact_said(name: str):
+    values = {each: f"what {each} says (invalid_grant), in {{braces}}" for each in values_of(words.SENTENCES[name][0])}
+    told = words.say(name, **values)
+    assert words.connection_in_dutch(told.english) == told.dutch
+    assert words.connection_in_dutch("something that this release never says") == ""
+
+
+def test_no_division_is_reported_for_a_reason_that_is_not_in_the_list():
+    reported = {name for source in SOURCES for name in words.CONNECTION if re.search(rf'say\(\s*"{name}"', source)}
+    assert reported == {*words.CONNECTION}
+    literal = [found for source in SOURCES for found in re.findall(r'report\("(?:blocked|consent_needed)", f?"[^"]*"', source)]
+    assert not literal
 
 
 def test_a_sentence_and_its_advice_are_told_in_both_languages():

@@ -74,7 +74,8 @@ class Projection:
 
     async def _connection(self, connection: AsyncConnection, envelope: Envelope, fact: facts.ConnectionChanged) -> None:
         table = tables.connections
-        changed = {"state": fact.state, "reason": fact.reason, "stated_at_us": microseconds(envelope.time)}
+        told = {"state": fact.state, "reason": fact.reason, "reason_nl": fact.reason_nl}
+        changed = {**told, "stated_at_us": microseconds(envelope.time)}
         statement = self._database.insert(table).values({"division": fact.division, **changed})
         newer = table.c.stated_at_us <= changed["stated_at_us"]
         await connection.execute(statement.on_conflict_do_update(index_elements=["division"], set_=changed, where=newer))

@@ -64,7 +64,10 @@ async def summary(connection: AsyncConnection) -> dict[str, Any]:
         "pdfs": {row.pdf: row.entries for row in pdfs},
         "receipts": {row.receipt: row.invoices for row in receipts},
         "connections": [
-            {"division": row.division, "state": row.state, "reason": row.reason, "since": moment_of(row.stated_at_us).isoformat()}
+            {
+                **{name: getattr(row, name) for name in ("division", "state", "reason", "reason_nl")},
+                "since": moment_of(row.stated_at_us).isoformat(),
+            }
             for row in connections
         ],
     }

@@ -49,7 +49,7 @@ def summary(out: Console, counts: dict[str, Any], lang: Language) -> None:
     for connection in counts["connections"]:
         division = say("division {division}", lang, division=connection["division"])
         how = connection["state"] if lang == "en" else named(connection["state"], lang)
-        out.print(f"  {division}: {how} ({connection['reason']})", soft_wrap=True)
+        out.print(f"  {division}: {how} ({told(connection, 'reason', lang)})", soft_wrap=True)
 
 
 def documents(out: Console, rows: Sequence[dict[str, Any]], lang: Language, *, held: bool) -> None:

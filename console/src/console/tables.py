@@ -60,6 +60,7 @@ connections = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("stated_at_us", sa.BigInteger, nullable=False),
+    sa.Column("reason_nl", sa.Text, nullable=False, server_default=""),
 )
 
 moves = sa.Table(

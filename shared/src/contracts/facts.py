@@ -341,6 +341,7 @@ class ConnectionChanged(Message, frozen=True, kw_only=True):
     division: int
     state: Literal["connected", "consent_needed", "blocked"]
     reason: str
+    reason_nl: str = ""
 
 
 class PdfWanted(Message, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from backbone.database import Database
 from backbone.telemetry import Telemetry, log
 from exact_writer.client import ExactClient, NotSentError, UnknownError
 from exact_writer.vault import Stored, Tokens, Vault
+from exact_writer.words import say
 
 MINIMUM_AGE_SHARE: Final = 0.95  # 570 of 600 seconds
 RETRY_SECONDS: Final = 15.0
@@ -27,7 +28,7 @@ TOO_EARLY_RETRY_SECONDS: Final = 60.0
 REFUSED_RETRY_SECONDS: Final = 900.0  # Exact counts the calls of its token endpoint, and asking sooner changes nothing
 LOCK_PAUSE_SECONDS: Final = 0.2
 LOCK_NAME: Final = "token"
-NOBODY_YET: Final = "nobody has logged in at Exact yet"
+NOBODY_YET: Final = say("nobody_logged_in").english
 
 
 class ConsentNeededError(Exception):
@@ -157,8 +158,8 @@ class ExactLogin:
         if not _breaks_the_chain(response):
             self._telemetry.count("exact_token_refreshes", outcome="failed")
             self._retry_at = self._now() + REFUSED_RETRY_SECONDS
-            raise NoTokenNowError(f"Exact did not renew the token ({said})", self._retry_at, blocks=True)
-        reason = f"Exact refused to renew the token ({said})"
+            raise NoTokenNowError(say("token_not_renewed", said=said).english, self._retry_at, blocks=True)
+        reason = say("renewal_refused", said=said).english
         if not await self._vault.spoil(reason, stored.tokens):
             return await self._read()  # this process hung, lost its lock, and another has renewed them meanwhile
         self._telemetry.count("exact_token_refreshes", outcome="consent_needed")

@@ -11,9 +11,10 @@ from backbone.database import Database
 from contracts.facts import ConnectionChanged
 from exact_writer import announce
 from exact_writer.tables import divisions
+from exact_writer.words import connection_in_dutch, say
 
 State = Literal["connected", "consent_needed", "blocked"]
-_CONNECTED: Final = "Exact answers"
+_CONNECTED: Final = say("exact_answers").english
 
 
 def needs_login(division: int, reason: str) -> str:
@@ -63,7 +64,8 @@ class ConnectionState:
                 .where(divisions.c.division == self._division)
                 .values(connection_state=state, connection_reason=reason)
             )
-            fact = ConnectionChanged(division=self._division, state=state, reason=reason)
+            dutch = connection_in_dutch(reason)
+            fact = ConnectionChanged(division=self._division, state=state, reason=reason, reason_nl=dutch)
             await announce.connection_changed(connection, fact, self._clock.now())
         self._state, self._reason = state, reason
         return True

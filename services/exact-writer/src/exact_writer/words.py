@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from string import Formatter
 from typing import Final
 
 import msgspec
+
+# The sentences that say how a division is connected.
+CONNECTION: Final = (
+    "exact_answers",
+    "nobody_logged_in",
+    "token_not_renewed",
+    "renewal_refused",
+    "not_let_in",
+    "endpoint_closed",
+)
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -55,6 +67,22 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "customer_ambiguous": (
         "{count} accounts in Exact have the {mark} of customer {customer} ({name}): {listed}. Is it one of these?",
         "{count} relaties in Exact hebben {mark} van klant {customer} ({name}): {listed}. Is hij een van deze?",
+    ),
+    # How a division is connected; `connection_in_dutch` reads them back, since a reason is kept as it was said.
+    "exact_answers": ("Exact answers", "Exact antwoordt"),
+    "nobody_logged_in": ("nobody has logged in at Exact yet", "er heeft nog niemand bij Exact ingelogd"),
+    "token_not_renewed": ("Exact did not renew the token ({said})", "Exact heeft het token niet vernieuwd ({said})"),
+    "renewal_refused": (
+        "Exact refused to renew the token ({said})",
+        "Exact weigerde het token te vernieuwen ({said})",
+    ),
+    "not_let_in": (
+        "Exact does not let this app work here: {said}",
+        "Exact laat deze app hier niet werken: {said}",
+    ),
+    "endpoint_closed": (
+        "{endpoint} answered with errors {count} times within an hour; no more calls go there until the hour is over",
+        "{endpoint} antwoordde binnen een uur {count} keer met fouten; tot dat uur om is gaan er geen aanroepen meer heen",
     ),
     "mark_vat_number": ("VAT number {value}", "btw-nummer {value}"),
     "mark_email": ("e-mail address {value}", "e-mailadres {value}"),
@@ -224,3 +252,16 @@ def say(name: str, /, **values: object) -> Told:
     in_dutch = {key: value.dutch if isinstance(value, Told) else value for key, value in values.items()}
     in_english = {key: value.english if isinstance(value, Told) else value for key, value in values.items()}
     return Told(english.format_map(in_english), dutch.format_map(in_dutch))
+
+
+def connection_in_dutch(reason: str) -> str:
+    """Return why a division is or is not connected in Dutch, with Exact's own words as they are; empty for what is not ours."""
+    for name in CONNECTION:
+        english, dutch = SENTENCES[name]
+        pattern = "".join(
+            f"{re.escape(text)}(?P<{field}>.*)" if field else re.escape(text) for text, field, _, _ in Formatter().parse(english)
+        )
+        found = re.fullmatch(pattern, reason, re.DOTALL)
+        if found is not None:
+            return dutch.format_map(found.groupdict())
+    return ""

@@ -33,6 +33,7 @@ from exact_writer.post import Poster
 from exact_writer.schedule import Choice
 from exact_writer.subscriptions import Subscriptions
 from exact_writer.timing import LOCK_CHECK_SECONDS, Timing
+from exact_writer.words import say
 from exact_writer.work_queue import REREAD_SECONDS, WorkQueue
 
 LONGEST_PAUSE_SECONDS = 60.0
@@ -303,7 +304,7 @@ class DivisionWriter:
 
     async def _report_closed(self, closed: dict[str, float]) -> None:
         endpoint = min(closed)
-        reason = f"{endpoint} answered with errors {STOP_AT} times within an hour; no more calls go there until the hour is over"
+        reason = say("endpoint_closed", endpoint=endpoint, count=STOP_AT).english
         await self.connection.report("blocked", reason)
 
     async def _pause_after(self, error: CallError | UnreadableAnswerError) -> float:
@@ -315,7 +316,7 @@ class DivisionWriter:
             self._outage.failed("limit" if isinstance(error, RateLimitedError) else "token_refused", str(error))
             return now + (0.0 if self._failures == 1 else pause)
         if isinstance(error, (ForbiddenError, NotFoundError, RefusedError)):
-            reason = f"Exact does not let this app work here: {error.message}"
+            reason = say("not_let_in", said=error.message).english
             await self.connection.report("blocked", reason)
             self._outage.failed("refused", reason)
             return now + FORBIDDEN_PAUSE_SECONDS
