@@ -160,6 +160,14 @@ async def test_a_rule_for_a_product_that_chargebee_never_showed_is_named(tmp_pat
     }
 
 
+def test_who_books_exchange_differences_at_exacts_own_rates_is_told(tmp_path: Path):
+    for policy, told in (("exact", 1), ("chargebee", 0)):
+        (tmp_path / "kruispost.yaml").write_text(f"{EMPTY}    exchange_rates: {policy}\n", encoding="utf-8")
+        done = kruispost_here("doctor", "--json", directory=tmp_path)
+        said = [each["sentence"] for each in json.loads(done.stdout)["findings"] if each["is_well"]]
+        assert sum("books exchange differences when it matches" in each for each in said) == told
+
+
 def test_a_broken_configuration_names_the_place(tmp_path: Path):
     (tmp_path / "kruispost.yaml").write_text(EMPTY.replace("receivable_account", "receivable"), encoding="utf-8")
     code, wrong = examined(tmp_path, **COMPLETE)

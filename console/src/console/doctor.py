@@ -34,6 +34,10 @@ PRODUCT_CHECKS = "kruispost.product_checks"
 # What a service has set up outside and knows not to stand: async functions that return (subject, sentence) of each, or None.
 STANDING = "kruispost.standing"
 FERNET_KEY_BYTES = 32
+_AT_EXACTS_RATES = (
+    "exchange_rates: exact, so Exact rounds by itself and books exchange differences when it matches, on the account of its own"
+    " settings; exchange_differences is not used. With `chargebee` or `table` they are entries that Kruispost explains"
+)
 SECRETS = {
     "webhook_username": "ingest refuses to start without it",
     "webhook_password": "ingest refuses to start without it",
@@ -133,6 +137,8 @@ def _configuration(settings: Settings) -> tuple[list[Finding], Configuration | N
                 findings.append(
                     Finding(f"division {number}", is_well=False, sentence=sentence, advice=f"write divisions.{number}.{name}")
                 )
+        if division.exchange_rates.policy == "exact":
+            findings.append(Finding(f"division {number}", is_well=True, sentence=_AT_EXACTS_RATES))
     for name, site in configuration.sites.items():
         if site.division is None and not site.business_entities and not site.routes:
             sentence = f"site {name} books into no division, so all its documents will be held"

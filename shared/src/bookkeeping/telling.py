@@ -48,8 +48,14 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "Het document en de klant hebben geen waarde voor {names}: de teksten laten dat weg.",
     ),
     "rate_of_exact": (
-        "The rate is Exact's own of the day ({pair}), by exchange_rates: exact.",
-        "De koers is die van Exact zelf van die dag ({pair}), volgens exchange_rates: exact.",
+        (
+            "The rate is Exact's own of the day ({pair}), by exchange_rates: exact; cents of rounding, and what the debtor"
+            " keeps in the division's currency once it is paid, are Exact's to book when it matches."
+        ),
+        (
+            "De koers is die van Exact zelf van die dag ({pair}), volgens exchange_rates: exact; centen van afronding, en wat"
+            " er na betaling in de valuta van de administratie op de debiteur blijft, boekt Exact zelf bij het afletteren."
+        ),
     ),
     "rate_of_table": (
         "The rate is {rate} {pair}, by the table of exchange_rates.",
