@@ -1,5 +1,6 @@
 """What a year of documents costs on PostgreSQL, each step in a process of its own: time and memory a document as they grow.
 
+Processor time is that of the process alone and without its start: it says more than the clock where others use the machine.
 `KRUISPOST_BENCH_DOCUMENTS=1000,10000,100000,300000` says how many invoices, of seven lines on average.
 """
 
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,35 +42,64 @@ AFTER: dict[str, tuple[str, ...]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a process used."""
+
+    seconds: float
+    processor_seconds: float
+    mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What a step did and took."""
+
+    done: int
+    seconds: float
+    processor_seconds: float
+    mib: float
+
+    @property
+    def a_second(self) -> float:
+        """How many a second of the clock."""
+        return self.done / self.seconds
+
+    @property
+    def milliseconds_each(self) -> float:
+        """What each took of the processor."""
+        return 1000 * self.processor_seconds / self.done
+
+
 def measure() -> dict[str, dict[str, Any]]:
     """Run every step at every size; the ceiling of a step is what it took at the smallest size, of a replay that of reading."""
     figures: dict[str, dict[str, Any]] = {}
-    smallest: dict[str, tuple[float, float]] = {}
+    smallest: dict[str, Took] = {}
     for size in SIZES:
         with tempfile.TemporaryDirectory() as name:
             steps = asyncio.run(_size(Path(name), size))
-        for step, (done, seconds, mib) in steps.items():
-            first_each, first_mib = smallest.setdefault(step, (seconds / done, mib))
-            figures[f"{step} of {size} documents"] = {
-                "value": done / seconds, "unit": "a second", "ceiling": 1 / first_each, "ratio": first_each / (seconds / done),
-            }  # fmt: skip
-            figures[f"memory of {step} of {size} documents"] = {
-                "value": mib, "unit": "MiB", "ceiling": first_mib, "ratio": mib / first_mib,
-            }  # fmt: skip
-        (replayed, seconds, _), (decoded, reading, _) = steps["replay"], steps["decode"]
+        for step, took in steps.items():
+            first = smallest.setdefault(step, took)
+            for what, here, there, unit in (
+                ("processor time", took.milliseconds_each, first.milliseconds_each, "ms each"),
+                ("memory", took.mib, first.mib, "MiB"),
+            ):
+                name = f"{what} of {step}, {size} documents"
+                figures[name] = {"value": here, "unit": unit, "ceiling": there, "ratio": here / there}
+        replayed, decoded = steps["replay"], steps["decode"]
         figures[f"replay of {size} documents against reading and decoding"] = {
-            "value": replayed / seconds, "unit": "messages/s", "ceiling": decoded / reading,
-            "ratio": (replayed / seconds) / (decoded / reading),
+            "value": replayed.a_second, "unit": "messages/s", "ceiling": decoded.a_second,
+            "ratio": decoded.milliseconds_each / replayed.milliseconds_each,
         }  # fmt: skip
     return figures
 
 
-async def _size(directory: Path, size: int) -> dict[str, tuple[int, float, float]]:
+async def _size(directory: Path, size: int) -> dict[str, Took]:
     (directory / "kruispost.yaml").write_text(CONFIGURATION.read_text(encoding="utf-8"), encoding="utf-8")
     async with settings_for("postgresql", directory / "data") as settings:
         ingest, mapper, writer = (Database.open(settings, name) for name in ("ingest", "mapper", "exact-writer"))
         steps = {}
-        _, starting, _ = await asyncio.to_thread(_run, BEFORE["plan"], directory, settings)  # with nothing in the databases yet
+        _, starting = await asyncio.to_thread(_run, BEFORE["plan"], directory, settings)  # with nothing in the databases yet
         await store_events(ingest, size)
         for name, words in BEFORE.items():
             steps[name] = _told(name, size, starting, *await asyncio.to_thread(_run, words, directory, settings))
@@ -81,17 +112,23 @@ async def _size(directory: Path, size: int) -> dict[str, tuple[int, float, float
         return steps
 
 
-def _told(name: str, size: int, starting: float, answer: dict[str, Any], seconds: float, mib: float) -> tuple[int, float, float]:
+def _told(name: str, size: int, start: Used, answer: dict[str, Any], used: Used) -> Took:
     if name.startswith("reconcile") and answer["unexplained"]:
         raise RuntimeError(f"{answer['unexplained']} documents are not explained, so this measured something else")
     done = answer.get("messages") or answer.get("done") or answer.get("found") or size
-    took = answer.get("seconds") or max(seconds - starting, 0.1)
-    print(f"  {size} documents, {name}: {done} in {took:.1f} s, {done / took:.0f}/s, {mib:.0f} MiB", flush=True)
-    return done, took, mib
+    seconds = answer.get("seconds") or max(used.seconds - start.seconds, 0.01)
+    processor_seconds = answer.get("processor_seconds") or max(used.processor_seconds - start.processor_seconds, 0.01)
+    took = Took(done, seconds, processor_seconds, used.mib)
+    print(
+        f"  {size} documents, {name}: {done} in {took.seconds:.1f} s, {took.a_second:.0f}/s, "
+        f"{took.milliseconds_each:.2f} ms of the processor each, {took.mib:.0f} MiB",
+        flush=True,
+    )
+    return took
 
 
-def _run(words: tuple[str, ...], directory: Path, settings: Settings) -> tuple[dict[str, Any], float, float]:
-    """Run a module to its end; what it printed, its seconds and the most memory it ever had in MiB."""
+def _run(words: tuple[str, ...], directory: Path, settings: Settings) -> tuple[dict[str, Any], Used]:
+    """Run a module to its end; what it printed, and what it used."""
     variables = environment(directory, {"KRUISPOST_DATABASE_URL": settings.database_url or "", "PYTHONPATH": str(TESTS)})
     started = time.perf_counter()
     running = subprocess.Popen([sys.executable, "-m", *words], env=variables, stdout=subprocess.PIPE)
@@ -100,4 +137,5 @@ def _run(words: tuple[str, ...], directory: Path, settings: Settings) -> tuple[d
     seconds = time.perf_counter() - started
     if os.waitstatus_to_exitcode(status) not in (0, 1):
         raise RuntimeError(printed.decode())
-    return json.loads(printed), seconds, used.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    mib = used.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    return json.loads(printed), Used(seconds, used.ru_utime + used.ru_stime, mib)

@@ -10,7 +10,7 @@ import pytest
 from support.chargebee_shop import STARTED_AT, bill, stock
 from support.chargebee_sim import RunningChargebee, running_chargebee
 from support.command_line import kruispost, kruispost_here
-from support.engines import DATABASES
+from support.engines import DATABASES, database_for
 from support.ingest_stage import SITE, Stage, ingest_stage
 from support.newest_facts import live, told
 
@@ -195,6 +195,9 @@ async def test_the_command_plans_first_and_fetches_when_told_to(chargebee, inges
         "KRUISPOST_CHARGEBEE_API_KEY": "test_key",
     }
 
+    async with database_for("sqlite", tmp_path, "exact-writer"):
+        pass  # it is there, and has booked nothing yet
+
     async def command(*arguments: str) -> Any:
         give = kruispost if "KRUISPOST_CRASH_AT" in settings else kruispost_here
         return await asyncio.to_thread(give, "backfill", *arguments, directory=tmp_path, settings=settings)
@@ -212,14 +215,19 @@ async def test_the_command_plans_first_and_fetches_when_told_to(chargebee, inges
     killed = await run("--yes")
     assert killed.returncode == -signal.SIGKILL
     del settings["KRUISPOST_CRASH_AT"]
-    assert (await command("--pause")).returncode == 0
+    paused = await command("--pause")
+    assert (paused.returncode, "History is not booked until" in paused.stdout) == (0, True)
     status = await command("--status")
     assert f"{SITE}, documents from 2026-08-31" in status.stdout
-    assert "paused" in status.stdout
+    assert f"{SITE}: 0 documents of history wait to be booked: paused" in status.stdout
     assert "customer: 1 listed, 1 of them new here (all)" in status.stdout
     done = await command("--resume", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["new_documents"] > 5
+    assert json.loads((await command("--status", "--json")).stdout)["history"] == {"paused": [], "waiting": {}}
+    await command("--pause")
+    again = await command("--resume")
+    assert (again.returncode, again.stdout) == (0, "History is booked again; nothing was left to fetch.\n")
     assert len({fact.resource.id for fact in await ingest.facts() if fact.TYPE.endswith("invoice.observed")}) == 5
     settings["KRUISPOST_CHARGEBEE_API_KEY"] = "wrong"
     refused = await run()

@@ -14,6 +14,7 @@ from support.engines import settings_for
 from support.exact_server import DIVISION, exact_server
 from support.virtual_writer import START, virtual_writer
 from support.writer_stage import (
+    SITE,
     WriterStage,
     configuration,
     document,
@@ -33,7 +34,7 @@ from backbone.migrations import migrate
 from contracts import facts
 from contracts.commands import PostEntry
 from contracts.envelope import decode
-from exact_writer import asking, journal, waiting, work_queue
+from exact_writer import asking, history_pause, journal, waiting, work_queue
 from exact_writer.tables import commands
 
 TODAY = SystemClock().now().date()
@@ -105,6 +106,29 @@ async def test_a_ledger_entry_takes_todays_documents_before_history(tmp_path: Pa
         posted = await stage.until(facts.EntryPosted, 261, seconds=60)
     first = [each.document.number for each in posted if each.entry_id == posted[0].entry_id]
     assert (len(first), "NEW-1" in first) == (200, True)
+
+
+@pytest.mark.parametrize(("dialect", "mode"), [("sqlite", "entry"), ("postgresql", "ledger")])
+async def test_history_that_a_person_paused_waits_while_todays_documents_are_booked(
+    tmp_path: Path, dialect: str, mode: str
+) -> None:
+    book = sale if mode == "entry" else ledger_sale
+    old, new = [book(f"OLD-{number}") for number in range(5)], [book(f"NEW-{number}", entry_date=TODAY) for number in range(5)]
+    period = {"reporting_year": TODAY.year, "reporting_period": TODAY.month}
+
+    async def plan(database: Database, _: object) -> None:
+        await plan_all(database, save_account(), *(msgspec.structs.replace(each, **period) for each in (*old, *new)))
+        async with database.transaction() as connection:
+            await history_pause.pause(database, connection, [SITE])
+
+    async with exact_server() as server, writer_stage(server, tmp_path, dialect, before=plan) as stage:
+        await stage.until(facts.EntryPosted, 5)
+        await asyncio.sleep(0.5)
+        assert {number.partition("-")[0] for number in await order_of(stage)} == {"NEW"}
+        async with stage.database.transaction() as connection:
+            assert await history_pause.waiting_history(connection, [SITE]) == {SITE: 5}
+            assert await history_pause.resume(connection, [SITE]) == 1
+        await stage.until(facts.EntryPosted, 10)
 
 
 async def test_a_person_lets_a_waiting_document_go_first(tmp_path: Path) -> None:

@@ -55,6 +55,17 @@ def chosen_of(waiting: list[Candidate], turns: Turns | None = None, **more: Any)
 
 
 class TestWhatComesNext:
+    def test_history_of_a_paused_site_waits_but_for_what_is_already_under_way(self) -> None:
+        old, other, new = (
+            candidate(1, work_class="backfill"),
+            candidate(2, customer="C2", work_class="backfill", site="other"),
+            candidate(3, customer="C3"),
+        )
+        paused = frozenset(("acme",))
+        assert [chosen_of([each], paused=paused) for each in (old, other, new)] == [None, other, new]
+        sent = candidate(1, state="unknown", work_class="backfill")
+        assert chosen_of([sent], paused=paused) == sent
+
     def test_what_a_person_tried_again_goes_before_history_and_today(self) -> None:
         day = date(2026, 3, 10)
         long_ago = sale("INV-1", entry_date=date(2025, 3, 10))

@@ -18,6 +18,7 @@ from backbone.errors import ConfigurationError
 from backbone.settings import Settings
 from exact_writer import outlook as looking
 from exact_writer.forecast import Forecast, Limits, Outlook, forecast
+from exact_writer.history_pause import paused_sites
 from exact_writer.installation import in_the_writers_database
 from exact_writer.work_classes import ORDER
 
@@ -52,6 +53,10 @@ WORDS: Final = {
     "choices": ("  what would change it:", "  wat daaraan zou veranderen:"),
     "never": ("not empty within a year", "niet leeg binnen een jaar"),
     "done": ("empty by {at:%Y-%m-%d %H:%M}", "leeg op {at:%Y-%m-%d %H:%M}"),
+    "paused": (
+        "  history of {sites} is paused: `kruispost backfill --resume`; reckoned as if it went on now",
+        "  historie van {sites} is stilgezet: `kruispost backfill --resume`; gerekend alsof zij nu verder gaat",
+    ),
     "nothing": ("nothing waits", "er wacht niets"),
 }
 
@@ -93,7 +98,9 @@ async def of_division(
     history = await looking.history_of(connection, division)
     found = forecast(outlook, limits)
     choices = {name: _instant(forecast(*chosen), now) for name, chosen in looking.variants(outlook, limits, history).items()}
-    return {"division": division, **_described(outlook, limits, found, now), "choices": choices if found.seconds else {}}
+    told = {"division": division, **_described(outlook, limits, found, now), "choices": choices if found.seconds else {}}
+    paused = await paused_sites(connection)
+    return {**told, "paused_sites": sorted(paused & configuration.sites.keys())}
 
 
 def _described(outlook: Outlook, limits: Limits, found: Forecast, now: float) -> dict[str, Any]:
@@ -126,7 +133,7 @@ def _lines(found: dict[str, Any], language: int) -> list[str]:
             return WORDS["never"][language]
         return WORDS["done"][language].format(at=datetime.fromisoformat(at))
 
-    limits = found["limits"]
+    limits, paused = found["limits"], ", ".join(found["paused_sites"])
     ending = done(found["empty_at"]) if found["classes"] else WORDS["nothing"][language]
     lines = [WORDS["head"][language].format(division=found["division"], calls=found["calls"], done=ending)]
     lines += [
@@ -135,6 +142,8 @@ def _lines(found: dict[str, Any], language: int) -> list[str]:
     ]
     told = {"minute": limits["minute"], "day": limits["day"], "left": limits["left_today"]}
     lines.append(WORDS["limits"][language].format(**told))
+    if paused:
+        lines.append(WORDS["paused"][language].format(sites=paused))
     if found["expected_per_day"]:
         lines.append(WORDS["expected"][language].format(expected=found["expected_per_day"]))
     if found["choices"]:

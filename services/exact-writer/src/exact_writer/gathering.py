@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from exact_writer.journal import Work, waits_for_day, work_of
-from exact_writer.tables import accounts, commands
+from exact_writer.tables import accounts, commands, paused_history
 from exact_writer.work_classes import HISTORY, OF_COMMANDS, WorkClass, waits_for
 
 BUT_HISTORY: Final = tuple(each for each in OF_COMMANDS if each not in HISTORY)
@@ -50,6 +50,7 @@ def _waiting(division: int, batch_key: str, classes: Sequence[WorkClass], after:
             commands.c.state.in_(("planned", "prepared")),
             accounts.c.account_id.is_not(None),
             ~waits_for_day(commands, now),  # the day of another site's time zone may last longer
+            commands.c.work_class.not_in(tuple(HISTORY)) | commands.c.site.not_in(sa.select(paused_history.c.site)),
         )
         .order_by(commands.c.sequence)
     )

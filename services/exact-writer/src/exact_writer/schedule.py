@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from exact_writer.work_classes import Turns, WorkClass, waits_for
+from exact_writer.work_classes import HISTORY, Turns, WorkClass, waits_for
 
 Kind = Literal["account", "sales", "document", "general", "ledger"]
 State = Literal["planned", "prepared", "sent", "unknown", "posted", "refused"]
@@ -54,10 +54,12 @@ def choose(
     *,
     blocked: frozenset[Kind] = frozenset(),
     resting: frozenset[WorkClass] = frozenset(),
+    paused: frozenset[str] = frozenset(),
 ) -> Choice | None:
     """The next command to work on, or None.
 
-    `blocked` kinds have an endpoint that the error limit closes for now, `resting` classes get no calls for now.
+    `blocked` kinds have an endpoint that the error limit closes for now, `resting` classes get no calls for now,
+    nor does the history of `paused` sites.
     Outcomes that are unknown come first, whatever their class, since they hold up their customer; they never rest. What is
     unknown only since a journal was lost takes the turn of its class: all that waits may be, and today's comes before history.
     """
@@ -67,7 +69,7 @@ def choose(
         if each.state != "sent"
         and each.not_before <= now
         and each.kind not in blocked
-        and (_is_lost(each) or each.work_class not in resting)
+        and (_is_lost(each) or not _rests(each, resting, paused))
     ]
     waiting = frozenset(each.work_class for each in free)
     lost = [each for each in free if _is_lost(each)]
@@ -77,6 +79,10 @@ def choose(
         return None
     best = min(ranked, key=lambda each: (turns.last_turn(each.work_class, each.site), each.sequence))
     return Choice(candidate=best, waiting=waiting)
+
+
+def _rests(candidate: Candidate, resting: frozenset[WorkClass], paused: frozenset[str]) -> bool:
+    return candidate.work_class in resting or (candidate.work_class in HISTORY and candidate.site in paused)
 
 
 def _is_lost(candidate: Candidate) -> bool:

@@ -262,6 +262,9 @@ oauth_states = sa.Table(
     sa.Column("created_at", _seconds, nullable=False),
 )
 
+# Sites whose history a person paused: what of it was not sent yet waits.
+paused_history = sa.Table("paused_history", metadata, sa.Column("site", sa.Text(), primary_key=True))
+
 # Who may act in a division: the epoch grows with every new holder, and every claim checks it. `budget` survives a restart here.
 # What is planned before `looks_first_until` is looked for in Exact before it is posted: a loss left that in doubt.
 divisions = sa.Table(

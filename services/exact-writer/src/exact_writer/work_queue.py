@@ -11,6 +11,7 @@ from backbone.database import Database
 from backbone.telemetry import Telemetry
 from exact_writer import attachments, batches, schedule, waiting
 from exact_writer.calls import DivisionCalls
+from exact_writer.history_pause import paused_sites
 from exact_writer.schedule import Candidate, Choice, Kind
 from exact_writer.waiting import Waiting
 from exact_writer.work_classes import CURRENT, HISTORY, OF_COMMANDS, Turns, WorkClass
@@ -39,6 +40,7 @@ class WorkQueue:
         self._batched_at = 0.0
         self.has_asked_pdf = False  # whether a person waits for a PDF
         self._history: list[Waiting] = []
+        self._paused = frozenset[str]()
         self._history_counted_at = 0.0
 
     def start(self) -> None:
@@ -106,15 +108,16 @@ class WorkQueue:
         if now < batches_wait_until:
             blocked = without
         elif now < self._batched_at + batches.EVERY_SECONDS:
-            other = schedule.choose(self._candidates, now, self._turns, blocked=without, resting=resting)
+            other = schedule.choose(self._candidates, now, self._turns, blocked=without, resting=resting, paused=self._paused)
             if other is not None:
                 return other
-        return schedule.choose(self._candidates, now, self._turns, blocked=blocked, resting=resting)
+        return schedule.choose(self._candidates, now, self._turns, blocked=blocked, resting=resting, paused=self._paused)
 
     async def _read(self) -> None:
         self._read_at = self._now()
         async with self._database.reading() as connection:
             counts = await self._count(connection)
+            self._paused = await paused_sites(connection)
             self._candidates = await waiting.candidates(connection, self._division, counts, self._read_at)
             self.has_asked_pdf = await attachments.is_asked_for(connection, self._division)
         self._calls.waiting_today = sum(each.commands for each in counts if each.work_class in CURRENT)

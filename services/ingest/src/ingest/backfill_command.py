@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import math
 import sys
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, TypeVar
@@ -26,6 +27,7 @@ from ingest.backfill_progress import PAUSED, RUNNING, Count, PausedError, begun,
 from ingest.events_api import ChargebeeEvents
 from ingest.store import StoreUnavailableError
 
+HISTORY: Final = "kruispost.history"  # entry points: pause, resume and standing of what a service books of some sites
 EXACT_CALLS_A_DAY: Final = 5_000
 SALES: Final = ("invoice", "credit_note")
 # Calls to Exact for a document, beside one for each new customer: docs/performance.md has how they were measured.
@@ -72,7 +74,8 @@ def run_backfill(wish: Wish, *, as_json: bool) -> bool:
     if key is None:
         raise BackfillError("There is no key for Chargebee: set KRUISPOST_CHARGEBEE_API_KEY, then try again.")
     api = ChargebeeEvents(api_key=key.get_secret_value(), base_url=settings.chargebee_url, telemetry=Telemetry())
-    report = _with_database(settings, lambda database: _run(wish, database, configuration, sites, api))
+    resumed = bool(_writer("resume", sites)) if wish.is_confirmed else False
+    report = _with_database(settings, lambda database: _run(wish, database, configuration, sites, api, resumed=resumed))
     report.calls = calls_by_mode(report.counts)
     if as_json:
         typer.echo(json.dumps({**asdict(report), "new_documents": report.new_documents}, indent=2))
@@ -83,31 +86,36 @@ def run_backfill(wish: Wish, *, as_json: bool) -> bool:
 
 
 def show_status(site: str | None, *, as_json: bool) -> bool:
-    """Print how the backfills stand that were begun last; return whether there is any."""
+    """Print how the backfills stand that were begun last, and whether history is booked; return whether there is any."""
     settings = Settings()
     sites = _sites_named(site, load_configuration(settings.config))
     found = _with_database(settings, lambda database: begun(database, sites))
+    booking = _writer("standing", sites)
     if as_json:
         told = [{**asdict(each), "share": each.share(DOCUMENTS)} for each in found]
-        typer.echo(json.dumps({"backfills": told}, indent=2, default=str))
-    for each in found if not as_json else ():
+        history = {"paused": sorted(booking.paused), "waiting": booking.waiting}
+        typer.echo(json.dumps({"backfills": told, "history": history}, indent=2, default=str))
+        return bool(found)
+    for each in found:
         typer.echo("\n".join(lines_of(each, DOCUMENTS, SystemClock().now().timestamp())))
-    if not found and not as_json:
+    for name in sites:
+        waiting, is_paused = booking.waiting.get(name, 0), name in booking.paused
+        if waiting or is_paused:
+            until = ": paused, until `kruispost backfill --resume`" if is_paused else ", behind today's"
+            typer.echo(f"{name}: {waiting:,} documents of history wait to be booked{until}.")
+    if not found:
         typer.echo("No backfill was begun here.")
     return bool(found)
 
 
-def pause(site: str | None) -> bool:
-    """Let backfills that run stop after the page at hand; return whether any was not done."""
+def pause(site: str | None) -> None:
+    """Let backfills that run stop after the page at hand, and history that waits be booked later. Raises KruispostError."""
     settings = Settings()
     sites = _sites_named(site, load_configuration(settings.config))
     count = _with_database(settings, lambda database: set_state(database, sites, PAUSED))
-    typer.echo(
-        "It stops after the page at hand; `kruispost backfill --resume` goes on with it. What is fetched is booked all the same."
-        if count
-        else "No backfill is under way here."
-    )
-    return count > 0
+    waiting = sum(_writer("pause", sites).waiting.values())
+    typer.echo("Fetching stops after the page at hand." if count else "Nothing is being fetched.")
+    typer.echo(f"History is not booked until `kruispost backfill --resume`: {waiting:,} documents wait. Today's go on.")
 
 
 def calls_by_mode(counts: Collection[Count]) -> dict[str, int]:
@@ -128,13 +136,23 @@ def _with_database(settings: Settings, work: Callable[[Database], Awaitable[Resu
         raise UnreadableError(f"The database of ingest cannot be used ({error}); {CHECK_AND_MIGRATE}.") from error
 
 
-async def _run(wish: Wish, database: Database, configuration: Configuration, sites: Collection[str], api: ListsApi) -> Report:
+def _writer(question: str, sites: Sequence[str]) -> Any:
+    """Ask the service that books about history, or tell it; raises KruispostError where it or its database is not there."""
+    points: Any = importlib.metadata.entry_points(group=HISTORY, name=question)
+    if not points:
+        raise BackfillError("No service is installed here that books history; install the exact-writer beside ingest.")
+    return next(iter(points)).load()(list(sites))
+
+
+async def _run(
+    wish: Wish, database: Database, configuration: Configuration, sites: Collection[str], api: ListsApi, *, resumed: bool
+) -> Report:
     clock = SystemClock()
     report = Report(stored=wish.is_confirmed)
     known = {each.site: each for each in await begun(database, list(sites))}
     if wish.resumes:
         sites = [site for site in sites if site in known and known[site].state in (RUNNING, PAUSED)]
-        if not sites:
+        if not sites and not resumed:
             raise BackfillError("No backfill is left to go on with; begin one with --from.")
     with Bar(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
         for site in sites:
@@ -188,7 +206,9 @@ def _lines(report: Report, configuration: Configuration) -> list[str]:
     ]
     lines += [f"{each.site}: {each.unusable} of kind {each.kind} cannot be stored" for each in report.counts if each.unusable]
     if report.is_paused:
-        return [*lines, "Paused; `kruispost backfill --resume` goes on with it. What is fetched by now is booked."]
+        return [*lines, "Paused; `kruispost backfill --resume` goes on with it, and with booking."]
+    if report.stored and not report.counts:
+        return ["History is booked again; nothing was left to fetch."]
     documents = report.new_documents
     if report.stored:
         return [*lines, f"{documents} documents are stored; a running mapper books them (`kruispost status`)."]

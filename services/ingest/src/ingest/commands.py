@@ -18,14 +18,16 @@ def backfill(
     site: Annotated[str | None, typer.Option(help="only this Chargebee site")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="fetch what the plan names; without it nothing is written")] = False,
     status: Annotated[bool, typer.Option("--status", help="say how far the one is that was begun last")] = False,
-    pause: Annotated[bool, typer.Option("--pause", help="let one that runs stop after the page at hand")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with one that was paused, broken off or killed")] = False,
+    pause: Annotated[
+        bool, typer.Option("--pause", help="stop fetching after the page at hand, and let history that waits be booked later")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with what was paused, broken off or killed")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
 ) -> None:
     """Fetch documents of the past from Chargebee: a plan first, --yes does it. Exit code 1 when something could not be stored.
 
-    How far it is, is kept: the same range given again goes on where it was, and --resume with what was begun last. Exit code 1
-    also for one that is paused meanwhile, and where there is none to pause or to tell of.
+    How far it is, is kept: the same range given again goes on where it was, and --resume with what was begun last. While it is
+    paused, history is not booked either. Exit code 1 also for one that is paused meanwhile, and where there is none to tell of.
     """
     from ingest import backfill_command as command
 
@@ -34,7 +36,8 @@ def backfill(
     if status:
         raise typer.Exit(0 if command.show_status(site, as_json=as_json) else WRONG)
     if pause:
-        raise typer.Exit(0 if command.pause(site) else WRONG)
+        command.pause(site)
+        raise typer.Exit(0)
     wish = command.Wish(
         first=first.date() if first is not None else None,
         last=last.date() if last is not None else None,
