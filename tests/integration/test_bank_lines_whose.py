@@ -94,6 +94,7 @@ async def test_an_older_database_learns_who_else_shares_an_account_from_the_invo
             "ALTER TABLE terms DROP COLUMN entry_id",
             "ALTER TABLE terms DROP COLUMN entry_number",
             "ALTER TABLE intents DROP COLUMN customer_id",
+            "ALTER TABLE bank_lines DROP COLUMN was_matched",
             "CREATE TABLE credit_notes (site TEXT, number TEXT)",
             "CREATE TABLE accounts (division INTEGER, account_id TEXT, site TEXT, customer_id TEXT)",
             "UPDATE schema_version SET version_num = '0004'",

@@ -89,8 +89,9 @@ class Judge:
         named = {(of_key(invoice.customer_id)[0], invoice.number) for invoice in first.invoices}
         # A part that Exact has matched already tells that a person is at work on the line.
         if match.certain and not line.recorded_hundredths and not line.matched_hundredths and not named & self._taken:
-            # Somebody took back what was decided, or Chargebee refused it: what the line says by itself was not the whole truth.
-            return "decided_before" if line.round else "certain"
+            # Somebody took back what was decided, or that Exact had matched it, or Chargebee refused it: what the line says by
+            # itself was not the whole truth, and a payment of it may stand in Chargebee still.
+            return "decided_before" if line.round or line.was_matched else "certain"
         equal = others and (others[0].strength, abs(others[0].difference_minor)) == (first.strength, abs(first.difference_minor))
         return "equally_likely" if equal else "to_judge"
 

@@ -60,6 +60,7 @@ class Line:
     reason: str
     why: str
     is_certain: bool
+    was_matched: bool
     base_hundredths: int
     total_hundredths: int
     matched_hundredths: int
@@ -112,16 +113,20 @@ async def lock(connection: AsyncConnection, division: int, line_id: str) -> None
     await connection.execute(query.with_for_update())
 
 
-async def fold(database: Database, connection: AsyncConnection, fact: BankLineObserved) -> None:
-    """Keep the newest state of a part, and what its line says; an older message changes nothing."""
+async def fold(database: Database, connection: AsyncConnection, fact: BankLineObserved) -> bool:
+    """Keep the newest state of a part, and what its line says; an older message changes nothing.
+
+    Returns whether Exact took back what it had matched of the line.
+    """
     await lock(connection, fact.division, fact.line_id)
     if fact.is_gone and not fact.part_id:
-        await _forget_parts(connection, fact)
-        return
+        return await _forget_parts(connection, fact)
     of_part = (bank_line_parts.c.division == fact.division, bank_line_parts.c.part_id == fact.part_id)
-    before = (await connection.execute(sa.select(bank_line_parts.c.timestamp).where(*of_part))).one_or_none()
+    seen = sa.select(bank_line_parts.c.timestamp, bank_line_parts.c.is_matched, bank_line_parts.c.is_gone).where(*of_part)
+    before = (await connection.execute(seen)).one_or_none()
     if (before is None and fact.is_gone) or (before is not None and before.timestamp > fact.timestamp):
-        return
+        return False
+    is_freed = before is not None and before.is_matched and not before.is_gone and (fact.is_gone or not fact.is_matched)
     if fact.is_gone:
         values = {"is_gone": True, "timestamp": fact.timestamp}
         await connection.execute(sa.update(bank_line_parts).where(*of_part).values(**values))
@@ -138,7 +143,11 @@ async def fold(database: Database, connection: AsyncConnection, fact: BankLineOb
         await connection.execute(insert.on_conflict_do_update(index_elements=["division", "part_id"], set_=part))
         if not is_left:
             await _keep_line(database, connection, fact)
+    if is_freed:
+        of_line = (bank_lines.c.division == fact.division, bank_lines.c.line_id == fact.line_id)
+        await connection.execute(sa.update(bank_lines).where(*of_line).values(was_matched=True))
     await refresh(connection, fact.division, fact.line_id)
+    return is_freed
 
 
 async def _is_left(connection: AsyncConnection, fact: BankLineObserved) -> bool:
@@ -157,11 +166,14 @@ async def _is_left(connection: AsyncConnection, fact: BankLineObserved) -> bool:
     return await connection.scalar(sa.select(bank_line_parts.c.part_id).where(*newer).limit(1)) is not None
 
 
-async def _forget_parts(connection: AsyncConnection, fact: BankLineObserved) -> None:
+async def _forget_parts(connection: AsyncConnection, fact: BankLineObserved) -> bool:
     of_line = (bank_line_parts.c.division == fact.division, bank_line_parts.c.line_id == fact.line_id)
-    older = bank_line_parts.c.timestamp <= fact.timestamp
-    await connection.execute(sa.update(bank_line_parts).where(*of_line, older).values(is_gone=True))
+    older = (bank_line_parts.c.timestamp <= fact.timestamp, bank_line_parts.c.is_gone.is_(sa.false()))
+    matched = sa.select(bank_line_parts.c.part_id).where(*of_line, *older, bank_line_parts.c.is_matched)
+    was_matched = (await connection.execute(matched.limit(1))).first() is not None
+    await connection.execute(sa.update(bank_line_parts).where(*of_line, *older).values(is_gone=True))
     await refresh(connection, fact.division, fact.line_id)
+    return was_matched
 
 
 async def _keep_line(database: Database, connection: AsyncConnection, fact: BankLineObserved) -> None:
@@ -361,7 +373,8 @@ def _line(row: sa.RowMapping) -> Line:
     to_hundredths = HUNDREDTHS if decimals_of(row["currency"]) == 0 else 1
     kept: Sequence[str] = (
         *("division", "line_id", "entry_id", "entry_number", "journal", "day", "currency", "gl_account", "account_id"),
-        *("account_name", "text", "iban", "state", "round", "reason", "why", "is_certain", "base_hundredths"),
+        *("account_name", "text", "iban", "state", "round", "reason", "why", "is_certain", "was_matched"),
+        "base_hundredths",
     )
     return Line(
         **{name: row[name] for name in kept},

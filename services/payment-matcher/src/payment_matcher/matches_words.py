@@ -40,8 +40,8 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     "to_judge": ("a person has to judge", "een mens moet oordelen"),
     "decided_before": (
-        "number, amount and payer agree, but it was decided about before; only a person decides it again",
-        "nummer, bedrag en betaler kloppen, maar er is al eens over besloten; alleen een mens besluit opnieuw",
+        "number, amount and payer agree, but it was decided about or matched in Exact before; only a person decides it again",
+        "nummer, bedrag en betaler kloppen, maar er is eerder over besloten of afgeletterd; alleen een mens besluit opnieuw",
     ),
     "certain": (
         "number, amount and payer agree; recording it without asking is not switched on",

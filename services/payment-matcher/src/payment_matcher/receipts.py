@@ -7,29 +7,25 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backbone import event_log
 from backbone.clock import Clock
 from backbone.configuration import Configuration
 from backbone.database import Database
 from backbone.errors import Permanent
 from bookkeeping.bookings import booking_of
-from bookkeeping.money import format_minor
 from contracts.bank_lines import BankLineObserved
 from contracts.chargebee import Customer
-from contracts.envelope import Envelope, Message, seal
+from contracts.envelope import Envelope, Message
 from contracts.facts import (
     AccountSaved,
     CustomerObserved,
     DocumentRef,
     EntryPosted,
     InvoiceObserved,
-    PaymentNotRecorded,
     ReceivableObserved,
     TransactionObserved,
 )
-from payment_matcher import intents, lines, refusals, resolved, terms
+from payment_matcher import intents, lines, rechecks, resolved, taken_back, terms
 from payment_matcher.decision import is_settled
-from payment_matcher.recording import SOURCE
 
 
 class Receipts:
@@ -69,18 +65,23 @@ class Receipts:
                 version, name = message.resource_version, _name(customer)
                 await lines.note_name(self._database, connection, site, customer.id, version=version, name=name)
             case BankLineObserved():
-                await lines.fold(self._database, connection, message)
-                of_account = terms.on_account(message.division, message.account_id)
-                await intents.look_again(connection, of_account, self._clock.now())
-                if message.is_matched and message.amount_minor < 0:
-                    # What went out by bank was no invoice's: more of what Exact matched on the account came in, then.
-                    await intents.open_again(connection, of_account, self._clock.now())
+                await self._fold_bank_line(connection, envelope, message)
             case AccountSaved(division=division, account_id=account):
                 await self._note_account(connection, division, account, *message.customer_ref.split("/", 1))
             case TransactionObserved(resource=money) if message.deleted or money.deleted:
                 await self._forget_payment(connection, message.site, money.id)
             case _:
                 pass
+
+    async def _fold_bank_line(self, connection: AsyncConnection, envelope: Envelope, message: BankLineObserved) -> None:
+        now = self._clock.now()
+        if await lines.fold(self._database, connection, message):
+            await rechecks.plan(self._database, connection, envelope, message, now)
+        of_account = terms.on_account(message.division, message.account_id)
+        await intents.look_again(connection, of_account, now)
+        if message.is_matched and message.amount_minor < 0:
+            # What went out by bank was no invoice's: more of what Exact matched on the account came in, then.
+            await intents.open_again(connection, of_account, now)
 
     async def _note_account(
         self, connection: AsyncConnection, division: int, account_id: str, site: str, customer_id: str
@@ -169,23 +170,7 @@ class Receipts:
             await intents.forget_money(connection, reference)
             await resolved.tell(connection, reference, document, envelope, self._clock.now())
             return
-        amount = f"{document.currency} {format_minor(payment.amount_minor, document.currency)}"
-        details = {"number": document.number, "amount": amount, "transaction": payment.transaction_id}
-        sentence = f"{refusals.sentence('taken_back', **details)} {refusals.action('taken_back')}"
-        dutch = f"{refusals.sentence_nl('taken_back', **details)} {refusals.action_nl('taken_back')}"
-        told = PaymentNotRecorded(document=document, code="taken_back", sentence=sentence, sentence_nl=dutch)
-        stream = f"payment/{reference}"
-        version = await event_log.stream_version(connection, stream)
-        sealed = seal(
-            told,
-            source=SOURCE,
-            subject=f"{document.site}/invoice/{document.number}",
-            key=f"{document.site}/{document.customer_id}",
-            time=self._clock.now(),
-            cause=envelope,
-            distinguisher=str(version),
-        )
-        await event_log.append(connection, stream, version, [sealed])
+        await taken_back.tell(connection, reference, document, payment, envelope, self._clock.now())
 
 
 def _name(customer: Customer) -> str:

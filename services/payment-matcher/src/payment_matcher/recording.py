@@ -18,7 +18,7 @@ from backbone.relay import Relay
 from backbone.telemetry import Telemetry, log
 from contracts.bank_lines import BankLineDecided
 from contracts.envelope import Message, seal
-from payment_matcher import intents, lines, resolved
+from payment_matcher import intents, lines, rechecks, resolved
 from payment_matcher.chargebee_api import (
     AccessDeniedError,
     BusyOrStaleError,
@@ -31,6 +31,7 @@ from payment_matcher.chargebee_api import (
 from payment_matcher.decision import Refuse, refuse
 from payment_matcher.intents import Intent, Recorded
 from payment_matcher.payments import LEASE, Done, Nothing, Payments
+from payment_matcher.rechecks import Recheck
 from payment_matcher.work import BankPayment, Excess, MatchedReceipt, Shortage, Work, label, subject, work_of
 
 SOURCE = "payment-matcher"
@@ -113,8 +114,16 @@ class Recorder:
         if is_ours:
             work = work_of(due.intent)
             with self._telemetry.span("payment-matcher record payment", due.intent.cause):
-                await self._attempt(work)
+                if isinstance(work, Recheck):
+                    await self._check(work)
+                else:
+                    await self._attempt(work)
         return True
+
+    async def _check(self, work: Recheck) -> None:
+        async with self._database.transaction() as connection:
+            await rechecks.check(connection, work, self._clock.now())
+        self._relay.wake()
 
     async def _attempt(self, work: Work) -> None:
         site, reference = self._configuration.sites.get(work.site), work.intent.reference

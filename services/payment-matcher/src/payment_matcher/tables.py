@@ -108,7 +108,8 @@ known_ibans = sa.Table(
 
 # Bank lines that Exact has on a debtor or a suspense account. open: a person has to decide. accepted: payments are under way.
 # recorded, dismissed, settled (by Exact's own matching), gone: the ends. `base_hundredths` is what Exact had matched before the
-# first decision, `round` counts decisions. `proposals` are the answers of the ladder, the best first.
+# first decision, `round` counts decisions. `proposals` are the answers of the ladder, the best first. `was_matched` says that
+# Exact took back what it had matched of the line.
 bank_lines = sa.Table(
     "bank_lines",
     metadata,
@@ -131,6 +132,7 @@ bank_lines = sa.Table(
     sa.Column("why", sa.Text, nullable=False),
     sa.Column("proposals", sa.LargeBinary, nullable=False),
     sa.Column("is_certain", sa.Boolean, nullable=False),
+    sa.Column("was_matched", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 sa.Index("bank_lines_state", bank_lines.c.state, bank_lines.c.division)
 bank_line_parts = sa.Table(

@@ -9,13 +9,21 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from bookkeeping.money import format_minor
-from contracts.bank_lines import BankLineDecided, DecidedPart, ExcessNotRecorded, ExcessRecorded, ShortageWrittenOff
+from contracts.bank_lines import (
+    BankLineDecided,
+    BankLineObserved,
+    DecidedPart,
+    ExcessNotRecorded,
+    ExcessRecorded,
+    ShortageWrittenOff,
+)
 from contracts.envelope import Message
 from contracts.facts import DocumentRef, PaymentNotRecorded, PaymentRecorded, ReceivableObserved
 from contracts.messages import unseal
 from payment_matcher.decision import Refuse, refuse
 from payment_matcher.intents import Intent, Recorded
 from payment_matcher.lines import SHORTAGE_OF
+from payment_matcher.rechecks import Recheck
 
 
 @dataclass(frozen=True)
@@ -170,11 +178,13 @@ class Excess:
 Work = MatchedReceipt | BankPayment | Shortage | Excess
 
 
-def work_of(intent: Intent) -> Work:
+def work_of(intent: Intent) -> Work | Recheck:
     """Read what an intent is about from the message that caused it; raises TypeError for one that causes no payment."""
     cause = unseal(intent.cause)
     if isinstance(cause, ReceivableObserved) and cause.document is not None:
         return MatchedReceipt(intent, cause.document, cause)
+    if isinstance(cause, BankLineObserved):
+        return Recheck(intent, cause)
     if isinstance(cause, BankLineDecided):
         if not intent.number:
             return Excess(intent, cause)
