@@ -1,6 +1,7 @@
 """`kruispost plan` and `kruispost diff` on what a mapper keeps: nothing runs, nothing is written."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import date
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from support.command_line import kruispost
 from support.engines import DATABASES
-from support.facts import OCTOBER_5, customer, invoice, line
+from support.facts import OCTOBER_5, customer, invoice, line, observed
 from support.installation import installation
 from support.mapper_stage import CONFIGURATION, Stage, payment, period, posted, refused
 
@@ -112,6 +113,17 @@ async def test_the_difference_is_told_by_account_for_what_is_booked_and_what_is_
     assert [each["number"] for each in chosen["documents"]] == ["INV-3"]
     _, by_account = await installed.json("diff", str(new), "--account", "8060")
     assert [each["number"] for each in by_account["documents"]] == ["INV-1"]
+
+
+async def test_a_product_that_chargebee_never_showed_is_named_beside_the_difference(installed):
+    await installed.stage.hear(customer(), observed(facts.ItemPriceObserved, {"id": "Team-EUR", "item_id": "Team"}), invoice())
+    new = installed.write(installed.directory / "new.yaml", revenue=[{"when": {"item_price": "Taem-EUR"}, "account": "8060"}])
+    told = (await installed.run("diff", str(new))).stdout.splitlines()[-1]
+    assert re.match(r".*new\.yaml:\d+: divisions\.100001\.revenue\[0\]\.when\.item_price: .* did you mean Team-EUR\?", told)
+    _, found = await installed.json("diff", str(new))
+    assert [each["code"] for each in found["unseen"]] == ["unseen_item_price"]
+    _, same = await installed.json("diff", str(installed.directory / "kruispost.yaml"))
+    assert [each["path"] for each in same["unseen"]] == []
 
 
 async def test_the_difference_is_told_by_box_of_the_vat_return(installed):

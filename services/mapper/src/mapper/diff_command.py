@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import IO, Any
 
 import typer
@@ -18,10 +19,12 @@ from backbone.settings import Settings
 from bookkeeping.journal import Entry
 from bookkeeping.money import format_minor
 from bookkeeping.rejections import Rejection
+from mapper.catalogue_check import names_coupons, unseen
 from mapper.comparison import ONLY_IN_TOTALS, Summary, particulars_of
 from mapper.configuration import mappings_of
 from mapper.differences import Comparer, Found, Wish
 from mapper.history import PagedStore, count, documents
+from mapper.live_words import placed
 from mapper.reading import ask
 from mapper.subjects import Subjects
 from mapper.wording import Language, document_words, say
@@ -41,10 +44,12 @@ def show_diff(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     old, new = load_configuration(settings.config), load_configuration(wish.new)
     before, after = Subjects(old, mappings_of(old)), Subjects(new, mappings_of(new))
     today = SystemClock().now().date()
-    summary, listed, fitting = Summary(), list[Found](), 0
+    summary, listed, fitting, unknown = Summary(), list[Found](), 0, list[dict[str, Any]]()
 
     async def question(store: PagedStore) -> None:
         nonlocal fitting
+        catalogues = await store.catalogues(coupons=names_coupons(new))
+        unknown.extend(placed(new, complaint, lang) for complaint in unseen(new, catalogues).complaints)
         comparer = Comparer(store, before, after, today, wish)
         target: Any = wish.list_to.open("w", encoding="utf-8") if wish.list_to is not None else nullcontext()
         with target as file, _progress(await count(store, wish.selection), say("comparing", lang)) as progress:
@@ -61,11 +66,16 @@ def show_diff(wish: Wish, lang: Language, *, as_json: bool) -> bool:
 
     ask(settings, question)
     if as_json:
-        answer = {**summary.as_dict(), "documents": [found.as_dict() for found in listed], "listed": fitting}
+        answer = {**summary.as_dict(), "documents": [found.as_dict() for found in listed], "listed": fitting, "unseen": unknown}
         typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
-        typer.echo("\n".join(_text(summary, listed, fitting, lang)))
+        typer.echo("\n".join([*_text(summary, listed, fitting, lang), *_unseen(wish.new, unknown)]))
     return summary.differing > 0
+
+
+def _unseen(file: Path, unknown: list[dict[str, Any]]) -> list[str]:
+    lines = [f"{file}:{each['line']}: {each['path']}: {each['sentence']} -> {each['advice']}" for each in unknown]
+    return ["", *lines] if lines else []
 
 
 def _list(found: Found, listed: list[Found], file: IO[str] | None, limit: int) -> None:

@@ -7,13 +7,12 @@ from typing import Any
 
 from backbone.command_database import UnreadableError
 from backbone.configuration import Configuration
-from backbone.configuration_mistakes import written_place
 from backbone.settings import Settings
 from contracts.master_data import MasterData
 from mapper.catalogue_check import Catalogue, names_coupons, unseen
 from mapper.history import PagedStore
 from mapper.live_check import complaints
-from mapper.live_words import Complaint
+from mapper.live_words import placed
 from mapper.proposal import propose
 from mapper.reading import ask, asked
 from mapper.wording import Language
@@ -42,16 +41,10 @@ async def products(settings: Settings, configuration: Configuration, lang: Langu
         return await store.catalogues(coupons=names_coupons(configuration))
 
     found = unseen(configuration, await asked(settings, catalogues))
-    return found.named, [_told(configuration, complaint, lang) for complaint in found.complaints]
+    return found.named, [placed(configuration, complaint, lang) for complaint in found.complaints]
 
 
 def examine(configuration: Configuration, data: MasterData, today: date, lang: Language) -> list[dict[str, Any]]:
     """Return what is wrong with the section of one division: code, line and path in the file, sentence and advice."""
     found = complaints(data.division, configuration.divisions[data.division], data, today)
-    return [_told(configuration, complaint, lang) for complaint in found]
-
-
-def _told(configuration: Configuration, complaint: Complaint, lang: Language) -> dict[str, Any]:
-    sentence, advice = complaint.words(lang)
-    line, place = configuration.line(complaint.path), written_place(complaint.path)
-    return {"code": complaint.code, "line": line, "path": place, "sentence": sentence, "advice": advice}
+    return [placed(configuration, complaint, lang) for complaint in found]

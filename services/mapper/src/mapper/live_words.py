@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from backbone.configuration import Configuration
+from backbone.configuration_mistakes import written_place
 from mapper.wording import Language
 
 Step = str | int
@@ -280,6 +282,13 @@ class Complaint:
     def words(self, lang: Language) -> tuple[str, str]:
         """Return the sentence and what to write instead."""
         return sentence_and_advice(self.code, lang, self.values)
+
+
+def placed(configuration: Configuration, complaint: Complaint, lang: Language) -> dict[str, Any]:
+    """Return a complaint for JSON: code, line and path in the file, sentence and advice."""
+    sentence, advice = complaint.words(lang)
+    line, place = configuration.line(complaint.path), written_place(complaint.path)
+    return {"code": complaint.code, "line": line, "path": place, "sentence": sentence, "advice": advice}
 
 
 def named_things(things: Iterable[Any]) -> str:
