@@ -57,8 +57,8 @@ async def test_a_trial_leaves_nothing_behind_and_each_lost_answer_after_it_ends_
         kinds, faults = (KINDS, FAULTS) if switch == "honoured" else (("sales entry",), FAULTS[1:])
         for fault in faults:
             await book(stage, fault, *kinds)
-        files = [row["FileName"] for row in stage.rows("documents/DocumentAttachments")]
-        assert len(files) == len(set(files)) == len(stage.rows("documents/Documents"))
+        subjects, files = stage.filed()
+        assert len(files) == len(set(files)) == len(subjects)
         assert sum(name.endswith(".pdf") for name in files) == sum(kind in ("document", "attachment") for kind in kinds) * len(
             faults
         )

@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from support.engines import DATABASES
 from support.exact_server import DIVISION, ExactServer, exact_server
-from support.writer_stage import sale, save_account, writer_stage
+from support.faulty_exact import rehearsal
+from support.writer_stage import configuration, sale, save_account, writer_stage
 
 from contracts import commands, facts
+from exact_writer import asking
+from exact_writer.tables import attachments
+from simulators.exact.documents import delete_document
 
 QUICK = 0.5  # seconds that an answer is waited for
 DRAFTS, FINAL, ENTRIES = (
@@ -115,3 +120,32 @@ async def test_a_closed_period_leaves_no_draft_behind(tmp_path: Path) -> None:
         await stage.tell(invoiced("INV-3", reporting_year=2026, reporting_period=4))
         await stage.until(facts.EntryPosted, 2)
         assert drafts(server) == [50, 50]
+
+
+@pytest.mark.parametrize(("switch", "calls"), [("made", 3), ("none", 4)])
+async def test_the_pdf_is_filed_with_exacts_own_print_which_saves_a_call(tmp_path: Path, switch: str, calls: int) -> None:
+    async with rehearsal(tmp_path, printed_document=switch) as stage:
+        await stage.plan(save_account(), invoiced("INV-1"))
+        await stage.work()
+        before = stage.simulator.traffic.writes
+        await stage.plan(invoiced("INV-2", pdf=True))
+        await stage.work()
+        assert stage.simulator.traffic.writes - before == calls
+        [invoice] = stage.rows("salesinvoice/SalesInvoices", YourRef="INV-2")
+        [filed] = stage.rows("documents/Documents", FinancialTransactionEntryID=invoice["InvoiceID"])
+        assert "INV-2.pdf" in [row["FileName"] for row in stage.rows("documents/DocumentAttachments", Document=filed["ID"])]
+
+
+async def test_a_print_that_was_deleted_is_told_and_the_pdf_asked_for_again_gets_a_document_of_its_own(tmp_path: Path) -> None:
+    async with rehearsal(tmp_path) as stage:
+        await stage.plan(save_account(), invoiced("INV-1", pdf=True))
+        while not (prints := stage.rows("documents/Documents")):
+            await stage.act(1)
+        delete_document(stage.simulator.world.divisions[DIVISION], prints[0])
+        await stage.work()
+        async with stage.database.reading() as connection:
+            assert list(await connection.scalars(sa.select(attachments.c.code))) == ["invalid_reference"]
+        async with stage.database.transaction() as connection:
+            await asking.queue(stage.database, connection, configuration(pdf={"policy": "always"}), "INV-1", DIVISION)
+        await stage.work()
+        assert stage.filed() == (["INV-1"], ["INV-1.pdf"])

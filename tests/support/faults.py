@@ -28,6 +28,7 @@ CALLS = {
     "draft removal": (DELETE, "salesinvoice/SalesInvoices"),
     "document": (POST, "documents/Documents"),
     "attachment": (POST, "documents/DocumentAttachments"),
+    "attachment of a final invoice": (POST, "documents/DocumentAttachments"),
     "list": (POST, "documents/Documents"),
     "file of a list": (POST, "documents/DocumentAttachments"),
 }

@@ -223,6 +223,13 @@ class Rehearsal:
         table = self.simulator.world.divisions[DIVISION].table(endpoint)
         return [row for row in table if all(row.get(name) == value for name, value in where.items())]
 
+    def filed(self) -> tuple[list[str], list[str]]:
+        """The subjects of documents and the names of files that we hung on entries, which are not those of Exact's own prints."""
+        subjects = [str(row["Subject"]) for row in self.rows("documents/Documents")]
+        names = [str(row["FileName"]) for row in self.rows("documents/DocumentAttachments")]
+        mine = [[each for each in found if not each.startswith("Verkoopfactuur")] for found in (subjects, names)]
+        return mine[0], mine[1]
+
     def vat_code(self) -> dict[str, Any]:
         """Exact's row of the VAT code that all documents have, to be changed behind the writer's back."""
         code = self.simulator.world.divisions[DIVISION].by_code("vat/VATCodes", "2  ")
@@ -268,11 +275,11 @@ async def rehearsal(directory: Path, **switches: Any) -> AsyncIterator[Rehearsal
 
 def told(kind: str, number: str, customer: str) -> list[commands.PostEntry]:
     """The commands that make a call of this kind."""
-    if kind in ("item", "draft", "final invoice", "draft removal"):
+    if kind in ("item", "draft", "final invoice", "draft removal", "attachment of a final invoice"):
         line = commands.EntryLine(
             gl_account="8000", amount_minor=10_000, vat_code="2", vat_amount_minor=2_100, item_code=f"I-{customer}"
         )
-        return [sale(number, customer, lines=(line,), mode="document")]
+        return [sale(number, customer, lines=(line,), mode="document", pdf=kind.startswith("attachment"))]
     if kind in ("ledger batch", "list", "file of a list"):
         return [ledger_sale(f"{number}-{place}", customer) for place in range(3)]
     if kind == "payments of a day":

@@ -40,6 +40,7 @@ ASK_AGAIN_SECONDS: Final = 6 * 3600.0  # ingest tries for hours before it gives 
 PAUSE_SECONDS: Final = 3600.0  # after a refusal of the whole resource, such as a missing scope: it counts against the error limit
 LOOK_AGAIN_SECONDS: Final = 300.0  # after a look-up that Exact did not answer
 NEVER: Final = float("inf")
+GONE: Final = "invalid_reference"  # refusals.classify of Exact's words for a key that it does not know
 
 
 class PdfPoster:
@@ -272,7 +273,9 @@ class PdfPoster:
 
     async def _fail(self, connection: AsyncConnection, attachment: Attachment, code: str, why: Told) -> None:
         told = why.and_then(pdf_action(code))
-        await attachments.move(connection, attachment, "failed", code=code, message=told.english)
+        # What refers to nothing is the document, which somebody deleted: asked for again, the file gets another one.
+        document_id = None if code == GONE else attachment.document_id
+        await attachments.move(connection, attachment, "failed", code=code, message=told.english, document_id=document_id)
         log.warning(
             "a file was not attached", file=attachment.file_name, entry=attachment.entry_id, code=code, reason=told.english
         )

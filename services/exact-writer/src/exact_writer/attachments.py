@@ -64,13 +64,21 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def plan(
-    database: Database, connection: AsyncConnection, division: int, command_id: str, *, is_asked: bool = False
+    database: Database,
+    connection: AsyncConnection,
+    division: int,
+    command_id: str,
+    *,
+    is_asked: bool = False,
+    document_id: str | None = None,
 ) -> bool:
     """Queue the PDF of a booked entry; one that failed is queued anew. False when it is queued or attached already.
 
-    One that a person `is_asked` by goes before all others, also when it waited already.
+    One that a person `is_asked` by goes before all others, also when it waited already. `document_id` is the document that Exact
+    made with the entry, where it made one: the PDF is filed there, and no other is made.
     """
     values = {"command_id": command_id, "division": division, "state": "waiting", "is_open": True, "is_asked": is_asked}
+    values["document_id"] = document_id
     if is_asked:
         waits = (attachments.c.command_id == command_id, attachments.c.is_open)
         await connection.execute(sa.update(attachments).where(*waits).values(is_asked=True))

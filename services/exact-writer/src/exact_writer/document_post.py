@@ -198,7 +198,7 @@ class DocumentPoster:
     async def _posted(
         self, work: Work, command: PostEntry, invoice: Mapping[str, Any], epoch: int, *, found: bool = False
     ) -> None:
-        entity = {"EntryNumber": invoice.get("InvoiceNumber") or 0}
+        entity = {"EntryNumber": invoice.get("InvoiceNumber") or 0, "Document": None if found else invoice.get("Document")}
         async with self._database.transaction() as connection:
             await self._outcomes.posted(connection, work, command, str(invoice["InvoiceID"]), entity, epoch, found=found)
             await self._calls.save(connection)

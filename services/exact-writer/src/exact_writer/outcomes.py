@@ -94,7 +94,9 @@ class Outcomes:
         await announce.entries(connection, told, now)
         for work, command in booked:
             if command.pdf:
-                await attachments.plan(self._database, connection, self._division, work.command_id)
+                # Only a sales invoice that was made final has one: that of Exact's own print.
+                printed = str(entity["Document"]) if entity.get("Document") and work.kind == "document" else None
+                await attachments.plan(self._database, connection, self._division, work.command_id, document_id=printed)
             if found:
                 await receivables.tell_again(connection, self._division, entry_id, command, now)
             self._telemetry.count("commands_finished", type=command.kind, outcome="posted")

@@ -1,6 +1,7 @@
+import base64
 from decimal import Decimal
 
-from simulators.exact import items, ledger, references, sales_entries
+from simulators.exact import documents, items, ledger, references, sales_entries
 from simulators.exact.ledger import cents
 from simulators.exact.periods import reporting_period
 from simulators.exact.refusals import Findings, Refusal
@@ -113,7 +114,21 @@ def print_invoice(division: Division, body: Row) -> Row:
     division.update(INVOICES, invoice["InvoiceID"], changes)
     division.notify("SalesInvoices", invoice["InvoiceID"])
     division.notify("FinancialTransactions", invoice["InvoiceID"])
-    return {"InvoiceID": invoice["InvoiceID"], "InvoiceDate": day, "DocumentCreationSuccess": "OK"}
+    printed = {"InvoiceID": invoice["InvoiceID"], "InvoiceDate": day}
+    if division.settings.printed_document == "none":
+        return printed
+    return printed | {"Document": _document_of(division, invoice, number), "DocumentCreationSuccess": "OK"}
+
+
+def _document_of(division: Division, invoice: Row, number: int | None) -> object:
+    """The document of Exact's own, with its own PDF of the invoice."""
+    about = {"Subject": f"Verkoopfactuur: {number}", "Type": 10, "Account": invoice["InvoiceTo"]}
+    document = documents.create_document(division, about | {"FinancialTransactionEntryID": invoice["InvoiceID"]})
+    pdf = base64.b64encode(b"%PDF-1.7 by Exact").decode()
+    documents.create_attachment(
+        division, {"Document": document["ID"], "FileName": f"Verkoopfactuur {number}.pdf", "Attachment": pdf}
+    )
+    return document["ID"]
 
 
 def _book(division: Division, invoice: Row, lines: list[Row], dated: Row, number: int | None) -> None:

@@ -48,6 +48,8 @@ class ExactSettings:
     journal_amount: Literal["AmountFC", "AmountDC", "both"] = "AmountFC"  # unknown: which one a general journal line takes
     invoice_vat: Literal["given", "computed"] = "computed"  # unknown: VATAmountFC on the line of a sales invoice
     invoice_gl_account: Literal["given", "item"] = "item"  # unknown: GLAccount on the line, or always that of the item
+    # The reference says that printing makes a document and names it in `Document`; whether it always does is unknown.
+    printed_document: Literal["made", "none"] = "made"
     your_ref_length: int = 30
     description_length: int = 60
     too_long_text: Literal["refused", "truncated"] = "refused"  # unknown: YourRef and Description beyond their length
