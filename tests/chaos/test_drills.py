@@ -49,6 +49,8 @@ async def test_the_writers_database_is_lost(tmp_path: Path) -> None:
             await stage.receive(stage.later)
             await stage.settle()
         stage.lose("exact-writer", "broker")
+        await stage.run("migrate")
+        await stage.run("restored", "--wait", "0")
         async with stage.running("ingest", "exact-writer"):
             pass  # `kruispost login`
         written = (await stage.exact.calls())["writes"]

@@ -63,6 +63,20 @@ def test_whatever_is_wrong_is_told(books: Any) -> None:
         assert any(told in each for each in found), (told, found)
 
 
+def test_a_hold_passes_only_for_a_reason_that_the_document_deserves(books: Any) -> None:
+    site, ledger, seen = books
+    without = {"entries": ledger["entries"][1:]}
+    held = [seen[0]._replace(state="held", code="no_vat_code"), seen[1]]
+
+    def knows(source: Any) -> frozenset[str]:
+        return frozenset({"no_vat_code"}) if source["id"] == seen[0].number else frozenset()
+
+    assert check(site, without, held, reasons=knows) == []
+    assert any("which it does not deserve" in each for each in check(site, without, held))
+    other = [held[0]._replace(code="period_closed"), seen[1]]
+    assert any("which it does not deserve" in each for each in check(site, without, other, reasons=knows))
+
+
 def test_what_was_never_received_must_not_be_recorded(books: Any) -> None:
     site, ledger, seen = books
     invoice = bill_again(site)

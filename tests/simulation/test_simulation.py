@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.fire import simulate
-from support.simulation import BUILDS
+from support.simulated_process import BUILDS
 
 LONG = os.environ.get("KRUISPOST_CHAOS") == "everywhere"
 SEED = os.environ.get("KRUISPOST_SEED")

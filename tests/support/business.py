@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from support.chargebee_shop import VAT_21
 from support.payment_years import Year
@@ -13,7 +15,9 @@ from support.virtual_time import WorldClock
 
 from simulators.chargebee import catalogue, invoices
 from simulators.chargebee.errors import ApiError
-from simulators.chargebee.pricing import LineSpec
+from simulators.chargebee.pricing import LineSpec, Tax
+from simulators.chargebee.site import Resource
+from simulators.exact.periods import is_open, period_of
 from simulators.exact.world import Division
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 DAY_SECONDS = 86_400
 DIVISION = 100002
+VAT_9 = Tax("BTW laag", "9", "NL", "Netherlands")
 
 
 class _Seen:
@@ -52,6 +57,7 @@ class Customer(Year):
             self.delete,
             self.pend,
             self.rename,
+            self.bill_unmapped,
             self.bill,
             self.pay_by_card,
         ]
@@ -81,6 +87,13 @@ class Customer(Year):
         date = self.world.site.clock.now() - self.luck.randint(1, 60) * DAY_SECONDS
         invoices.create_invoice(self.world.site, invoices.InvoiceSpec(self.customer_id, (line,), date=date, net_term_days=14))
 
+    def bill_unmapped(self) -> None:
+        """Invoice something at a rate of VAT that no rule is there for."""
+        if self.luck.random() < 0.6:
+            return
+        line = LineSpec("plan_item_price", "Plan", 3_000, "Plan-EUR-Monthly", tax=VAT_9)
+        invoices.create_invoice(self.world.site, invoices.InvoiceSpec(self.customer_id, (line,), net_term_days=14))
+
     def void(self) -> None:
         """Void an invoice of which nothing was paid."""
         if found := self._untouched():
@@ -106,6 +119,32 @@ class Customer(Year):
         street = f"Kerkstraat {self.luck.randint(2, 900)}"
         address = {"line1": street, "city": "Utrecht", "zip": "3511 AB", "country": "NL"}
         catalogue.update_customer(self.world.site, self.customer_id, {"billing_address": address})
+
+
+class Knowledge:
+    """What the world itself knows of why a document may be held."""
+
+    def __init__(self, world: World, *, holds_closed_periods: bool) -> None:
+        self._site, self._holds = world.shop, holds_closed_periods
+        self._division: Division = world.exact.simulator.world.divisions[DIVISION]
+
+    def reasons(self, source: Resource) -> frozenset[str]:
+        """The reasons that this invoice, credit note or transaction may be held for."""
+        found = set()
+        if self._is_unmapped(source):
+            found.add("no_vat_code")
+        if self._holds and self._is_closed(source["date"]):
+            found.add("period_closed")
+        return frozenset(found)
+
+    def _is_unmapped(self, source: Resource) -> bool:
+        rates = {line["tax_rate"] for line in source.get("line_items", ())}
+        return not rates <= {0, 21, None}
+
+    def _is_closed(self, at: int) -> bool:
+        day = datetime.fromtimestamp(at, ZoneInfo("Europe/Amsterdam"))
+        found = period_of(self._division, datetime(day.year, day.month, day.day))  # noqa: DTZ001 - as Exact has them
+        return found is None or not is_open(self._division, "70", *found)
 
 
 class Business:

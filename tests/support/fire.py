@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import sqlalchemy as sa
 from support import history_checker
-from support.business import Business
+from support.business import Business, Knowledge
 from support.exact_server import DIVISION
 from support.history_checker import Seen
 from support.mortal import task_of_a_life
-from support.simulated import configuration, simulated
-from support.simulation import BUILDS, DAY, HOUR, Process, World, make_tables
+from support.simulated import Company, simulated
+from support.simulated_process import BUILDS, Process, make_tables
+from support.simulation import DAY, HOUR, World
 from support.virtual_time import VirtualLoop
 
 from backbone.broker import Outgoing
@@ -27,14 +28,37 @@ from backbone.broker_embedded import EmbeddedBroker
 from backbone.settings import Settings
 from console.tables import documents as console_documents
 from contracts.topology import mapper_queue, topology, writer_queue
+from simulators.exact.documents import DOCUMENTS
 
-AFTER_A_LOSS = {
-    "mapper": (("replay", "mapper", "--yes"),),
-    "payment-matcher": (
-        ("republish", "ingest", "--to", "payment-matcher"),
-        ("republish", "exact-writer", "--to", "payment-matcher"),
+
+class Loss(NamedTuple):
+    """What docs/operating.md says about a loss."""
+
+    stopped: tuple[str, ...]  # these services stand still
+    first: tuple[tuple[str, ...], ...] = ()  # is commanded while they do
+    started: str = ""  # this one is started alone: it makes its tables, and somebody logs in
+    commands: tuple[tuple[str, ...], ...] = ()  # is commanded then
+
+
+LOSSES = {
+    "mapper": Loss(("mapper",), commands=(("replay", "mapper", "--yes"),)),
+    "payment-matcher": Loss(
+        ("payment-matcher",),
+        (("migrate",),),
+        commands=(
+            ("republish", "ingest", "--to", "payment-matcher"),
+            ("republish", "exact-writer", "--to", "payment-matcher"),
+        ),
     ),
-    "ingest": (("backfill", "--from", "2025-12-01", "--yes"),),
+    "ingest": Loss(("ingest",), (("migrate",),), "ingest", (("backfill", "--from", "2025-12-01", "--yes"),)),
+    "exact-writer": Loss(
+        ("mapper", "exact-writer"),
+        (("migrate",), ("restored", "--wait", "0")),
+        "exact-writer",
+        (("replay", "exact-writer", "--yes"),),
+    ),
+    "console": Loss(("console",), (("migrate",),), commands=(("republish", "all", "--to", "console"),)),
+    "broker": Loss(tuple(BUILDS), commands=(("republish", "all"),)),
 }
 QUIET_DAYS = 0.35  # after the last fault: an hour's errors are forgotten, webhooks come again, a person has logged in
 
@@ -73,7 +97,17 @@ class Fire:
             process.troubles.commit_fails_per_mille = luck.choice((0, 10, 30))
             process.troubles.broker_fails_per_mille = luck.choice((0, 10, 30))
         kinds: list[Callable[[], Coroutine[Any, Any, None]]] = [
-            *(self.kill, self.kill, self.fill_disk, self.slow_database, self.broker_away, self.maintenance, self.cut_exact),
+            *(
+                self.kill,
+                self.kill,
+                self.stand_still,
+                self.stand_still,
+                self.fill_disk,
+                self.slow_database,
+                self.broker_away,
+                self.maintenance,
+                self.cut_exact,
+            ),
             *(
                 self.cut_chargebee,
                 self.wrong_clock,
@@ -116,6 +150,11 @@ class Fire:
     async def kill(self) -> None:
         """Kill -9, at no particular point."""
         self._someone().kill("by chance")
+
+    async def stand_still(self) -> None:
+        """Stop a process where it is, and let it go on later: after others took over, or before they noticed."""
+        someone = self._someone()
+        await someone.stand_still(self.luck.choice((5.0, 30.0, 1_200.0)) * self.luck.random())
 
     async def storm(self) -> None:
         """Kill everything at once, as when the machine goes down."""
@@ -177,24 +216,38 @@ class Fire:
         await _sent(broker, queue, Outgoing("poison.0", body, f"poison-{self.poisons}"))
 
     async def lose_database(self) -> None:
-        """Lose the database of one service, and do what docs/operating.md says; once a run."""
+        """Lose the database of one service or the broker's data, and do what docs/operating.md says; once a run."""
         if self.world.counts["lose_database"] > 1:
             return
         world = self.world
-        name = self.luck.choice(list(AFTER_A_LOSS))
-        process = world.processes[name]
+        name = self.luck.choice(list(LOSSES))
+        loss = LOSSES[name]
         world.counts[f"lost {name}"] += 1
-        await process.hold()
-        process.lose()
-        if name == "ingest":  # its tables are made when it starts
-            await process.release()
-            await process.hold()
-        way = world.way_to_chargebee
+        held = [each for service in loss.stopped for each in world.replicas(service)]
+        for each in held:
+            await each.hold()
+        world.lose(name)
+        if name == "broker":
+            world.lost_letters += world.counts["poison"]
+        self._command(loss.first)
+        if loss.started:
+            alone = world.replicas(loss.started)[0]
+            await alone.release()
+            if loss.started == "exact-writer":
+                await world.log_in()
+            await asyncio.sleep(60.0 * self.luck.random())
+            await alone.hold()
+        self._command(loss.commands)
+        for each in held:
+            await each.release()
+
+    def _command(self, commands: Iterable[tuple[str, ...]]) -> None:
+        """Give commands, which a person would repeat until Chargebee answers."""
+        way = self.world.way_to_chargebee
         before, way.faults_per_mille, way.cut_until = way.faults_per_mille, 0, 0.0
-        for arguments in AFTER_A_LOSS[name]:
-            world.command(*arguments)
+        for arguments in commands:
+            self.world.command(*arguments)
         way.faults_per_mille = before
-        await process.release()
 
     async def close_period(self) -> None:
         """Close or open an accounting period of all journals."""
@@ -222,7 +275,10 @@ async def judged(world: World, fire: Fire, business: Business, poisons: int) -> 
         seen = [Seen(*row) for row in await connection.execute(sa.select(*columns))]
     received = {each.customer_id: sum(amount for amount in each.received.values() if amount > 0) for each in business.customers}
     dead_ones = [f"{name} does not run" for name, each in world.processes.items() if each.life is None or each.life.is_over]
-    wrong = [*world.mishaps, *dead_ones, *history_checker.check(world.shop, await world.exact.ledger(), seen, received)]
+    policy = world.configuration.divisions[DIVISION].period_policy
+    reasons = Knowledge(world, holds_closed_periods=policy == "hold").reasons
+    found = history_checker.check(world.shop, await world.exact.ledger(), seen, received, reasons)
+    wrong = [*world.mishaps, *dead_ones, *found, *_pdfs(world)]
     calls = await world.exact.calls()
     wrong += [f"{name}: {calls[name]}" for name in ("rate_limited", "error_blocks") if calls[name]]
     broker = await fire._own_broker()
@@ -239,6 +295,21 @@ async def judged(world: World, fire: Fire, business: Business, poisons: int) -> 
     return wrong + [f"acknowledged and unknown: {each}" for each in sorted(missing)]
 
 
+def _pdfs(world: World) -> list[str]:
+    """The PDFs that are attached more than once to an entry, which several documents may share."""
+    division = world.exact.simulator.world.divisions[DIVISION]
+    found = Counter((str(row.get("FinancialTransactionEntryID")), row["Subject"]) for row in division.table(DOCUMENTS))
+    return [f"{subject} is attached {count} times to entry {entry}" for (entry, subject), count in found.items() if count > 1]
+
+
+def quiet_days(world: World) -> float:
+    """For how long nothing happens any more; payments that are booked by the day wait for its end."""
+    if world.configuration.divisions[DIVISION].payments != "daily":
+        return QUIET_DAYS
+    now = world.clock.now()
+    return max(QUIET_DAYS, 1.1 - (now.hour * 60 + now.minute) / 1_440)
+
+
 async def live(world: World, days: float, happenings: int, *, customers: int = 4, burns: bool = True) -> list[str]:
     """Run it all."""
     asyncio.get_running_loop().set_task_factory(task_of_a_life)
@@ -249,8 +320,8 @@ async def live(world: World, days: float, happenings: int, *, customers: int = 4
     await asyncio.sleep(max(0.0, days * DAY - world.clock.monotonic()))
     if burning is not None:
         await burning
-    poisons = world.counts["poison"]
-    await asyncio.sleep(QUIET_DAYS * DAY)
+    poisons = world.counts["poison"] - world.lost_letters
+    await asyncio.sleep(quiet_days(world) * DAY)
     try:
         return await judged(world, fire, business, poisons)
     finally:
@@ -258,15 +329,14 @@ async def live(world: World, days: float, happenings: int, *, customers: int = 4
         await world.stop()
 
 
-def simulate(
-    directory: Path, seed: int, *, days: float = 1.0, happenings: int = 40, burns: bool = True, **division: Any
-) -> Outcome:
+def simulate(directory: Path, seed: int, *, days: float = 1.0, happenings: int = 40, burns: bool = True) -> Outcome:
     """Run one seed from beginning to end."""
     directory.mkdir(parents=True, exist_ok=True)
     for service in BUILDS:  # so that each run takes the same steps, the first one of a process as well
         asyncio.run(make_tables(Settings(data_dir=directory / "tables"), service))
     loop = VirtualLoop()
-    world = World(directory, seed, configuration(**division), loop)
+    company = Company.drawn(seed)
+    world = World(directory, seed, company.configuration(), loop, company.replicas)
     with (
         pytest.MonkeyPatch.context() as patch,
         simulated(world, patch.setattr),

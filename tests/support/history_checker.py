@@ -1,7 +1,7 @@
 """What both books must show after any run, told from Chargebee's documents alone and computed without the product's own code.
 
-- Every document is booked once, held with a reason, or set aside with a reason; nothing waits any more once all is quiet,
-  except for money of which Chargebee does not know yet whether it comes.
+- Every document is booked once, held for a reason that it deserves by what the world itself knows of it, or set aside with a
+  reason; nothing waits any more once all is quiet, except for money of which Chargebee does not know yet whether it comes.
 - What Exact has of a document is what Chargebee says, in the document's currency and by account, to the cent.
 - The totals of each account over all of our entries are those of the documents, and no entry of ours is without a document.
 - A customer who owes nothing in another currency owes nothing in euros for it either.
@@ -11,16 +11,27 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from simulators.chargebee.site import Resource, Site
+from simulators.chargebee.site import Resource
 
 DEBTORS, REVENUE, VAT, ROUNDING, CONTROL, LOST, RATES = "1300", "8000", "1500", "4900", "1290", "4700", "4910"
 OWN_JOURNALS = frozenset({"70", "71", "90", "91"})
 HOME = "EUR"
 QUIET = frozenset({"booked", "held", "set_aside"})
+
+
+Reasons = Callable[[Resource], frozenset[str]]  # why an invoice, a credit note or a transaction may be held; none: it must not
+
+
+class Books(Protocol):
+    """Chargebee's resources, the stand-in's own or a copy of them."""
+
+    def all(self, kind: str) -> Iterable[Resource]:
+        """Return those of a kind."""
+        ...
 
 
 class Seen(NamedTuple):
@@ -41,6 +52,7 @@ class Document:
     number: str
     customer_id: str
     currency: str
+    source: Resource
     lines: Counter[str] = field(default_factory=Counter)
     is_under_way: bool = False  # Chargebee itself does not know yet how it ends
 
@@ -53,7 +65,12 @@ class Booked:
     references: Counter[str] = field(default_factory=Counter)
 
 
-def documents(site: Site) -> list[Document]:
+def never(_source: Resource) -> frozenset[str]:
+    """No reason: nothing may be held."""
+    return frozenset()
+
+
+def documents(site: Books) -> list[Document]:
     """All documents of a site with the lines that they come to."""
     made = [_sale(invoice, "invoice", 1) for invoice in site.all("invoice")]
     made += [_sale(note, "credit_note", -1) for note in site.all("credit_note")]
@@ -61,7 +78,7 @@ def documents(site: Site) -> list[Document]:
 
 
 def _sale(source: Resource, kind: str, sign: int) -> Document:
-    document = Document(kind, source["id"], source["customer_id"], source["currency_code"])
+    document = Document(kind, source["id"], source["customer_id"], source["currency_code"], source)
     if source["status"] in ("pending", "voided") or source["deleted"]:
         return document
     total, tax, rounding = source["total"], source["tax"], source["round_off_amount"]
@@ -75,7 +92,7 @@ def _sale(source: Resource, kind: str, sign: int) -> Document:
 
 def _money(source: Resource) -> Document:
     incoming = source["type"] == "payment"
-    document = Document("payment" if incoming else "refund", source["id"], source["customer_id"], source["currency_code"])
+    document = Document("payment" if incoming else "refund", source["id"], source["customer_id"], source["currency_code"], source)
     document.is_under_way = source["status"] == "in_progress"
     moved = source["status"] == "success" and source["gateway"] != "not_applicable" and not source["deleted"]
     if moved:
@@ -85,12 +102,16 @@ def _money(source: Resource) -> Document:
 
 
 def check(
-    site: Site, ledger: Mapping[str, Any], seen: Iterable[Seen], received_minor: Mapping[str, int] | None = None
+    site: Books,
+    ledger: Mapping[str, Any],
+    seen: Iterable[Seen],
+    received_minor: Mapping[str, int] | None = None,
+    reasons: Reasons = never,
 ) -> list[str]:
     """Return what is wrong, one sentence each; nothing when the books can be signed.
 
     `ledger` is what the stand-in of Exact shows, `seen` what the connector shows, `received_minor` what came in at the bank, by
-    customer.
+    customer (None: that is judged elsewhere), and `reasons` why a document may be held.
     """
     expected, booked, strangers = documents(site), *_booked(ledger, site)
     rows: dict[str, list[Seen]] = defaultdict(list)
@@ -99,12 +120,12 @@ def check(
     wrong = [f"an entry of ours belongs to no document: {reference}" for reference in strangers]
     wrong += _balanced(ledger)
     for document in expected:
-        wrong += _of_document(document, booked.get(document.number, Booked()), rows[document.number])
+        wrong += _of_document(document, booked.get(document.number, Booked()), rows[document.number], reasons)
     wrong += _totals(expected, booked, rows) + _rates(expected, ledger, site)
-    return wrong + _receipts(site, received_minor or {})
+    return wrong if received_minor is None else wrong + _receipts(site, received_minor)
 
 
-def _booked(ledger: Mapping[str, Any], site: Site) -> tuple[dict[str, Booked], list[str]]:
+def _booked(ledger: Mapping[str, Any], site: Books) -> tuple[dict[str, Booked], list[str]]:
     """What Exact has by document, and the references of entries of ours that name none."""
     known = {each["id"] for kind in ("invoice", "credit_note", "transaction") for each in site.all(kind)}
     booked: dict[str, Booked] = defaultdict(Booked)
@@ -160,20 +181,24 @@ def _balanced(ledger: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _of_document(document: Document, booked: Booked, rows: list[Seen]) -> list[str]:
+def _of_document(document: Document, booked: Booked, rows: list[Seen], reasons: Reasons) -> list[str]:
     about = f"{document.kind} {document.number}"
     wrong = [f"{about} is booked {times} times as {name}" for name, times in booked.references.items() if times > 1]
     if not rows:
         return [*wrong, f"{about} is lost: nobody sees it"]
     if not document.is_under_way:
         wrong += [f"{about}{row.suffix} still waits: {row.state} {row.code}" for row in rows if row.state not in QUIET]
-    is_held = any(row.state == "held" for row in rows)
+    held = [row for row in rows if row.state == "held"]
+    deserved = reasons(document.source) if held else frozenset()
+    wrong += [
+        f"{about}{row.suffix} is held for {row.code}, which it does not deserve" for row in held if row.code not in deserved
+    ]
     has, should = _trimmed(booked.lines), _trimmed(document.lines)
     if has == should:
         if has and not any(row.state == "booked" for row in rows):
             wrong.append(f"{about} is booked and shown as {rows}")
         return wrong
-    if is_held and not has:
+    if held and not has:
         return wrong
     return [*wrong, f"{about} should come to {dict(should)} and is booked as {dict(has)}, shown as {rows}"]
 
@@ -197,7 +222,7 @@ def _totals(expected: list[Document], booked: Mapping[str, Booked], rows: Mappin
     ]
 
 
-def _rates(expected: list[Document], ledger: Mapping[str, Any], site: Site) -> list[str]:
+def _rates(expected: list[Document], ledger: Mapping[str, Any], site: Books) -> list[str]:
     """Whoever owes nothing in another currency owes nothing for it in our own."""
     foreign: Counter[str] = Counter()
     for document in expected:
@@ -219,7 +244,7 @@ def _rates(expected: list[Document], ledger: Mapping[str, Any], site: Site) -> l
     ]
 
 
-def _receipts(site: Site, received_minor: Mapping[str, int]) -> list[str]:
+def _receipts(site: Books, received_minor: Mapping[str, int]) -> list[str]:
     recorded: Counter[str] = Counter()
     for transaction in site.all("transaction"):
         is_by_bank = transaction["gateway"] == "not_applicable" and transaction["type"] == "payment"

@@ -6,26 +6,32 @@ import asyncio
 import hashlib
 import json
 import random
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Coroutine
 from email.utils import format_datetime
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 from support.mortal import KilledError, living
 
 import exact_writer.__main__
+import simulators.exact.webhooks
 from exact_writer.client import ExactClient
 
 if TYPE_CHECKING:
-    from support.simulation import Process, World
+    from support.simulated_process import Process
+    from support.simulation import World
 
 BEFORE = ("unreachable", "reset_before", "html_502", "unauthorized", "rate_limited", "unavailable")
 AFTER = ("reset_after", "html_502_after", "truncated")
 LATE = ("late_request", "late_answer")  # the request or the answer takes about as long as is waited for it
 FAULTS = (*BEFORE, *AFTER, *LATE)
 TOKEN_FAULTS = ("unreachable", "reset_before", "html_502", "unavailable", "reset_after", "late_answer")
+WEBHOOK_SECONDS = 20.0
+EXACT_PATH = "/webhooks/exact"
 _PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -44,7 +50,8 @@ class WayToExact(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One call; once it has left it arrives, whether or not who made it still lives."""
         life = living()
-        assert life is not None
+        if life is None:  # a command that a person gives; time stands still
+            return await self._inner.handle_async_request(request)
         life.touch()
         world, now = self._world, self._world.clock.monotonic()
         if now < self.cut_until:
@@ -137,25 +144,38 @@ class WayToChargebee(httpx.BaseTransport):
 
 
 class Door(httpx.AsyncBaseTransport):
-    """What Chargebee's webhooks come in by: ingest's own routes, within its process."""
+    """What webhooks come in by: ingest's own routes, within one of its processes."""
 
-    def __init__(self, world: World, ingest: Process) -> None:
-        self._world, self._ingest = world, ingest
+    def __init__(self, world: World, ingests: list[Process]) -> None:
+        self._world, self._ingests = world, ingests
+        self._luck = random.Random(f"door {world.seed}")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One delivery; nobody answers while ingest is dead, or when it dies meanwhile."""
-        life, site = self._ingest.life, self._ingest.site
+        """One delivery; nobody answers while ingest is dead or stands still, or when it dies meanwhile."""
+        chosen = self._luck.choice(self._ingests)
+        life, site = chosen.life, chosen.site
         if life is None or life.is_over or site is None:
             raise httpx.ConnectError("no connection", request=request)
         transport = httpx.ASGITransport(app=site)
         task = life.spawn(_read(transport, request))
-        await asyncio.wait((task,))
+        await asyncio.wait((task,), timeout=WEBHOOK_SECONDS)
+        if not task.done():
+            raise httpx.ReadTimeout("no answer", request=request)
         if task.cancelled() or isinstance(task.exception(), KilledError):
             raise httpx.ReadError("connection reset", request=request)
         answer = task.result()
-        if answer.status_code == httpx.codes.OK:
+        if answer.status_code == httpx.codes.OK and request.url.path != EXACT_PATH:
             self._world.acknowledged.add(_event_id(request.content))
         return answer
+
+    async def from_exact(self, url: str, body: bytes) -> int:
+        """The status with which a webhook of Exact was answered; 0 when nobody did."""
+        try:
+            answer = await self.handle_async_request(httpx.Request("POST", url, content=body))
+        except httpx.TransportError:
+            return 0
+        self._world.counts[f"exact webhook {answer.status_code}"] += 1
+        return answer.status_code
 
 
 async def _read(transport: httpx.ASGITransport, request: httpx.Request) -> httpx.Response:
@@ -188,6 +208,34 @@ def _at_once(work: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
     raise AssertionError("the stand-in waits for something")
 
 
+class _File:
+    """What a download answers."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.headers, self._content = answer.headers, answer.content
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    def read(self, most: int) -> bytes:
+        """The next bytes."""
+        given, self._content = self._content[:most], self._content[most:]
+        return given
+
+
+def _downloaded(world: World, address: str, **_: Any) -> _File:
+    try:
+        answer = world.way_to_chargebee.handle_request(httpx.Request("GET", address))
+    except httpx.TransportError as error:
+        raise OSError(str(error)) from error
+    if not answer.is_success:
+        raise urllib.error.HTTPError(address, answer.status_code, "", answer.headers, None)  # type: ignore[arg-type]  # as good as
+    return _File(answer)
+
+
 def patched_ways(world: World, patch: Callable[[Any, str, Any], None]) -> None:
     """Have the writer's client and Chargebee's SDK take these ways."""
     from chargebee import http_request  # noqa: PLC0415 - a second of import time
@@ -197,3 +245,5 @@ def patched_ways(world: World, patch: Callable[[Any, str, Any], None]) -> None:
     ways = SimpleNamespace(**{name: getattr(httpx, name) for name in dir(httpx) if not name.startswith("_")})
     ways.Client = lambda verify=True: client()  # noqa: ARG005 - the SDK names it
     patch(http_request, "httpx", ways)
+    patch(urllib.request, "urlopen", partial(_downloaded, world))
+    patch(simulators.exact.webhooks, "_post", world.door.from_exact)

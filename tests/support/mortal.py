@@ -9,26 +9,20 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
-from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
-from support.fast_sqlite import InPlace, in_place
 from support.virtual_time import WorldClock
 
-from backbone.broker import Outgoing
-from backbone.broker_embedded import _SCHEMA, EmbeddedBroker
-from backbone.database import Database
-from backbone.errors import BrokerUnavailableError
-from backbone.settings import Settings
-from contracts.topology import Queue
+if TYPE_CHECKING:
+    from support.mortal_stores import Session
 
 Result = TypeVar("Result")
+SILENT_SECONDS = 8.0  # as backbone.locks has it
+IDLE_TRANSACTION_SECONDS = 60.0  # as backbone.database asks of the server
+WRITERS_TURN_SECONDS = 0.5
 _living: ContextVar[Life | None] = ContextVar("the process that runs", default=None)
 
 
@@ -47,15 +41,53 @@ class Troubles:
         self.broker_fails_per_mille = 0
 
 
+class Ground:
+    """What all processes of a world share: their locks, and whose turn it is to write into which file."""
+
+    def __init__(self) -> None:
+        self.locks: dict[str, Life] = {}
+        self.members: dict[str, dict[int, Life]] = {}  # of locks that do not exclude
+        self.writing: dict[str, Life] = {}
+        self._lives = 0
+
+    def number(self) -> int:
+        """The next number of a session."""
+        self._lives += 1
+        return self._lives
+
+    def holder(self, name: str) -> Life | None:
+        """Who has a lock, after the sessions of a process that hangs were ended."""
+        holder = self.locks.get(name)
+        return None if holder is None or self._is_gone(holder) else holder
+
+    def of(self, name: str) -> dict[int, Life]:
+        """Who is counted under a name."""
+        members = list(self.members.get(name, {}).items())  # who is gone leaves them
+        return {number: life for number, life in members if not self._is_gone(life)}
+
+    def _is_gone(self, life: Life) -> bool:
+        if not life.is_over and life.silent_seconds() <= SILENT_SECONDS:
+            return False
+        life.end_sessions()
+        self.locks = {name: holder for name, holder in self.locks.items() if holder is not life}
+        for lives in self.members.values():
+            lives.pop(life.number, None)
+        return True
+
+
 class Life:
     """One process from its start to its end."""
 
-    def __init__(self, name: str, clock: WorldClock, troubles: Troubles, locks: dict[str, Life]) -> None:
-        self.name, self.clock, self.troubles = name, clock, troubles
+    def __init__(self, name: str, clock: WorldClock, troubles: Troubles, ground: Ground) -> None:
+        self.name, self.clock, self.troubles, self.ground = name, clock, troubles, ground
+        self.number = ground.number()
         self.is_over = False
-        self._locks = locks
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._connections: list[sqlite3.Connection] = []
+        self._sessions: list[Session] = []
+        self._still_since: float | None = None
+        self._put_off: list[asyncio.Handle] = []
+        self._writing: Counter[str] = Counter()
 
     def spawn(self, work: Coroutine[Any, Any, Result], name: str = "") -> asyncio.Task[Result]:
         """Begin some work of this process; what it begins belongs to the process, too."""
@@ -78,10 +110,39 @@ class Life:
         if self.is_over:
             raise KilledError(self.name)
 
-    def opened(self, connection: sqlite3.Connection) -> None:
+    def opened(self, connection: sqlite3.Connection, session: Session | None = None) -> None:
         """Note a connection, whose transaction is undone when the process dies."""
         self.touch()
         self._connections.append(connection)
+        if session is not None:
+            self._sessions.append(session)
+
+    def end_sessions(self) -> None:
+        """Undo what it has not committed, as the server does with the sessions of a process that hangs."""
+        for session in self._sessions:
+            session.end()
+
+    def stand_still(self) -> None:
+        """Stop where it is, as by SIGSTOP: whatever it would do waits until `go_on`."""
+        if not self.is_over and self._still_since is None:
+            self._still_since = self.clock.monotonic()
+
+    def go_on(self) -> None:
+        """Do what waited, in its order."""
+        self._still_since = None
+        waited, self._put_off = self._put_off, []
+        ready: Any = asyncio.get_running_loop()
+        ready._ready.extend(waited)
+
+    def silent_seconds(self) -> float:
+        """For how long it has been standing still."""
+        return 0.0 if self._still_since is None else self.clock.monotonic() - self._still_since
+
+    def puts_off(self, handle: asyncio.Handle) -> bool:
+        """Whether it stands still, and does this later."""
+        if self._still_since is not None:
+            self._put_off.append(handle)
+        return self._still_since is not None
 
     async def takes_a_moment(self) -> None:
         """Let some time pass, as whatever is done outside of the process does."""
@@ -91,15 +152,41 @@ class Life:
     def lock(self, name: str) -> MortalLock | None:
         """Take a lock that ends with the process; None when another one, or another part of this one, has it."""
         self.touch()
-        holder = self._locks.get(name)
-        if holder is not None and not holder.is_over:
+        if self.ground.holder(name) is not None:
             return None
-        self._locks[name] = self
-        return MortalLock(self, name, self._locks)
+        self.ground.locks[name] = self
+        return MortalLock(self, name)
+
+    def join(self, name: str) -> MortalLock | None:
+        """Be counted under a name, beside others."""
+        self.touch()
+        members = self.ground.members.setdefault(name, {})
+        if self.number in members:
+            return None
+        members[self.number] = self
+        return MortalLock(self, name, is_shared=True)
+
+    async def takes_turn(self, file: str) -> None:
+        """Wait until no other process writes into a file; one that hangs within its transaction is ended."""
+        while (writer := self.ground.writing.get(file)) not in (None, self):
+            if writer.is_over or writer.silent_seconds() > IDLE_TRANSACTION_SECONDS:
+                writer.end_sessions()
+                break
+            await asyncio.sleep(WRITERS_TURN_SECONDS)
+            self.touch()
+        self.ground.writing[file] = self
+        self._writing[file] += 1
+
+    def gives_turn(self, file: str) -> None:
+        """Let another process write."""
+        self._writing[file] -= 1
+        if not self._writing[file] and self.ground.writing.get(file) is self:
+            del self.ground.writing[file]
 
     def end(self) -> None:
         """Die at once. Whatever of the process runs now gets a KilledError at its next touch, and a cancellation."""
         self.is_over = True
+        self.go_on()  # to its end
         for connection in self._connections:
             connection.close()
         current = asyncio.current_task()
@@ -120,25 +207,46 @@ class Life:
 
 
 class MortalLock:
-    """A lock that its process holds until released or dead."""
+    """A lock that its process holds until released, dead, or taken from it since it hung."""
 
-    def __init__(self, life: Life, name: str, locks: dict[str, Life]) -> None:
-        self._life, self._name, self._locks = life, name, locks
+    def __init__(self, life: Life, name: str, *, is_shared: bool = False) -> None:
+        self._life, self._name, self._is_shared = life, name, is_shared
 
     async def still_held(self) -> bool:
         """Whether it was not taken by another process since."""
         self._life.touch()
-        return self._locks.get(self._name) is self._life
+        return self._is_held
+
+    @property
+    def _is_held(self) -> bool:
+        ground = self._life.ground
+        if self._is_shared:
+            return self._life.number in ground.members.get(self._name, {})
+        return ground.locks.get(self._name) is self._life
 
     async def release(self) -> None:
         """Give it back."""
-        if self._locks.get(self._name) is self._life:
-            del self._locks[self._name]
+        ground = self._life.ground
+        if self._is_shared:
+            ground.members.get(self._name, {}).pop(self._life.number, None)
+        elif self._is_held:
+            del ground.locks[self._name]
 
 
 def living() -> Life | None:
     """The process whose code runs now; None outside of all."""
     return _living.get()
+
+
+def run_unless_still(run: Callable[[asyncio.Handle], None]) -> Callable[[asyncio.Handle], None]:
+    """Have what belongs to a process that stands still done later."""
+
+    def run_or_put_off(handle: asyncio.Handle) -> None:
+        life: Life | None = handle._context.get(_living)  # type: ignore[attr-defined]  # what it runs in
+        if life is None or not life.puts_off(handle):
+            run(handle)
+
+    return run_or_put_off
 
 
 def task_of_a_life(loop: asyncio.AbstractEventLoop, coroutine: Any, **arguments: Any) -> asyncio.Task[Any]:
@@ -149,122 +257,3 @@ def task_of_a_life(loop: asyncio.AbstractEventLoop, coroutine: Any, **arguments:
     if life is not None:
         life.owns(task)
     return task
-
-
-class _Connection(InPlace):
-    """A connection of a process to its database."""
-
-    def __init__(self, life: Life, path: str, **arguments: Any) -> None:
-        super().__init__(path, **arguments)
-        connect = self._connector
-
-        def connecting() -> sqlite3.Connection:
-            made = connect()
-            life.opened(made)
-            return made
-
-        self._connector = connecting
-        at_once = self._tx
-
-        class Touching:
-            """Does nothing for the dead."""
-
-            def put_nowait(self, item: Any) -> None:
-                life.touch()
-                at_once.put_nowait(item)
-
-        self._tx = Touching()  # type: ignore[assignment]  # what is used of it
-
-    def stop(self) -> None:
-        """There is no thread to be ended."""
-
-    def __del__(self) -> None:
-        """What its process left open was closed when it died."""
-
-
-class MortalDatabase(Database):
-    """The database of one process: it takes its time, it may be full, and it may not say whether it committed."""
-
-    life: Life
-
-    @classmethod
-    def of(cls, life: Life, settings: Settings, service: str) -> MortalDatabase:
-        """Open the database of a service for a process."""
-        database = cls.open(settings, service)
-        assert isinstance(database, MortalDatabase)
-        database.life = life
-        in_place(database, partial(_Connection, life))
-        return database
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that takes a moment, and may fail before or after it was committed."""
-        life = self.life
-        troubles = life.troubles
-        await life.takes_a_moment()
-        draw = troubles.luck.randrange(1000)
-        async with super().transaction() as connection:
-            yield connection
-            await life.takes_a_moment()
-            if asyncio.get_running_loop().time() < troubles.full_disk_until:
-                raise sa.exc.OperationalError("COMMIT", {}, sqlite3.OperationalError("database or disk is full"))
-            if draw < troubles.commit_fails_per_mille // 2:
-                raise ConnectionResetError("the database went away before the commit")
-        if draw < troubles.commit_fails_per_mille:
-            raise ConnectionResetError("the database went away after the commit")
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection that reads; opening one is where the process may find out that it is dead."""
-        self.life.touch()
-        async with super().reading() as connection:
-            yield connection
-
-    async def try_lock(self, name: str) -> Any:
-        """Take a lock of this service."""
-        return self.life.lock(f"{self.schema}.{name}")
-
-
-class MortalBroker(EmbeddedBroker):
-    """The broker as one process sees it; all of them share a file, as processes on one directory do."""
-
-    def __init__(self, life: Life, path: Path, bindings: list[Any], arrivals: dict[str, asyncio.Event]) -> None:
-        super().__init__(path, clock=life.clock)
-        self._life = life
-        self._bindings = bindings
-        self._arrivals = arrivals
-
-    async def publish(self, exchange: str, messages: Sequence[Outgoing]) -> None:
-        """Publish, which takes a moment and may fail before or after the messages were stored."""
-        await self._life.takes_a_moment()
-        troubles = self._life.troubles
-        draw = troubles.luck.randrange(1000)
-        if draw < troubles.broker_fails_per_mille // 2:
-            raise BrokerUnavailableError("the broker is away")
-        await super().publish(exchange, messages)
-        await self._life.takes_a_moment()
-        if draw < troubles.broker_fails_per_mille:
-            raise BrokerUnavailableError("the broker did not confirm")
-
-    async def run(self, work: Callable[[sqlite3.Connection], Result], *, durable: bool = True) -> Result:
-        """Do some work on the file here and now."""
-        self._life.touch()
-        try:
-            return self._transact(work, durable)
-        except sqlite3.Error as error:
-            raise BrokerUnavailableError(f"the broker's file cannot be used: {error}") from error
-
-    def _transact(self, work: Callable[[sqlite3.Connection], Result], durable: bool) -> Result:  # noqa: FBT001 - as the base has it
-        del durable
-        if self._connection is None:
-            self._connection = sqlite3.connect(self._path, timeout=0)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = OFF")
-            self._connection.executescript(_SCHEMA)
-            self._life.opened(self._connection)
-        with self._connection:
-            return work(self._connection)
-
-    def take_turn(self, queue: Queue) -> Any:
-        """Become the one active consumer of a queue."""
-        return self._life.lock(f"queue {queue.name}")

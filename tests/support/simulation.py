@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +22,23 @@ import httpx
 import msgspec
 import sqlalchemy as sa
 import yaml
-from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 from support.chargebee_shop import stock
 from support.command_line import kruispost_here
 from support.exact_server import ExactServer
 from support.facts import SITE
-from support.fast_sqlite import in_place, migrated
+from support.fast_sqlite import in_place
 from support.lines_between import Door, WayToChargebee, WayToExact
-from support.mortal import KilledError, Life, MortalBroker, MortalDatabase, Troubles, living
+from support.mortal import Ground, KilledError, living
+from support.simulated_process import BUILDS, Process
 from support.virtual_time import VirtualLoop, WorldClock
 from support.writer_stage import KEY, writer_environment
 
-import console.__main__
-import exact_writer.__main__
-import ingest.__main__
-import mapper.__main__
-import payment_matcher.__main__
-from backbone.application import Application, Context
 from backbone.configuration import Configuration, load_configuration
-from backbone.database import Database, is_away, schema_of
+from backbone.database import Database, schema_of
 from backbone.settings import Settings
 from backbone.tables import event_log
-from backbone.telemetry import Telemetry
 from contracts.envelope import decode, encode
-from contracts.topology import topology
 from exact_writer.vault import Tokens, Vault
 from simulators.chargebee.app import create_app as create_chargebee
 from simulators.chargebee.invoices import run_scheduled_jobs
@@ -58,129 +49,20 @@ from simulators.exact.settings import ExactSettings
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 HOUR, DAY = 3_600.0, 86_400.0
 USER, PASSWORD = "chargebee", "geheim"
-BUILDS: dict[str, Any] = {
-    "ingest": ingest.__main__.build,
-    "mapper": mapper.__main__.build,
-    "exact-writer": exact_writer.__main__.build,
-    "payment-matcher": payment_matcher.__main__.build,
-    "console": console.__main__.build,
-}
-RESTART_SECONDS = (1.0, 60.0)
-
-
-class Process:
-    """One service: the process that runs it now, and what stays of it when that dies."""
-
-    def __init__(self, world: World, name: str) -> None:
-        self.name, self.world = name, world
-        self.troubles = Troubles(random.Random(f"{world.seed} {name}"))
-        self.clock = WorldClock(START, f"{world.seed} {name}", world.loop)
-        self.life: Life | None = None
-        self.application: Application | None = None
-        self.database: MortalDatabase | None = None
-        self.site: FastAPI | None = None
-        self.is_held = False  # nobody starts it while a person works on its database
-
-    async def start(self) -> None:
-        """Start it as `kruispost run` and Kubernetes do, and restart it whenever it ends by itself."""
-        world = self.world
-        life = self.life = Life(self.name, self.clock, self.troubles, world.locks)
-        world.note(f"start {self.name}")
-        building = life.spawn(self._build(life))
-        await asyncio.wait((building,))
-        if life.is_over:
-            return  # it was killed meanwhile, and will be started once more
-        if (error := building.exception()) is not None:
-            if not is_away(error):
-                raise error
-            self.kill(f"it cannot start: {error}")  # as `kruispost run` would after waiting for its database in vain
-            return
-        assert self.application is not None
-        stop = asyncio.Event()
-        for worker in self.application.workers:
-            task = life.spawn(_run(worker, stop), name=f"{self.name}: {getattr(worker, '__qualname__', 'worker')}")
-            task.add_done_callback(partial(self._ended, life))
-
-    async def _build(self, life: Life) -> None:
-        world = self.world
-        if not (world.settings.data_dir / f"{schema_of(self.name)}.sqlite").exists():
-            await make_tables(world.settings, self.name)
-        self.database = MortalDatabase.of(life, world.settings, self.name)
-        broker = MortalBroker(life, world.settings.data_dir / "broker.sqlite", world.bindings, world.arrivals)
-        await broker.declare(topology(world.configuration.divisions))
-        context = Context(world.settings, world.configuration, self.clock, self.database, broker, Telemetry(self.name))
-        self.application = await BUILDS[self.name](context)
-        self.site = None
-        if self.application.router is not None:
-            self.site = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-            self.site.include_router(self.application.router)
-
-    def _ended(self, life: Life, task: asyncio.Task[None]) -> None:
-        if life is not self.life or life.is_over:
-            return
-        error = task.exception() if not task.cancelled() else None
-        if error is None:
-            return  # a worker may end by itself when its work is done
-        if not isinstance(error, KilledError):
-            told = "".join(traceback.format_exception(error))
-            self.world.mishaps.append(f"a worker of {self.name} failed: {told}")
-        self.kill("a worker failed")
-
-    def kill(self, why: str) -> None:
-        """Kill -9; it is started again after a while."""
-        life = self.life
-        if life is None or life.is_over:
-            return
-        self.world.note(f"kill {self.name}: {why}")
-        self.world.counts["kill"] += 1
-        life.end()
-        self.world.outside(self._restart(life))
-
-    async def _restart(self, dead: Life) -> None:
-        await dead.buried()
-        low, high = RESTART_SECONDS
-        await asyncio.sleep(low + (high - low) * self.troubles.luck.random())
-        if not self.is_held and self.life is dead:
-            await self.start()
-
-    async def hold(self) -> None:
-        """Stop it, and leave it stopped until `release`."""
-        self.is_held = True
-        self.kill("a person stops it")
-        if self.life is not None:
-            await self.life.buried()
-
-    async def release(self) -> None:
-        """Start it again."""
-        self.is_held = False
-        await self.start()
-
-    def lose(self) -> None:
-        """Delete its database."""
-        for file in self.world.settings.data_dir.glob(f"{schema_of(self.name)}.sqlite*"):
-            file.unlink()
-
-
-async def make_tables(settings: Settings, service: str) -> None:
-    """Make the tables of a service without any luck: only the first of a test's process has to migrate."""
-    database = Database.open(settings, service)
-    in_place(database)
-    await migrated(database, service)
-    await database.close()
-
-
-async def _run(worker: Any, stop: asyncio.Event) -> None:
-    await worker(stop)
+EXACT_WEBHOOKS = "https://kruispost.example/webhooks/exact"
 
 
 class World:
     """Everything of one run; the same seed gives the same run."""
 
-    def __init__(self, directory: Path, seed: int, configuration: dict[str, Any], loop: VirtualLoop) -> None:
+    def __init__(
+        self, directory: Path, seed: int, configuration: dict[str, Any], loop: VirtualLoop, replicas: dict[str, int] | None = None
+    ) -> None:
         self.seed, self.directory, self.loop = seed, directory, loop
         self.luck = random.Random(f"world {seed}")
         self.clock = WorldClock(START, f"{seed} world", loop)
-        self.locks: dict[str, Life] = {}
+        self.began = START
+        self.ground = Ground()
         self.bindings: list[Any] = []
         self.arrivals: dict[str, asyncio.Event] = {}
         self.mishaps: list[str] = []
@@ -190,6 +72,7 @@ class World:
         self._outside: dict[asyncio.Task[Any], None] = {}
         self.crashes_per_mille = 0
         self.final_digest = ""
+        self.lost_letters = 0  # poisoned messages that went with the broker's data
         self.acknowledged: set[str] = set()  # ids of events that a webhook was answered 200 for
         (directory / "kruispost.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
         self.configuration: Configuration = load_configuration(directory / "kruispost.yaml")
@@ -201,10 +84,14 @@ class World:
             chargebee_api_key="test_key",
             webhook_username=USER,
             webhook_password=PASSWORD,
+            exact_webhook_secret=ExactSettings().webhook_secret,
+            exact_webhook_url=EXACT_WEBHOOKS if self.luck.random() < 0.5 else None,
             poll_seconds=1_800.0,
             catch_up_seconds=1_800.0,
         )
-        self.processes = {name: Process(self, name) for name in BUILDS}
+        number = replicas or {}
+        made = [Process(self, service, each + 1) for service in BUILDS for each in range(number.get(service, 1))]
+        self.processes = {each.name: each for each in made}
         self._open_chargebee()
         self._open_exact()
 
@@ -226,15 +113,35 @@ class World:
         clock.now_ms = lambda: int(self.clock.now().timestamp() * 1000)  # type: ignore[method-assign]  # it follows the world's
         clock.elapsed = self.clock.monotonic  # type: ignore[method-assign]  # the same
         stock(self.chargebee)
-        door = Door(self, self.processes["ingest"])
+        self.door = door = Door(self, self.replicas("ingest"))
         self.chargebee.sender._clients[endpoint.url] = httpx.AsyncClient(transport=door, auth=(USER, PASSWORD))
         self.way_to_chargebee = WayToChargebee(self)
 
     def _open_exact(self) -> None:
-        app = create_exact(ExactSettings(clock=lambda: self.clock.now().timestamp(), seed=f"exact {self.seed}"))
+        settings = ExactSettings(
+            clock=lambda: self.clock.now().timestamp(),
+            seed=f"exact {self.seed}",
+            webhook_lost_per_mille=100,
+            webhook_copies=2,
+            webhook_disorder_seconds=900.0,
+        )
+        app = create_exact(settings)
         self.way_to_exact = WayToExact(self, app)
         inside = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://exact.test")
         self.exact = ExactServer("http://exact.test", app.state.simulator, inside)
+
+    def replicas(self, service: str) -> list[Process]:
+        """The processes of a service."""
+        return [each for each in self.processes.values() if each.service == service]
+
+    def running(self, service: str) -> Process | None:
+        """The first process of a service that runs."""
+        return next((each for each in self.replicas(service) if each.runs), None)
+
+    def lose(self, file: str) -> None:
+        """Delete the database of a service, or the broker's data."""
+        for each in self.settings.data_dir.glob(f"{schema_of(file)}.sqlite*"):
+            each.unlink()
 
     # what is noted
 
@@ -246,7 +153,7 @@ class World:
 
     async def digest(self) -> str:
         """One hash of all that happened and all that every service said."""
-        for name in self.processes:
+        for name in BUILDS:
             if name == "console":
                 continue
             for row in await self.logged(name):
@@ -312,7 +219,9 @@ class World:
 
     async def log_in(self) -> None:
         """A person consents at Exact."""
-        writer = self.processes["exact-writer"]
+        writer = self.running("exact-writer")
+        if writer is None:
+            return
         assert writer.life is not None
         assert writer.database is not None
         pair = await self.exact.control("tokens", client_id=self.settings.exact_client_id)
@@ -332,9 +241,10 @@ class World:
     async def _watch_the_login(self) -> None:
         while True:
             await asyncio.sleep(HOUR)
-            writer = self.processes["exact-writer"]
-            if writer.life is None or writer.life.is_over or writer.application is None:
+            writer = self.running("exact-writer")
+            if writer is None:
                 continue
+            assert writer.application is not None
             complaints = [await check() for check in writer.application.ready]
             if any(each is not None and "kruispost login" in each for each in complaints):
                 self.counts["login"] += 1

@@ -30,6 +30,7 @@ LEDGER_JOURNAL = "91"  # a general journal of the demo's division that allows VA
 WEBHOOK_USERNAME = "chargebee"
 START_SECONDS = 90.0
 POLL_SECONDS = 0.5
+BOOKS = "books.json"  # both books and the connector's view of them at the end, for whoever wants to judge them himself
 UNSETTLED_STATES = ("received", "waiting", "planned")
 SERVICES = {
     "ingest": "ingest",
@@ -94,6 +95,8 @@ class _Month:
             self._post(f"{place.chargebee}/_simulator/start")
             self._watch(place)
             evidence = self._evidence(place)
+            books = {**self._get(f"{place.chargebee}/_simulator/books"), "documents": evidence.projection}
+            (self._options.directory / BOOKS).write_text(json.dumps(books) + "\n")
         finally:
             self._connector.stop()
             self._world.stop()
@@ -289,7 +292,7 @@ def demo(options: DemoOptions, *, as_json: bool = False) -> int:
         return 2
     demo_report.write(report, options.directory / "report.json")
     demo_report.show(report, screen)
-    screen.print(f"report: {options.directory / 'report.json'}, logs beside it")
+    screen.print(f"report: {options.directory / 'report.json'}; beside it the logs, and both books in {BOOKS}")
     if as_json:
         Console().print_json(json.dumps(json.loads((options.directory / "report.json").read_text())))
     return 0 if report.passed else 1

@@ -4,6 +4,7 @@
 - GET /_simulator/progress: counts for a progress bar, `finished` at the end
 - GET /_simulator/documents: all documents of Chargebee and what should become of each
 - GET /_simulator/comparison: both books compared
+- GET /_simulator/books: Chargebee's invoices, credit notes and transactions, and Exact's ledger, to be judged by somebody else
 - GET /_simulator/catalogue: what a mapping must cover: families, items, prices, taxes, gateway accounts
 """
 
@@ -24,6 +25,11 @@ def routes(player: Player) -> APIRouter:
     router = APIRouter(prefix="/_simulator")
     site = player.chargebee.site
 
+    async def ledger() -> dict[str, Any]:
+        async with httpx.AsyncClient(base_url=player.exact_url, timeout=60.0, trust_env=False) as exact:
+            answer = await exact.get("/_simulator/ledger", params={"division": DIVISION})
+        return dict(answer.raise_for_status().json())
+
     @router.post("/start")
     async def start() -> dict[str, bool]:
         player.started.set()
@@ -39,10 +45,12 @@ def routes(player: Player) -> APIRouter:
 
     @router.get("/comparison")
     async def comparison() -> dict[str, Any]:
-        async with httpx.AsyncClient(base_url=player.exact_url, timeout=60.0, trust_env=False) as exact:
-            answer = await exact.get("/_simulator/ledger", params={"division": DIVISION})
-        ledger = answer.raise_for_status().json()
-        return compare(documents(site, player.ledger), site, ledger)
+        return compare(documents(site, player.ledger), site, await ledger())
+
+    @router.get("/books")
+    async def books() -> dict[str, Any]:
+        resources = {kind: site.all(kind) for kind in ("invoice", "credit_note", "transaction")}
+        return {"chargebee": resources, "exact": await ledger()}
 
     @router.get("/catalogue")
     async def catalogue() -> dict[str, Any]:
