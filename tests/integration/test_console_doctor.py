@@ -119,6 +119,18 @@ def test_rules_that_contradict_each_other_are_all_named(tmp_path: Path):
     assert "books into no division" in wrong["site orphan-test"][0]
 
 
+def test_contradictions_are_told_in_dutch(tmp_path: Path):
+    (tmp_path / "kruispost.yaml").write_text(CONTRADICTING, encoding="utf-8")
+    done = kruispost_here("doctor", "--lang", "nl", "--json", directory=tmp_path)
+    told = [each["sentence"] for each in json.loads(done.stdout)["findings"] if each["subject"] == "mapper rules"]
+    assert re.search(r"kruispost\.yaml:12: divisions\.123456\.revenue\[0\]: twee omzetregels zijn even specifiek", told[0])
+    (tmp_path / "kruispost.yaml").write_text(EMPTY.replace("receivable_account", "receivable"), encoding="utf-8")
+    done = kruispost_here("doctor", "--lang", "nl", "--json", directory=tmp_path)
+    (told_,) = [each["sentence"] for each in json.loads(done.stdout)["findings"] if each["subject"] == "configuration"]
+    assert "er is geen sleutel receivable; bedoelt u receivable_account?" in told_
+    assert "Verbeter het bestand" in told_
+
+
 def test_a_division_that_would_hold_everything_is_named(tmp_path: Path):
     (tmp_path / "kruispost.yaml").write_text(EMPTY, encoding="utf-8")
     _, wrong = examined(tmp_path, **COMPLETE)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator
+from string import Formatter
 from typing import Any
 
 import pytest
@@ -10,7 +13,8 @@ import pytest
 from backbone.configuration import json_schema, load_configuration
 from backbone.configuration_types import UNDECIDED
 from backbone.errors import ConfigurationError
-from backbone.mistake_sentences import SHAPES
+from backbone.mistake_sentences import _SENTENCES, SHAPES
+from console.mistakes_in_dutch import SENTENCES, in_dutch
 from mapper.configuration import mappings_of
 
 SITE = """version: 1
@@ -199,6 +203,34 @@ def test_a_mistake_in_a_division_says_where_it_is_and_what_to_write(tmp_path, wr
 @pytest.mark.parametrize(("text", "line", "sentence"), OF_FILES, ids=[each[2][:60] for each in OF_FILES])
 def test_a_mistake_in_the_file_says_where_it_is_and_what_to_write(tmp_path, text, line, sentence):
     assert told(tmp_path, text) == [f"{line}: {sentence}"]
+
+
+DUTCH = re.compile(r"\b(de|er|dit|deze|is geen|zijn|schrijf|noem|voeg|verwijder|twee|een|laat|staat|heeft|hier)\b")
+ENGLISH = re.compile(r"\b(the|this|write|there|two|remove|add|other|which|needs|are|not)\b")
+
+
+@pytest.mark.parametrize("sentence", [each[-1] for each in (*IN_DIVISION, *OF_FILES)])
+def test_a_mistake_is_told_in_dutch_too_with_the_same_place(sentence: str):
+    dutch = in_dutch(f"/etc/kruispost.yaml:12: divisions.7.revenue[0]: {sentence}\nCorrect the file")
+    place, _, rest = dutch.partition("]: ")
+    assert place == "/etc/kruispost.yaml:12: divisions.7.revenue[0"
+    assert DUTCH.search(rest), rest
+    shown = re.sub(r"this is not YAML: .* \(kolom|geen YAML: .* \(kolom", "", rest.removesuffix("\nCorrect the file"))
+    assert not ENGLISH.search(re.sub(r"'.*'|\{.*\}", "", shown)), shown
+    numbers = sorted(re.findall(r"\d[\d-]*", sentence))
+    assert sorted(re.findall(r"\d[\d-]*", rest)) == numbers, "the same figures"
+
+
+def holes(template: str) -> list[str]:
+    return [name for _, name, _, _ in Formatter().parse(template) if name]
+
+
+def test_every_word_of_the_readers_own_lists_has_its_dutch():
+    for english in (*_SENTENCES.values(), *(f"write {shape}" for shape in SHAPES.values())):
+        told = english.format_map(defaultdict(lambda: "7"))
+        assert in_dutch(told) != told
+    for english, dutch in SENTENCES:
+        assert {*holes(english)} == {*holes(dutch)}
 
 
 def test_every_pattern_that_the_file_must_fit_is_said_in_words():

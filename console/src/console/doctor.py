@@ -6,7 +6,7 @@ import base64
 import binascii
 import importlib.metadata
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from backbone.errors import ConfigurationError, KruispostError
 from backbone.settings import Settings
 from console.answers import DATABASE_ERRORS
 from console.live import NotLookedAtError, complaints_about, master_data_of
+from console.mistakes_in_dutch import in_dutch
 from console.sentences import Language
 
 TIMEOUT_SECONDS = 10.0
@@ -81,6 +82,8 @@ async def examine(look: Look) -> list[Finding]:
     except (ValidationError, ConfigurationError) as error:
         return [Finding("settings", is_well=False, sentence=str(error), advice="correct the environment; .env.example lists all")]
     findings, configuration = _configuration(settings)
+    if look.lang == "nl":
+        findings = [replace(each, sentence=in_dutch(each.sentence)) for each in findings]
     findings += [_secret(settings, name, why) for name, why in SECRETS.items()]
     findings.append(await _database(settings))
     findings.append(await _broker(settings))
