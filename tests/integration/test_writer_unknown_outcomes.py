@@ -73,6 +73,20 @@ async def test_a_writer_that_was_paused_before_its_call_left_does_not_send_it(tm
         check(stage, "paused", [sale("INV-1", "FIRST")])
 
 
+async def test_while_exact_is_slow_a_new_holder_makes_no_call_beside_that_of_the_one_that_hangs(tmp_path: Path) -> None:
+    """Ten seconds are enough where answers take less; what Exact took lately tells the next holder that they do not."""
+    async with rehearsal(tmp_path) as stage:
+        stage.exact.answer_seconds = 20.0
+        await stage.plan(save_account("FIRST"))
+        await stage.work()
+        stage.exact.planned.append(("taken_over_for_a_while", *CALLS["sales entry"]))
+        await stage.plan(sale("INV-1", "FIRST"), sale("INV-2", "FIRST"))
+        await stage.work()
+        check(stage, "slow", [sale("INV-1", "FIRST"), sale("INV-2", "FIRST")])
+        assert stage.exact.struck == ["taken_over_for_a_while"]
+        assert stage.exact.most_under_way == 1
+
+
 async def lose(stage: Rehearsal, entry: PostEntry) -> None:
     """Lose what the journal knew of an entry that stands in Exact, after its ledger was read, and doubt the journal."""
     async with stage.database.transaction() as connection:

@@ -59,9 +59,12 @@ AFTER: Final = (
     "dies_after",
     "loses_database",
     "taken_over",
+    "taken_over_for_long",
 )
 FAULTS: Final = BEFORE + AFTER
 # When a late commit happens, as a share of the longest request; later than that nobody expects one.
+# How long Exact is busy with the call of a holder that hangs while another acts, likewise.
+TAKEN_OVER: Final = {"taken_over": 0.0, "taken_over_for_a_while": 0.2, "taken_over_for_long": 0.9}
 LATE_SHARES: Final = {"late": 0.9, "unexpectedly_late": 1.5}
 MINUTE_SECONDS: Final = 60.0
 _HTML: Final = {"content-type": "text/html"}
@@ -96,24 +99,37 @@ class FaultyExact(httpx.AsyncBaseTransport):
         self._timing = timing
         self._late: list[tuple[float, httpx.Request]] = []
         self._closed_until = 0.0
+        self._under_way = 0
+        self.most_under_way = 0  # as those who call see it: what a process that hangs does not read is under way
         self.maintenance_seconds = 300.0
+        self.answer_seconds = 0.0
         self.planned: list[tuple[str, str, str]] = []  # (fault, method, end of the path without a key)
         self.struck: list[str] = []
         self.database: FragileDatabase | None = None
-        self.take_over: Callable[[], Awaitable[None]] | None = None
+        self.take_over: Callable[[float], Awaitable[None]] | None = None  # and act for so many seconds
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One call, with its fault if one is planned for it."""
+        self._under_way += 1
+        self.most_under_way = max(self.most_under_way, self._under_way)
+        try:
+            return await self._handle(request)
+        finally:
+            self._under_way -= 1
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
         await self.let_late_calls_arrive()
         if self._clock.now().timestamp() < self._closed_until:
             return self._closed()
         path = request.url.path.partition("(")[0]
         planned = next((each for each in self.planned if each[1] == request.method and path.endswith(each[2])), None)
-        if planned is None:
-            return await self._inner.handle_async_request(request)
-        self.planned.remove(planned)
-        self.struck.append(planned[0])
-        return await self._strike(planned[0], request)
+        if planned is not None:
+            self.planned.remove(planned)
+            self.struck.append(planned[0])
+            return await self._strike(planned[0], request)
+        answer = await self._inner.handle_async_request(request)
+        self._clock.advance(self.answer_seconds)
+        return answer
 
     async def let_late_calls_arrive(self) -> None:
         """Do what Exact is late with, when its time has come."""
@@ -135,11 +151,11 @@ class FaultyExact(httpx.AsyncBaseTransport):
             due = self._clock.now().timestamp() + LATE_SHARES[fault] * self._timing.timeout_seconds * 2
             self._late.append((due, request))
             return self._fail("timeout_after", request)
-        if fault == "taken_over":
+        if fault in TAKEN_OVER:
             assert self.take_over is not None
-            await self.take_over()
+            await self.take_over(TAKEN_OVER[fault] * self._timing.longest_request_seconds)
         answer = await self._inner.handle_async_request(request)
-        if fault == "taken_over":
+        if fault in TAKEN_OVER:
             return answer
         if fault == "truncated":
             whole = await answer.aread()

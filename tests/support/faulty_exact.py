@@ -102,12 +102,18 @@ class Rehearsal:
                 now = self._context.clock.now().timestamp()
                 await journal.plan(self._database, connection, envelope, unseal(envelope), now)
 
-    async def _usurp(self) -> None:
-        """Another process takes the division over while a call is under way, and begins to act."""
+    async def _usurp(self, seconds: float) -> None:
+        """Another process takes the division over while a call is under way, and acts for so long, three turns at least."""
         await self.start()
-        for _ in range(3):
+        until, turns = self.clock.now().timestamp() + seconds, 0
+        while turns < 3 or self.clock.now().timestamp() < until:
             assert self._writer is not None
-            await self._writer.turn()
+            pause_until = await self._writer.turn()
+            turns += 1
+            await self._send_pdfs()
+            now = self.clock.now().timestamp()
+            if pause_until is not None and seconds:
+                await self.clock.sleep(min(until - now, max(0.01, pause_until - now)))
 
     async def replace_in_passing(self) -> None:
         """Let another writer take over from one that does not know it yet and goes on; it must not get anywhere."""

@@ -27,6 +27,7 @@ MARGIN_SHARE = 1 / 30  # two seconds of a minute: the other 58 still take a full
 # seconds are what the margin of a minute covers.
 DATE_STEP_SECONDS = 2.0
 _PROMPT_ANSWER_SECONDS = 1.0
+SLOWNESS_KEPT = 0.9
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +64,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     last_sent_at: float | None = None
     last_answer_at: float | None = None
     refused_until: float = 0.0
+    slowest_answer_seconds: float = 0.0  # of the last answers: each later one that is faster takes a tenth off
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -113,7 +115,11 @@ def answered(budget: Budget, headers: Mapping[str, str], now: float) -> Budget:
     ahead = _clock_ahead_seconds(headers, budget.last_sent_at, now)
     minute = _read(headers, "X-RateLimit-Minutely-", budget.minute, (60.0, ahead, now), under_way)
     day = _read(headers, "X-RateLimit-", budget.day, (DAY_SECONDS, ahead, now), under_way)
-    return msgspec.structs.replace(budget, minute=minute, day=day, in_flight=under_way, last_answer_at=now)
+    took = now - (now if budget.last_sent_at is None else budget.last_sent_at)
+    slowest = max(took, budget.slowest_answer_seconds * SLOWNESS_KEPT)
+    return msgspec.structs.replace(
+        budget, minute=minute, day=day, in_flight=under_way, last_answer_at=now, slowest_answer_seconds=slowest
+    )
 
 
 def refused(budget: Budget, headers: Mapping[str, str], now: float) -> Budget:

@@ -102,7 +102,7 @@ class DivisionCalls:
                 self._errors.setdefault(row.endpoint, []).append(row.at)
         kept_budget = msgspec.json.decode(bytes(kept), type=Budget) if kept else Budget()
         if kept_budget.in_flight:
-            self._quiet_until = now + self._timing.quiet_seconds
+            self._quiet_until = now + self._timing.quiet_after(kept_budget.slowest_answer_seconds)
         self._budget = rules.restored(kept_budget, now + self._timing.longest_request_seconds)
 
     @property

@@ -40,6 +40,10 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         """How long a new holder makes no call when its predecessor left one unanswered: until that one knows it lost the lock."""
         return min(2 * LOCK_CHECK_SECONDS, self.longest_request_seconds)
 
+    def quiet_after(self, slowest_answer_seconds: float) -> float:
+        """The same where Exact was so slow lately: one that hangs gives nothing up, so that its call has to end by itself."""
+        return max(self.quiet_seconds, min(2 * slowest_answer_seconds, self.longest_request_seconds))
+
     @property
     def first_look_seconds(self) -> float:
         """When an unanswered call is looked up first: what is found early is found, and only what is not is looked for again."""
