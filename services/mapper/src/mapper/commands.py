@@ -272,7 +272,9 @@ def export(
 
 
 def replay(
-    service: Annotated[Literal["mapper", "exact-writer"], typer.Argument(help="whose state is made anew")],
+    service: Annotated[
+        Literal["mapper", "exact-writer", "ingest", "payment-matcher"], typer.Argument(help="whose state is made anew")
+    ],
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"], help="only up to this moment, in UTC")
     ] = None,
@@ -287,18 +289,23 @@ def replay(
     lang: Language = "en",
     as_json: AsJson = False,
 ) -> None:
-    """Make a service's state anew. Writes only with --yes. Exit code 1 while the mapper's differs.
+    """Make a service's state anew, of now or of a moment. Writes only with --yes. Exit code 1 while the mapper's differs.
 
     mapper: from all logs, beside what it has. exact-writer, after its database was lost: from what the mapper asked of it and
-    from Exact's ledger; what Exact has is adopted by its reference, and nothing is posted before it was looked for.
+    from Exact's ledger; what Exact has is adopted by its reference, and nothing is posted before it was looked for. With --keep,
+    of any service: its state as the logs tell it, up to --until, in a database of its own to look at.
     """
     from mapper.replay_command import Wish
     from mapper.replay_command import replay as run
+    from mapper.replay_past import show_past
     from mapper.replay_writer import replay_writer
 
+    if service in ("ingest", "payment-matcher") or (service == "exact-writer" and (until is not None or keep is not None)):
+        if keep is None or yes:
+            raise typer.BadParameter("such a state is only to look at: name a directory for it by --keep, and leave out --yes")
+        show_past(service, until.replace(tzinfo=UTC) if until is not None else None, keep, lang, as_json=as_json)
+        return
     if service == "exact-writer":
-        if until is not None or keep is not None:
-            raise typer.BadParameter("--until and --keep are for the mapper")
         replay_writer(lang, wait, install=yes, as_json=as_json)
         return
     if yes and until is not None:

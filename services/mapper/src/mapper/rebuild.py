@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +13,11 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from backbone import event_log
 from backbone.clock import ManualClock
 from backbone.configuration import Configuration
 from backbone.database import Database, is_away
-from backbone.event_log import START, Position, Recorded
 from backbone.migrations import migrate
+from backbone.past import merged, messages, open_logs
 from backbone.settings import Settings
 from backbone.tables import event_log as log_table
 from backbone.telemetry import Telemetry, log
@@ -62,17 +61,9 @@ HEARD: Mapping[str, frozenset[str]] = {
 }
 
 
-@asynccontextmanager
-async def logs_of(settings: Settings) -> AsyncIterator[dict[str, Database]]:
+def logs_of(settings: Settings) -> AbstractAsyncContextManager[dict[str, Database]]:
     """Open the databases of the services that the mapper hears; on SQLite those whose file is there."""
-    async with AsyncExitStack() as stack:
-        found = {}
-        for service in HEARD:
-            if settings.database_url is None and not (settings.data_dir / f"{service.replace('-', '_')}.sqlite").exists():
-                continue
-            found[service] = Database.open(settings, service)
-            stack.push_async_callback(found[service].close)
-        yield found
+    return open_logs(settings, HEARD)
 
 
 async def messages_in(logs: Mapping[str, Database]) -> int:
@@ -90,29 +81,9 @@ async def history(logs: Mapping[str, Database], until: datetime | None = None) -
 
     Messages after `until` are left out.
     """
-    streams = {service: _messages(database, HEARD[service]) for service, database in logs.items()}
-    heads: dict[str, Envelope] = {}
-    for service, stream in streams.items():
-        if (first := await anext(stream, None)) is not None:
-            heads[service] = first.envelope
-    while heads:
-        service = min(heads, key=lambda name: heads[name].time)
-        envelope = heads.pop(service)
-        if (following := await anext(streams[service], None)) is not None:
-            heads[service] = following.envelope
-        if until is None or envelope.time <= until:
-            yield envelope
-
-
-async def _messages(database: Database, types: frozenset[str], after: Position = START) -> AsyncIterator[Recorded]:
-    while True:
-        async with database.reading() as connection:
-            page = await event_log.read_after(connection, after, PAGE, types)
-        for recorded in page:
-            yield recorded
-        if len(page) < PAGE:
-            return
-        after = page[-1].position
+    async for said in merged(logs, HEARD):
+        if until is None or said.time <= until:
+            yield said.recorded.envelope
 
 
 class Rebuild:
@@ -251,7 +222,7 @@ class Rebuild:
             if writer is None:
                 return
             types = frozenset(each.TYPE for each in RESULTS)
-            async for recorded in _messages(writer, types):
+            async for recorded in messages(writer, types):
                 message = unseal(recorded.envelope)
                 if (until is not None and recorded.envelope.time > until) or not isinstance(message, RESULTS):
                     continue

@@ -27,8 +27,8 @@ from backbone.configuration import load_configuration
 from backbone.database import Database
 from backbone.errors import KruispostError
 from backbone.migrations import migrate
+from backbone.past import newest, readable_end
 from backbone.settings import Settings
-from backbone.tables import event_log as log_table
 from contracts.commands import PostEntry, SaveAccount
 from contracts.messages import unseal
 from mapper import tables
@@ -37,7 +37,6 @@ from mapper.store import Store
 from mapper.wording import Language
 
 KEPT = (tables.resources, tables.documents, tables.accounts, tables.merged_customers, tables.periods)
-SETTLE_SECONDS = 90.0  # longer than a transaction of ours may idle
 NAMED = 5  # messages that cannot be handled and are named
 LOOKED_AT = ("state", "code", "division", "command_id", "exchange_rate")
 
@@ -112,7 +111,7 @@ async def _replay(settings: Settings, wish: Wish) -> Report:
         if wish.install:
             await migrate(logs[MAPPER], MAPPER)
         present = logs[MAPPER]
-        ends = [await _readable_end(database) for database in logs.values()]
+        ends = [await readable_end(database) for database in logs.values()]
         before = dict(zip(logs, ends, strict=True))[MAPPER]
         scratch = await new_scratch(directory)
         stack.push_async_callback(scratch.close)
@@ -127,30 +126,6 @@ async def _replay(settings: Settings, wish: Wish) -> Report:
         if wish.install and not report.is_same:
             await _install(scratch, present, before, report)
     return report
-
-
-async def _readable_end(database: Database) -> event_log.Position:
-    """Wait until everything in a log can be read and return its end: a transaction elsewhere may hold back the newest."""
-    clock = SystemClock()
-    deadline = clock.monotonic() + SETTLE_SECONDS
-    while True:
-        async with database.reading() as connection:
-            newest, readable = await _newest(connection), await event_log.end_position(connection)
-        if newest == readable:
-            return newest
-        if clock.monotonic() > deadline:
-            raise ReplayError(
-                f"The newest messages of {database.service} cannot be read, since a transaction on the server is still running;"
-                " end it, then try again."
-            )
-        await clock.sleep(0.1)
-
-
-async def _newest(connection: AsyncConnection) -> event_log.Position:
-    column = log_table.c
-    statement = sa.select(column.transaction_id, column.sequence).order_by(column.transaction_id.desc(), column.sequence.desc())
-    row = (await connection.execute(statement.limit(1))).one_or_none()
-    return event_log.START if row is None else event_log.Position(*row)
 
 
 def _place(settings: Settings) -> Path:
@@ -216,7 +191,7 @@ async def _install(scratch: Database, present: Database, before: event_log.Posit
     """Put the rebuilt tables in the place of the present ones, and send what was decided and never sent; all or nothing."""
     async with scratch.reading() as made, present.transaction() as connection:
         await Store(present, connection).share(alone=True)
-        if await _newest(connection) != before:
+        if await newest(connection) != before:
             raise ReplayError("The mapper wrote into its log during the replay; stop it, then try again.")
         for table in KEPT:
             await connection.execute(sa.delete(table))

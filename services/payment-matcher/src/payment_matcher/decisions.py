@@ -64,13 +64,27 @@ async def record(
         customer_id=customer_id,
     )
     cause = await _tell(connection, fact, now)
-    # In this order: an excess payment that came first might be applied to the invoice that a payment is meant for.
-    paid = [(part.document.site, part.document.number) for part in recording.parts]
-    for place, (paid_site, number) in enumerate([*paid, (site, "")] if recording.excess_minor else paid):
-        due_at = now + timedelta(milliseconds=place)
-        await intents.plan_bank_payment(database, connection, cause, fact, paid_site, number, due_at)
+    await plan_payments(database, connection, cause, fact, now)
     await lines.learn_iban(database, connection, line.division, line.iban, site, customer_id)
     return fact
+
+
+async def plan_payments(
+    database: Database, connection: AsyncConnection, cause: Envelope, decided: BankLineDecided, now: datetime
+) -> None:
+    """Write the intents of what was decided to be recorded; `cause` is the decision's envelope."""
+    # In this order: an excess payment that came first might be applied to the invoice that a payment is meant for.
+    paid = [(part.document.site, part.document.number) for part in decided.parts]
+    for place, (site, number) in enumerate([*paid, (decided.site, "")] if decided.excess_minor else paid):
+        due_at = now + timedelta(milliseconds=place)
+        await intents.plan_bank_payment(database, connection, cause, decided, site, number, due_at)
+
+
+async def forget_untouched(connection: AsyncConnection, division: int, line_id: str) -> None:
+    """End the intents of a bank line for which no call was made."""
+    mine = (intents_table.c.division == division, intents_table.c.term_id == MONEY_OF + line_id)
+    untouched = sa.update(intents_table).where(*mine, intents_table.c.outcome.is_(None), intents_table.c.state == "planned")
+    await connection.execute(untouched.values(state="not_recorded", outcome="undone"))
 
 
 async def dismiss(connection: AsyncConnection, line: Line, *, why: str, by: str, now: datetime) -> None:
@@ -82,11 +96,11 @@ async def dismiss(connection: AsyncConnection, line: Line, *, why: str, by: str,
 async def undo(connection: AsyncConnection, line: Line, *, by: str, now: datetime) -> None:
     """Take back a decision of which nothing was recorded; raises DecidedAlreadyError, also when a call may be under way."""
     await _change(connection, line, "open", why="", reason=lines.NOT_JUDGED)
+    await forget_untouched(connection, line.division, line.line_id)
     mine = (intents_table.c.division == line.division, intents_table.c.term_id == MONEY_OF + line.line_id)
-    is_open = intents_table.c.outcome.is_(None)
-    untouched = sa.update(intents_table).where(*mine, is_open, intents_table.c.state == "planned")
-    await connection.execute(untouched.values(state="not_recorded", outcome="undone"))
-    if await connection.scalar(sa.select(sa.func.count()).select_from(intents_table).where(*mine, is_open)):
+    if await connection.scalar(
+        sa.select(sa.func.count()).select_from(intents_table).where(*mine, intents_table.c.outcome.is_(None))
+    ):
         raise DecidedAlreadyError
     await _tell(connection, _without_parts(line, "undo", by, ""), now)
     await lines.refresh(connection, line.division, line.line_id)
