@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bookkeeping.documents import Payment, Refund, WithheldTax
+from collections.abc import Sequence
+
+from bookkeeping.documents import Payment, Refund, Settlement, WithheldTax
 from bookkeeping.exchange_differences import rate_of_settled
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
@@ -68,6 +70,7 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
         description=mapping.texts.word("payment" if sign > 0 else "refund", number=document.number),
         explanation=(
             _explanation(document, account),
+            *_what_it_settles(document, shares),
             *([used.words] if used.words else []),
             *([tell("payments_of_a_day")] if mapping.payments == "daily" else []),
         ),
@@ -107,6 +110,16 @@ def withheld_entry(document: WithheldTax, mapping: Mapping) -> Entry | Rejection
             *([used.words] if used.words else []),
         ),
     )
+
+
+def _what_it_settles(document: Payment | Refund, shares: Sequence[Settlement]) -> list[InTwo]:
+    currency = document.currency
+    settled = [f"{share.number} ({format_minor(share.amount_minor, currency)})" for share in shares if share.number]
+    rest = sum(share.amount_minor for share in shares if not share.number)
+    if not settled:
+        return [] if document.settlements else [tell("settles_nothing")]
+    values = {"settled": ", ".join(settled), "rest": format_minor(rest, currency)}
+    return [tell("settles_in_part" if rest else "settles", **values)]
 
 
 def _explanation(document: Payment | Refund, account: str) -> InTwo:

@@ -141,8 +141,10 @@ def _awaited(document: Invoice | CreditNote, mapping: Mapping) -> Rejection | No
 
 
 def _explanation_of_credit(document: Invoice | CreditNote) -> list[InTwo]:
-    if not isinstance(document, CreditNote) or document.reference_known:
+    if not isinstance(document, CreditNote) or document.reference_invoice is None:
         return []
+    if document.reference_known:
+        return [tell("credits_invoice", invoice=document.reference_invoice)]
     return [tell("invoice_never_seen", invoice=document.reference_invoice)]
 
 

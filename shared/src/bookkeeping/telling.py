@@ -35,6 +35,16 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "Rounding of {amount} on its own account.",
         "Afronding van {amount} op een eigen rekening.",
     ),
+    "credits_invoice": ("It credits invoice {invoice}.", "Zij crediteert factuur {invoice}."),
+    "settles": ("It settles {settled}.", "Zij vereffent {settled}."),
+    "settles_in_part": (
+        "It settles {settled}; {rest} stays on the customer's account.",
+        "Zij vereffent {settled}; {rest} blijft op de klant staan.",
+    ),
+    "settles_nothing": (
+        "It was applied to nothing yet, and stays on the customer's account.",
+        "Zij is nog nergens voor gebruikt, en blijft op de klant staan.",
+    ),
     "invoice_never_seen": (
         "Invoice {invoice} was never seen: booked with the customer's own country.",
         "Factuur {invoice} is nooit gezien: geboekt met het eigen land van de klant.",
