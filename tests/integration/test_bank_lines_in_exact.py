@@ -159,3 +159,26 @@ async def test_money_moved_from_suspense_that_exact_matched_with_another_invoice
     await match(stage, decided, 3)
     paid = [each["status"] for each in (decided, other)].count("paid")
     assert (paid, len(stage.transactions())) == (1 if is_excess else 2, 2), "other money that Exact matched was never recorded"
+
+
+async def test_what_is_left_of_a_receipt_that_an_invoice_took_a_part_of_is_told(stage: Stage) -> None:
+    """60.00 was accepted for the invoice, then 121.00 came, and Exact matched that with all of it."""
+    invoice = bill(stage.chargebee.app)
+    await stage.show_invoice(invoice)
+    await stage.see(bank_line(6_000, "deel", line_id="22222222-aaaa"))
+    await stage.accept(await stage.line(), invoice)
+    await stage.work()
+    await stage.show_invoice(invoice)
+    await stage.see(bank_line(12_100, "alles", line_id="33333333-aaaa", is_matched=True, timestamp=2))
+    await match(stage, invoice, 2)
+    assert ([each["amount"] for each in stage.transactions()], invoice["status"]) == ([6_000, 6_100], "paid")
+    (told,) = await stage.told(facts.PaymentNotRecorded)
+    assert (told.code, told.document.number) == ("money_without_debt", invoice["id"])
+    assert "EUR 60.00" in told.sentence
+    await stage.show_invoice(invoice)
+    await stage.see(bank_line(6_000, "deel", line_id="22222222-aaaa", is_matched=True, timestamp=3))
+    await stage.see(bank_line(6_100, "alles", line_id="33333333-aaaa", is_matched=True, timestamp=3))
+    await stage.see(bank_line(6_000, "alles", line_id="33333333-aaaa", part_id="rest", timestamp=3))
+    await stage.work()
+    assert [each.code for each in await stage.told(facts.PaymentNotRecorded)][1:] == ["money_resolved"]
+    assert len(stage.transactions()) == 2

@@ -79,3 +79,19 @@ def test_the_balances_of_two_accounts_have_names_after_another_one_was_mapped(hi
     for account, proof in proofs.items():
         booked = sum(each.amount_minor for each in maker.movements if each.account == account)
         assert proof.balance_minor == booked - sum(each.amount_minor for each in maker.payouts if each.account == account)
+
+
+def test_a_payout_that_took_nothing_off_the_account_settles_what_it_holds_there():
+    """A charge and its reversal in one payout: the fee was paid to the gateway, and no line stands on the control account."""
+    made: tuple[tuple[str, Direction, int], ...] = (("txn_1", "in", 9_562), ("txn_2", "out", -9_562))
+    charges = [
+        BookedMovement(number=name, direction=way, day=DAY, amount_minor=amount, gateway_id=name, account="1290")
+        for name, way, amount in made
+    ]
+    lines = [PaidOutLine(payout="po_1", direction=way, ids=(name,), amount_minor=amount) for name, way, amount in made]
+    lines.append(PaidOutLine(payout="po_1", direction="in", ids=("never",), amount_minor=1))
+    maker = ProofMaker(charges, [BookedPayout(number="po_1", day=DAY, amount_minor=0, has_lines=True, account=None)], lines)
+    assert maker.accounts == ["1290"]
+    proof = maker.prove("1290")
+    assert (proof.balance_minor, proof.open, proof.elsewhere) == (0, (), ())
+    assert [line.ids for line in proof.strange] == [("never",)]

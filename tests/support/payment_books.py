@@ -21,7 +21,7 @@ from mapper.history import PagedStore
 from payment_matcher import unequal
 from payment_matcher.intents import WRITTEN_OFF
 from payment_matcher.lines import MONEY_OF, Line
-from payment_matcher.tables import intents, invoices
+from payment_matcher.tables import intents
 from simulators.chargebee import payments
 from simulators.chargebee.errors import ApiError
 from simulators.exact import journal_entries, receivables
@@ -53,15 +53,21 @@ class Bookkeeper:
 
     async def differs(self) -> set[str]:
         """The customers of whom the connector says that the books differ: what is due, or money that Chargebee does not have."""
-        told = sa.select(invoices.c.customer_id).join(intents, intents.c.number == invoices.c.number)
         async with self.world.matcher.reading() as connection:
             found = {each.customer_id for each in await unequal.read(connection, until=self.world.clock.now())}
-            return found | set(await connection.scalars(told.where(intents.c.outcome == "money_without_debt")))
+        return found | {str(self.world.site.get("invoice", number)["customer_id"]) for number in await self._told()}
+
+    async def _told(self) -> set[str]:
+        """The invoices with which Exact matched money that Chargebee does not have, as the connector says."""
+        query = sa.select(intents.c.number).where(intents.c.outcome == "money_without_debt")
+        async with self.world.matcher.reading() as connection:
+            return set(await connection.scalars(query))
 
     async def open_wrong_matches(self, year: Year) -> None:
         """Open matches of money with documents that Chargebee does not have it on, once the connector says that books differ."""
         if year.customer_id not in await self.differs():
             return
+        told = await self._told()
         numbers = [each["id"] for each in (*year.invoices(), *year.notes(), *year.money())]
         of_term = {term["ID"]: number for number in numbers for suffix in ("", "R") for term in self.terms(number, suffix)}
         right = await self._recorded_on()
@@ -74,7 +80,7 @@ class Bookkeeper:
             documents = [of_term[term["ID"]] for term in group if term["ID"] in of_term]
             money = [term for term in group if term["ID"] not in of_term]
             of_line = [lines.get(str(term["TransactionEntryID"]), str(term["TransactionID"])) for term in money]
-            is_right = all(right[number] & {line, ""} for number in documents for line in of_line)
+            is_right = all(right[number] & {line, ""} for number in documents for line in of_line) and not told & {*documents}
             if money and not (documents and is_right):
                 self._open(group)
 
@@ -126,9 +132,13 @@ class Bookkeeper:
                 return [term for line_id in free for term in self._of_line(line_id)]
             return self._of_line(decided[number]) if number in decided else self.terms(number)
 
+        applied: Counter[tuple[str, str]] = Counter()
         for money in year.money():
             for link in money.get("linked_invoices", ()) if money["status"] == "success" and not money["deleted"] else ():
-                self._settle(self.terms(link["invoice_id"]), source(money["id"]), link["applied_amount"])
+                # A bank line that was decided about twice may have paid one invoice twice.
+                of_line = (str(link["invoice_id"]), decided.get(money["id"], str(money["id"])))
+                applied[of_line] += link["applied_amount"]
+                self._settle(self.terms(link["invoice_id"]), source(money["id"]), applied[of_line])
             for link in money.get("linked_credit_notes", ()):
                 self._settle(source(money["id"]), self.terms(link["cn_id"]), link["applied_amount"])
         self._settle_differences(year)

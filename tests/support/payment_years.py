@@ -148,15 +148,19 @@ class Year:
             return []
         return [each for each in self.online() if each["amount_unused"] == 0 and each["currency_code"] == "EUR"]
 
+    def _kept(self) -> list[Resource]:
+        """Those of which the bank took nothing back either."""
+        taken_back = {each.get("reference_transaction_id") for each in self.money()}
+        return [each for each in self._whole() if each["id"] not in taken_back]
+
     def fail_late(self) -> None:
         """Let a debit fail that had succeeded."""
-        if found := self._whole():
+        if found := self._kept():
             late_money.fail_late(self.world.site, self.luck.choice(found)["id"])
 
     def take_back(self) -> None:
         """Let the bank take a payment back, for good."""
-        reversed_before = {each.get("reference_transaction_id") for each in self.money()}
-        found = [each for each in self._whole() if each["id"] not in reversed_before and each["linked_invoices"]]
+        found = [each for each in self._kept() if each["linked_invoices"]]
         if found:
             late_money.take_back(self.world.site, self.luck.choice(found)["id"], self._card())
 

@@ -40,13 +40,16 @@ class PaidOutLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookedPayout:
-    """What a payout took off the account: the transfer and the fees; `has_lines` says whether its file told what was in it."""
+    """What a payout took off the account: the transfer and the fees; `has_lines` says whether its file told what was in it.
+
+    `account` is None where it took nothing off: what came in went out again, and the fees were paid to the gateway.
+    """
 
     number: str
     day: date
     amount_minor: int
     has_lines: bool
-    account: str = ""
+    account: str | None = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +108,15 @@ class ProofMaker:
     @property
     def accounts(self) -> list[str]:
         """The control accounts that something stands on: several when the mapping named another one meanwhile."""
-        return sorted({each.account for each in self.movements} | {each.account for each in self.payouts})
+        return sorted(
+            {each.account for each in self.movements} | {each.account for each in self.payouts if each.account is not None}
+        )
 
     def prove(self, account: str = "") -> Proof:
         """Lay what was booked on one account beside what was paid out. A movement is in one payout once."""
         pairs, strange = self._matched()
         settled = {movement.number for movement, _ in pairs}
-        over = {each.number: each.account for each in self.payouts}
+        over = {each.number: each.account for each in self.payouts if each.account is not None}
         moved: Counter[str] = Counter()
         for movement, line in pairs:
             if movement.account == account != over.get(line.payout, account):
@@ -121,6 +126,8 @@ class ProofMaker:
         movements = [each for each in self.movements if each.account == account]
         payouts = [each for each in self.payouts if each.account == account]
         here = {number for number, place in over.items() if place == account}
+        if account in self.accounts[:1]:
+            here |= {each.number for each in self.payouts if each.account is None}
         return Proof(
             balance_minor=sum(each.amount_minor for each in movements) - sum(each.amount_minor for each in payouts),
             open=tuple(sorted((each for each in movements if each.number not in settled), key=_age)),

@@ -93,7 +93,7 @@ async def proofs_of(store: PagedStore, mappings: dict[int, Mapping], division: i
         if mapping is None:
             continue
         if kind == "payout":
-            await _take_payout(store, kept, booked, makers)
+            await _take_payout(store, kept, booked, makers, mapping)
         else:
             await _take_money(store, kept, booked, makers)
     proofs = {
@@ -121,19 +121,23 @@ async def _take_money(store: PagedStore, kept: Kept, booked: list[PostEntry], ma
             makers[_Gateway(booked[0].division, money.gateway_account_id or "", currency)].movements.append(movement)
 
 
-async def _take_payout(store: PagedStore, kept: Kept, booked: list[PostEntry], makers: dict[_Gateway, ProofMaker]) -> None:
+async def _take_payout(
+    store: PagedStore, kept: Kept, booked: list[PostEntry], makers: dict[_Gateway, ProofMaker], mapping: Mapping
+) -> None:
     payout = await store.resource(kept.key.site, "payout", kept.key.number, Payout)
     if payout is None:
         return
     whole = payout.amount + payout.fees + payout.chargeback_fees
     maker = makers[_Gateway(booked[0].division, payout.gateway_account_id, payout.currency_code)]
+    # Behind the transfer and the fees comes what they are taken off; where the fees were paid to the gateway it is nothing.
+    is_off_account = whole != 0 or payout.currency_code != mapping.currency
     maker.payouts.append(
         BookedPayout(
             number=payout.id,
             day=booked[0].entry_date,
             amount_minor=whole,
             has_lines=bool(payout.lines),
-            account=booked[0].lines[-1].gl_account,  # behind the transfer and the fees comes what they are taken off
+            account=booked[0].lines[-1].gl_account if is_off_account else None,
         )
     )
     maker.lines += [

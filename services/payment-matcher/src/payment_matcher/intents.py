@@ -68,6 +68,11 @@ def reference_of(division: int, term_id: str) -> str:
     return _reference("payment", str(division), term_id)
 
 
+def rest_of(division: int, term_id: str) -> str:
+    """Return the reference of what is left of it."""
+    return _reference("rest", str(division), term_id)
+
+
 def _reference(*parts: str) -> str:
     digest = uuid.UUID(envelopes.derived_id(*parts)).bytes
     return REFERENCE_PREFIX + base64.b32encode(digest).decode()[:REFERENCE_CHARACTERS]
@@ -117,17 +122,7 @@ async def plan(
 
     One that exists already stays as it is, unless it was no money then: Exact may have matched it with something else since.
     """
-    row = {
-        "reference": reference_of(receivable.division, receivable.term_id),
-        "division": receivable.division,
-        "term_id": receivable.term_id,
-        "site": document.site,
-        "number": document.number,
-        "cause": envelopes.encode(cause),
-        "state": "planned",
-        "attempts": 0,
-        "due_at_ms": _milliseconds(now + SETTLE),
-    }
+    row = _of_receipt(reference_of(receivable.division, receivable.term_id), cause, receivable, document, now)
     again = {name: row[name] for name in ("cause", "state", "attempts", "due_at_ms")}
     statement = database.insert(intents).values(**row)
     await connection.execute(
@@ -137,6 +132,35 @@ async def plan(
             where=(intents.c.outcome == NO_MONEY) & (intents.c.cause != row["cause"]),
         )
     )
+
+
+async def plan_rest(
+    database: Database,
+    connection: AsyncConnection,
+    cause: Envelope,
+    receivable: ReceivableObserved,
+    document: DocumentRef,
+    now: datetime,
+) -> None:
+    """Write the intent to look at what is left of a receipt of which Chargebee took less than Exact matched."""
+    row = _of_receipt(rest_of(receivable.division, receivable.term_id), cause, receivable, document, now)
+    await connection.execute(database.insert(intents).values(**row).on_conflict_do_nothing())
+
+
+def _of_receipt(
+    reference: str, cause: Envelope, receivable: ReceivableObserved, document: DocumentRef, now: datetime
+) -> dict[str, Any]:
+    return {
+        "reference": reference,
+        "division": receivable.division,
+        "term_id": receivable.term_id,
+        "site": document.site,
+        "number": document.number,
+        "cause": envelopes.encode(cause),
+        "state": "planned",
+        "attempts": 0,
+        "due_at_ms": _milliseconds(now + SETTLE),
+    }
 
 
 async def plan_bank_payment(

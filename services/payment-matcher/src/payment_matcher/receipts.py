@@ -166,9 +166,11 @@ class Receipts:
         """Tell that Exact took a receipt back which stands in Chargebee: a person has to say which of them is right."""
         reference = intents.reference_of(fact.division, fact.term_id)
         payment = await intents.recorded(connection, reference)
+        for told in (reference, intents.rest_of(fact.division, fact.term_id)):
+            if told != reference or payment is None:
+                await intents.forget_money(connection, told)
+                await resolved.tell(connection, told, document, envelope, self._clock.now())
         if payment is None:
-            await intents.forget_money(connection, reference)
-            await resolved.tell(connection, reference, document, envelope, self._clock.now())
             return
         await taken_back.tell(connection, reference, document, payment, envelope, self._clock.now())
 

@@ -28,7 +28,7 @@ from payment_matcher.chargebee_api import (
     RefusedError,
     UnavailableError,
 )
-from payment_matcher.decision import Refuse, refuse
+from payment_matcher.decision import HUNDREDTHS, Refuse, refuse
 from payment_matcher.intents import Intent, Recorded
 from payment_matcher.payments import LEASE, Done, Nothing, Payments
 from payment_matcher.rechecks import Recheck
@@ -249,6 +249,10 @@ class Recorder:
     ) -> None:
         """Bring the bank line in step, and plan the write-off of what it fell short within the tolerance."""
         if isinstance(work, MatchedReceipt):
+            seen = work.receivable
+            to_hundredths = HUNDREDTHS if work.document.decimals == 0 else 1
+            if payment is not None and payment.amount_minor * to_hundredths < seen.amount_minor:
+                await intents.plan_rest(self._database, connection, work.intent.cause, seen, work.document, now)
             return
         decided = work.decided
         if isinstance(work, BankPayment) and not isinstance(work, Shortage) and work.part.short_minor and payment is not None:
