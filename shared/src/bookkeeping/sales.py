@@ -70,7 +70,7 @@ def sales_entry(
             return made
         booked += made.lines
         whole += made.whole
-    booked, whole = _discounts_last(booked, mapping), _discounts_last(whole, mapping)
+    booked = _discounts_last(booked, mapping)
     lines += booked
     if document.round_off_minor:
         rounding = _rounding_line(document, mapping, sign)
@@ -92,7 +92,7 @@ def sales_entry(
         explanation=(*explanation, *_explanation_of_credit(document)),
         reasons=tuple(reasons),
     )
-    return worth_the_same(entry, whole, booked, mapping)
+    return entry if rate.rate is None else worth_the_same(entry, _discounts_last(whole, mapping), booked, mapping)
 
 
 def is_deferred_credit(note: CreditNote, mapping: Mapping, products: MappingOf[str, Product]) -> bool:
@@ -254,16 +254,19 @@ def _lines_of(
         for portion, tax in zip(portions, taxes, strict=True)
     ]
     explanation.extend(_explained(each, line.description, document.currency) for each in shown)
-    word = mapping.texts.word("discount")
-    whole = _undivided(lines, line.credited) if worth is not None and revenue.defer and line.credited is not None else lines
-    return _Made(with_discounts(lines, shown, sign, word), with_discounts(whole, shown, sign, word))
+    credited = line.credited if worth is not None and revenue.defer else None
+    return _made(lines, credited, shown, sign, mapping.texts.word("discount"))
 
 
-def _undivided(lines: list[Line], credited: CreditedLine) -> list[Line]:
-    """Return the lines of a credit as the one that its invoice has."""
+def _made(lines: list[Line], credited: CreditedLine | None, shown: list[ShownDiscount], sign: int, word: str) -> _Made:
+    """Return the lines with their discounts, and the same of the one line that the invoice of a credit has."""
+    booked = with_discounts(lines, shown, sign, word)
+    if credited is None:
+        return _Made(booked, booked)
     net, tax = sum(line.amount_minor for line in lines), sum(line.vat_minor for line in lines)
     first, last = credited.service_from, credited.service_to
-    return [replace_line(lines[0], amount_minor=net, vat_minor=tax, first=first, last=last)]
+    whole = replace_line(lines[0], amount_minor=net, vat_minor=tax, first=first, last=last)
+    return _Made(booked, with_discounts([whole], shown, sign, word))
 
 
 def _explained(discount: ShownDiscount, line: str, currency: str) -> InTwo:
