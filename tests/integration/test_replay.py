@@ -10,24 +10,33 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 import yaml
 from support.command_line import environment, kruispost
 from support.engines import DATABASES, settings_for
-from support.facts import SITE, customer, invoice
+from support.facts import SITE, customer, invoice, line
 from support.logs import Heard
-from support.mapper_stage import CONFIGURATION, Stage, posted
+from support.mapper_stage import CONFIGURATION, Stage, configured, posted, refused
 from typer.testing import CliRunner
 
 from backbone import event_log
+from backbone.configuration import Configuration
 from backbone.database import Database
 from backbone.migrations import migrate
+from backbone.telemetry import Telemetry
 from console.cli import app
-from contracts.commands import PostEntry
+from contracts.commands import LinkedEntry, PostEntry
 from contracts.envelope import Message, seal
 from mapper import tables
+from mapper.configuration import mappings_of
+from mapper.linked import linked_in
+from mapper.plan import Cause, Planner
+from mapper.store import Key, Store, row_of
+from mapper.subjects import Subjects
 
+THEIRS = LinkedEntry(entry_id="theirs", entry_number=42, journal="75", who="M. de Vries", why="from the old connector")
 HEARD_BY = ("ingest", "exact-writer", "payment-matcher", "mapper")
 START = datetime(2026, 10, 5, 10, tzinfo=UTC)
 
@@ -35,9 +44,12 @@ START = datetime(2026, 10, 5, 10, tzinfo=UTC)
 class History:
     """A mapper whose facts stand in the logs of those who said them, a minute apart."""
 
-    def __init__(self, databases: dict[str, Database], directory: Path, variables: dict[str, str]) -> None:
+    def __init__(
+        self, databases: dict[str, Database], directory: Path, variables: dict[str, str], configuration: Configuration
+    ) -> None:
         self.databases = databases
-        self.stage = Stage(databases["mapper"], CONFIGURATION)
+        self.stage = Stage(databases["mapper"], configuration)
+        self._planner = Planner(Subjects(configuration, mappings_of(configuration)), self.stage.clock, Telemetry())
         self._directory = directory
         self._environment = variables
         self._said = 0
@@ -55,6 +67,14 @@ class History:
                 await event_log.append(connection, subject, 0, [sealed])
             async with self.stage.database.transaction() as connection:
                 await self.stage.mapper.handle_alone(connection, sealed, message)
+
+    async def decide(self, number: str, cause: Cause) -> None:
+        """Let a person decide about an invoice, as `kruispost links` does."""
+        self._said += 1
+        self.stage.clock.advance(60.0)
+        async with self.stage.database.transaction() as connection:
+            key = Key(SITE, "invoice", number)
+            await self._planner.plan(Store(self.stage.database, connection), key, cause, again=True)
 
     async def documents(self) -> list[Any]:
         """Return everything that the mapper knows of bookings."""
@@ -78,9 +98,9 @@ class History:
 
 
 @asynccontextmanager
-async def told(dialect: str, directory: Path) -> AsyncIterator[History]:
-    """Give a history: a booked invoice, one that was voided after it was booked, one under way and one on hold."""
-    (directory / "kruispost.yaml").write_text(yaml.safe_dump(CONFIGURATION.model_dump(mode="json", exclude_unset=True)))
+async def begun(dialect: str, directory: Path, configuration: Configuration = CONFIGURATION) -> AsyncIterator[History]:
+    """Give a history of which nothing was said yet."""
+    (directory / "kruispost.yaml").write_text(yaml.safe_dump(configuration.model_dump(mode="json", exclude_unset=True)))
     async with AsyncExitStack() as stack:
         settings = await stack.enter_async_context(settings_for(dialect, directory / "data"))
         databases = {}
@@ -89,7 +109,13 @@ async def told(dialect: str, directory: Path) -> AsyncIterator[History]:
             stack.push_async_callback(databases[service].close)
             await migrate(databases[service], service)
         variables = {} if settings.database_url is None else {"KRUISPOST_DATABASE_URL": settings.database_url}
-        history = History(databases, directory, variables)
+        yield History(databases, directory, variables, configuration)
+
+
+@asynccontextmanager
+async def told(dialect: str, directory: Path) -> AsyncIterator[History]:
+    """Give a history: a booked invoice, one that was voided after it was booked, one under way and one on hold."""
+    async with begun(dialect, directory) as history:
         await history.say("ingest", customer(), invoice("INV-1"), invoice("INV-2"))
         await history.say("exact-writer", *(posted(entry) for entry in await history.stage.entries()))
         await history.say("ingest", invoice("INV-2", version=2, status="voided", voided_at=int(START.timestamp())))
@@ -183,6 +209,41 @@ async def test_what_was_sent_under_older_rules_stands(tmp_path: Path) -> None:
         after = await history.documents()
         booked = [row for row in before if row[6] in ("booked", "planned")]
         assert [row for row in after if row[6] in ("booked", "planned")] == booked
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_what_somebody_else_booked_is_linked_as_before(tmp_path: Path, dialect: str) -> None:
+    """By the writer, by a person, by a person against it, still asked, and voided after it was linked."""
+    linking = configured(link_before="2026-12-01", changes="correct")
+    async with begun(dialect, tmp_path, linking) as history:
+        stage, numbers = history.stage, [f"INV-{number}" for number in range(1, 6)]
+        await history.say("ingest", customer(), *(invoice(number, lines=[line(10_000, 2_100)]) for number in numbers))
+        first, second, third, fourth, fifth = await stage.entries()
+        assert all(entry.may_exist for entry in (first, fifth))
+        theirs = [posted(msgspec.structs.replace(entry, journal="75"), is_linked=True) for entry in (first, fifth)]
+        doubts = [refused(entry, "exists_otherwise") for entry in (second, third, fourth)]
+        await history.say("exact-writer", *theirs, *doubts)
+        await history.decide("INV-2", Cause(None, "link ", linked=THEIRS))
+        await history.decide("INV-3", Cause(None, "book ", is_other=True))
+        linked, ours = (await stage.entries())[5:]
+        assert (linked.linked, ours.may_exist) == (THEIRS, False)
+        await history.say("exact-writer", posted(msgspec.structs.replace(linked, journal="75"), is_linked=True), posted(ours))
+        await history.say("ingest", invoice("INV-5", lines=[line(10_000, 2_100)], version=2, status="voided"))
+        before, sent = await history.documents(), await stage.entries()
+        states = {row.number: (row.state, row.code, linked_in(row_of(row)) is not None) for row in await _rows(history)}
+        assert states == {
+            "INV-1": ("booked", None, True),
+            "INV-2": ("booked", None, True),
+            "INV-3": ("booked", None, False),
+            "INV-4": ("refused", "exists_otherwise", False),
+            "INV-5": ("booked", "linked_changed", True),
+        }
+        code, report = await history.replay()
+        assert (code, report["same"], report["documents"]) == (0, 5, [])
+        await history.change(sa.delete(tables.documents), sa.delete(tables.resources))
+        code, report = await history.replay("--yes")
+        assert (code, report["installed"], report["sent_again"]) == (0, True, 0)
+        assert (await history.documents(), await stage.entries()) == (before, sent)
 
 
 async def _rows(history: History) -> Sequence[Any]:
