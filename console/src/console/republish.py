@@ -66,7 +66,7 @@ async def _republish(settings: Settings, wanted: Range) -> dict[str, int]:
                 continue
             database = Database.open(settings, service)
             try:
-                sent[service] = await _of_service(database, broker, wanted, queues)
+                sent[service] = await send_again(database, broker, wanted, queues)
             finally:
                 await database.close()
     finally:
@@ -85,7 +85,8 @@ def _queues_of(declared: Topology, consumer: str | None) -> list[Queue] | None:
     return queues
 
 
-async def _of_service(database: Database, broker: Broker, wanted: Range, queues: list[Queue] | None) -> int:
+async def send_again(database: Database, broker: Broker, wanted: Range, queues: list[Queue] | None) -> int:
+    """Send what a service said once more, to these queues or to everybody; returns how many messages went out."""
     position, sent = START, 0
     while True:
         async with database.reading() as connection:
