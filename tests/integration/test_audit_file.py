@@ -9,11 +9,14 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+import sqlalchemy as sa
 from integration.test_reconcile import DOCUMENTS
 from support.audit_file_rules import NAMESPACE, wrong_in
 from support.engines import DATABASES
 from support.other_books import run
 from support.whole_month import DIVISION, events_of_month, whole_month
+
+from exact_writer.tables import ledger_lines
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -37,6 +40,21 @@ def sums_of(root: ET.Element) -> Counter[tuple[str, str]]:
             balance += signed
         assert balance == 0, text(transaction, "nr")
     return Counter({place: amount for place, amount in sums.items() if amount})
+
+
+def opening_of(company: ET.Element) -> dict[str, int]:
+    """What the opening balance has of each account, debit positive; its own totals must be those of its lines."""
+    opening = company.find(f"{NAMESPACE}openingBalance")
+    if opening is None:
+        return {}
+    sides: Counter[str] = Counter()
+    found = {}
+    for line in opening.iter(f"{NAMESPACE}obLine"):
+        sides[text(line, "amntTp")] += cents(text(line, "amnt"))
+        found[text(line, "accID")] = cents(text(line, "amnt")) * (1 if text(line, "amntTp") == "D" else -1)
+    told = (int(text(opening, "linesCount")), cents(text(opening, "totalDebit")), cents(text(opening, "totalCredit")))
+    assert told == (len(found), sides["D"], sides["C"])
+    return found
 
 
 def ledger_of(month: Any, year: int) -> list[Any]:
@@ -65,6 +83,12 @@ async def test_a_year_is_a_file_that_the_schema_takes_and_equal_to_the_ledger(tm
             for line in booked:
                 expected[line["GLAccountCode"].strip(), str(line["FinancialPeriod"])] += int(line["AmountDC"] * 100)
             assert sums_of(root) == Counter({place: amount for place, amount in expected.items() if amount})
+            before = [line for line in ledger_of(month, 2026) if year > 2026]
+            left: Counter[str] = Counter()
+            for line in before:
+                left[line["GLAccountCode"].strip()] += int(line["AmountDC"] * 100)
+            assert opening_of(company) == {account: balance for account, balance in left.items() if balance}
+            assert sum(opening_of(company).values()) == 0
             totals = company.find(f"{NAMESPACE}transactions")
             assert totals is not None
             debit = sum(int(line["AmountDC"] * 100) for line in booked if line["AmountDC"] > 0)
@@ -75,6 +99,13 @@ async def test_a_year_is_a_file_that_the_schema_takes_and_equal_to_the_ledger(tm
         assert vat["21.00"] > vat["9.00"] >= 0
         assert len(list(first_year.iter(f"{NAMESPACE}custSupName"))) > 10
 
+        async with month.writer.database.transaction() as connection:
+            one = sa.select(sa.func.min(ledger_lines.c.line_id)).where(
+                ledger_lines.c.year == 2026, ledger_lines.c.account == "1300"
+            )
+            await connection.execute(sa.delete(ledger_lines).where(ledger_lines.c.line_id == one.scalar_subquery()))
+        lacking = await run(month, "export", "--xaf", "2027", "--out", str(tmp_path / "lacking.xaf"), "--wait", "0")
+        assert (lacking.returncode, "left on the accounts is off by" in lacking.stderr) == (2, True)
         nothing = await run(month, "export", "--xaf", "2019", "--out", str(tmp_path / "2019.xaf"), "--wait", "0")
         assert nothing.returncode == 2
         assert "no lines of financial year 2019" in nothing.stderr

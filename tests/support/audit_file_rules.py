@@ -12,7 +12,7 @@ CHILDREN = {
     "auditfile": "header company",
     "header": "fiscalYear startDate endDate curCode dateCreated softwareDesc? softwareVersion?",
     "company": "companyIdent? companyName taxRegistrationCountry taxRegIdent customersSuppliers? generalLedger? vatCodes?"
-    " periods? transactions?",
+    " periods? openingBalance? transactions?",
     "customersSuppliers": "customerSupplier*",
     "customerSupplier": "custSupID custSupName? taxRegIdent?",
     "generalLedger": "ledgerAccount*",
@@ -21,6 +21,8 @@ CHILDREN = {
     "vatCode": "vatID vatDesc",
     "periods": "period*",
     "period": "periodNumber startDatePeriod endDatePeriod",
+    "openingBalance": "opBalDate opBalDesc? linesCount totalDebit totalCredit obLine*",
+    "obLine": "nr accID amnt amntTp",
     "transactions": "linesCount totalDebit totalCredit journal*",
     "journal": "jrnID desc jrnTp? transaction*",
     "transaction": "nr desc? periodNumber trDt trLine*",
@@ -40,7 +42,7 @@ FORMS = {
     **dict.fromkeys(("amnt", "vatAmnt", "curAmnt", "totalDebit", "totalCredit"), r"-?\d{1,18}\.\d{2}"),
     **dict.fromkeys(("amntTp", "vatAmntTp"), "[DC]"),
     **dict.fromkeys(("startDate", "endDate", "dateCreated", "startDatePeriod"), r"\d{4}-\d\d-\d\d"),
-    **dict.fromkeys(("endDatePeriod", "trDt", "effDate"), r"\d{4}-\d\d-\d\d"),
+    **dict.fromkeys(("endDatePeriod", "trDt", "effDate", "opBalDate"), r"\d{4}-\d\d-\d\d"),
     "curCode": "[A-Z]{3}",
     "taxRegistrationCountry": "[A-Z]{2}",
     "accTp": "[BMP]",
@@ -92,6 +94,9 @@ def _wrong_keys(root: ET.Element) -> list[str]:
         wrong += [f"{key} repeats {name}" for name in {name for name in names if names.count(name) > 1}]
         wrong += [f"{reference} names {each.text}" for each in root.findall(_path(reference)) if each.text not in names]
     journals = [element.text for element in root.findall(_path("transactions/journal/jrnID"))]
+    accounts = {element.text for element in root.findall(_path("generalLedger/ledgerAccount/accID"))}
+    brought = [element.text for element in root.findall(_path("openingBalance/obLine/accID"))]
+    wrong += [f"the opening balance names {name}" for name in brought if name not in accounts or brought.count(name) > 1]
     return wrong + [f"journal {name} repeats" for name in set(journals) if journals.count(name) > 1]
 
 

@@ -87,7 +87,10 @@ class LedgerName(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerYear(msgspec.Struct, frozen=True, kw_only=True):
-    """What the lines of one financial year come to, in hundredths of the division's currency, and what they name."""
+    """What the lines of one financial year come to, in hundredths of the division's currency, and what they name.
+
+    `opening` is what stands on each account of all years before, debit positive, without those that have nothing.
+    """
 
     lines: int
     debit_hundredths: int
@@ -97,3 +100,4 @@ class LedgerYear(msgspec.Struct, frozen=True, kw_only=True):
     vat_codes: tuple[LedgerName, ...]
     customers: tuple[LedgerName, ...]
     periods: tuple[tuple[int, date, date], ...]
+    opening: tuple[tuple[str, int], ...] = ()

@@ -33,17 +33,23 @@ async def year_of(connection: AsyncConnection, division: int, year: int) -> Ledg
         named = sa.select(column).distinct().where(*where, column.is_not(None)).order_by(column)
         return [str(each) for each in (await connection.execute(named)).scalars() if each]
 
+    brought = sa.func.sum(table.c.dc_hundredths)
+    before = sa.select(table.c.account, brought).where(table.c.division == division, table.c.year < year)
+    before = before.group_by(table.c.account).having(brought != 0).order_by(table.c.account)
+    opening = tuple((str(account), int(balance)) for account, balance in await connection.execute(before))
+    accounts_of_year = sorted({*await distinct(table.c.account), *(account for account, _ in opening)})
     days = (table.c.period, sa.func.min(table.c.day), sa.func.max(table.c.day))
     periods = await connection.execute(sa.select(*days).where(*where).group_by(table.c.period).order_by(table.c.period))
     return LedgerYear(
         lines=int(totals[0]),
         debit_hundredths=int(totals[1] or 0),
         credit_hundredths=int(totals[2] or 0),
-        accounts=await _named(connection, division, "ledger", await distinct(table.c.account)),
+        accounts=await _named(connection, division, "ledger", accounts_of_year),
         journals=await _named(connection, division, "journal", await distinct(table.c.journal)),
         vat_codes=await _named(connection, division, "vat_code", await distinct(table.c.vat_code)),
         customers=await _customers(connection, division, await distinct(table.c.relation_id)),
         periods=tuple((int(number), first, last) for number, first, last in periods),
+        opening=opening,
     )
 
 

@@ -1,7 +1,8 @@
 """The Dutch audit file (XML Auditfile Financieel 3.2) of one financial year, from Exact's ledger as the writer keeps it.
 
-It is written as it is read: the totals stand in front, so that they are summed up first. What it does not have is an opening
-balance, which Exact gives nobody over its API.
+It is written as it is read: the totals stand in front, so that they are summed up first. The opening balance is what all years
+before left on each account, since the writer reads the ledger from its first line; Exact tells none over its API. A result that
+was not closed onto equity there stands on the accounts where Exact has it.
 """
 
 from __future__ import annotations
@@ -129,6 +130,24 @@ class AuditFile:
             self._put("endDatePeriod", last.isoformat())
             self._close("period")
         self._close("periods")
+        self._opening()
+
+    def _opening(self) -> None:
+        if not self._totals.opening:
+            return
+        self._open("openingBalance")
+        self._put("opBalDate", self._span.first.isoformat())
+        self._put("linesCount", str(len(self._totals.opening)))
+        self._put("totalDebit", amount(sum(max(balance, 0) for _, balance in self._totals.opening)))
+        self._put("totalCredit", amount(sum(max(-balance, 0) for _, balance in self._totals.opening)))
+        for number, (account, balance) in enumerate(self._totals.opening, start=1):
+            self._open("obLine")
+            self._put("nr", str(number), ID)
+            self._put("accID", account, ID)
+            self._put("amnt", amount(abs(balance)))
+            self._put("amntTp", side(balance))
+            self._close("obLine")
+        self._close("openingBalance")
 
     async def _transactions(self, lines: AsyncIterator[LedgerLine]) -> Written:
         self._open("transactions")

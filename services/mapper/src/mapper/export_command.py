@@ -92,13 +92,19 @@ def export_audit_file(year: int, file: Path, division: int | None, patience_seco
         currency=section.currency,
     )
 
-    async def run() -> Written:
+    async def run() -> tuple[Written, int]:
         async with open_sources(settings) as sources:
             if patience_seconds:
                 await sources.ledger.refresh(mapping.division, patience_seconds)
             totals = await sources.ledger.year(mapping.division, year)
             if not totals.lines:
                 raise KruispostError("nothing_in_year", f"Exact's ledger, as it was read, has no lines of financial year {year}.")
+            if off := sum(balance for _, balance in totals.opening):
+                raise KruispostError(
+                    "opening_unbalanced",
+                    f"What the years before {year} left on the accounts is off by {amount(off)}, so that lines of theirs are"
+                    " missing here; give the command again without --wait 0.",
+                )
             span = await _span(sources, mapping.division, year, totals)
             with written_whole(file) as stream:
                 made = AuditFile(stream, company, span, totals, SystemClock().now().date())
@@ -106,15 +112,15 @@ def export_audit_file(year: int, file: Path, division: int | None, patience_seco
                 told = (totals.lines, totals.debit_hundredths, totals.credit_hundredths)
                 if (written.lines, written.debit_hundredths, written.credit_hundredths) != told:
                     raise KruispostError("ledger_changed", "The ledger was read anew meanwhile; give the command again.")
-            return written
+            return written, len(totals.opening)
 
-    written = run_command(run(), "The databases cannot be read", f"check their address. {file} is as it was")
+    written, opening = run_command(run(), "The databases cannot be read", f"check their address. {file} is as it was")
     totals = {"lines": written.lines, "debit": amount(written.debit_hundredths), "credit": amount(written.credit_hundredths)}
     words = (
-        "{lines} lines of {year} in {file}: debit {debit}, credit {credit}. It has no opening balance.",
-        "{lines} regels van {year} in {file}: debet {debit}, credit {credit}. Het heeft geen beginbalans.",
+        "{lines} lines of {year} in {file}: debit {debit}, credit {credit}; {opening} accounts in the opening balance.",
+        "{lines} regels van {year} in {file}: debet {debit}, credit {credit}; {opening} rekeningen in de beginbalans.",
     )
-    typer.echo(words[lang == "nl"].format(year=year, file=file, **totals))
+    typer.echo(words[lang == "nl"].format(year=year, file=file, opening=opening, **totals))
 
 
 async def _span(sources: Sources, division: int, year: int, totals: LedgerYear) -> Span:
