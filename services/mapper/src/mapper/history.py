@@ -177,7 +177,7 @@ class PagedStore(Store):
     async def _bodies(self, kinds: Iterable[str]) -> AsyncIterator[sa.Row[Any]]:
         """Give site, kind, id and body of every resource of some kinds, read a page at a time."""
         columns = tables.resources.c
-        order, after = (columns.kind, columns.site, columns.id), None
+        order, after = (columns.site, columns.kind, columns.id), None  # as the table is indexed
         statement = sa.select(*order, columns.body).where(columns.kind.in_(sorted(kinds))).order_by(*order).limit(PAGE_DOCUMENTS)
         while True:
             after_it = statement if after is None else statement.where(sa.tuple_(*order) > sa.tuple_(*map(sa.literal, after)))
@@ -186,7 +186,7 @@ class PagedStore(Store):
                 yield row
             if len(rows) < PAGE_DOCUMENTS:
                 return
-            after = (rows[-1].kind, rows[-1].site, rows[-1].id)
+            after = (rows[-1].site, rows[-1].kind, rows[-1].id)
 
     async def _fetch(self, wanted: dict[tuple[str, str], set[str]]) -> None:
         table = tables.resources
