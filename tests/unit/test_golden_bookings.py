@@ -94,41 +94,8 @@ def particulars(booking: dict[str, Any], made: Entry) -> None:
 
 def test_every_case_that_the_reference_lists_is_there():
     names = {name.split("_")[0] for name, _, _ in CASES}
-    wanted: tuple[int, ...] = (
-        1,
-        2,
-        3,
-        5,
-        6,
-        9,
-        10,
-        11,
-        13,
-        14,
-        15,
-        16,
-        17,
-        18,
-        19,
-        20,
-        21,
-        22,
-        25,
-        26,
-        27,
-        28,
-        29,
-        30,
-        33,
-        35,
-        36,
-        37,
-        38,
-        47,
-        50,
-        54,
-    )
-    wanted += (7, 32, 34, 39, 46, 48, 52, 55)
+    wanted = {*range(1, 4), *range(5, 8), *range(9, 12), *range(13, 23), *range(25, 31), *range(32, 40), *range(46, 49)}
+    wanted |= {50, 52, 54, 55}  # the reference leaves the other numbers out
     assert {f"g{number:02d}" for number in wanted} <= names
     receipts = {path.name.split("_")[0] for path in (golden.FOLDER / "receipts").glob("*.yaml")}
     assert {"g41", "g42", "g44", "g45"} <= receipts, "money from the bank, told in tests/e2e/test_receipts.py"
