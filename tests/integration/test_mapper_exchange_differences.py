@@ -232,6 +232,64 @@ async def test_a_refund_of_credit_notes_at_several_rates_and_a_credit_for_anothe
     assert (sums["1300"], sums["1290"]) == (0, 27_930 - 22_750)
 
 
+async def test_cents_of_an_invoice_settled_by_credit_and_by_payments_are_on_the_account_for_differences(database):
+    """100.00 dollars at 0.9217 are 92.17, but 33.00, 33.00 and 34.00 of them 30.42, 30.42 and 31.34, a cent more."""
+    shares = {"CN-2": 3_300, "txn_1": 3_300, "txn_2": 3_400}
+    stage = Stage(database, configured(**POLICY))
+    credits_ = [{"cn_id": "CN-2", "applied_amount": 3_300, "applied_at": LATER}]
+    linked = [
+        {
+            "txn_id": name,
+            "applied_amount": shares[name],
+            "txn_status": "success",
+            "txn_date": LATER + place,
+            "txn_amount": shares[name],
+        }
+        for place, name in enumerate(("txn_1", "txn_2"))
+    ]
+    paid = {"status": "paid", "amount_due": 0, "applied_credits": credits_, "linked_payments": linked}
+    note = {
+        **msgspec.to_builtins(sold("CN-2", 3_300, "0.9500").resource),
+        "type": "refundable",
+        "status": "refunded",
+        "reference_invoice_id": "INV-9",
+        "allocations": [{"invoice_id": "INV-1", "allocated_amount": 3_300, "allocated_at": LATER}],
+    }
+    shown = {"issued_credit_notes": [{"cn_id": "CN-2", "cn_date": OCTOBER_5, "cn_total": 3_300, "cn_status": "refunded"}]}
+    of_note = [dollars(id="txn_9", amount=3_300, linked_invoices=applied(("INV-9", 3_300)))]
+    payments = [
+        dollars(id=name, amount=shares[name], linked_invoices=applied(("INV-1", shares[name])), exchange_rate="0.9300")
+        for name in ("txn_1", "txn_2")
+    ]
+    await stage.hear(customer(), sold("INV-9", 3_300, "0.9500", **shown), *of_note, *payments)
+    await stage.hear(observed(facts.CreditNoteObserved, note), sold("INV-1", 10_000, "0.9217", version=2, **paid))
+    await stage.post_all()
+    assert in_euros(await stage.entries())["1300"] == 0
+
+
+async def test_cents_of_a_credit_note_refunded_in_parts_are_on_the_account_for_differences(database):
+    stage = Stage(database, configured(**POLICY))
+    parts = {"txn_2": 3_300, "txn_3": 3_300, "txn_4": 3_400}
+    note = {
+        **msgspec.to_builtins(sold("CN-1", 10_000, "0.9217").resource),
+        "type": "refundable",
+        "status": "refunded",
+        "reference_invoice_id": "INV-1",
+        "linked_refunds": [
+            {"txn_id": name, "applied_amount": amount, "txn_status": "success", "txn_date": LATER + place, "txn_amount": amount}
+            for place, (name, amount) in enumerate(parts.items())
+        ],
+    }
+    shown = {"issued_credit_notes": [{"cn_id": "CN-1", "cn_date": OCTOBER_5, "cn_total": 10_000, "cn_status": "refunded"}]}
+    await stage.hear(customer(), sold("INV-1", 10_000, "0.9217", **shown), dollars(amount=10_000))
+    for name, amount in parts.items():
+        back = {"linked_invoices": [], "linked_credit_notes": [{"cn_id": "CN-1", "applied_amount": amount, "applied_at": LATER}]}
+        await stage.hear(dollars(id=name, type="refund", amount=amount, exchange_rate="0.9217", **back))
+    await stage.hear(observed(facts.CreditNoteObserved, note))
+    await stage.post_all()
+    assert in_euros(await stage.entries())["1300"] == 0
+
+
 async def test_money_from_the_bank_and_rates_of_exact_leave_differences_to_exact(database):
     stage = Stage(database, configured(exchange_rates="exact", **POLICY))
     await stage.hear(customer(), INVOICE, dollars(linked_invoices=[]), dollars(version=2))

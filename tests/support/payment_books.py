@@ -325,7 +325,7 @@ class Laws:
             (account,) = [row["ID"] for row in self.world.exact.table("crm/Accounts") if row["Name"] == year.name] or [None]
             mine = [line for line in lines if line["Account"] == account]
             owed = sum(cents(line["AmountFC"]) for line in mine if line["Currency"] == "USD")
-            foreign = [line for line in mine if line["Currency"] == "USD" or "/FX" in (line["Description"] or "")]
+            foreign = [line for line in mine if line["Currency"] == "USD" or " USD 0." in (line["Description"] or "")]
             in_euros = sum(cents(line["AmountDC"]) for line in foreign)
             if owed == 0 and in_euros != 0:
                 wrong.append(f"{year.customer_id}: owes no dollars, and {in_euros} euro cents of them")

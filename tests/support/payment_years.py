@@ -83,7 +83,7 @@ class Year:
             *(self.fail_late, self.take_back, self.refund, self.charge_back, self.use_credit, self.adjust, self.write_off),
             *(self.use_excess, self.transfer, self.transfer, self.transfer_a_part, self.transfer_too_much, self.transfer_short),
             *(self.transfer_for_several, self.transfer_in_advance, self.transfer_unknown, self.take_money_out, self.unmatch),
-            *(self.dollars, self.dollars, self.dollars_in_advance, self.use_dollars, self.nothing),
+            *(self.dollars, self.dollars_and_credit, self.dollars_in_advance, self.use_dollars, self.nothing),
         ]
         happening = self.luck.choice(acts)()
         if happening is not None:
@@ -235,6 +235,23 @@ class Year:
                 payments.apply_payment(self.world.site, invoice["id"], kept["id"])
         if invoice["amount_due"]:
             payments.pay_invoice(self.world.site, invoice["id"], self._card(exchange_rate=self.luck.choice(RATES)))
+
+    def dollars_and_credit(self) -> None:
+        """Credit an invoice in another currency, and pay the next one by that and in two parts, or the credit out in two."""
+        paid, site = self.bill("USD"), self.world.site
+        payments.pay_invoice(site, paid["id"], self._card(exchange_rate=self.luck.choice(RATES)))
+        note = credit_notes.create_credit_note(site, paid["id"], kind="refundable", reason="Order Change")
+        parts = [self.luck.randint(1, note["total"] - 2)]
+        if self.luck.random() < 0.5:
+            next_one = self.bill("USD")
+            if next_one["amount_due"] > note["total"] + 1:
+                credit_notes.apply_credit(site, next_one["id"], note["id"])
+            parts = [self.luck.randint(1, next_one["amount_due"] - 1)]
+            for amount in (*parts, None):
+                card = self._card(amount, exchange_rate=self.luck.choice(RATES))
+                payments.pay_invoice(site, next_one["id"], card)
+        for amount in (*parts, None) if note["amount_available"] > parts[0] else ():
+            credit_notes.refund_credit_note(site, note["id"], self._card(amount, exchange_rate=self.luck.choice(RATES)))
 
     # what comes in at the bank
 

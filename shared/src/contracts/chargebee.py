@@ -214,7 +214,7 @@ class SiteDetails(Wire, frozen=True, kw_only=True):
 
 
 class LinkedPayment(Wire, frozen=True, kw_only=True):
-    """A transaction applied to an invoice; failed ones stand here too."""
+    """A transaction applied to an invoice, or a refund of a credit note; failed ones stand here too."""
 
     txn_id: str | None = None
     applied_amount: int = 0
@@ -283,6 +283,14 @@ class CreatedCreditNote(Wire, frozen=True, kw_only=True):
     cn_status: str | None = None
 
 
+class AppliedCredit(Wire, frozen=True, kw_only=True):
+    """A refundable credit note that paid for some of an invoice."""
+
+    cn_id: str | None = None
+    applied_amount: int = 0
+    applied_at: int | None = None
+
+
 class Invoice(Document, frozen=True, kw_only=True):
     """An invoice; `id` is its number."""
 
@@ -302,6 +310,7 @@ class Invoice(Document, frozen=True, kw_only=True):
     linked_taxes_withheld: tuple[LinkedTaxWithheld, ...] = ()
     issued_credit_notes: tuple[CreatedCreditNote, ...] = ()
     adjustment_credit_notes: tuple[CreatedCreditNote, ...] = ()
+    applied_credits: tuple[AppliedCredit, ...] = ()
     line_items_next_offset: str | None = None
 
 
@@ -322,6 +331,7 @@ class CreditNote(Document, frozen=True, kw_only=True):
     reason_code: str | None = None
     create_reason_code: str | None = None
     allocations: tuple[Allocation, ...] = ()
+    linked_refunds: tuple[LinkedPayment, ...] = ()
     fractional_correction: int = 0
     line_items_next_offset: str | None = None
 

@@ -61,16 +61,17 @@ async def fold_applications(store: Store, fact: Observed, resource: chargebee.Wi
         return await _closing_changed(store, fact.site, resource)
     if not isinstance(resource, chargebee.Transaction | chargebee.CreditNote):
         return []
+    closed = await _closing_changed(store, fact.site, resource) if isinstance(resource, chargebee.CreditNote) else []
     kind = _kind_of(resource)
     source = resource.number if isinstance(resource, chargebee.CreditNote) else resource.id
     known = await store.resource(fact.site, INDEX, f"{kind}:{source}", Listed)
     now = {each.id: each for each in _applications(resource, kind, source)}
     before = known.ids if known is not None else ()
     if not now and not before:
-        return []
+        return closed
     everything = dict.fromkeys((*before, *now))
     await store.fold(INDEX, fact, f"{kind}:{source}", Listed(ids=tuple(everything)))
-    changed = []
+    changed = closed
     for identity in everything:
         applied = now.get(identity)
         if applied is None:
@@ -124,24 +125,53 @@ def _applications(
         before += amount
 
 
-async def _closing_changed(store: Store, site: str, invoice: chargebee.Invoice) -> list[Key]:
-    """Return the applications to an invoice: the last one takes all that is left of it, and which that is, the invoice says."""
-    keys = [Key(site, KIND, f"{each.txn_id}/{invoice.id}") for each in invoice.linked_payments if each.txn_id]
+async def _closing_changed(store: Store, site: str, target: chargebee.Invoice | chargebee.CreditNote) -> list[Key]:
+    """Return the applications to a document: the last one takes all that is left of it, and which that is, the document says."""
+    number = target.number if isinstance(target, chargebee.CreditNote) else target.id
+    keys = [Key(site, KIND, f"{each.source}/{number}") for each in _settlers(target)]
     return [key for key in dict.fromkeys(keys) if await store.version_of(site, KIND, key.number) is not None]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class _Settler:
+    """A payment, credit note or refund that settled some of a document."""
+
+    instant: int
+    source: str
+    amount: int
+
+
+def _settlers(target: chargebee.Invoice | chargebee.CreditNote) -> list[_Settler]:
+    """Return what settled some of a document, the last one last. What a credit note paid for is no settler of it."""
+    money = target.linked_refunds if isinstance(target, chargebee.CreditNote) else target.linked_payments
+    shown = [(each.txn_date, each.txn_id, each.applied_amount) for each in money if each.txn_status == "success"]
+    if isinstance(target, chargebee.Invoice):
+        shown += [(each.applied_at, each.cn_id, each.applied_amount) for each in target.applied_credits]
+        adjusted = (each for each in target.adjustment_credit_notes if each.cn_status != "voided")
+        shown += [(each.cn_date, each.cn_id, each.cn_total) for each in adjusted]
+    amounts: defaultdict[str, int] = defaultdict(int)
+    instants: dict[str, int] = {}
+    for instant, source, amount in shown:
+        if source and amount:
+            amounts[source] += amount
+            instants[source] = max(instants.get(source, 0), instant or 0)
+    return sorted(_Settler(instants[source], source, amount) for source, amount in amounts.items())
+
+
 async def closing(store: Store, site: str, kind: str, target: str, source: str) -> tuple[int, ...] | None:
-    """Return the amounts of an invoice's other payments where payments alone paid it and this one was the last; else None."""
-    if kind != "invoice":
+    """Return in which amounts others settled a document of which nothing is left, where this one was the last; else None."""
+    found: chargebee.Invoice | chargebee.CreditNote | None
+    if kind == "invoice":
+        found = await newest_life(store, site, kind, target, chargebee.Invoice)
+    else:
+        found = await newest_life(store, site, kind, target, chargebee.CreditNote)
+    if found is None or found.deleted:
         return None
-    invoice = await newest_life(store, site, "invoice", target, chargebee.Invoice)
-    if invoice is None or invoice.deleted or invoice.amount_due or not invoice.linked_payments:
+    settlers = _settlers(found)
+    used = sum(each.allocated_amount for each in found.allocations) if isinstance(found, chargebee.CreditNote) else 0
+    if not settlers or settlers[-1].source != source or sum(each.amount for each in settlers) + used != found.total:
         return None
-    paid = [each for each in invoice.linked_payments if each.txn_status == "success" and each.applied_amount]
-    if not paid or sum(each.applied_amount for each in paid) != invoice.total:
-        return None
-    last = max(paid, key=lambda each: (each.txn_date or 0, each.txn_id or ""))
-    return tuple(each.applied_amount for each in paid if each is not last) if last.txn_id == source else None
+    return *(each.amount for each in settlers[:-1]), *((used,) if used else ())
 
 
 async def as_both_booked(
