@@ -116,9 +116,11 @@ async def test_a_payment_for_several_customers_has_a_line_on_each_account_and_it
     assert entry.customer_ref == "acme-test/A"
     receivables = [(line.customer_ref, line.amount_minor) for line in entry.lines if line.is_receivable]
     assert receivables == [(None, -12_100), ("acme-test/B", -12_100), ("acme-test/HEAD", -5_800)]
+    assert entry.follows == ("INV-1", "INV-2"), "the writer books them first, also where they wait in history"
     await stage.hear(posted(entry), payment(version=2, customer_id="HEAD", amount=30_000, status="voided"))
     mirror = (await stage.entries())[-1]
     assert mirror.customer_ref == "acme-test/A"
+    assert mirror.follows[0] == entry.your_ref
     assert [(line.customer_ref, line.amount_minor) for line in mirror.lines if line.is_receivable] == [
         (None, 12_100),
         ("acme-test/B", 12_100),

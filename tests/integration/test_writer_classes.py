@@ -70,13 +70,13 @@ async def test_todays_invoice_goes_before_hundreds_of_its_customers_history(tmp_
 
 async def test_a_payment_of_today_takes_along_what_it_settles(tmp_path: Path) -> None:
     async with exact_server(**SLOW) as server, writer_stage(server, tmp_path) as stage:
-        await stage.tell(save_account(), save_account("CUST2"), *history(200, "CUST2"), sale("OLD-OWN"))
+        await stage.tell(save_account(), save_account("CUST2"), *history(100, "CUST2"), *history(100, start=100), sale("OLD-OWN"))
         await stage.until(facts.EntryPosted, 3)
-        await stage.tell(dated(payment("TX-1")))
+        await stage.tell(msgspec.structs.replace(dated(payment("TX-1")), follows=("OLD-OWN",)))
         await stage.until(facts.EntryPosted, document=document("TX-1", kind="payment"))
         order = await order_of(stage)
         assert order.index("OLD-OWN") < order.index("TX-1")
-        assert len(order) < 150, "it did not wait for all of another customer's history"
+        assert len(order) < 150, "it waited neither for another customer's history nor for the rest of its own"
 
 
 async def test_history_moves_on_behind_a_stream_of_todays_documents(tmp_path: Path) -> None:
@@ -176,15 +176,17 @@ async def test_a_new_command_does_not_wait_for_one_that_is_being_sent(tmp_path: 
         database = Database.open(settings, "exact-writer")
         try:
             await migrate(database, "exact-writer")
-            await plan_all(database, *history(3))
+            await plan_all(database, *history(4))
             being_sent = sa.select(commands.c.sequence).where(commands.c.your_ref == "OLD-1").with_for_update()
             async with database.transaction() as sending:
                 await sending.execute(being_sent)
                 async with asyncio.timeout(5):
-                    await plan_all(database, dated(payment("TX-1")))
+                    await plan_all(database, msgspec.structs.replace(dated(payment("TX-1")), follows=("OLD-0", "OLD-1", "OLD-2")))
             async with database.reading() as connection:
                 rows = await connection.execute(sa.select(commands.c.your_ref, commands.c.work_class))
-                assert dict(rows.tuples().all()) == {"OLD-0": "money", "OLD-1": "backfill", "OLD-2": "money", "TX-1": "money"}
+                found = dict(rows.tuples().all())
+                history_left = {"OLD-1": "backfill", "OLD-3": "backfill"}
+                assert found == {"OLD-0": "money", "OLD-2": "money", "TX-1": "money", **history_left}, "OLD-3 is not what it pays"
         finally:
             await database.close()
 

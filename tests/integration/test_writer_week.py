@@ -133,7 +133,7 @@ class TestForecast:
         assert found.done_after_seconds is None
 
     def test_asking_for_changes_does_not_slow_a_burst_of_history(self) -> None:
-        often = forecast(Outlook(waiting={"backfill": 4_000.0}, idle_polls_a_minute=60.0), self.LIMITS)
+        often = forecast(Outlook(waiting={"backfill": 4_000.0}, poll_seconds=1.0), self.LIMITS)
         assert often.done_after_seconds == self.of(backfill=4_000).done_after_seconds
 
     def test_the_choices_change_what_they_say(self) -> None:

@@ -252,3 +252,21 @@ class Payout(MoneyMovement, frozen=True, kw_only=True):
 
 
 Document = Invoice | CreditNote | Payment | Refund | VatReclaim | WithheldTax | ExchangeDifference | Application | Payout
+
+
+def numbers_before(document: Document) -> tuple[str, ...]:
+    """Return the numbers of the documents that one settles, credits or compares: their bookings are to stand before its own."""
+    match document:
+        case CreditNote():
+            numbers = [document.reference_invoice]
+        case VatReclaim():
+            numbers = [document.note.number, document.note.reference_invoice]
+        case WithheldTax():
+            numbers = [document.invoice]
+        case Application():
+            numbers = [document.source, document.target]
+        case MoneyMovement():
+            numbers = [settled.number for settled in document.settlements]
+        case _:
+            numbers = []
+    return tuple(each for each in numbers if each)

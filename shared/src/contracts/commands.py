@@ -109,6 +109,7 @@ class PostEntry(Message, frozen=True, kw_only=True):
     `is_asked` says that a person waits for this one entry (`kruispost retry NUMBER`): it goes before all that waits.
     `may_exist` says that somebody else may have booked the document: it is looked for in Exact's ledger before it is posted, and
     linked when number, amount and customer agree. `linked` is the entry that a person named: nothing is posted then.
+    `follows` are the `your_ref` of entries that go before this one where they wait too: those it settles, credits or takes back.
     """
 
     TYPE: ClassVar[str] = "exact.entry.post"
@@ -138,3 +139,4 @@ class PostEntry(Message, frozen=True, kw_only=True):
     is_asked: bool = False
     may_exist: bool = False
     linked: LinkedEntry | None = None
+    follows: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ UNTOLD_SPACING_SECONDS = 1.0  # no header ever came: Exact documents sixty calls
 UNTOLD_REFUSAL_SECONDS = 60.0  # a 429 without any header: wait out the longest minute
 DAY_SECONDS = 86_400.0
 KEPT_FOR_BOOKINGS = 0.1
-ROOM_CHECK_SECONDS = 60.0  # as the day goes by, less of it is kept
+ROOM_CHECK_SECONDS = 600.0  # as the day goes by, less of it is kept; what is expected is estimated as often
 MARGIN_SHARE = 1 / 30  # two seconds of a minute: the other 58 still take a full minute's calls
 # The Date header is cut to whole seconds, and many servers make it once a second, so it may be a second older still. The two
 # seconds are what the margin of a minute covers.

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from exact_writer.budget import DAY_SECONDS, kept_for_the_day
-from exact_writer.polling import BACKLOG_WRITES_PER_POLL, POLLS_SHARE_OF_DAY
+from exact_writer.polling import BACKLOG_WRITES_PER_POLL, idle_polls_a_minute
 from exact_writer.work_classes import CURRENT, ORDER, RESERVES, WorkClass
 
 MINUTE_SECONDS: Final = 60.0
@@ -39,7 +39,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
 
     `later` has, by class, calls that wait for an instant, in seconds from now: the payments of a day go after it.
     `hourly` has 24 figures a class, which repeat every day. `pdfs_per_entry` of the entries that are booked get a PDF.
-    `idle_polls_a_minute` is how often the writer asks for changes when it has nothing to book,
+    `poll_seconds` is how often the writer asks for changes when it has nothing to book, None for never;
     `reads_a_minute` how often it reads periods and other master data in any case.
     """
 
@@ -47,7 +47,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     later: Mapping[WorkClass, tuple[tuple[float, float], ...]] = {}
     hourly: Mapping[WorkClass, tuple[float, ...]] = {}
     pdfs_per_entry: float = 0.0
-    idle_polls_a_minute: float = 0.0
+    poll_seconds: float | None = None
     reads_a_minute: float = 0.0
 
     def ahead(self, work_class: WorkClass) -> float:
@@ -89,7 +89,7 @@ def forecast(outlook: Outlook, limits: Limits, *, most_minutes: int = LONGEST_DA
         coming = _arrive(coming, (minute + 1) * MINUTE_SECONDS, queue)
         for work_class, rates in outlook.hourly.items():
             queue[work_class] += rates[hour] / 60
-        expected = _expected(outlook, minute, day_seconds)
+        expected = _expected(outlook, minute, day_seconds) + _upkeep(outlook, limits) * day_seconds / MINUTE_SECONDS
         capacity = min(float(limits.minute), max(0.0, day_left))
         got = _minute(queue, capacity, _room(queue, limits, day_left, day_seconds, expected))
         made = sum(got.values())
@@ -148,8 +148,6 @@ def _room(
 def _expected(outlook: Outlook, minute: int, day_seconds: float) -> float:
     hours = day_seconds / 3_600
     rates = [outlook.hourly[each] for each in CURRENT if each in outlook.hourly]
-    if not rates:
-        return 0.0
     start = minute // 60
     whole = [sum(rate[(start + hour) % 24] for rate in rates) for hour in range(int(hours))]
     return sum(whole) + sum(rate[(start + int(hours)) % 24] for rate in rates) * (hours - int(hours))
@@ -159,4 +157,13 @@ def _polls(made: float, capacity: float, outlook: Outlook, limits: Limits) -> fl
     """The calls that asking for changes takes: few while every call books, and never more than a tenth of the day."""
     if made >= capacity - EMPTY:
         return made / BACKLOG_WRITES_PER_POLL
-    return min(outlook.idle_polls_a_minute, limits.day * POLLS_SHARE_OF_DAY / MINUTES_OF_DAY)
+    return _idle_polls(outlook, limits)
+
+
+def _idle_polls(outlook: Outlook, limits: Limits) -> float:
+    return 0.0 if outlook.poll_seconds is None else idle_polls_a_minute(outlook.poll_seconds, limits.day)
+
+
+def _upkeep(outlook: Outlook, limits: Limits) -> float:
+    """The calls a minute that are kept for asking and reading."""
+    return _idle_polls(outlook, limits) + outlook.reads_a_minute

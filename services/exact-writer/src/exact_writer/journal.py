@@ -103,24 +103,23 @@ async def _class_of_waiting(connection: AsyncConnection, command: SaveAccount, o
 async def raise_earlier(connection: AsyncConnection, entry: PostEntry, work_class: WorkClass) -> None:
     """Let what an entry has to wait for go as soon as the entry itself, and the entry too where it waits already.
 
-    That is its customer, and what was there before it. Only an invoice may go before its customer's history: a payment or a
-    credit note follows what it settles. Rows that the writer is working on are left out, since waiting for them while holding
-    others could lock both up; they are on their way in any case.
+    That is its customer, and what was there before it; of its customer's history only what it follows: a payment comes after
+    the invoice that it settles, and the other hundreds wait for what the day leaves them. Rows that the writer is working on
+    are left out, since waiting for them while holding others could lock both up; they are on their way in any case.
     """
     if work_class == "backfill":
         return
-    with_history = entry.document.kind != "invoice"
-    later = [
-        each
-        for each in ORDER
-        if is_before(work_class, each) and (waits_for(work_class, each) or (with_history and each == "backfill"))
-    ]
+    later = [each for each in ORDER if is_before(work_class, each)]
+    of_customers = [each for each in later if waits_for(work_class, each)]
     open_ones = (commands.c.division == entry.division, commands.c.is_open)
-    # Two questions, since one with an "or" would read all that waits.
+    # Several questions, since one with an "or" would read all that waits.
     found = [sa.select(commands.c.sequence).where(*open_ones, commands.c.command_id == entry.command_id)]
     if entry.customer_ref != NOBODY:
         of_customer = commands.c.customer_ref == entry.customer_ref
-        found.append(sa.select(commands.c.sequence).where(*open_ones, of_customer, commands.c.work_class.in_(later)))
+        found.append(sa.select(commands.c.sequence).where(*open_ones, of_customer, commands.c.work_class.in_(of_customers)))
+    if entry.follows:
+        is_followed = commands.c.your_ref.in_(entry.follows)
+        found.append(sa.select(commands.c.sequence).where(*open_ones, is_followed, commands.c.work_class.in_(later)))
     sequences: set[int] = set()
     for each in found:
         sequences.update((await connection.execute(each.with_for_update(skip_locked=True))).scalars())

@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from exact_writer import batches
+from exact_writer import batches, upkeep
 from exact_writer.budget import DAY_SECONDS, Budget, remaining_today
 from exact_writer.forecast import CALLS_PER_PDF, Limits, Outlook
 from exact_writer.tables import attachments, commands, divisions
@@ -20,8 +20,6 @@ from exact_writer.work_classes import CURRENT, WorkClass
 # Exact's documented limits, until its first answer says more.
 UNTOLD: Final = Limits(minute=60, day=5_000, left_today=5_000.0, day_seconds_left=DAY_SECONDS)
 HOUR_SECONDS: Final = 3_600.0
-# Periods and their status for each journal every hour, deletions every six, the rest of the master data once a day.
-READS_A_MINUTE: Final = 4 / 60 + 11 / 1_440
 
 
 async def limits_of(connection: AsyncConnection, division: int, now: float) -> Limits:
@@ -50,8 +48,8 @@ async def outlook_of(
         later={work_class: tuple(parts) for work_class, parts in later.items()},
         hourly=await _hourly(connection, division, now),
         pdfs_per_entry=await _pdfs_per_entry(connection, division) if with_pdfs else 0.0,
-        idle_polls_a_minute=60.0 / poll_seconds,
-        reads_a_minute=READS_A_MINUTE,
+        poll_seconds=poll_seconds,
+        reads_a_minute=await upkeep.reads_a_minute(connection, division),
     )
 
 

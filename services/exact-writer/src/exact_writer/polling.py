@@ -16,6 +16,7 @@ BACKLOG_WRITES_PER_POLL: Final = 200
 POLLS_SAVED_UP: Final = 300.0
 POLLS_SHARE_OF_DAY: Final = 0.1
 DAY_SECONDS: Final = 86_400.0
+MINUTES_OF_DAY: Final = 1_440
 UNTOLD_DAY_LIMIT: Final = 5_000
 LISTENING_FACTOR: Final = 10.0  # how much rarer the writer asks of itself while webhooks are heard
 LARGEST_PURSE: Final = LISTENING_FACTOR
@@ -34,6 +35,11 @@ class Polling(msgspec.Struct, frozen=True, kw_only=True):
     saved_up: float = POLLS_SAVED_UP
     writes_since: int = 0
     purse: float = 0.0
+
+
+def idle_polls_a_minute(poll_seconds: float, day_limit: int | None) -> float:
+    """How often the writer asks while it books nothing and hears no webhooks: at the interval, for a tenth of the day at most."""
+    return min(60.0 / poll_seconds, (day_limit or UNTOLD_DAY_LIMIT) * POLLS_SHARE_OF_DAY / MINUTES_OF_DAY)
 
 
 def refill(polling: Polling, day_limit: int | None, now: float) -> Polling:

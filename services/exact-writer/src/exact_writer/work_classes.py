@@ -57,7 +57,8 @@ def is_before(one: WorkClass, other: WorkClass) -> bool:
 def waits_for(later: WorkClass, earlier: WorkClass) -> bool:
     """Whether a command waits for an earlier one of its customer's: today's do not wait for history, all else keeps its order.
 
-    A payment or credit note of today does wait for the history of its customer, which is raised to its class when it arrives.
+    What a payment or credit note of today settles is raised to its class when it arrives, out of history too: it waits for that
+    and not for the rest.
     """
     return later == "backfill" or earlier != "backfill"
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.clock import Clock
 from backbone.database import Database
 from backbone.telemetry import Telemetry
-from exact_writer import attachments, batches, schedule, waiting
+from exact_writer import attachments, batches, polling, schedule, upkeep, waiting
 from exact_writer.calls import DivisionCalls
 from exact_writer.history_pause import paused_sites
 from exact_writer.schedule import Candidate, Choice, Kind
@@ -27,12 +27,22 @@ ARRIVALS_SECONDS: Final = 600.0  # how long an estimate of the rest of the day h
 class WorkQueue:
     """The candidates that were read last, and the turns of the classes. Nothing here is needed after a restart."""
 
-    def __init__(self, division: int, *, database: Database, clock: Clock, calls: DivisionCalls, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        division: int,
+        *,
+        database: Database,
+        clock: Clock,
+        calls: DivisionCalls,
+        telemetry: Telemetry,
+        poll_seconds: float,
+    ) -> None:
         self._division = division
         self._database = database
         self._clock = clock
         self._calls = calls
         self._telemetry = telemetry
+        self._poll_seconds = poll_seconds
         self._candidates: list[Candidate] = []
         self._turns = Turns()
         self._read_at = 0.0
@@ -138,13 +148,20 @@ class WorkQueue:
         return counts
 
     async def _estimate_arrivals(self) -> None:
-        """Tell the budget what the rest of the day is likely to need, so that history leaves room for it."""
+        """Tell the budget what the rest of the day is likely to need, so that history leaves room for it.
+
+        That is the documents to come and what is asked and read besides: else history takes in the morning the calls that the
+        last invoices of the afternoon would have needed.
+        """
         now = self._now()
         if now < self._estimated_at + ARRIVALS_SECONDS:
             return
         seconds = self._calls.day_seconds_left()
         async with self._database.reading() as connection:
-            self._calls.expected_today = await waiting.usual_arrivals(connection, self._division, now, seconds)
+            arrivals = await waiting.usual_arrivals(connection, self._division, now, seconds)
+            reads_a_minute = await upkeep.reads_a_minute(connection, self._division)
+        polls_a_minute = polling.idle_polls_a_minute(self._poll_seconds, self._calls.day_limit)
+        self._calls.expected_today = arrivals + (reads_a_minute + polls_a_minute) * seconds / 60.0
         self._estimated_at = now
 
     def _now(self) -> float:

@@ -84,7 +84,9 @@ class DivisionWriter:
         self._woken = asyncio.Event()
         self._epoch = 0
         self._polling = Polling()
-        self._queue = WorkQueue(division, database=database, clock=clock, calls=calls, telemetry=telemetry)
+        self._queue = WorkQueue(
+            division, database=database, clock=clock, calls=calls, telemetry=telemetry, poll_seconds=poll_seconds
+        )
         # Another replica may have taken a command into the journal, and cannot wake this one.
         self.journal_check_seconds = REREAD_SECONDS
         self._failures = 0

@@ -40,7 +40,7 @@ from mapper.issue import (
 )
 from mapper.linked import changed_since, stand_in
 from mapper.store import ISSUED, Key, Refusal, Row, Store
-from mapper.subjects import Subject, Subjects, booking_ref, customer_key, is_changed
+from mapper.subjects import Subject, Subjects, booking_ref, customer_key, followed, is_changed
 
 SOURCE = "mapper"
 ABOUT_ACCOUNTS = frozenset(("customer_ambiguous", "account_blocked", "unknown_account"))
@@ -191,8 +191,8 @@ class Planner:
         if entry.kind == "general":
             entry = with_reference(structs.replace(entry, reference=your_ref(entry.reference)), ref.number)
         command = post_entry(entry, ref, mapping, attempt, pdf=with_pdf(ref, party.customer, mapping), zone=subject.zone)
-        may_exist = command.may_exist and cause.linked is None and not cause.is_other
-        command = structs.replace(command, is_asked=cause.is_asked, linked=cause.linked, may_exist=may_exist)
+        chosen = {"is_asked": cause.is_asked, "linked": cause.linked, "follows": followed(subject, ref)}
+        command = structs.replace(command, **chosen, may_exist=command.may_exist and not (cause.linked or cause.is_other))
         for customer_id in filter(None, entry.customers(ref.customer_id)):
             customer = party.customer
             if customer is None or customer_id != customer.id:

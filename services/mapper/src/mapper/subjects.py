@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from backbone.configuration import Configuration
 from bookkeeping.bookings import booking_of
 from bookkeeping.deferral import UnreadableInstantError, local_date
-from bookkeeping.documents import CreditNote, Document, Invoice, MoneyMovement, VatReclaim
+from bookkeeping.documents import CreditNote, Document, Invoice, MoneyMovement, VatReclaim, numbers_before
 from bookkeeping.exchange_differences import difference_of
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import decimals_of
@@ -26,7 +26,7 @@ from contracts.facts import DocumentKind, DocumentRef
 from mapper.applications import closing
 from mapper.applied import Applied
 from mapper.credits import credits_before
-from mapper.issue import account_name
+from mapper.issue import account_name, base_reference, your_ref
 from mapper.lives import newest_life, resource_id
 from mapper.parties import debtor_of, terms_of
 from mapper.routing import Routing
@@ -300,6 +300,13 @@ def is_changed(row: Row, subject: Subject) -> bool:
     version = subject.mapping.version if subject.mapping is not None else None
     moved = row.customer_id != subject.ref.customer_id
     return moved or row.fingerprint != subject.fingerprint or row.mapping_version != version
+
+
+def followed(subject: Subject, ref: DocumentRef) -> tuple[str, ...]:
+    """Return how Exact names the entries that a booking comes after: what it settles or credits, and what it takes back."""
+    numbers = () if isinstance(subject.translated, Rejection | SetAside) else numbers_before(subject.translated)
+    own = (base_reference(ref),) if booking_of(ref.suffix).step else ()
+    return tuple(dict.fromkeys(your_ref(each) for each in (*own, *numbers)))
 
 
 def booking_ref(subject: Subject, suffix: str) -> DocumentRef:
