@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from support.engines import DATABASES
+from support.engines import BROKER_BESIDE, DATABASES
 from support.exact_server import DIVISION, ExactServer, exact_server
 from support.faulty_exact import rehearsal
 from support.forgotten import forget_bookings
@@ -59,7 +59,10 @@ async def posts(server: ExactServer) -> int:
 
 @pytest.mark.parametrize("dialect", DATABASES)
 async def test_it_is_linked_where_all_agrees_and_asked_where_something_does_not(tmp_path: Path, dialect: str) -> None:
-    async with exact_server() as server, writer_stage(server, tmp_path, dialect, ledger_seconds=0) as stage:
+    async with (
+        exact_server() as server,
+        writer_stage(server, tmp_path, dialect, ledger_seconds=0, engine=BROKER_BESIDE[dialect]) as stage,
+    ):
         first, other = await accounts_of(stage, "FIRST", "OTHER")
         same = await booked(server, first, 100, YourRef="INV-1")
         cents = await booked(server, first, 101, YourRef="INV-2")

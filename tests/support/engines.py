@@ -27,6 +27,7 @@ ON_CI = os.environ.get("CI") == "true"
 
 # For tests that run on both engines.
 DATABASES = [pytest.param("sqlite", id="sqlite"), pytest.param("postgresql", id="postgresql", marks=pytest.mark.postgres)]
+BROKER_BESIDE = {"sqlite": "embedded", "postgresql": "rabbitmq"}  # for tests that run on both pairs
 BROKERS = [pytest.param("embedded", id="embedded"), pytest.param("rabbitmq", id="rabbitmq", marks=pytest.mark.broker)]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
-from support.engines import settings_for
+from support.engines import broker_for, settings_for
 from support.exact_server import DIVISION, ExactServer
 from support.fast_sqlite import in_place, migrated
 from support.logs import Heard
@@ -206,6 +206,7 @@ async def writer_stage(
     logged_in: bool = True,
     configuration: Configuration = CONFIGURATION,
     before: Callable[[Database, Settings], Any] | None = None,
+    engine: str = "embedded",
     **more: Any,
 ) -> AsyncIterator[WriterStage]:
     """Run a writer on a fresh database, connected to the stand-in unless told otherwise."""
@@ -214,18 +215,16 @@ async def writer_stage(
         database = Database.open(settings, "exact-writer")
         if dialect == "sqlite":
             in_place(database)
-        broker = EmbeddedBroker(directory / "broker.sqlite")
         try:
             await migrated(database, "exact-writer")
-            await broker.declare(topology(configuration.divisions))
-            if logged_in:
-                await log_in(server, settings, database)
-            if before is not None:
-                await before(database, settings)
-            async with running(settings, database, broker, configuration) as stage:
-                yield stage
+            async with broker_for(engine, directory, topology(configuration.divisions)) as broker:
+                if logged_in:
+                    await log_in(server, settings, database)
+                if before is not None:
+                    await before(database, settings)
+                async with running(settings, database, broker, configuration) as stage:
+                    yield stage
         finally:
-            await broker.close()
             await database.close()
 
 
