@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from support.chargebee_shop import bill
 from support.engines import DATABASES
@@ -17,7 +18,7 @@ from contracts import facts
 from payment_matcher import decisions, open_invoices, unequal
 from payment_matcher.decisions import Recording
 from payment_matcher.shares import split
-from simulators.chargebee.payments import delete_offline_transaction
+from simulators.chargebee.payments import Money, delete_offline_transaction, pay_invoice
 
 
 @pytest.fixture(params=DATABASES)
@@ -175,10 +176,26 @@ async def test_what_is_left_of_a_receipt_that_an_invoice_took_a_part_of_is_told(
     (told,) = await stage.told(facts.PaymentNotRecorded)
     assert (told.code, told.document.number) == ("money_without_debt", invoice["id"])
     assert "EUR 60.00" in told.sentence
-    await stage.show_invoice(invoice)
     await stage.see(bank_line(6_000, "deel", line_id="22222222-aaaa", is_matched=True, timestamp=3))
     await stage.see(bank_line(6_100, "alles", line_id="33333333-aaaa", is_matched=True, timestamp=3))
     await stage.see(bank_line(6_000, "alles", line_id="33333333-aaaa", part_id="rest", timestamp=3))
     await stage.work()
     assert [each.code for each in await stage.told(facts.PaymentNotRecorded)][1:] == ["money_resolved"]
     assert len(stage.transactions()) == 2
+
+
+async def test_what_an_online_payment_settled_of_an_invoice_beside_a_receipt_is_no_rest_of_the_receipt(stage: Stage) -> None:
+    """Exact shows one part of 121.00, matched with 61.00 from the bank and 60.00 that a card paid."""
+    invoice = bill(stage.chargebee.app)
+    await stage.show_invoice(invoice)
+    pay_invoice(stage.chargebee.app.site, invoice["id"], Money("card", 6_000, gateway="stripe"))
+    await stage.show_invoice(invoice)
+    await stage.see(bank_line(6_100, "rest", is_matched=True, timestamp=2))
+    of_card = facts.DocumentRef(
+        site=SITE, kind="payment", number="txn_1", customer_id="cust-1", currency="EUR", total_minor=-6_000
+    )
+    card = receivable(invoice["id"], -6_000, term="card", timestamp=2, account_id="account-1")
+    await stage.see(msgspec.structs.replace(card, document=of_card))
+    await match(stage, invoice, 2)
+    assert [each["amount"] for each in stage.transactions()] == [6_000, 6_100]
+    assert await stage.told(facts.PaymentNotRecorded) == []

@@ -103,6 +103,9 @@ class Payments:
         async with self._database.reading() as connection:
             if await terms.is_open(connection, seen.division, seen.term_id):
                 return True
+            if work.intent.reference == intents.rest_of(seen.division, seen.term_id):
+                money = await self._money(connection, work)
+                return money is None or money <= 0
             known = await intents.known_invoice(connection, work.site, work.document.number)
             if known is None or not is_settled(known["status"], known["amount_due_minor"], deleted=known["deleted"]):
                 return False

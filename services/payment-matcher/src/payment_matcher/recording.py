@@ -18,7 +18,7 @@ from backbone.relay import Relay
 from backbone.telemetry import Telemetry, log
 from contracts.bank_lines import BankLineDecided
 from contracts.envelope import Message, seal
-from payment_matcher import intents, lines, rechecks, resolved
+from payment_matcher import intents, lines, rechecks, resolved, terms
 from payment_matcher.chargebee_api import (
     AccessDeniedError,
     BusyOrStaleError,
@@ -249,15 +249,22 @@ class Recorder:
     ) -> None:
         """Bring the bank line in step, and plan the write-off of what it fell short within the tolerance."""
         if isinstance(work, MatchedReceipt):
-            seen = work.receivable
-            to_hundredths = HUNDREDTHS if work.document.decimals == 0 else 1
-            if payment is not None and payment.amount_minor * to_hundredths < seen.amount_minor:
-                await intents.plan_rest(self._database, connection, work.intent.cause, seen, work.document, now)
+            if payment is not None:
+                await self._plan_rest(connection, work, payment, now)
             return
         decided = work.decided
         if isinstance(work, BankPayment) and not isinstance(work, Shortage) and work.part.short_minor and payment is not None:
             await self._plan_shortage(connection, work.intent, decided, now)
         await lines.refresh(connection, decided.division, decided.line_id, why)
+
+    async def _plan_rest(self, connection: AsyncConnection, work: MatchedReceipt, payment: Recorded, now: datetime) -> None:
+        """Look at what Chargebee did not take of a receipt, where it may be money and not what else Exact matched with it."""
+        seen = work.receivable
+        to_hundredths = HUNDREDTHS if work.document.decimals == 0 else 1
+        if payment.amount_minor * to_hundredths < seen.amount_minor:
+            money = await terms.money_hundredths(connection, seen.division, seen.account_id, seen.currency)
+            if money is not None and money > 0:
+                await intents.plan_rest(self._database, connection, work.intent.cause, seen, work.document, now)
 
     async def _plan_shortage(self, connection: AsyncConnection, intent: Intent, decided: BankLineDecided, now: datetime) -> None:
         site, number = intent.site, intent.number
