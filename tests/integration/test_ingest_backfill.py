@@ -195,9 +195,6 @@ async def test_the_command_plans_first_and_fetches_when_told_to(chargebee, inges
         "KRUISPOST_CHARGEBEE_API_KEY": "test_key",
     }
 
-    async with database_for("sqlite", tmp_path, "exact-writer"):
-        pass  # it is there, and has booked nothing yet
-
     async def command(*arguments: str) -> Any:
         give = kruispost if "KRUISPOST_CRASH_AT" in settings else kruispost_here
         return await asyncio.to_thread(give, "backfill", *arguments, directory=tmp_path, settings=settings)
@@ -210,11 +207,16 @@ async def test_the_command_plans_first_and_fetches_when_told_to(chargebee, inges
     assert f"{SITE}: 5 of kind invoice at Chargebee, 5 of them new here" in plan.stdout
     assert "Nothing was written" in plan.stdout
     assert "  mode entry" in plan.stdout
-    assert (await command("--status")).stdout == "No backfill was begun here.\n"
+    status = await command("--status")
+    assert status.stdout == "No backfill was begun here.\n"
+    assert "history is paused cannot be told" in status.stderr, "ingest is alone here"
     settings["KRUISPOST_CRASH_AT"] = "ingest.page_backfilled:4"
     killed = await run("--yes")
     assert killed.returncode == -signal.SIGKILL
     del settings["KRUISPOST_CRASH_AT"]
+    assert (await command("--pause")).returncode == 2, "fetching is paused, booking cannot be"
+    async with database_for("sqlite", tmp_path, "exact-writer"):
+        pass  # now it is there, and has booked nothing yet
     paused = await command("--pause")
     assert (paused.returncode, "History is not booked until" in paused.stdout) == (0, True)
     status = await command("--status")

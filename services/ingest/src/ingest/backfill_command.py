@@ -20,6 +20,7 @@ from backbone.clock import SystemClock
 from backbone.command_database import CHECK_AND_MIGRATE, UnreadableError, with_database
 from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database
+from backbone.errors import KruispostError
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry
 from ingest.backfill import DOCUMENTS, Backfill, BackfillError, ListsApi
@@ -74,7 +75,7 @@ def run_backfill(wish: Wish, *, as_json: bool) -> bool:
     if key is None:
         raise BackfillError("There is no key for Chargebee: set KRUISPOST_CHARGEBEE_API_KEY, then try again.")
     api = ChargebeeEvents(api_key=key.get_secret_value(), base_url=settings.chargebee_url, telemetry=Telemetry())
-    resumed = bool(_writer("resume", sites)) if wish.is_confirmed else False
+    resumed = wish.is_confirmed and bool(_writer_if_there("resume", sites))
     report = _with_database(settings, lambda database: _run(wish, database, configuration, sites, api, resumed=resumed))
     report.calls = calls_by_mode(report.counts)
     if as_json:
@@ -90,15 +91,15 @@ def show_status(site: str | None, *, as_json: bool) -> bool:
     settings = Settings()
     sites = _sites_named(site, load_configuration(settings.config))
     found = _with_database(settings, lambda database: begun(database, sites))
-    booking = _writer("standing", sites)
+    booking = _writer_if_there("standing", sites)
     if as_json:
         told = [{**asdict(each), "share": each.share(DOCUMENTS)} for each in found]
-        history = {"paused": sorted(booking.paused), "waiting": booking.waiting}
+        history = {"paused": sorted(booking.paused), "waiting": booking.waiting} if booking is not None else None
         typer.echo(json.dumps({"backfills": told, "history": history}, indent=2, default=str))
         return bool(found)
     for each in found:
         typer.echo("\n".join(lines_of(each, DOCUMENTS, SystemClock().now().timestamp())))
-    for name in sites:
+    for name in sites if booking is not None else ():
         waiting, is_paused = booking.waiting.get(name, 0), name in booking.paused
         if waiting or is_paused:
             until = ": paused, until `kruispost backfill --resume`" if is_paused else ", behind today's"
@@ -142,6 +143,15 @@ def _writer(question: str, sites: Sequence[str]) -> Any:
     if not points:
         raise BackfillError("No service is installed here that books history; install the exact-writer beside ingest.")
     return next(iter(points)).load()(list(sites))
+
+
+def _writer_if_there(question: str, sites: Sequence[str]) -> Any:
+    """Do the same where fetching does not depend on it: ingest may be alone here, with no right to the writer's database."""
+    try:
+        return _writer(question, sites)
+    except KruispostError as error:
+        typer.echo(f"Whether history is paused cannot be told or changed from here: {error.sentence}", err=True)
+        return None
 
 
 async def _run(
