@@ -8,6 +8,8 @@ import pytest
 from support.child import child
 from support.engines import DATABASES, settings_for
 from support.exact_server import exact_server
+from support.faults import CALLS
+from support.faulty_exact import check, rehearsal, told
 from support.writer_stage import (
     environment_of,
     payment,
@@ -61,13 +63,46 @@ async def test_references_that_begin_alike_are_told_apart(tmp_path: Path) -> Non
         assert len((await server.ledger())["entries"]) == 4
 
 
-async def test_an_exact_that_fails_for_ever_ends_as_a_named_refusal(tmp_path: Path) -> None:
-    async with exact_server() as server, writer_stage(server, tmp_path, exact_timeout_seconds=0.1) as stage:
-        await server.fault("html_502", method="POST", path_contains="SalesEntries", times=50)
-        await stage.tell(save_account(), sale("INV-1"))
-        (refused,) = await stage.until(facts.EntryRefused)
-        assert refused.code == "exact_failure"
-        assert (await server.calls())["by_endpoint"]["POST salesentry/SalesEntries"] == 5
+async def test_a_document_at_which_exact_fails_for_ever_ends_as_a_named_refusal_after_five_tries(tmp_path: Path) -> None:
+    async with rehearsal(tmp_path) as stage:
+        await stage.plan(*(save_account(f"C{number}") for number in range(9)), sale("INV-1", "C1"))
+        await stage.work()
+        stage.exact.failing = b"POISON"
+        calls = stage.exact.failed
+        await stage.plan(sale("POISON", "C0"))
+        for number in range(2, 9):
+            await stage.act(3)
+            await stage.plan(sale(f"INV-{number}", f"C{number}"))
+            stage.clock.advance(120)
+        await stage.work()
+        ends = await stage.ends()
+    assert ends["command-POISON"] == "exact_failure"
+    assert set(ends.values()) == {"posted", "exact_failure"}
+    assert stage.exact.failed - calls == 5
+
+
+@pytest.mark.parametrize("kind", ["sales entry", "ledger batch", "draft", "document"])
+async def test_an_hour_in_which_exact_takes_no_writes_costs_few_calls_and_refuses_nothing(tmp_path: Path, kind: str) -> None:
+    """As around maintenance: it can be read, and whatever is written fails."""
+    async with rehearsal(tmp_path) as stage:
+        await stage.plan(*(save_account(f"C{number}") for number in range(6)))
+        await stage.work()
+        before = stage.simulator.traffic.total
+        stage.exact.failing = CALLS[kind][1].encode()
+        entries = [entry for number in range(6) for entry in told(kind, f"INV-{number}", f"C{number}")]
+        await stage.plan(*entries)
+        until = stage.clock.now().timestamp() + 3_600
+        while stage.clock.now().timestamp() < until:
+            await stage.act(1)
+        assert stage.exact.failed < 25
+        assert stage.simulator.traffic.total - before < 100, "what is lost is looked up, and Exact is polled"
+        if kind != "document":  # bookings go on without those
+            assert "Exact fails at whatever is written to" in str(await stage.complaint())
+        stage.exact.failing = b""
+        await stage.work()
+        check(stage, kind, entries)
+        assert set((await stage.ends()).values()) == {"posted"}
+        assert await stage.complaint() is None
 
 
 async def test_an_exact_that_is_away_costs_nothing_but_time(tmp_path: Path) -> None:

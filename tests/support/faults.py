@@ -103,6 +103,8 @@ class FaultyExact(httpx.AsyncBaseTransport):
         self.most_under_way = 0  # as those who call see it: what a process that hangs does not read is under way
         self.maintenance_seconds = 300.0
         self.answer_seconds = 0.0
+        self.failing = b""  # writes fail whose path or body holds this
+        self.failed = 0
         self.planned: list[tuple[str, str, str]] = []  # (fault, method, end of the path without a key)
         self.struck: list[str] = []
         self.database: FragileDatabase | None = None
@@ -122,6 +124,9 @@ class FaultyExact(httpx.AsyncBaseTransport):
         if self._clock.now().timestamp() < self._closed_until:
             return self._closed()
         path = request.url.path.partition("(")[0]
+        if self.failing and request.method != "GET" and self.failing in request.url.raw_path + request.content:
+            self.failed += 1
+            return self._fail("html_502_before", request)
         planned = next((each for each in self.planned if each[1] == request.method and path.endswith(each[2])), None)
         if planned is not None:
             self.planned.remove(planned)

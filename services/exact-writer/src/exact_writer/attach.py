@@ -74,7 +74,7 @@ class PdfPoster:
         every call, such as a limit or a refused token.
         """
         now = self._now()
-        closed = [until for endpoint, until in self._calls.blocked_endpoints().items() if endpoint in ENDPOINTS]
+        closed = [until for endpoint, until in self._calls.closed_endpoints().items() if endpoint in ENDPOINTS]
         wait = max([self._paused_until, *closed])
         if wait > now:
             return wait
@@ -221,23 +221,26 @@ class PdfPoster:
         """Look Exact up: go on with what is there, or send again once the lost request can have no effect any more."""
         creating = attachment.state == "creating"
         asked_at = self._now()
-        key = self._keys.of(DOCUMENTS if creating else ATTACHMENTS, attachment.command_id)
+        following: State
+        endpoint = DOCUMENTS if creating else ATTACHMENTS
+        key = self._keys.of(endpoint, attachment.command_id)
         found = _found_in(attachment, await self._calls.read(_lookup(attachment, key)), key)
         settled_at = (attachment.sent_at or 0.0) + self._timing.longest_request_seconds
         async with self._database.transaction() as connection:
             await attachments.check_lease(connection, self._division, epoch)
             if found is not None and creating:
                 # Made by a journal that was lost, it may have its file as well, which is looked for in its turn.
-                following: State = "created" if attachment.attempts else "attaching"
+                following = "created" if attachment.attempts else "attaching"
                 await attachments.move(connection, attachment, following, document_id=found, attempts=0, not_before=0.0)
             elif found is not None:
                 await self._attached(connection, attachment)
             elif asked_at < settled_at:
                 await attachments.move(connection, attachment, attachment.state, not_before=settled_at)
-            elif attachment.attempts >= MOST_ATTEMPTS:
-                await self._fail(connection, attachment, "exact_failure", say("file_failure", times=attachment.attempts))
+            elif (attempts := self._calls.failing.counted(attachment.attempts, endpoint, asked_at)) >= MOST_ATTEMPTS:
+                await self._fail(connection, attachment, "exact_failure", say("file_failure", times=attempts))
             else:
-                await attachments.move(connection, attachment, "fetched" if creating else "created", not_before=0.0)
+                following = "fetched" if creating else "created"
+                await attachments.move(connection, attachment, following, not_before=0.0, attempts=attempts)
 
     async def take(self, connection: AsyncConnection, _: Envelope, message: Message) -> None:
         """Take a parcel: the PDF that was asked for, or why there is none. One that nobody waits for any more is dropped."""

@@ -150,6 +150,8 @@ class BatchPoster:
 
     async def _send_again(self, works: Sequence[Work], epoch: int) -> None:
         attempts = max(work.attempts for work in works)
+        if len(works) == 1:  # several may fail for their number alone, so they are split in any case
+            attempts = self._calls.failing.counted(attempts, ENDPOINTS["ledger"], self._now())
         async with self._database.transaction() as connection:
             if len(works) > 1 and attempts >= WHOLE_ATTEMPTS:
                 await self._split(connection, works, epoch)
@@ -163,7 +165,8 @@ class BatchPoster:
                     # One that was in doubt before its day ended waits for the others of that day as before.
                     at = batches.earliest(cast("PostEntry", work.command), 0.0)
                     state: State = "planned" if at > self._now() else "prepared"
-                    await journal.mark(connection, self._division, work.command_id, epoch, state, not_before=at)
+                    again = {"not_before": at, "attempts": attempts}
+                    await journal.mark(connection, self._division, work.command_id, epoch, state, **again)
 
     async def _gathered(self, first: Work) -> list[Member]:
         """The command and its company: the batch it belongs to, else what came since and agrees with it."""

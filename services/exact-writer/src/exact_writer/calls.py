@@ -28,6 +28,7 @@ from exact_writer.client import (
     UnauthorizedError,
     UnknownError,
 )
+from exact_writer.failing import Failing
 from exact_writer.journal import LeaseLostError
 from exact_writer.tables import counted_errors, divisions
 from exact_writer.timing import Timing
@@ -81,6 +82,7 @@ class DivisionCalls:
         self.waiting_today = 0  # and how many those need that are here
         self.made = 0  # calls since the start of this process
         self.answered = 0  # and how many of them did what they were to do
+        self.failing = Failing()
         self.forbidden: set[str] = set()  # endpoints whose last answer was that this app may not use them
 
     async def load(self, epoch: int | None = None) -> None:
@@ -139,6 +141,10 @@ class DivisionCalls:
         now = self._now()
         untils = {endpoint: error_limit.blocked_until(errors, now) for endpoint, errors in self._errors.items()}
         return {endpoint: until for endpoint, until in untils.items() if until is not None}
+
+    def closed_endpoints(self) -> dict[str, float]:
+        """Those and the endpoints at which all writes fail, each until an instant."""
+        return {**self.failing.closed(self._now()), **self.blocked_endpoints()}
 
     async def token(self) -> str:
         """An access token; raises ConsentNeededError or NoTokenNowError."""
@@ -205,6 +211,8 @@ class DivisionCalls:
         else:
             self._budget = rules.answered(self._budget, answer.headers, self._now())
             self.answered += 1
+            if request.is_write:
+                self.failing.worked(request.endpoint)
             self.forbidden.discard(request.endpoint)
         finally:
             self._telemetry.count("exact_answers", outcome=outcome)
@@ -241,6 +249,10 @@ class DivisionCalls:
         now = self._now()
         if isinstance(error, UnauthorizedError):
             self._rejected = token
+        if request.is_write and isinstance(error, UnknownError):
+            self.failing.failed(request.endpoint, now)
+        if request.is_write and isinstance(error, RefusedError):
+            self.failing.worked(request.endpoint)
         if isinstance(error, ForbiddenError):
             self.forbidden.add(request.endpoint)
         if error.status is not None and error_limit.counts(error.status):

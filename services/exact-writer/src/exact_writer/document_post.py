@@ -19,7 +19,7 @@ from backbone.database import Database
 from backbone.telemetry import Telemetry, log
 from contracts.commands import PostEntry
 from exact_writer import account_book, journal, lookup, odata, payloads, precheck
-from exact_writer.calls import DivisionCalls, NotAllowedNowError
+from exact_writer.calls import DivisionCalls
 from exact_writer.client import Answer, RefusedError, Request
 from exact_writer.client_keys import ClientKeys, is_key, or_by_key, same_id
 from exact_writer.items import Items
@@ -145,12 +145,17 @@ class DocumentPoster:
             self._telemetry.count("unknown_outcomes", outcome="doubtful")
             async with self._database.transaction() as connection:
                 await self._outcomes.doubtful(connection, work, command, doubtful[0], epoch)
-        elif work.attempts >= MOST_ATTEMPTS:
+        elif (attempts := self._counted(work.attempts, asked_at)) >= MOST_ATTEMPTS:
             async with self._database.transaction() as connection:
-                await self._outcomes.failed(connection, work, epoch, work.attempts)
+                await self._outcomes.failed(connection, work, epoch, attempts)
         else:
             self._telemetry.count("unknown_outcomes", outcome="not_there")
-            await self._sending.move([work], epoch, "prepared", not_before=0.0, exact_id=work.exact_id if ours else None)
+            again = {"not_before": 0.0, "exact_id": work.exact_id if ours else None, "attempts": attempts}
+            await self._sending.move([work], epoch, "prepared", **again)
+
+    def _counted(self, attempts: int, now: float) -> int:
+        """How many tries count: none while Exact fails at all drafts, or at making any of them final."""
+        return min(self._calls.failing.counted(attempts, each, now) for each in (DRAFTS, FINAL))
 
     async def _take_draft(self, work: Work, command: PostEntry, draft: Mapping[str, Any], epoch: int) -> None:
         """Keep the draft for the second call when it has Chargebee's cents; else take it away and book a sales entry."""
@@ -175,9 +180,10 @@ class DocumentPoster:
             log.error("a draft that is not to become final stays in Exact", invoice=invoice_id, reason=error.message)
 
     async def _make_final(self, work: Work, command: PostEntry, invoice_id: str, epoch: int) -> bool:
-        closed_until = self._calls.blocked_endpoints().get(FINAL)
+        closed_until = self._calls.closed_endpoints().get(FINAL)
         if closed_until is not None:
-            raise NotAllowedNowError(closed_until, "errors")
+            await self._sending.move([work], epoch, "prepared", not_before=closed_until)
+            return False
         body = payloads.encode(payloads.printed_invoice(command, invoice_id))
         request = Request(method="POST", endpoint=FINAL, path=FINAL, body=body)
         refusals: list[RefusedError] = []

@@ -276,12 +276,14 @@ class Poster:
                 self._telemetry.count("unknown_outcomes", outcome="doubtful")
                 await self._outcomes.doubtful(connection, work, work.command, doubtful[0], epoch)
                 return
-            if work.attempts >= MOST_ATTEMPTS:
+            attempts = self._calls.failing.counted(work.attempts, ENDPOINTS[work.kind], asked_at)
+            if attempts >= MOST_ATTEMPTS:
                 self._telemetry.count("unknown_outcomes", outcome="given_up")
-                await self._outcomes.failed(connection, work, epoch, work.attempts)
+                await self._outcomes.failed(connection, work, epoch, attempts)
                 return
             self._telemetry.count("unknown_outcomes", outcome="not_there")
-            await journal.mark(connection, self._division, work.command_id, epoch, "prepared", not_before=0.0)
+            again = {"not_before": 0.0, "attempts": attempts}
+            await journal.mark(connection, self._division, work.command_id, epoch, "prepared", **again)
 
     async def _adopt(self, work: Work, found: Found, epoch: int) -> None:
         self._telemetry.count("unknown_outcomes", outcome="found")

@@ -16,6 +16,7 @@ CONNECTION: Final = (
     "renewal_refused",
     "not_let_in",
     "endpoint_closed",
+    "endpoint_failing",
 )
 
 
@@ -83,6 +84,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "endpoint_closed": (
         "{endpoint} answered with errors {count} times within an hour; no more calls go there until the hour is over",
         "{endpoint} antwoordde binnen een uur {count} keer met fouten; tot dat uur om is gaan er geen aanroepen meer heen",
+    ),
+    "endpoint_failing": (
+        "Exact fails at whatever is written to {endpoint}; what waits there is tried every few minutes until it works",
+        "Exact faalt bij alles wat naar {endpoint} wordt geschreven; wat daar wacht, wordt af en toe geprobeerd tot het lukt",
     ),
     "mark_vat_number": ("VAT number {value}", "btw-nummer {value}"),
     "mark_email": ("e-mail address {value}", "e-mailadres {value}"),

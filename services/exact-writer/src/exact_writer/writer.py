@@ -191,7 +191,7 @@ class DivisionWriter:
             await self._answered()
             return None
         optional = {*attach.ENDPOINTS, subscriptions.ENDPOINT}
-        closed = {name: at for name, at in self._calls.blocked_endpoints().items() if name not in optional}
+        closed = {name: at for name, at in self._calls.closed_endpoints().items() if name not in optional}
         choice = await self._queue.next(schedule.kinds_of(list(closed)), self._poster.batches_wait_until)
         due = await self._ask_what_changed(closed, backlog=choice is not None)
         if due is None:
@@ -300,14 +300,18 @@ class DivisionWriter:
 
     async def _answered(self) -> None:
         """Exact works with us; while one endpoint does not, that others do is no news."""
-        if not self._calls.forbidden and not self._calls.blocked_endpoints().keys() - attach.ENDPOINTS - {subscriptions.ENDPOINT}:
+        closed = {*self._calls.blocked_endpoints(), *self._calls.failing.told(self._now())}
+        if not self._calls.forbidden and not closed - attach.ENDPOINTS - {subscriptions.ENDPOINT}:
             await self.connection.connected()
         self._wake_relay()
 
     async def _report_closed(self, closed: dict[str, float]) -> None:
-        endpoint = min(closed)
-        reason = say("endpoint_closed", endpoint=endpoint, count=STOP_AT).english
-        await self.connection.report("blocked", reason)
+        blocked = closed.keys() & self._calls.blocked_endpoints().keys()
+        failing = closed.keys() & set(self._calls.failing.told(self._now()))
+        if blocked:
+            await self.connection.report("blocked", say("endpoint_closed", endpoint=min(blocked), count=STOP_AT).english)
+        elif failing:
+            await self.connection.report("blocked", say("endpoint_failing", endpoint=min(failing)).english)
 
     async def _pause_after(self, error: CallError | UnreadableAnswerError) -> float:
         """How long to leave Exact alone after a call that did not work."""
