@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.engines import DATABASES
 from support.exact_server import DIVISION, exact_server
+from support.faulty_exact import check, rehearsal
 from support.writer_stage import running, sale, save_account, writer_stage
 
 from backbone.broker_embedded import EmbeddedBroker
@@ -107,3 +108,37 @@ async def test_a_restart_remembers_what_the_minute_still_allows(tmp_path: Path) 
         calls = await server.calls()
         assert calls["rate_limited"] == 0
         assert max(window["used"] for window in calls["per_window"] if window["division"] == DIVISION) <= 12
+
+
+async def test_a_clock_that_is_set_while_the_minute_is_used_up_causes_no_refusal_and_no_standstill(tmp_path: Path) -> None:
+    """What Exact allows follows its clock: one of ours that is set, by an hour forward and two back, says nothing of it."""
+    async with rehearsal(tmp_path, minute_limit=10) as stage:
+        await stage.plan(save_account())
+        await stage.work()
+        invoices = [sale(f"INV-{number}") for number in range(60)]
+        began = stage.clock.true_seconds()
+        await stage.plan(*invoices)
+        for seconds in (3_600.0, 100.0, -7_200.0, -100.0):
+            used = stage.simulator.gate.windows[-1].start
+            while stage.simulator.gate.windows[-1].start == used or stage.simulator.gate.windows[-1].used < 10:
+                await stage.act(1)
+            stage.shift_our_clock(seconds)
+        await stage.work()
+        check(stage, "clock", invoices)
+        assert stage.simulator.gate.rate_limited == 0
+        assert stage.clock.true_seconds() - began < 15 * 60, "seven minutes' worth of calls"
+
+
+async def test_what_a_call_without_a_division_says_of_limits_is_not_taken_for_the_divisions(tmp_path: Path) -> None:
+    async with rehearsal(tmp_path, minute_limit=10, limits_without_division=True) as stage:
+        await stage.work()
+        stage.clock.advance(60)
+        calls = stage.calls()
+        await calls.load()
+        for _ in range(9):
+            await calls.page("financial/Journals", "financial/Journals")
+        await calls.page("current/Me", "/api/v1/current/Me")
+        assert calls.room_for_extras_at() is not None, "there is still one call at most"
+        for _ in range(5):
+            await calls.page("financial/Journals", "financial/Journals")
+        assert stage.simulator.gate.rate_limited == 0

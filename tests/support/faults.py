@@ -6,12 +6,12 @@ A fault strikes before Exact did what it was asked, or after. Nothing here waits
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import Any, Final
 
 import httpx
-from support.fragile import FragileDatabase
+from support.fragile import FragileDatabase, OurClock
 
-from backbone.clock import ManualClock
 from exact_writer.timing import Timing
 
 POST, PUT, DELETE = "POST", "PUT", "DELETE"
@@ -93,7 +93,7 @@ class DiedError(Exception):
 class FaultyExact(httpx.AsyncBaseTransport):
     """The way to the stand-in: strikes the planned writing calls, each fault once."""
 
-    def __init__(self, app: Any, clock: ManualClock, timing: Timing) -> None:
+    def __init__(self, app: Any, clock: OurClock, timing: Timing) -> None:
         self._inner = httpx.ASGITransport(app=app)
         self._clock = clock
         self._timing = timing
@@ -133,6 +133,7 @@ class FaultyExact(httpx.AsyncBaseTransport):
             self.struck.append(planned[0])
             return await self._strike(planned[0], request)
         answer = await self._inner.handle_async_request(request)
+        answer.headers["Date"] = formatdate(self._clock.true_seconds(), usegmt=True)
         self._clock.advance(self.answer_seconds)
         return answer
 

@@ -66,23 +66,26 @@ class Rehearsal:
     async def probe(self) -> Report:
         """Try in the division whether Exact keeps keys that we give, as `kruispost doctor --probe` does, and start anew."""
         context = self._context
-        client = ExactClient("http://exact.test", self._timing, transport=self.exact)
-        login = login_of(context.settings, context.database, context.clock, context.telemetry, client)
-        calls = DivisionCalls(
-            DIVISION,
-            database=context.database,
-            clock=context.clock,
-            client=client,
-            login=login,
-            telemetry=context.telemetry,
-            timing=self._timing,
-        )
-        trial = Probe(DIVISION, calls, context.clock)
+        trial = Probe(DIVISION, self.calls(), context.clock)
         report = await trial.run(await trial.look())
         traits = {each.endpoint: each.trait for each in report.trials if each.trait is not None}
         await ClientKeys(context.database, context.clock).learn(traits, DIVISION)
         await self.start()
         return report
+
+    def calls(self) -> DivisionCalls:
+        """Calls in the division beside those of its writer, as commands make them."""
+        context = self._context
+        client = ExactClient("http://exact.test", self._timing, transport=self.exact)
+        return DivisionCalls(
+            DIVISION,
+            database=context.database,
+            clock=context.clock,
+            client=client,
+            login=login_of(context.settings, context.database, context.clock, context.telemetry, client),
+            telemetry=context.telemetry,
+            timing=self._timing,
+        )
 
     async def start(self) -> None:
         """Let a new writer take the division over; the one before it is gone, or finds out at its next change."""
@@ -257,7 +260,8 @@ class Rehearsal:
 async def rehearsal(directory: Path, **switches: Any) -> AsyncIterator[Rehearsal]:
     """A writer that has taken over a fresh division, and the stand-in with wide limits and these switches."""
     clock = OurClock(datetime(2026, 3, 10, 10, tzinfo=UTC))
-    app = create_app(ExactSettings(clock=clock.true_seconds, minute_limit=1_000_000, day_limit=100_000_000, **switches))
+    wide = {"minute_limit": 1_000_000, "day_limit": 100_000_000}
+    app = create_app(ExactSettings(clock=clock.true_seconds, **{**wide, **switches}))
     simulator: Simulator = app.state.simulator
     settings = Settings(data_dir=directory, poll_seconds=600.0, **writer_environment("http://exact.test"))
     timing = Timing.of(settings)

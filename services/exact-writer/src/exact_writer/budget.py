@@ -149,6 +149,30 @@ def restored(budget: Budget, until: float) -> Budget:
     return budget
 
 
+def clock_set(budget: Budget, by_seconds: float) -> Budget:
+    """The budget after our clock was set by so much: the instants that it named move along.
+
+    A machine that slept looks like a clock that was set forward, where only time passed. The day is left as it was then, since
+    waiting too long for it would cost hours; a minute costs no more than a minute.
+    """
+
+    def moved(window: Window | None) -> Window | None:
+        return None if window is None else msgspec.structs.replace(window, ends_at=window.ends_at + by_seconds)
+
+    def later(at: float | None) -> float | None:
+        return None if at is None else at + by_seconds
+
+    return msgspec.structs.replace(
+        budget,
+        minute=moved(budget.minute),
+        day=budget.day if by_seconds > 0 else moved(budget.day),
+        lost_until=tuple(until + by_seconds for until in budget.lost_until),
+        last_sent_at=later(budget.last_sent_at),
+        last_answer_at=later(budget.last_answer_at),
+        refused_until=budget.refused_until + by_seconds,
+    )
+
+
 def room_today_at(budget: Budget, now: float, expected_calls: float = 0.0, certain_calls: int = 0) -> float | None:
     """The instant from which the day has calls for what can wait; None when it has them now.
 

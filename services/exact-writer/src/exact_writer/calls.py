@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
 from backbone.database import Database
-from backbone.telemetry import Telemetry
+from backbone.telemetry import Telemetry, log
 from exact_writer import budget as rules
 from exact_writer import error_limit, odata
 from exact_writer.auth import ExactLogin
@@ -33,6 +34,7 @@ from exact_writer.journal import LeaseLostError
 from exact_writer.tables import counted_errors, divisions
 from exact_writer.timing import Timing
 
+CLOCK_SET_SECONDS = 1.0  # less than this the answers' own dates put right
 SHADOW_SECONDS = 3_600.0  # how long what would be written waits in shadow mode before it is looked at again
 
 
@@ -75,6 +77,7 @@ class DivisionCalls:
         self._epoch: int | None = None
         self._counted_at = (0.0, 0.0)
         self._quiet_until = 0.0
+        self._clocks = (self._now(), clock.monotonic())
         self._errors: dict[str, list[float]] = {}
         self._rejected: str | None = None
         self._unsaved_errors: list[str] = []
@@ -114,6 +117,7 @@ class DivisionCalls:
 
     def wait_until(self) -> WaitUntil | None:
         """The limit that allows no call now, or None."""
+        self._follow_clock()
         if self._now() < self._quiet_until:
             return WaitUntil(at=self._quiet_until, why="take_over")
         decision = rules.decide(self._budget, self._now())
@@ -209,7 +213,7 @@ class DivisionCalls:
             outcome = self._learn_from(error, request, token)
             raise
         else:
-            self._budget = rules.answered(self._budget, answer.headers, self._now())
+            self._budget = rules.answered(self._budget, self._of_division(request, answer.headers), self._now())
             self.answered += 1
             if request.is_write:
                 self.failing.worked(request.endpoint)
@@ -238,6 +242,23 @@ class DivisionCalls:
         today = rules.remaining_today(self._budget, self._now())
         if today is not None:
             self._telemetry.gauge("exact_budget_day_left", today, division=division)
+
+    def _of_division(self, request: Request, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """What an answer says of the division's limits. Exact does not count a call without a division there, and what it says in
+        its answer to one is not known, so nothing is learnt from that.
+        """
+        has_division = not request.path.startswith("/") or f"/{self._division}/" in request.path
+        return headers if has_division else {}
+
+    def _follow_clock(self) -> None:
+        """Notice when our clock was set, which the one that only goes forward shows."""
+        wall, monotonic = self._clocks
+        self._clocks = (self._now(), self._clock.monotonic())
+        set_by = (self._clocks[0] - wall) - (self._clocks[1] - monotonic)
+        if abs(set_by) >= CLOCK_SET_SECONDS:
+            log.warning("our clock was set", division=self._division, by_seconds=round(set_by, 1))
+            self._budget = rules.clock_set(self._budget, set_by)
+            self._quiet_until += set_by
 
     def _is_late(self) -> bool:
         """Whether so much time passed since the call was noted that another holder may count on its never having left."""
@@ -268,7 +289,7 @@ class DivisionCalls:
         if isinstance(error, RateLimitedError):
             self._budget = rules.refused(self._budget, error.headers, now)
             return "limited"
-        self._budget = rules.answered(self._budget, error.headers, now)
+        self._budget = rules.answered(self._budget, self._of_division(request, error.headers), now)
         if isinstance(error, UnknownError):
             return "unknown"
         return "refused" if isinstance(error, RefusedError) else "transient"

@@ -14,6 +14,7 @@ from simulators.exact.refusals import ApiError, Refusal, error_body, message
 from simulators.exact.wire import Row, bind, decode, encode, parse_date
 from simulators.exact.world import Division, World
 
+WITHOUT_DIVISION = 0  # what such calls are counted under, where they are told of limits
 _JSON = "application/json; charset=utf-8"
 _ATOM = (
     b'<?xml version="1.0" encoding="utf-8"?><error xmlns="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata">'
@@ -68,6 +69,8 @@ class Api:
                 self.gate.check_block(app, code, address.uri)
                 blocked = False
                 headers = self.gate.admit(app, code)
+            elif self.world.settings.limits_without_division:
+                headers = self.gate.admit(app, WITHOUT_DIVISION)
             response = await self._serve(request, code, address, app)
         except ApiError as problem:
             body = b"" if problem.text is None else error_body(problem.text, language)

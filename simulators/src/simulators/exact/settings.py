@@ -30,6 +30,9 @@ class ExactSettings:
     refresh_token_seconds: float = 30 * 86_400.0
     token_day_limit: int = 200
 
+    limits_without_division: bool = (
+        False  # unknown: whether an answer to a call without a division has headers of limits, of its own
+    )
     minute_limit: int = 60
     minute_seconds: float = 60.0
     day_limit: int = 5_000
