@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -29,6 +29,9 @@ BUSY_TIMEOUT_MS = 30_000
 # query timed out, shutting down or starting up, a transaction that idled too long.
 _NOT_NOW = ("08", "28", "3D", "53", "40", "55P03", "57014", "57P", "25P03")
 _SQLITE_NOT_NOW = ("locked", "busy", "disk", "full", "unable to open", "readonly")
+
+# All that using a database may raise. Connecting raises the driver's own, bare.
+DATABASE_ERRORS: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 def is_away(error: BaseException) -> bool:

@@ -9,11 +9,9 @@ import asyncio
 import importlib.metadata
 import sys
 
-import asyncpg
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
-from backbone.database import Database
+from backbone.database import DATABASE_ERRORS, Database
 from backbone.errors import ConfigurationError
 from backbone.migrations import migrate
 from backbone.process import ENTRY_POINTS, EXIT_FAILED, EXIT_UNUSABLE
@@ -41,7 +39,7 @@ def main() -> int:
     except (ConfigurationError, ValidationError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_UNUSABLE
-    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:  # connecting raises asyncpg's bare
+    except DATABASE_ERRORS as error:
         sys.stderr.write(f"The database did not answer ({error}); start it, or correct KRUISPOST_DATABASE_URL, and try again.\n")
         return EXIT_FAILED
     return 0

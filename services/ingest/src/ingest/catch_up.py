@@ -13,12 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
-from backbone.database import Database
+from backbone.database import DATABASE_ERRORS, Database
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
 from ingest.events_api import EventsApi, EventsError, ListedEvent
@@ -70,7 +69,7 @@ class CatchUp:
                 if lock is not None:
                     for site in self._sites:
                         pause = min(pause, await self._look(site))
-            except (SQLAlchemyError, OSError, StoreUnavailableError) as error:
+            except (*DATABASE_ERRORS, StoreUnavailableError) as error:
                 log.warning("catching up waits for the database", reason=str(error))
                 pause = min(pause, AWAY_SECONDS)
             finally:

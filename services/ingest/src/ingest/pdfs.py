@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.broker import Broker, Outgoing
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
-from backbone.database import Database, is_away
+from backbone.database import DATABASE_ERRORS, Database, is_away
 from backbone.errors import BrokerUnavailableError, UnroutableError
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
@@ -79,8 +78,8 @@ class PdfFetcher:
             self._woken.clear()
             try:
                 pause = await self.fetch_next()
-            except (BrokerUnavailableError, UnroutableError, SQLAlchemyError, OSError) as error:
-                if isinstance(error, SQLAlchemyError) and not is_away(error):
+            except (BrokerUnavailableError, UnroutableError, *DATABASE_ERRORS) as error:
+                if isinstance(error, DATABASE_ERRORS) and not is_away(error):
                     raise
                 log.warning("pdfs wait", reason=str(error), retry_after_seconds=AWAY_PAUSE_SECONDS)
                 pause = AWAY_PAUSE_SECONDS

@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import func, select, tuple_
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import event_log
 from backbone.checkpoints import read_checkpoint, write_checkpoint
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
-from backbone.database import Database
+from backbone.database import DATABASE_ERRORS, Database
 from backbone.errors import StreamConflictError
 from backbone.event_log import Recorded
 from backbone.locks import advisory_key
@@ -53,7 +52,7 @@ class Translator:
         while not stop.is_set():
             try:
                 translated = await self.translate_batch()
-            except (SQLAlchemyError, OSError, StreamConflictError) as error:
+            except (*DATABASE_ERRORS, StreamConflictError) as error:
                 log.warning("translation_failed", reason=str(error), retry_after_seconds=RETRY_SECONDS)
                 await self._pause(stop, RETRY_SECONDS)
                 continue
