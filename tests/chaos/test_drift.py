@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from support.deadly_commits import killed_at_each_commit
 from support.drills import Drill, drill
 from support.whole_month import DIVISION
 
@@ -89,8 +90,9 @@ async def test_what_was_changed_in_exact_is_decided_about(tmp_path: Path) -> Non
             await stage.settle()
         assert (await stage.books()).references[gone["your_ref"]] == 0, "a preview books nothing"
         for each in (moved, gone):
-            await stage.run("drift", "revert", each["your_ref"], "--wait", "0", "--yes", *BY)
-            await stage.run("drift", "revert", each["your_ref"], "--wait", "0", "--yes", *BY, code=1)  # it is on its way
+            revert = ("drift", "revert", each["your_ref"], "--wait", "0", "--yes", *BY)
+            assert await killed_at_each_commit(lambda: stage.try_(*revert)) > 1  # noqa: B023 - it is over when this returns
+            await stage.run(*revert, code=1)  # it is on its way
         async with stage.running():
             await stage.settle()
         # Booked, and not in the ledger that was read last: still not again.

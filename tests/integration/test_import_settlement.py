@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.deadly_commits import killed_at_each_commit
 from support.engines import DATABASES
 from support.facts import customer, invoice
 from support.installation import Installation, installation
@@ -93,9 +94,10 @@ async def booked(installed: Installation) -> Counter[str]:
 
 async def test_a_payout_takes_off_the_control_account_what_left_the_gateway(installed):
     await installed.stage.hear(customer(), invoice(), payment())
+    assert await killed_at_each_commit(lambda: take(installed, STRIPE)) == 2
     status, told = await take(installed, STRIPE)
     (payout,) = told["payouts"]
-    assert (status, payout["outcome"], payout["paid_minor"], payout["fees_minor"]) == (0, "planned", 15_155, 2_045)
+    assert (status, payout["outcome"], payout["paid_minor"], payout["fees_minor"]) == (0, "known", 15_155, 2_045)
     (entry,) = [each for each in await installed.stage.entries() if each.document.kind == "payout"]
     lines = {each.gl_account: each.amount_minor for each in entry.lines}
     assert lines == {"1280": 15_155, "4600": 545, "4650": 1_500, "1290": -17_200}

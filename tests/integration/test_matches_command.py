@@ -13,6 +13,7 @@ import pytest
 import yaml
 from support.chargebee_shop import bill
 from support.command_line import environment
+from support.deadly_commits import killed_at_each_commit
 from support.engines import DATABASES
 from support.facts import customer
 from support.matcher_stage import Stage, bank_line, matcher_stage, matching, receivable
@@ -118,6 +119,20 @@ async def test_accepting_records_the_invoice_and_keeps_the_rest_and_says_what_to
         f"In Chargebee, delete the excess payment {second} (EUR 9.00) of customer cust-1.",
         "Once Chargebee shows that, line 11111111 is open again by itself.",
     ]
+
+
+async def test_a_decision_is_carried_out_once_although_its_command_died(desk: Desk) -> None:
+    invoice = bill(desk.stage.chargebee.app)
+    await desk.stage.show_invoice(invoice)
+    await desk.stage.see(bank_line(13_000, "zonder nummer"))
+    await desk.stage.line()
+
+    async def accept() -> None:
+        await asyncio.to_thread(CliRunner().invoke, app, ["matches", "accept", "1111"], env=desk.environment)
+
+    assert await killed_at_each_commit(accept) > 1
+    await desk.work()
+    assert [payment["amount"] for payment in desk.stage.transactions()] == [12_100, 900]
 
 
 async def test_several_likely_invoices_have_to_be_named(desk: Desk) -> None:

@@ -215,5 +215,35 @@ async def test_a_consumer_waits_out_a_database_that_is_away_and_keeps_the_order(
             await database.close()
 
 
+@pytest.mark.postgres
+async def test_a_slow_database_makes_a_line_slow_and_changes_nothing_else(tmp_path):
+    async with postgresql_database() as url:
+        address = make_url(url)
+        async with (
+            proxy_to(address.host or "127.0.0.1", address.port or 5432) as proxy,
+            broker_for("embedded", tmp_path, FACTS_TOPOLOGY) as broker,
+        ):
+            through = address.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+            database = Database.open(Settings(data_dir=tmp_path, database_url=through), "ingest")
+            await migrate(database, "ingest")
+            async with database.transaction() as connection:
+                await connection.execute(sa.text("CREATE TABLE effects (number serial, name text)"))
+            proxy.delay_seconds = 0.03
+
+            async def handle(connection, _envelope, message):
+                await connection.execute(sa.text("INSERT INTO effects (name) VALUES (:name)"), {"name": message.reason})
+
+            facts = [fact(f"f{number}") for number in range(8)]
+            await broker.publish(FACTS_EXCHANGE, [_published(one) for one in (*facts, *facts)])
+            consumer = await consume_envelopes(database, broker, FACTS, "tester", handle)
+            await eventually(lambda: _is_empty(broker, "facts"), seconds=40)
+            async with database.reading() as connection:
+                names = list(await connection.scalars(sa.text("SELECT name FROM effects ORDER BY number")))
+            assert names == [f"f{number}" for number in range(8)]
+            assert (await broker.depth("facts.dead"), broker.complaints()) == (0, [])
+            await consumer.close()
+            await database.close()
+
+
 def _published(envelope: Envelope) -> Outgoing:
     return Outgoing("exact.connection.changed.0", wire.encode(envelope), envelope.id)

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 from support.command_line import environment, kruispost
+from support.deadly_commits import killed_at_each_commit
 from support.engines import DATABASES, settings_for
 from support.facts import SITE, customer, invoice, line
 from support.logs import Heard
@@ -166,8 +167,7 @@ async def test_a_lost_database_is_rebuilt_and_what_never_went_to_exact_goes(tmp_
         await history.databases["mapper"].close()
         for file in (tmp_path / "data").glob("mapper.sqlite*"):
             file.unlink()
-        code, report = await history.replay("--yes")
-        assert (code, report["installed"]) == (0, True)
+        assert await killed_at_each_commit(lambda: history.replay("--yes")) > 1
         assert [_known(row) for row in await history.documents()] == [_known(row) for row in before]
         (entry,) = await Heard(history.stage.database).said(PostEntry)  # a log that begins anew
         assert entry == sent[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 import sqlalchemy as sa
 from support import history_checker
-from support.business import Business, Knowledge
+from support.business import Business, Customer, Knowledge
 from support.exact_server import DIVISION
 from support.history_checker import Seen
 from support.mortal import task_of_a_life
@@ -268,12 +268,12 @@ async def _sent(broker: EmbeddedBroker, queue: str, message: Outgoing) -> None:
         await broker.close()
 
 
-async def judged(world: World, fire: Fire, business: Business, poisons: int) -> list[str]:
+async def judged(world: World, fire: Fire, customers: Sequence[Customer], poisons: int) -> list[str]:
     """What is wrong after a run."""
     columns = [getattr(console_documents.c, name) for name in Seen._fields]
     async with world.reading("console") as connection:
         seen = [Seen(*row) for row in await connection.execute(sa.select(*columns))]
-    received = {each.customer_id: sum(amount for amount in each.received.values() if amount > 0) for each in business.customers}
+    received = {each.customer_id: sum(amount for amount in each.received.values() if amount > 0) for each in customers}
     dead_ones = [f"{name} does not run" for name, each in world.processes.items() if each.life is None or each.life.is_over]
     policy = world.configuration.divisions[DIVISION].period_policy
     reasons = Knowledge(world, holds_closed_periods=policy == "hold").reasons
@@ -320,20 +320,30 @@ async def live(world: World, days: float, happenings: int, *, customers: int = 4
     await asyncio.sleep(max(0.0, days * DAY - world.clock.monotonic()))
     if burning is not None:
         await burning
+    return await judged_run(world, fire, business.customers, quiet_seconds=quiet_days(world) * DAY)
+
+
+async def judged_run(world: World, fire: Fire, customers: Sequence[Customer], *, quiet_seconds: float) -> list[str]:
+    """Wait until all is quiet, say what is wrong, and end it."""
     poisons = world.counts["poison"] - world.lost_letters
-    await asyncio.sleep(quiet_days(world) * DAY)
+    await asyncio.sleep(quiet_seconds)
     try:
-        return await judged(world, fire, business, poisons)
+        return await judged(world, fire, customers, poisons)
     finally:
         world.final_digest = await world.digest()
         await world.stop()
 
 
+def tables_made(directory: Path) -> None:
+    """Make all tables once, so that each run takes the same steps, the first one of a process as well."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for service in BUILDS:
+        asyncio.run(make_tables(Settings(data_dir=directory / "tables"), service))
+
+
 def simulate(directory: Path, seed: int, *, days: float = 1.0, happenings: int = 40, burns: bool = True) -> Outcome:
     """Run one seed from beginning to end."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for service in BUILDS:  # so that each run takes the same steps, the first one of a process as well
-        asyncio.run(make_tables(Settings(data_dir=directory / "tables"), service))
+    tables_made(directory)
     loop = VirtualLoop()
     company = Company.drawn(seed)
     world = World(directory, seed, company.configuration(), loop, company.replicas)

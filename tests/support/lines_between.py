@@ -67,9 +67,10 @@ class WayToExact(httpx.AsyncBaseTransport):
         world.note(f"{about} {fault}")
         if fault == "unreachable":
             raise httpx.ConnectError("no connection", request=request)
+        life.passes(f"before {request.method} {_kind(request.url.path)}")
         carried: asyncio.Task[httpx.Response | Exception] = world.serve(self._carry(request, fault, wait))
         answer = await asyncio.shield(carried)
-        life.touch()
+        life.passes(f"after {request.method} {_kind(request.url.path)}")
         if isinstance(answer, Exception):
             raise answer
         world.note(f"exact answered {answer.status_code}")
@@ -114,7 +115,7 @@ class WayToChargebee(httpx.BaseTransport):
         """One call."""
         life, world = living(), self._world
         if life is not None:
-            life.touch()
+            life.passes(f"before {request.method} {_kind(request.url.path)}")
         if world.clock.monotonic() < self.cut_until:
             raise httpx.ConnectError("no connection", request=request)
         fault = ""
@@ -131,6 +132,8 @@ class WayToChargebee(httpx.BaseTransport):
         if fault in ("429", "lock_timeout", "500"):
             return self._refuse(fault)
         answer = _at_once(_asked(self._world.chargebee, request))
+        if life is not None:
+            life.passes(f"after {request.method} {_kind(request.url.path)}")
         if fault == "lost_answer":
             raise httpx.ReadTimeout("no answer", request=request)
         world.note(f"chargebee answered {answer.status_code}")
@@ -186,6 +189,12 @@ async def _read(transport: httpx.ASGITransport, request: httpx.Request) -> httpx
 
 def _event_id(body: bytes) -> str:
     return str(json.loads(body)["id"])
+
+
+def _kind(path: str) -> str:
+    """What a path asks for, without the names and numbers of single things."""
+    parts = [part.partition("(")[0] for part in path.split("/")]
+    return "/".join(part for part in parts if part.replace("_", "").isalpha() and part != "api")
 
 
 def _print(body: bytes) -> str:

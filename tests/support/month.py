@@ -26,6 +26,11 @@ def play(directory: Path, *arguments: str, documents: int, seconds: int = 420) -
     options = ("--directory", str(directory), "--documents", str(documents), "--play-seconds", "2")
     command = [sys.executable, "-m", "console", "demo", *options, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    return report_of(directory, done)
+
+
+def report_of(directory: Path, done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The report of a demo that ended; fails when the books cannot be signed."""
     report = directory / "report.json"
     assert report.exists(), f"no report; the demo said:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     figures: dict[str, Any] = json.loads(report.read_text())

@@ -48,6 +48,7 @@ class Ground:
         self.locks: dict[str, Life] = {}
         self.members: dict[str, dict[int, Life]] = {}  # of locks that do not exclude
         self.writing: dict[str, Life] = {}
+        self.watch: Callable[[Life, str], None] | None = None  # hears of every commit, publishing, ack and call, before and after
         self._lives = 0
 
     def number(self) -> int:
@@ -109,6 +110,12 @@ class Life:
         """Fail when the process is dead."""
         if self.is_over:
             raise KilledError(self.name)
+
+    def passes(self, step: str) -> None:
+        """Come by a step at which something durable happens, or has just happened; the process may die there."""
+        self.touch()
+        if self.ground.watch is not None:
+            self.ground.watch(self, step)
 
     def opened(self, connection: sqlite3.Connection, session: Session | None = None) -> None:
         """Note a connection, whose transaction is undone when the process dies."""

@@ -103,12 +103,14 @@ class MortalDatabase(Database):
             async with super().transaction() as connection:
                 yield connection
                 await life.takes_a_moment()
+                life.passes("before commit")
                 if asyncio.get_running_loop().time() < troubles.full_disk_until:
                     raise sa.exc.OperationalError("COMMIT", {}, sqlite3.OperationalError("database or disk is full"))
                 if draw < troubles.commit_fails_per_mille // 2:
                     raise ConnectionResetError("the database went away before the commit")
         finally:
             life.gives_turn(self.schema)
+        life.passes("after commit")
         if draw < troubles.commit_fails_per_mille:
             raise ConnectionResetError("the database went away after the commit")
 
@@ -155,8 +157,10 @@ class MortalBroker(EmbeddedBroker):
         draw = troubles.luck.randrange(1000)
         if draw < troubles.broker_fails_per_mille // 2:
             raise BrokerUnavailableError("the broker is away")
+        self._life.passes("before publish")
         await super().publish(exchange, messages)
         await self._life.takes_a_moment()
+        self._life.passes("after publish")
         if draw < troubles.broker_fails_per_mille:
             raise BrokerUnavailableError("the broker did not confirm")
 
@@ -196,6 +200,7 @@ def round_in_turn(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
     async def in_turn(consumer: Any) -> None:
         if await consumer._broker.has_turn(consumer._queue):
             await original(consumer)
+            consumer._broker._life.passes("after ack")
         else:
             await asyncio.sleep(STAND_BY_SECONDS)
 

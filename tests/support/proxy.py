@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can cut every connection and stay shut, to try what a lost network does."""
+"""A TCP proxy on loopback that can cut every connection, stay shut, or be slow, to try what a network or a server does."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Proxy:
         self._open = True
         self.port = 0
         self.accepted = 0
+        self.delay_seconds = 0.0  # how long each piece of data takes, as with a server that is slow
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward one connection in both directions until either side ends it."""
@@ -38,6 +39,8 @@ class Proxy:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await source.read(65536):
+                if self.delay_seconds:
+                    await asyncio.sleep(self.delay_seconds)
                 sink.write(data)
                 await sink.drain()
         sink.close()

@@ -202,6 +202,8 @@ class World:
         life = living()
         if life is None:
             return
+        if place == "broker.handled":
+            life.passes("before ack")
         life.touch()
         if self.luck.randrange(1000) < self.crashes_per_mille:
             self.counts[f"crash {place}"] += 1
