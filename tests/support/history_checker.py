@@ -121,7 +121,7 @@ def check(
     wrong += _balanced(ledger)
     for document in expected:
         wrong += _of_document(document, booked.get(document.number, Booked()), rows[document.number], reasons)
-    wrong += _totals(expected, booked, rows) + _rates(expected, ledger, site)
+    wrong += _totals(expected, booked, rows) + _rates(expected, ledger)
     return wrong if received_minor is None else wrong + _receipts(site, received_minor)
 
 
@@ -143,9 +143,8 @@ def _booked(ledger: Mapping[str, Any], site: Books) -> tuple[dict[str, Booked], 
                 continue
             mine = booked[found]
             mine.references[f"{found}/{rest}" if rest else found] += 1
-            for line in entry["lines"]:
-                if len(_parts(entry)) == 1 or _word(line) == part:
-                    mine.lines[line["gl_account"]] += line["amount_fc_minor"]
+            for line in _lines(entry, part):
+                mine.lines[line["gl_account"]] += line["amount_fc_minor"]
     return booked, strangers
 
 
@@ -154,6 +153,11 @@ def _parts(entry: Mapping[str, Any]) -> list[str]:
     if entry["your_ref"]:
         return [entry["your_ref"]]
     return list(dict.fromkeys(_word(line) for line in entry["lines"]))
+
+
+def _lines(entry: Mapping[str, Any], part: str) -> list[Mapping[str, Any]]:
+    """The lines of one part of an entry: all of a sale's, those that begin with its reference where many documents share one."""
+    return [each for each in entry["lines"] if len(_parts(entry)) == 1 or _word(each) == part]
 
 
 def _is_difference(entry: Mapping[str, Any]) -> bool:
@@ -222,7 +226,7 @@ def _totals(expected: list[Document], booked: Mapping[str, Booked], rows: Mappin
     ]
 
 
-def _rates(expected: list[Document], ledger: Mapping[str, Any], site: Books) -> list[str]:
+def _rates(expected: list[Document], ledger: Mapping[str, Any]) -> list[str]:
     """Whoever owes nothing in another currency owes nothing for it in our own."""
     foreign: Counter[str] = Counter()
     for document in expected:
@@ -233,10 +237,10 @@ def _rates(expected: list[Document], ledger: Mapping[str, Any], site: Books) -> 
     for entry in ledger["entries"]:
         if entry["journal"].strip() not in OWN_JOURNALS or not (_is_difference(entry) or entry["currency"] != HOME):
             continue
-        named = _named((entry["your_ref"] or "").partition("/")[0], entry, set(owner))
-        if named is not None:
-            home[owner[named]] += sum(line["amount_minor"] for line in entry["lines"] if line["gl_account"] == DEBTORS)
-    del site
+        for part in _parts(entry):
+            named = _named(part.partition("/")[0], entry, set(owner))
+            if named is not None:
+                home[owner[named]] += sum(each["amount_minor"] for each in _lines(entry, part) if each["gl_account"] == DEBTORS)
     return [
         f"customer {customer} owes nothing in another currency and {home[customer]} for it in {HOME}"
         for customer, amount in sorted(foreign.items())
