@@ -107,6 +107,16 @@ IN_DIVISION: list[tuple[str, int, str, str]] = [
     ("discounts:\n  posting: gross\n  rules:\n    - {when: {coupon: a}, account: 1}\n    - {when: {coupon: a}, account: 2}", 4,
      "discounts.rules[0]",
      "two discount rules have the same conditions (coupon: a) (the other is on line 14); remove one of them."),
+    (("discounts:\n  posting: gross\n  rules:\n    - {when: {coupon: a}, account: 1, until: 2026-07-05}\n"
+      "    - {when: {coupon: a}, account: 2, from: 2026-07-01}"), 4, "discounts.rules[0]",
+     ("two discount rules with the same conditions are in force on the same days (coupon: a, until: 2026-07-05) and"
+      " (coupon: a, from: 2026-07-01) (the other is on line 14); write until: 2026-06-30 in the earlier one.")),
+    (("discounts:\n  posting: gross\n  rules:\n    - {account: 2, from: 2026-07-01}\n    - {account: 1, until: 2026-06-20}"), 4,
+     "discounts.rules[0]",
+     ("the rule for any discount has no version from 2026-06-21 until 2026-06-30 (the other is on line 14);"
+      " let the first end until: 2026-06-30, or the second begin from: 2026-06-21.")),
+    ("vat:\n  - {when: {country: [NL, UK]}, code: 1}", 2, "vat[0].when.country[1]",
+     "write GB, the ISO code: documents from UK are read as that"),
     ("discounts:\n  posting: gross\n  rules:\n    - {when: {kupon: a}, account: 1}", 4, "discounts.rules[0].when.kupon",
      "there is no key kupon; did you mean coupon?"),
     ("discounts:\n  rules:\n    - {account: 1}", 2, "discounts.rules",

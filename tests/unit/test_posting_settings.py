@@ -40,8 +40,31 @@ def test_a_coupons_rule_goes_before_a_types_and_both_before_one(coupon, kind, ac
             DiscountRule(account="both", coupon="TEN", type="promotional_credits"),
         ]
     )
-    found = rules.find(LineDiscount(amount_minor=1, type=kind, coupon=coupon))
+    found = rules.find(LineDiscount(amount_minor=1, type=kind, coupon=coupon), date(2026, 3, 3))
     assert (found.account if found is not None else None) == account
+
+
+@pytest.mark.parametrize(
+    ("day", "account"),
+    [
+        (date(2025, 12, 31), "any"),
+        (date(2026, 1, 1), "first"),
+        (date(2026, 6, 30), "first"),
+        (date(2026, 7, 1), "second"),
+        (date(2027, 1, 1), "any"),
+    ],
+)
+def test_a_discount_goes_by_the_version_of_its_rule_that_is_in_force_on_the_day_of_the_document(day, account):
+    rules = DiscountRules(
+        [
+            DiscountRule(account="any"),
+            DiscountRule(account="second", coupon="TEN", first=date(2026, 7, 1), last=date(2026, 12, 31)),
+            DiscountRule(account="first", coupon="TEN", first=date(2026, 1, 1), last=date(2026, 6, 30)),
+        ]
+    )
+    found = rules.find(LineDiscount(amount_minor=1, coupon="TEN"), day)
+    assert found is not None
+    assert found.account == account
 
 
 @given(st.integers(min_value=-(10**7), max_value=10**7), st.sampled_from([Decimal(0), Decimal(9), Decimal("5.5"), Decimal(21)]))

@@ -20,6 +20,7 @@ _GIVEN: Final[dict[str, str]] = {
 }
 _NOUNS: Final[dict[str, str]] = {
     "revenue rules": "omzetregels",
+    "discount rules": "kortingsregels",
     "VAT rules": "btw-regels",
     "routes": "routes",
     "rules of cost centres": "regels voor kostenplaatsen",
@@ -79,6 +80,10 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     (
         "write the code of an account in Exact, in digits, or new",
         "schrijf de code van een relatie in Exact, in cijfers, of new",
+    ),
+    (
+        "write {iso}, the ISO code: documents from {country} are read as that",
+        "schrijf {iso}, de ISO-code: documenten uit {country} worden zo gelezen",
     ),
     ("write a year and a period, such as 2026-03", "schrijf een jaar en een periode, zoals 2026-03"),
     (

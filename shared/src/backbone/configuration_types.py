@@ -12,6 +12,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 UNDECIDED = "TODO"
 
 
+# What else countries are called, by VAT numbers or by Chargebee; documents are read with the ISO code, which rules ask for.
+# Northern Ireland's VAT area is XI; everywhere else the country is the United Kingdom.
+ISO_CODES = {"XI": "GB", "EL": "GR", "UK": "GB"}
+
+
 def exact_decimal(value: Any) -> Any:
     """Return what was typed, before it became a binary fraction."""
     # YAML reads 5.5 as a binary fraction; its shortest notation is what the controller typed.
@@ -21,6 +26,13 @@ def exact_decimal(value: Any) -> Any:
 def _decided(value: str) -> str:
     if value == UNDECIDED:
         message = f"the {UNDECIDED} stands here still; write what is meant, as nothing is booked by a guess"
+        raise ValueError(message)
+    return value
+
+
+def _iso_country(value: str) -> str:
+    if value in ISO_CODES:
+        message = f"write {ISO_CODES[value]}, the ISO code: documents from {value} are read as that"
         raise ValueError(message)
     return value
 
@@ -36,7 +48,9 @@ Code = Annotated[
 COUNTRY = r"^([A-Z]{2}|non-EU)$"
 OWN_COUNTRY = r"^[A-Z]{2}$"
 CURRENCY = r"^[A-Z]{3}$"
-Country = Annotated[str, Field(pattern=COUNTRY, description="ISO code; EU and non-EU are groups of countries")]
+Country = Annotated[
+    str, Field(pattern=COUNTRY, description="ISO code; EU and non-EU are groups of countries"), AfterValidator(_iso_country)
+]
 Currency = Annotated[str, Field(pattern=CURRENCY)]
 LineType = Literal["plan_item_price", "addon_item_price", "charge_item_price", "adhoc", "plan", "addon", "plan_setup"]
 

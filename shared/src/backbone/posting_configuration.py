@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from backbone.configuration_types import Code, Country, Currency, PlacedError, Strict, exact_decimal
-from backbone.rule_configuration import CustomerKind
+from backbone.rule_configuration import CustomerKind, Dated
 
 DiscountType = Literal[
     "item_level_coupon",
@@ -37,8 +37,8 @@ class DiscountWhen(Strict):
     type: DiscountType | None = Field(None, description="Chargebee's discount_type")
 
 
-class DiscountRule(Strict):
-    """Which ledger account a discount is shown on."""
+class DiscountRule(Dated):
+    """Which ledger account a discount is shown on; dates are those of documents."""
 
     when: DiscountWhen = DiscountWhen()
     account: Code

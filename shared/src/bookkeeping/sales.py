@@ -281,7 +281,7 @@ def _shown_discounts(part: Part, document: Invoice | CreditNote, mapping: Mappin
     if mapping.discounts is None:
         return shown
     for discount in part.discounts:
-        rule = mapping.discounts.find(discount)
+        rule = mapping.discounts.find(discount, document.document_date)
         if rule is None:
             condition = f"coupon: {discount.coupon}" if discount.coupon else f"type: {discount.type}" if discount.type else ""
             return reject(

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from backbone.configuration_types import ISO_CODES
 from bookkeeping.debtors import Terms
 from bookkeeping.deferral import EarlierCredit, UnreadableInstantError, local_date, service_days
 from bookkeeping.documents import (
@@ -30,8 +31,6 @@ from contracts import chargebee
 POSTED = frozenset(("posted", "payment_due", "not_paid", "paid"))
 CREDITED = frozenset(("adjusted", "refunded", "refund_due"))
 ZERO = Decimal(0)
-# Northern Ireland's VAT area is written XI; everywhere else the country is the United Kingdom.
-COUNTRY_NAMES = {"XI": "GB", "EL": "GR", "UK": "GB"}
 
 
 def country_of(*addresses: chargebee.Address | None) -> str | None:
@@ -39,7 +38,7 @@ def country_of(*addresses: chargebee.Address | None) -> str | None:
     for address in addresses:
         if address is not None and address.country:
             country = address.country.strip().upper()
-            return COUNTRY_NAMES.get(country, country)
+            return ISO_CODES.get(country, country)
     return None
 
 
@@ -295,7 +294,7 @@ def _country_of_tax(juris_code: str | None, juris_type: str | None) -> str | Non
     if juris_type not in (None, "country") and "-" not in code:
         return None
     country = code[:2]
-    return COUNTRY_NAMES.get(country, country) if len(country) == 2 and country.isalpha() else None  # noqa: PLR2004 - ISO alpha-2
+    return ISO_CODES.get(country, country) if len(country) == 2 and country.isalpha() else None  # noqa: PLR2004 - ISO alpha-2
 
 
 def _credited_lines(invoice: chargebee.Invoice, zone: tzinfo, before: CreditsBefore | None) -> dict[str, CreditedLine]:
