@@ -37,6 +37,11 @@ async def test_the_policy_says_whose_entries_get_their_pdf(tmp_path, policy, com
         assert await asked(directory, {"policy": policy}, buyer, invoice()) == {"": wanted}
 
 
+async def test_a_business_that_is_confirmed_to_have_no_vat_number_is_one_for_its_pdf_too(tmp_path):
+    buyer = customer(vat_number=None, business_customer_without_vat_number=True)
+    assert await asked(tmp_path, {"policy": "business"}, buyer, invoice()) == {"": True}
+
+
 async def test_a_vat_number_that_was_found_invalid_makes_no_business(tmp_path):
     buyer = customer(vat_number_status="invalid")
     assert await asked(tmp_path, {"policy": "business"}, buyer, invoice()) == {"": False}

@@ -126,7 +126,7 @@ class Pdf(Strict):
     """Which entries get Chargebee's original PDF attached in Exact, at two calls each, after the bookings."""
 
     policy: Literal["always", "business", "on_demand", "never"] = Field(
-        "on_demand", description="business: customers with a usable VAT number; on_demand: `kruispost pdf NUMBER`"
+        "on_demand", description="business: as the condition customer: business of rules; on_demand: `kruispost pdf NUMBER`"
     )
     credit_notes: bool = Field(default=True, description="credit notes as well as invoices")
     lists: bool = Field(default=True, description="mode ledger: a list of its documents on each entry, at two calls an entry")

@@ -50,8 +50,7 @@ def with_pdf(document: DocumentRef, customer: chargebee.Customer | None, mapping
     """Tell whether a booking gets Chargebee's PDF; the mirror that takes one back does not, a booking anew does."""
     if booking_of(document.suffix).is_reversal or customer is None:
         return False
-    is_business = mapping.pdf_policy == "business" and save_account(customer, document.site, mapping).vat_number is not None
-    return mapping.wants_pdf(document.kind, is_business=is_business)
+    return mapping.wants_pdf(document.kind, is_business=debtor_of(customer).kind == "business")
 
 
 def post_entry(
