@@ -143,7 +143,7 @@ class Explainer:
         return found
 
     async def _issued(self, subject: Subject, kept: Kept, row: Row) -> Explanation:
-        planned = await self._planned(row)
+        planned = await planned_of(self._store, row)
         command = msgspec.json.decode(row.command or b"", type=PostEntry)
         mapping = self._subjects.mapping(command.division)
         receivable = mapping.receivable_account if mapping is not None else "?"
@@ -163,6 +163,8 @@ class Explainer:
             before = Outcome(command.division, entry)
             after = Outcome(subject.division, await make(self._store, subject, None, self._today, is_first=True))
             changes = changes_since_booked(before, after)
+            if changes == ("deferral",) and was_moved(planned, after.entry):
+                changes = ()
             differences = differences_of(before, after) if changes else []
         return Explanation(
             subject=subject,
@@ -177,16 +179,6 @@ class Explainer:
             changes=changes,
             differences=differences,
         )
-
-    async def _planned(self, row: Row) -> DocumentPlanned | None:
-        """Return what was told when the entry was made."""
-        stream = f"document/{row.key.site}/{row.key.kind}/{row.key.number}"
-        for recorded in await event_log.read_stream(self._store.connection, stream):
-            if recorded.envelope.type == DocumentPlanned.TYPE:
-                message = unseal(recorded.envelope)
-                if isinstance(message, DocumentPlanned) and message.command_id == row.command_id:
-                    return message
-        return None
 
     async def _not_issued(self, subject: Subject, pending: Row | None) -> Explanation:
         made = await decide(self._store, subject, pending, self._today, is_first=True)
@@ -245,6 +237,23 @@ class Explainer:
             )
             for reason in reasons
         )
+
+
+async def planned_of(store: PagedStore, row: Row) -> DocumentPlanned | None:
+    """Return what was told when the entry of a booking was made."""
+    stream = f"document/{row.key.site}/{row.key.kind}/{row.key.number}"
+    for recorded in await event_log.read_stream(store.connection, stream):
+        if recorded.envelope.type == DocumentPlanned.TYPE:
+            message = unseal(recorded.envelope)
+            if isinstance(message, DocumentPlanned) and message.command_id == row.command_id:
+                return message
+    return None
+
+
+def was_moved(planned: DocumentPlanned | None, made: Entry | None) -> bool:
+    """Tell whether closed periods moved what a booking defers, where today's rules defer too: its days are then no rule's."""
+    defers = made is not None and any(line.last is not None for line in made.lines)
+    return defers and planned is not None and any(move.kind == "deferral" for move in planned.moves)
 
 
 def _why_refused(told: DocumentHeld | None) -> list[InTwo]:

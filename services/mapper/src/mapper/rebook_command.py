@@ -25,6 +25,7 @@ from bookkeeping.reconciliation import places
 from contracts.commands import PostEntry
 from mapper.configuration import mappings_of
 from mapper.decision import make
+from mapper.explaining import planned_of, was_moved
 from mapper.history import Kept, PagedStore, Selection, documents
 from mapper.issue import booked_entry
 from mapper.linked import linked_in
@@ -127,19 +128,22 @@ async def _wrong(store: Store, subjects: Subjects, kept: Kept, wish: Wish, today
     made = await make(store, subject, None, today, is_first=False)
     if not isinstance(made, Entry):
         return Wrong(key=kept.key, currency=command.currency, differences={}, last=last, code=made.code)
-    if subject.division == command.division and _placed(booked) == _placed(made):
-        return None
+    if subject.division == command.division:
+        if _placed(booked) == _placed(made):
+            return None
+        if _placed(booked, by_days=False) == _placed(made, by_days=False) and was_moved(await planned_of(store, last), made):
+            return None  # closed periods decided when it is released, no rule
     sums = Counter(places(made))
     sums.subtract(places(booked))
     differences = {place: sums[place] for place in sorted(sums) if sums[place]}
     return Wrong(key=kept.key, currency=command.currency, differences=differences, last=last)
 
 
-def _placed(entry: Entry) -> tuple[str, Counter[tuple[Any, ...]]]:
+def _placed(entry: Entry, *, by_days: bool = True) -> tuple[str, Counter[tuple[Any, ...]]]:
     """Where an entry puts how much: its journal, and what each account gets with its VAT, dimensions and months."""
     sums: Counter[tuple[Any, ...]] = Counter()
     for line in entry.lines:
-        place = (line.account, line.vat_code, line.cost_center, line.cost_unit, line.first, line.last)
+        place = (line.account, line.vat_code, line.cost_center, line.cost_unit, *((line.first, line.last) if by_days else ()))
         sums[*place, "net"] += line.amount_minor
         sums[*place, "vat"] += line.vat_minor
     return entry.journal, Counter({place: amount for place, amount in sums.items() if amount})
