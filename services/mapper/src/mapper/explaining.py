@@ -25,7 +25,7 @@ from mapper.decision import decide, make
 from mapper.history import Kept, PagedStore, last_told
 from mapper.issue import booked_entry, reasons_of
 from mapper.linked import linked_in
-from mapper.store import Row
+from mapper.store import Row, Store
 from mapper.subjects import Subject, Subjects
 
 
@@ -239,7 +239,7 @@ class Explainer:
         )
 
 
-async def planned_of(store: PagedStore, row: Row) -> DocumentPlanned | None:
+async def planned_of(store: Store, row: Row) -> DocumentPlanned | None:
     """Return what was told when the entry of a booking was made."""
     stream = f"document/{row.key.site}/{row.key.kind}/{row.key.number}"
     for recorded in await event_log.read_stream(store.connection, stream):
