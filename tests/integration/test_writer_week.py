@@ -103,6 +103,22 @@ async def test_customers_of_an_import_are_not_expected_every_day(tmp_path: Path)
     assert sum(outlook.hourly["today"]) == 1
 
 
+async def test_the_calls_of_each_mode_and_of_its_pdfs_are_known(tmp_path: Path) -> None:
+    """A sales invoice takes a draft and its becoming final, and Exact files its print; two hundred entries may share a call."""
+    async with virtual_writer(tmp_path, configuration=configuration(pdf={"policy": "always"})) as stage:
+        booked = msgspec.structs.replace(todays(0, START.date()), pdf=True)
+        await stage.plan(*(save_account(f"C{number}") for number in range(CUSTOMERS)), booked)
+        await stage.run(START.timestamp() + HOUR, while_waiting=True)
+        documents = [msgspec.structs.replace(todays(number, START.date()), mode="document") for number in range(1, 11)]
+        await stage.plan(*documents, *(ledger_sale(f"L-{number}", "C0", entry_date=LAST_YEAR) for number in range(400)))
+        async with stage.database.reading() as connection:
+            now = stage.clock.seconds()
+            outlook = await outlook_of(connection, DIVISION, now, poll_seconds=POLL_SECONDS, lists=False, with_pdfs=True)
+    assert (outlook.waiting["today"], outlook.waiting["backfill"]) == (20, 2)
+    assert outlook.pdf_calls_per_call["backfill"] == 400
+    assert outlook.pdf_calls_per_call["today"] == pytest.approx((10 + 2) / (20 + 1)), "with the entry that was booked"
+
+
 class TestForecast:
     LIMITS = Limits(minute=60, day=5_000, left_today=5_000.0, day_seconds_left=DAY)
 
@@ -137,9 +153,9 @@ class TestForecast:
         assert often.done_after_seconds == self.of(backfill=4_000).done_after_seconds
 
     def test_the_choices_change_what_they_say(self) -> None:
-        outlook = Outlook(waiting={"backfill": 20_000.0, "pdf": 2_000.0}, pdfs_per_entry=0.5)
+        outlook = Outlook(waiting={"backfill": 20_000.0, "pdf": 2_000.0}, pdf_calls_per_call={"backfill": 1.0})
         now = forecast(outlook, self.LIMITS).done_after_seconds
-        chosen = variants(outlook, self.LIMITS, {"documents": 20_000, "ledger_calls": 100.0})
+        chosen = variants(outlook, self.LIMITS, {"calls": 20_000.0, "ledger_calls": 100.0})
         after = {name: forecast(*each).done_after_seconds for name, each in chosen.items()}
         assert now is not None
         assert set(after) == {"no_pdfs", "history_in_ledger", "double_daily_calls"}

@@ -18,7 +18,6 @@ from exact_writer.work_classes import CURRENT, ORDER, RESERVES, WorkClass
 MINUTE_SECONDS: Final = 60.0
 MINUTES_OF_DAY: Final = 1_440
 LONGEST_DAYS: Final = 400
-CALLS_PER_PDF: Final = 2.0
 EMPTY: Final = 0.5  # calls: less than one
 
 
@@ -38,7 +37,8 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """What lies ahead: calls that wait by class, calls that come in by class in each hour from now, and PDFs that follow.
 
     `later` has, by class, calls that wait for an instant, in seconds from now: the payments of a day go after it.
-    `hourly` has 24 figures a class, which repeat every day. `pdfs_per_entry` of the entries that are booked get a PDF.
+    `hourly` has 24 figures a class, which repeat every day. `pdf_calls_per_call` is what a call of a class brings of calls for
+    PDFs: hundreds where documents share a call.
     `poll_seconds` is how often the writer asks for changes when it has nothing to book, None for never;
     `reads_a_minute` how often it reads periods and other master data in any case.
     """
@@ -46,7 +46,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     waiting: Mapping[WorkClass, float]
     later: Mapping[WorkClass, tuple[tuple[float, float], ...]] = {}
     hourly: Mapping[WorkClass, tuple[float, ...]] = {}
-    pdfs_per_entry: float = 0.0
+    pdf_calls_per_call: Mapping[WorkClass, float] = {}
     poll_seconds: float | None = None
     reads_a_minute: float = 0.0
 
@@ -96,8 +96,7 @@ def forecast(outlook: Outlook, limits: Limits, *, most_minutes: int = LONGEST_DA
         for work_class, number in got.items():
             queue[work_class] -= number
             calls[work_class] += number
-            if work_class not in ("pdf", "master"):
-                queue["pdf"] += number * outlook.pdfs_per_entry * CALLS_PER_PDF
+            queue["pdf"] += number * outlook.pdf_calls_per_call.get(work_class, 0.0)
         day_left -= made + _polls(made, capacity, outlook, limits) + outlook.reads_a_minute
         day_seconds -= MINUTE_SECONDS
         still_coming = {work_class for _, work_class, _ in coming}
@@ -111,7 +110,7 @@ def forecast(outlook: Outlook, limits: Limits, *, most_minutes: int = LONGEST_DA
 
 def _pending(outlook: Outlook) -> set[WorkClass]:
     found = {each for each in ORDER if outlook.ahead(each) >= EMPTY}
-    if outlook.pdfs_per_entry and any(outlook.ahead(each) for each in ORDER if each not in ("pdf", "master")):
+    if any(calls and outlook.ahead(each) for each, calls in outlook.pdf_calls_per_call.items()):
         found.add("pdf")
     return found
 

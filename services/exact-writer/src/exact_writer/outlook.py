@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import msgspec
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from exact_writer import batches, upkeep
 from exact_writer.budget import DAY_SECONDS, Budget, remaining_today
-from exact_writer.forecast import CALLS_PER_PDF, Limits, Outlook
+from exact_writer.forecast import Limits, Outlook
 from exact_writer.tables import attachments, commands, divisions
 from exact_writer.waiting import DAYS_LOOKED_BACK
 from exact_writer.work_classes import CURRENT, WorkClass
@@ -20,6 +20,8 @@ from exact_writer.work_classes import CURRENT, WorkClass
 # Exact's documented limits, until its first answer says more.
 UNTOLD: Final = Limits(minute=60, day=5_000, left_today=5_000.0, day_seconds_left=DAY_SECONDS)
 HOUR_SECONDS: Final = 3_600.0
+CALLS_PER_DOCUMENT: Final = 2.0
+CALLS_PER_PDF: Final = 2.0
 
 
 async def limits_of(connection: AsyncConnection, division: int, now: float) -> Limits:
@@ -47,7 +49,7 @@ async def outlook_of(
         waiting=waiting,
         later={work_class: tuple(parts) for work_class, parts in later.items()},
         hourly=await _hourly(connection, division, now),
-        pdfs_per_entry=await _pdfs_per_entry(connection, division) if with_pdfs else 0.0,
+        pdf_calls_per_call=await _pdf_calls_per_call(connection, division, now) if with_pdfs else {},
         poll_seconds=poll_seconds,
         reads_a_minute=await upkeep.reads_a_minute(connection, division),
     )
@@ -87,8 +89,13 @@ async def _waiting(
 
 
 def calls_of(kind: str, number: int, batch_key: str | None = None) -> float:
-    """How many calls so many commands take; in mode ledger those of one journal, currency, rate and period share one."""
-    return batches.calls_of(number, batch_key) if kind == "ledger" else float(number)
+    """How many calls so many commands take: a sales invoice is drafted and made final with two.
+
+    In mode ledger those of one journal, currency, rate and period share one.
+    """
+    if kind == "ledger":
+        return batches.calls_of(number, batch_key)
+    return number * (CALLS_PER_DOCUMENT if kind == "document" else 1.0)
 
 
 async def _pdf_calls(connection: AsyncConnection, division: int) -> float:
@@ -102,13 +109,36 @@ async def _pdf_calls(connection: AsyncConnection, division: int) -> float:
     return CALLS_PER_PDF * int(row.pdfs) - int(row.half_done)
 
 
-async def _pdfs_per_entry(connection: AsyncConnection, division: int) -> float:
-    """How many of the entries that were booked got a PDF, those of mode ledger included."""
-    posted = (commands.c.division == division, commands.c.state == "posted", commands.c.kind != "account")
-    entries = (await connection.execute(sa.select(sa.func.count()).select_from(commands).where(*posted))).scalar_one()
-    pdfs = sa.select(sa.func.count()).select_from(attachments)
-    pdfs = pdfs.where(attachments.c.division == division, attachments.c.of_command.is_(None))
-    return float((await connection.execute(pdfs)).scalar_one()) / entries if entries else 0.0
+async def _pdf_calls_per_call(connection: AsyncConnection, division: int, now: float) -> dict[WorkClass, float]:
+    """What a call of each class brings of calls for PDFs: by its entries that wait or came in lately, and how many have one.
+
+    Where no entry of a class was booked yet, as many as of all others.
+    """
+    had_pdf = (attachments.c.command_id == commands.c.command_id) & attachments.c.of_command.is_(None)
+    entries = (commands.c.division == division, commands.c.kind != "account")
+    booked = (
+        sa.select(commands.c.work_class, sa.func.count().label("entries"), sa.func.count(attachments.c.command_id).label("pdfs"))
+        .outerjoin(attachments, had_pdf)
+        .where(*entries, commands.c.state == "posted")
+        .group_by(commands.c.work_class)
+    )
+    rows = (await connection.execute(booked)).all()
+    shares = {row.work_class: row.pdfs / row.entries for row in rows}
+    usual = sum(row.pdfs for row in rows) / max(1, sum(row.entries for row in rows))
+    lately = commands.c.is_open | (commands.c.planned_at >= now - DAYS_LOOKED_BACK * DAY_SECONDS)
+    waiting = (
+        sa.select(commands.c.work_class, commands.c.kind, commands.c.batch_key, sa.func.count().label("entries"))
+        .where(*entries, lately)
+        .group_by(commands.c.work_class, commands.c.kind, commands.c.batch_key)
+    )
+    calls: dict[WorkClass, float] = defaultdict(float)
+    of_pdfs: dict[WorkClass, float] = defaultdict(float)
+    for row in await connection.execute(waiting):
+        # Exact makes the document of a sales invoice itself.
+        each = 1.0 if row.kind == "document" else CALLS_PER_PDF
+        calls[row.work_class] += calls_of(row.kind, row.entries, row.batch_key)
+        of_pdfs[row.work_class] += shares.get(row.work_class, usual) * row.entries * each
+    return {work_class: of_pdfs[work_class] / number for work_class, number in calls.items()}
 
 
 async def _hourly(connection: AsyncConnection, division: int, now: float) -> Mapping[WorkClass, tuple[float, ...]]:
@@ -151,40 +181,43 @@ async def _hourly(connection: AsyncConnection, division: int, now: float) -> Map
 def _share_of_call(kind: str, number: int, batch_key: str | None, together: int) -> float:
     """Return what so many commands add to the calls: of a bundle, which goes at its day's end, a part of its own calls."""
     if kind != "ledger":
-        return float(number)
+        return calls_of(kind, number)
     if batches.is_bundle(batch_key):
         return batches.calls_of(together, batch_key) * number / together
     return number / batches.MOST_DOCUMENTS
 
 
-def variants(outlook: Outlook, limits: Limits, history: Mapping[str, Any]) -> dict[str, tuple[Outlook, Limits]]:
-    """What could be chosen otherwise; `history` has the documents and calls of history that are not in mode ledger."""
-    without = msgspec.structs.replace(outlook, pdfs_per_entry=0.0, waiting={**outlook.waiting, "pdf": 0.0})
-    found = {"no_pdfs": (without, limits)} if outlook.pdfs_per_entry or outlook.waiting.get("pdf") else {}
-    documents = int(history["documents"])
-    if documents:
-        together = outlook.waiting.get("backfill", 0.0) - documents + history["ledger_calls"]
-        in_ledger = msgspec.structs.replace(outlook, waiting={**outlook.waiting, "backfill": together})
+def variants(outlook: Outlook, limits: Limits, history: Mapping[str, float]) -> dict[str, tuple[Outlook, Limits]]:
+    """What could be chosen otherwise; `history` has the calls of history outside mode ledger, and what they would be there."""
+    without = msgspec.structs.replace(outlook, pdf_calls_per_call={}, waiting={**outlook.waiting, "pdf": 0.0})
+    found = {"no_pdfs": (without, limits)} if any(outlook.pdf_calls_per_call.values()) or outlook.waiting.get("pdf") else {}
+    if history["calls"]:
+        apart = outlook.waiting.get("backfill", 0.0)
+        together = apart - history["calls"] + history["ledger_calls"]
+        pdfs = {**outlook.pdf_calls_per_call}
+        pdfs["backfill"] = pdfs.get("backfill", 0.0) * apart / together  # as many PDFs, for fewer calls
+        in_ledger = msgspec.structs.replace(outlook, waiting={**outlook.waiting, "backfill": together}, pdf_calls_per_call=pdfs)
         found["history_in_ledger"] = (in_ledger, limits)
     more = msgspec.structs.replace(limits, day=2 * limits.day, left_today=limits.left_today + limits.day)
     return {**found, "double_daily_calls": (outlook, more)}
 
 
-async def history_of(connection: AsyncConnection, division: int) -> dict[str, Any]:
-    """History that waits outside mode ledger, and the calls it would take there.
+async def history_of(connection: AsyncConnection, division: int) -> dict[str, float]:
+    """The calls of history that waits outside mode ledger, and those it would take there.
 
     Which journal, currency and period each has is not known without reading it; a call for each 200 is the least, and one for
     each month and currency more is little beside it.
     """
     statement = (
-        sa.select(sa.func.count())
-        .select_from(commands)
+        sa.select(commands.c.kind, sa.func.count().label("documents"))
         .where(
             commands.c.division == division,
             commands.c.is_open,
             commands.c.work_class == "backfill",
             commands.c.kind.in_(("sales", "document", "general")),
         )
+        .group_by(commands.c.kind)
     )
-    documents = int((await connection.execute(statement)).scalar_one())
-    return {"documents": documents, "ledger_calls": calls_of("ledger", documents)}
+    rows = (await connection.execute(statement)).all()
+    calls = sum(calls_of(row.kind, row.documents) for row in rows)
+    return {"calls": calls, "ledger_calls": calls_of("ledger", sum(row.documents for row in rows))}

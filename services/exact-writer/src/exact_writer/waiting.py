@@ -19,15 +19,18 @@ MOST_OF_EACH: Final = 200
 LONG_SECONDS: Final = 600.0
 DAY_SECONDS: Final = 86_400.0
 DAYS_LOOKED_BACK: Final = 7
+# A sales invoice is drafted and made final; hundreds of entries of mode ledger share a call.
+_CALLS_EACH: Final = sa.case((commands.c.kind == "document", 2), (commands.c.kind == "ledger", 0), else_=1)
 BUT_HISTORY: Final = tuple(each for each in OF_COMMANDS if each not in HISTORY)
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """How many open commands of a class a site has."""
+    """How many open commands of a class a site has, and the calls that those take which do not share one."""
 
     work_class: WorkClass
     site: str
     commands: int
+    calls: int = 0
 
 
 async def counts(connection: AsyncConnection, division: int, now: float) -> list[Waiting]:
@@ -43,12 +46,14 @@ async def counts_but_history(connection: AsyncConnection, division: int, now: fl
 async def _counted(connection: AsyncConnection, division: int, now: float, classes: Sequence[WorkClass]) -> list[Waiting]:
     of_classes = commands.c.work_class.in_(classes)
     statement = (
-        sa.select(commands.c.work_class, commands.c.site, sa.func.count().label("commands"))
+        sa.select(
+            commands.c.work_class, commands.c.site, sa.func.count().label("commands"), sa.func.sum(_CALLS_EACH).label("calls")
+        )
         .where(commands.c.division == division, commands.c.is_open, of_classes, ~waits_for_day(commands, now))
         .group_by(commands.c.work_class, commands.c.site)
     )
     return [
-        Waiting(work_class=cast("WorkClass", row.work_class), site=row.site, commands=row.commands)
+        Waiting(work_class=cast("WorkClass", row.work_class), site=row.site, commands=row.commands, calls=row.calls)
         for row in await connection.execute(statement)
     ]
 
@@ -81,7 +86,7 @@ async def candidates(connection: AsyncConnection, division: int, found: list[Wai
 
 
 async def usual_arrivals(connection: AsyncConnection, division: int, now: float, seconds: float) -> float:
-    """How many entries other than history came in during the coming `seconds` of the clock, on an average of the last days.
+    """How many calls entries other than history took that came in during the coming `seconds` of the clock, on an average day.
 
     Entries of mode ledger are not counted, since hundreds of them share a call. 0 before there was a whole day.
     """
@@ -89,11 +94,10 @@ async def usual_arrivals(connection: AsyncConnection, division: int, now: float,
     days = [day for day in range(1, DAYS_LOOKED_BACK + 1) if first is not None and now - day * DAY_SECONDS >= first]
     if not days:
         return 0.0
-    with_a_call_each = commands.c.kind.not_in(("ledger", "account"))
-    of_current_work = (commands.c.division == division, commands.c.work_class != "backfill", with_a_call_each)
+    of_current_work = (commands.c.division == division, commands.c.work_class != "backfill", commands.c.kind != "account")
     spans = [commands.c.planned_at.between(now - day * DAY_SECONDS, now - day * DAY_SECONDS + seconds) for day in days]
-    statement = sa.select(sa.func.count()).select_from(commands).where(*of_current_work, sa.or_(*spans))
-    return float((await connection.execute(statement)).scalar_one()) / len(days)
+    statement = sa.select(sa.func.sum(_CALLS_EACH)).where(*of_current_work, sa.or_(*spans))
+    return float((await connection.execute(statement)).scalar_one() or 0) / len(days)
 
 
 @cache

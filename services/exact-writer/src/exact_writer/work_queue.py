@@ -130,7 +130,7 @@ class WorkQueue:
             self._paused = await paused_sites(connection)
             self._candidates = await waiting.candidates(connection, self._division, counts, self._read_at)
             self.has_asked_pdf = await attachments.is_asked_for(connection, self._division)
-        self._calls.waiting_today = sum(each.commands for each in counts if each.work_class in CURRENT)
+        self._calls.waiting_today = sum(each.calls for each in counts if each.work_class in CURRENT)
         by_class: dict[WorkClass, int] = dict.fromkeys(OF_COMMANDS, 0)
         for each in counts:
             by_class[each.work_class] += each.commands
