@@ -1,5 +1,12 @@
 """The business month, played end to end as a new user would: nothing lost, nothing doubled, both books equal to the cent."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 from support.month import play
 
@@ -40,3 +47,34 @@ def test_the_other_ways_to_book_end_with_equal_books_too(mode, options, fewest, 
     assert fewest <= report["write_calls_per_invoice"] <= most
     assert (report["shared_entries"] > 0) == (mode == "ledger")
     assert report["pdfs_attached"] > 0 or mode != "ledger"
+
+
+@pytest.mark.slow
+def test_who_ends_the_demo_ends_what_it_started(tmp_path):
+    directory = tmp_path / "demo"
+    command = [sys.executable, "-m", "console", "demo", "--directory", str(directory), "--documents", str(FEWER)]
+    demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    started: dict[str, int] = {}
+    try:
+        deadline = time.monotonic() + 60
+        while len(started) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+            if (directory / "processes.json").exists():
+                started |= json.loads((directory / "processes.json").read_text() or "{}")
+        demo.send_signal(signal.SIGTERM)
+        assert demo.wait(timeout=60) == 128 + signal.SIGTERM
+    finally:
+        demo.kill()
+        demo.wait()
+        left = [name for name, pid in started.items() if _ended(pid)]
+    assert started
+    assert left == []
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process was still there and had to be ended."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True

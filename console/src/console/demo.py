@@ -11,6 +11,8 @@ import json
 import os
 import secrets
 import shutil
+import signal
+import sys
 import time
 from dataclasses import dataclass
 from importlib import resources
@@ -30,6 +32,7 @@ LEDGER_JOURNAL = "91"  # a general journal of the demo's division that allows VA
 WEBHOOK_USERNAME = "chargebee"
 START_SECONDS = 90.0
 POLL_SECONDS = 0.5
+SIGNALLED = 128  # the exit code of a program that a signal ended, less that signal's number
 BOOKS = "books.json"  # both books and the connector's view of them at the end, for whoever wants to judge them himself
 UNSETTLED_STATES = ("received", "waiting", "planned")
 SERVICES = {
@@ -279,6 +282,8 @@ def _unsettled(states: dict[str, int]) -> int:
 
 def demo(options: DemoOptions, *, as_json: bool = False) -> int:
     """Run the rehearsal, print and write its report, and return the exit code: 0 only when the month can be signed."""
+    # Whoever ends it (`timeout`, a container platform) ends what it started as well.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(SIGNALLED + number))
     screen = Console(stderr=as_json)
     shutil.rmtree(options.directory, ignore_errors=True)
     options.directory.mkdir(parents=True)

@@ -136,6 +136,8 @@ class Supervisor:
             child.log.close()
 
     def _write_pids(self) -> None:
-        # A person (or a test) who wants to try a kill -9 finds the victim here.
+        # A person (or a test) who wants to try a kill -9 finds the victim here; the simulators have a supervisor of their own.
+        file = self._directory / "processes.json"
+        others = json.loads(file.read_text()) if file.exists() else {}
         pids = {name: child.process.pid for name, child in self._children.items()}
-        (self._directory / "processes.json").write_text(json.dumps(pids, indent=2) + "\n")
+        file.write_text(json.dumps({**others, **pids}, indent=2) + "\n")
