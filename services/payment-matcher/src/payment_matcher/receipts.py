@@ -24,7 +24,7 @@ from contracts.facts import (
     ReceivableObserved,
     TransactionObserved,
 )
-from payment_matcher import intents, lines, rechecks, resolved, taken_back, terms
+from payment_matcher import afterwards, intents, lines, rechecks, terms
 from payment_matcher.decision import is_settled
 
 
@@ -169,10 +169,10 @@ class Receipts:
         for told in (reference, intents.rest_of(fact.division, fact.term_id)):
             if told != reference or payment is None:
                 await intents.forget_money(connection, told)
-                await resolved.tell(connection, told, document, envelope, self._clock.now())
+                await afterwards.tell_resolved(connection, told, document, envelope, self._clock.now())
         if payment is None:
             return
-        await taken_back.tell(connection, reference, document, payment, envelope, self._clock.now())
+        await afterwards.tell_taken_back(connection, reference, document, payment, envelope, self._clock.now())
 
 
 def _name(customer: Customer) -> str:

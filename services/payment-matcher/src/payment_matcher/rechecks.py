@@ -20,7 +20,7 @@ from contracts.bank_lines import BankLineObserved
 from contracts.envelope import Envelope
 from contracts.facts import DocumentRef, ReceivableObserved
 from contracts.messages import unseal
-from payment_matcher import intents, taken_back
+from payment_matcher import afterwards, intents
 from payment_matcher import terms as receivables
 from payment_matcher.decision import HUNDREDTHS
 from payment_matcher.intents import MILLISECONDS, SETTLE, Recorded
@@ -84,7 +84,7 @@ async def _check_account(connection: AsyncConnection, work: Recheck, line: sa.Ro
     missing_minor = -money // to_hundredths
     suspects = []
     for payment in await _payments(connection, division, account_id, currency):
-        if payment.is_matched and not await taken_back.is_told(connection, payment.reference):
+        if payment.is_matched and not await afterwards.is_told_taken_back(connection, payment.reference):
             suspects.append(payment)
         else:
             missing_minor -= payment.recorded.amount_minor  # a person was told of it when its invoice was opened
@@ -94,7 +94,8 @@ async def _check_account(connection: AsyncConnection, work: Recheck, line: sa.Ro
     for payment in suspects:
         if payment.recorded.amount_minor <= missing_minor:
             missing_minor -= payment.recorded.amount_minor
-            await taken_back.tell(connection, payment.reference, payment.document, payment.recorded, work.intent.cause, now)
+            cause = work.intent.cause
+            await afterwards.tell_taken_back(connection, payment.reference, payment.document, payment.recorded, cause, now)
 
 
 async def _payments(connection: AsyncConnection, division: int, account_id: str, currency: str) -> list[_Payment]:

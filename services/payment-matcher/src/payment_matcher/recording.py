@@ -18,7 +18,7 @@ from backbone.relay import Relay
 from backbone.telemetry import Telemetry, log
 from contracts.bank_lines import BankLineDecided
 from contracts.envelope import Message, seal
-from payment_matcher import intents, lines, rechecks, resolved, terms
+from payment_matcher import afterwards, intents, lines, rechecks, terms
 from payment_matcher.chargebee_api import (
     AccessDeniedError,
     BusyOrStaleError,
@@ -166,7 +166,7 @@ class Recorder:
                     reference = work.intent.reference
                     is_first = await intents.close(connection, reference, state="not_recorded", outcome=intents.NO_MONEY)
                     if is_first and isinstance(work, MatchedReceipt):
-                        await resolved.tell(connection, reference, work.document, work.intent.cause, self._clock.now())
+                        await afterwards.tell_resolved(connection, reference, work.document, work.intent.cause, self._clock.now())
                 self._relay.wake()
             case Refuse():
                 await self._refuse(work, done)
