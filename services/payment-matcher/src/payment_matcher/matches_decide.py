@@ -270,8 +270,10 @@ def _cannot_share(line: Line, error: CannotShareError, lang: Language) -> Answer
 async def _what_to_undo(connection: AsyncConnection, line: Line, lang: Language) -> tuple[str, ...]:
     terms = (MONEY_OF + line.line_id, SHORTAGE_OF + line.line_id)
     mine = (intents.c.division == line.division, intents.c.term_id.in_(terms), intents.c.transaction_id.is_not(None))
+    # Those of one decision are due at the same moment: the invoices before what is kept for the customer.
+    order = (intents.c.term_id, intents.c.number == "", intents.c.number, intents.c.reference)
     told = []
-    for row in await connection.execute(sa.select(intents).where(*mine).order_by(intents.c.term_id, intents.c.due_at_ms)):
+    for row in await connection.execute(sa.select(intents).where(*mine).order_by(*order)):
         amount = f"{line.currency} {format_minor(row.amount_minor, line.currency)}"
         # The customer as it was decided: a line on an account that nobody owns, or several do, has none itself.
         decided = unseal(envelopes.decode(bytes(row.cause)))
