@@ -1,6 +1,8 @@
 """The whole writer in virtual time: calls for invoices of many sizes in each mode, and the share of the minutes it uses.
 
 Waits are skipped; what the writer does between two calls is not, where the share of the allowed calls is measured.
+Reading Exact's ledger back for `kruispost reconcile` has a figure of its own: it follows the number of lines and takes only calls that
+nothing waits for.
 `KRUISPOST_BENCH_INVOICES=1000` takes a tenth of the invoices and of their customers.
 """
 
@@ -17,10 +19,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
+import sqlalchemy as sa
 from support.virtual_writer import START, VirtualWriter, spent, virtual_writer
 from support.writer_stage import configuration, sale, save_account
 
 from contracts.commands import EntryLine, PostEntry
+from exact_writer.tables import ledger_lines
 
 Mode = Literal["entry", "document", "ledger"]
 ANSWER_MS = (50, 300, 900)
@@ -37,6 +41,8 @@ WRITES: Final[dict[Mode, str]] = {
 # Calls an invoice of a known customer, and those that its PDF adds. A draft and its becoming final are two.
 GOALS: Final[dict[Mode, float]] = {"entry": 1.02, "document": 2.02, "ledger": 0.02}
 CALLS_OF_PDF: Final[dict[Mode, float]] = {"entry": 2.0, "document": 1.0, "ledger": 2.0}  # a sales invoice's document Exact makes
+READS_LEDGER: Final = "GET sync/Financial/TransactionLines"
+LINES_A_PAGE: Final = 1_000
 NAMES: Final[dict[Mode, str]] = {"entry": "", "document": "_document", "ledger": "_ledger"}
 
 
@@ -56,6 +62,10 @@ def measure() -> dict[str, dict[str, Any]]:
         figures[f"calls_per_invoice{name}_new_customers"] = _row(new["calls"] / INVOICES, "calls/invoice", goal + each_new)
         figures[f"calls_per_invoice{name}_with_pdf"] = _row(
             with_pdf["calls"] / INVOICES, "calls/invoice", goal + CALLS_OF_PDF[mode]
+        )
+        pages = counted["ledger"]
+        figures[f"ledger_reading_calls_per_invoice{name}"] = _row(
+            pages["calls"] / (3 * INVOICES), "calls/invoice", pages["lines"] / LINES_A_PAGE / (3 * INVOICES)
         )
         for refusal in refusals:
             refusals[refusal] += counted["refusals"][refusal]
@@ -84,19 +94,22 @@ async def _mode(mode: Mode) -> dict[str, dict[str, Any]]:
             numbers = range(2 * INVOICES, 3 * INVOICES)
             with_pdf = await _booked(stage, mode, (_invoice(number, mode, chance, pdf=True) for number in numbers))
             calls = await spent(stage)
+            async with stage.database.reading() as connection:
+                lines = await connection.scalar(sa.select(sa.func.count()).select_from(ledger_lines))
     refusals = {name: calls[name] for name in ("rate_limited", "error_blocks")}
-    return {"new": new, "known": known, "with_pdf": with_pdf, "refusals": refusals}
+    ledger = {"calls": calls["by_endpoint"].get(READS_LEDGER, 0), "lines": lines}
+    return {"new": new, "known": known, "with_pdf": with_pdf, "refusals": refusals, "ledger": ledger}
 
 
 async def _booked(stage: VirtualWriter, mode: Mode, invoices: Iterator[PostEntry]) -> dict[str, Any]:
-    """Book these; all calls meanwhile, and those that wrote an invoice."""
+    """Book these; all calls meanwhile but those that read the ledger back, and those that wrote an invoice."""
     before = await spent(stage)
     while part := list(islice(invoices, 500)):
         await stage.plan(*part)
     await stage.run(FAR, while_waiting=True)
     after = await spent(stage)
-    writes = after["by_endpoint"].get(WRITES[mode], 0) - before["by_endpoint"].get(WRITES[mode], 0)
-    return {"calls": after["total"] - before["total"], "writes": writes}
+    writes, pages = (after["by_endpoint"].get(each, 0) - before["by_endpoint"].get(each, 0) for each in (WRITES[mode], READS_LEDGER))
+    return {"calls": after["total"] - before["total"] - pages, "writes": writes}
 
 
 def _invoice(number: int, mode: Mode, chance: random.Random, *, pdf: bool = False) -> PostEntry:
