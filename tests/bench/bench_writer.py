@@ -108,7 +108,9 @@ async def _booked(stage: VirtualWriter, mode: Mode, invoices: Iterator[PostEntry
         await stage.plan(*part)
     await stage.run(FAR, while_waiting=True)
     after = await spent(stage)
-    writes, pages = (after["by_endpoint"].get(each, 0) - before["by_endpoint"].get(each, 0) for each in (WRITES[mode], READS_LEDGER))
+    writes, pages = (
+        after["by_endpoint"].get(each, 0) - before["by_endpoint"].get(each, 0) for each in (WRITES[mode], READS_LEDGER)
+    )
     return {"calls": after["total"] - before["total"] - pages, "writes": writes}
 
 
