@@ -1,8 +1,8 @@
 """The whole writer in virtual time: calls for invoices of many sizes in each mode, and the share of the minutes it uses.
 
 Waits are skipped; what the writer does between two calls is not, where the share of the allowed calls is measured.
-Reading Exact's ledger back for `kruispost reconcile` has a figure of its own: it follows the number of lines and takes only calls that
-nothing waits for.
+Reading Exact's ledger back for `kruispost reconcile` has a figure of its own: it follows the number of lines and takes only calls
+that nothing waits for.
 `KRUISPOST_BENCH_INVOICES=1000` takes a tenth of the invoices and of their customers.
 """
 
