@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from support.deadly_commits import killed_at_each_commit
 from support.engines import DATABASES
-from support.facts import customer, invoice
+from support.facts import OCTOBER_5, customer, invoice
 from support.installation import Installation, installation
-from support.mapper_stage import payment
+from support.mapper_stage import Stage, configured, payment
 
 from contracts import facts
 
@@ -258,3 +258,51 @@ async def test_after_another_account_is_mapped_each_control_account_still_is_its
     assert (sums["1290"], sums["1291"]) == (17_100, -12_100)
     done = await embedded.run("control-accounts", "--on", "2026-10-08")
     assert done.stdout.count("booked on 1290, paid out over 1291 (the mapping changed): 121.00; book it from 1290 to 1291") == 2
+
+
+BY_DATE = [{"account": "1290", "until": "2026-10-05"}, {"account": "1291", "from": "2026-10-06"}]
+
+
+async def test_a_payout_takes_what_was_charged_before_another_account_began_off_the_former_one(installed):
+    """What each account owes is settled there: of one payout the first charge and its part on 1290, the rest on 1291."""
+    written = {"settlements": ACCOUNTS, "journals": JOURNALS}
+    installed.write(installed.directory / "kruispost.yaml", control_accounts=BY_DATE, **written)
+    installed.stage = Stage(installed.stage.database, configured(control_accounts=BY_DATE, **written))
+    await installed.stage.hear(customer(), invoice(), payment(id_at_gateway="ch_1"))
+    await installed.stage.hear(
+        payment(id="txn_2", id_at_gateway="ch_2", date=OCTOBER_5 + 86_400, amount=5_000, linked_invoices=[])
+    )
+    await installed.stage.hear(payment(id="txn_3", id_at_gateway="ch_3", amount=700, linked_invoices=[]))
+    sums = await booked(installed)
+    assert (sums["1290"], sums["1291"]) == (12_800, 5_000)
+    rows = ["txn_a,eur,121.00,1.85,119.15,charge,ch_1", "txn_b,eur,50.00,0.90,49.10,charge,ch_2"]
+    await take(installed, HEAD + "\n" + "".join(f"po_1,2026-10-07,{row}\n" for row in rows))
+    (entry,) = [each for each in await installed.stage.entries() if each.document.kind == "payout"]
+    assert [(each.gl_account, each.amount_minor) for each in entry.lines] == [
+        ("1280", 16_825),
+        ("4600", 275),
+        ("1291", -5_000),
+        ("1290", -12_100),
+    ]
+    status, told = await installed.json("control-accounts", "--on", "2026-10-08")
+    former, present = told["accounts"]
+    assert (status, former["account"], former["balance_minor"], former["paid_out_over"]) == (0, "1290", 700, [])
+    assert [each["number"] for each in former["open"]] == ["txn_3"]
+    assert (present["account"], present["balance_minor"], present["open"], present["paid_out_over"]) == ("1291", 0, [], [])
+    shown = await installed.run("explain", "po_1")
+    assert "121.00 EUR of it had been booked on control account 1290, and is taken off there." in shown.stdout
+
+
+async def test_a_charge_that_is_booked_after_its_payout_is_named_on_both_accounts(embedded):
+    written = {"settlements": ACCOUNTS, "journals": JOURNALS}
+    embedded.write(embedded.directory / "kruispost.yaml", control_accounts=BY_DATE, **written)
+    embedded.stage = Stage(embedded.stage.database, configured(control_accounts=BY_DATE, **written))
+    await embedded.stage.hear(customer(), invoice(), payment(id_at_gateway="ch_1"))
+    rows = ["txn_a,eur,121.00,1.85,119.15,charge,ch_1", "txn_b,eur,7.00,0.10,6.90,charge,ch_3"]
+    await take(embedded, HEAD + "\n" + "".join(f"po_1,2026-10-07,{row}\n" for row in rows))
+    await embedded.stage.hear(payment(id="txn_3", id_at_gateway="ch_3", amount=700, linked_invoices=[]))
+    status, told = await embedded.json("control-accounts", "--on", "2026-10-08")
+    former, present = told["accounts"]
+    assert (status, former["balance_minor"], former["paid_out_over"]) == (0, 700, [{"account": "1291", "amount_minor": 700}])
+    assert (present["balance_minor"], present["paid_out_over"]) == (-700, [{"account": "1290", "amount_minor": -700}])
+    assert (former["unexplained_minor"], present["unexplained_minor"]) == (0, 0)

@@ -81,6 +81,27 @@ def test_the_balances_of_two_accounts_have_names_after_another_one_was_mapped(hi
         assert proof.balance_minor == booked - sum(each.amount_minor for each in maker.payouts if each.account == account)
 
 
+@given(histories(), st.randoms(), st.booleans())
+def test_a_payout_that_takes_each_movement_off_its_own_account_leaves_only_open_items_there(history, luck, comes_late):
+    maker, truth = history
+    maker.movements = [replace(each, account=luck.choice(["1290", "1291"])) for each in maker.movements]
+    former = {line.ids[1]: line.amount_minor for line in maker.lines if line.direction is not None}
+    paid = [each for each in maker.movements if each.account == "1290" and each.gateway_id in former]
+    # What was booked after the payout could not be taken off where it stands.
+    late = paid[:1] if comes_late else []
+    part = sum(each.amount_minor for each in paid if each not in late)
+    elsewhere = (("1290", part),) if part else ()
+    maker.payouts = [replace(each, account="1291", elsewhere=elsewhere) for each in maker.payouts]
+    proofs = {account: maker.prove(account) for account in ("1290", "1291")}
+    moved = sum(each.amount_minor for each in late)
+    assert all(proof.unexplained_minor == 0 for proof in proofs.values())
+    assert [sum(each.amount_minor for each in proofs[name].elsewhere) for name in ("1290", "1291")] == [moved, -moved]
+    old = proofs["1290"]
+    assert old.balance_minor == sum(each.amount_minor for each in old.open) + moved
+    assert (old.reserve_minor, old.strange, old.differing) == (0, (), ())
+    assert sum(each.amount_minor for proof in proofs.values() for each in proof.open) == truth["open"]
+
+
 def test_a_payout_that_took_nothing_off_the_account_settles_what_it_holds_there():
     """A charge and its reversal in one payout: the fee was paid to the gateway, and no line stands on the control account."""
     made: tuple[tuple[str, Direction, int], ...] = (("txn_1", "in", 9_562), ("txn_2", "out", -9_562))

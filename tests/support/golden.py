@@ -247,6 +247,7 @@ def _money_of(data: dict[str, Any]) -> Document:
             fees_minor=minor(data.get("fees", "0.00")),
             fees_tax_minor=minor(data.get("fees_tax", "0.00")),
             chargeback_fees_minor=minor(data.get("chargeback_fees", "0.00")),
+            elsewhere=tuple((account, minor(amount)) for account, amount in data.get("elsewhere", {}).items()),
         )
     booked_at = {number: Decimal(rate) for number, rate in data.get("booked_at", {}).items()}
     made = Refund if "refund" in (data["kind"], data.get("of")) else Payment

@@ -46,6 +46,9 @@ def surroundings(site: str, data: dict[str, Any]) -> list[facts.Observed]:
         subscription = {"id": identity, "customer_id": CUSTOMER, "custom_field_texts": fields}
         known.append(observed(facts.SubscriptionObserved, subscription, site=site))
     known += [_settled(site, data, number, rate) for number, rate in data.get("booked_at", {}).items()]
+    for number, charge in data.get("charges", {}).items():
+        paid = {**charge, "kind": "payment", "number": number, "gateway": data["gateway"]}
+        known.append(observed(facts.TransactionObserved, _transaction(paid), site=site))
     if data.get("credits"):
         known.append(observed(facts.InvoiceObserved, _credited_invoice(data), site=site))
     return known
@@ -238,7 +241,9 @@ def _payout(data: dict[str, Any]) -> dict[str, Any]:
     """Return what a gateway's settlement file says of a payout."""
     fees = {name: minor(data.get(name, "0.00")) for name in ("fees", "fees_tax", "chargeback_fees")}
     named = {"id": data["number"], "currency_code": "EUR", "date": instant(data["date"]), "gateway_account_id": data["gateway"]}
-    return {**named, **fees, "amount": minor(data["paid"])}
+    charges = data.get("charges", {}).items()
+    lines = [{"kind": "charge", "ids": [number], "amount": minor(charge["amount"])} for number, charge in charges]
+    return {**named, **fees, "amount": minor(data["paid"]), "lines": lines}
 
 
 def _transaction(data: dict[str, Any]) -> dict[str, Any]:
@@ -254,6 +259,7 @@ def _transaction(data: dict[str, Any]) -> dict[str, Any]:
         "base_currency_code": "EUR",
         "gateway": "stripe",
         "gateway_account_id": data["gateway"],
+        "id_at_gateway": data["number"],
     }
     if "rate" in data:
         resource["exchange_rate"] = data["rate"]

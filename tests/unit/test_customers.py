@@ -1,5 +1,6 @@
 """What a controller may write down about customers, and the example in the bookkeeping's page."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_contact_details_that_exact_would_refuse_are_cut_or_left_out_and_told_in
     )
     section = {"name": "A", "journals": {"invoices": 70, "credit_notes": 70, "payments": 90}, "receivable_account": 1300}
     mapping = mapping_of(1, DivisionConfiguration.model_validate(section))
-    sent = save_account(customer, "acme", mapping)
+    sent = save_account(customer, "acme", mapping, date(2026, 3, 3))
     assert (sent.email, sent.phone, sent.postcode) == (None, None, None)
     assert (sent.address_line1, sent.address_line2, sent.city) == ("S" * 100, "Kamer 2", "Amsterdam")
     remarks = remarks_on(customer, mapping)

@@ -97,6 +97,13 @@ IN_DIVISION: list[tuple[str, int, str, str]] = [
      "write a currency's code in three capitals such as EUR, or *, not eur"),
     ("control_accounts:\n  - {account: 1}\n  - {account: 2}", 2, "control_accounts[0]",
      "two control accounts are for gateway_account: *, currency: * (the other is on line 12); remove one of them."),
+    ("control_accounts:\n  - {account: 1, until: 2026-07-05}\n  - {account: 2, from: 2026-07-01}", 2, "control_accounts[0]",
+     ("two control accounts with the same conditions are in force on the same days (gateway_account: *, currency: *, until:"
+      " 2026-07-05) and (gateway_account: *, currency: *, from: 2026-07-01) (the other is on line 12); write until: 2026-06-30 in"
+      " the earlier one.")),
+    ("control_accounts:\n  - {account: 1, until: 2026-06-29}\n  - {account: 2, from: 2026-07-01}", 2, "control_accounts[0]",
+     ("the rule for gateway_account: *, currency: * has no version from 2026-06-30 until 2026-06-30 (the other is on line 12);"
+      " let the first end until: 2026-06-30, or the second begin from: 2026-06-30.")),
     ("debtors:\n  - {when: {currancy: EUR}, account: 1}", 2, "debtors[0].when.currancy",
      "there is no key currancy; did you mean currency?"),
     ("debtors:\n  - {when: {country: EU}, account: 1}\n  - {when: {country: EU}, account: 2}", 2, "debtors[0]",
@@ -125,6 +132,14 @@ IN_DIVISION: list[tuple[str, int, str, str]] = [
      "payment_conditions.rules[0]",
      ("two payment conditions can fit one invoice (net_term_days: 30) and (auto_collection: on) (the other is on line 13);"
      " add a rule for both: when: {net_term_days: 30, auto_collection: on}.")),
+    (("payment_conditions:\n  rules:\n    - {when: {net_term_days: 30}, code: 1}\n"
+      "    - {when: {net_term_days: 30}, code: 2, from: 2026-07-01}"), 3, "payment_conditions.rules[0]",
+     ("two rules of payment conditions with the same conditions are in force on the same days (net_term_days: 30) and"
+      " (net_term_days: 30, from: 2026-07-01) (the other is on line 13); write until: 2026-06-30 in the earlier one.")),
+    (("payment_conditions:\n  rules:\n    - {when: {net_term_days: 30}, code: 1}\n"
+      "    - {when: {net_term_days: 30}, code: 1}"), 3, "payment_conditions.rules[0]",
+     ("two payment conditions can fit one invoice (net_term_days: 30) and (net_term_days: 30) (the other is on line 13);"
+      " remove one of them.")),
     ("payment_conditions:\n  rules:\n    - {when: {net_term_days: dertig}, code: 1}", 3,
      "payment_conditions.rules[0].when.net_term_days", "write a whole number, not dertig"),
     (("exchange_rates:\n  policy: table\n  table:\n    - {currency: USD, from: 2026-01-01, rate: 1}\n"

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.golden import chart
 
-from bookkeeping.debtors import Debtor, DebtorRule, DebtorRules, Terms, TermsRule, TermsRules
+from bookkeeping.debtors import Debtor, DebtorRule, DebtorRules, Terms, TermsRule, TermsRules, terms_troubles
 from bookkeeping.discounts import DiscountRule, DiscountRules, without_tax
 from bookkeeping.documents import DocumentLine, Invoice, LineDiscount, LineTax
 from bookkeeping.entries import make_entry
 from bookkeeping.exchange import DatedRate, ExchangeRates
 from bookkeeping.journal import Entry
+from bookkeeping.mapping import ControlAccount, control_troubles
 from bookkeeping.texts import OF_ENTRIES, Template, cut
 from bookkeeping.vat import AmbiguousRulesError
 from mapper.custom_fields import custom_fields_of
@@ -163,7 +164,63 @@ def test_terms_are_found_by_days_collection_and_method():
         Terms(net_term_days=0, auto_collection=False, method="cash"),
         Terms(net_term_days=30, auto_collection=True),
     ]
-    assert [found.code if (found := rules.find(terms)) else None for terms in asked] == ["00", "IN", "K", None]
+    assert [found.code if (found := rules.find(terms, date(2026, 3, 3))) else None for terms in asked] == ["00", "IN", "K", None]
+
+
+TERMS_BY_DAY = [
+    TermsRule(code="30", net_term_days=30, last=date(2026, 6, 30)),
+    TermsRule(code="31", net_term_days=30, first=date(2026, 7, 1)),
+    TermsRule(code="IN", auto_collection=True, first=date(2026, 7, 1), last=date(2026, 12, 31)),
+]
+
+
+def test_the_version_of_a_payment_condition_that_is_in_force_on_the_day_decides():
+    rules = TermsRules(TERMS_BY_DAY[:2], hold_unmapped=True)
+    days = [date(2026, 6, 30), date(2026, 7, 1)]
+    assert [found.code if (found := rules.find(Terms(net_term_days=30), day)) else None for day in days] == ["30", "31"]
+
+
+@pytest.mark.parametrize(
+    ("third", "is_told"),
+    [
+        ([], True),
+        ([(None, None)], False),
+        ([(date(2026, 7, 1), date(2026, 9, 30))], True),
+        ([(date(2026, 7, 1), date(2026, 9, 30)), (date(2026, 10, 1), None)], False),
+        ([(date(2026, 8, 1), None)], True),
+    ],
+)
+def test_payment_conditions_that_tie_need_a_rule_for_both_on_every_day_on_which_both_are_in_force(third, is_told):
+    both = [TermsRule(code="B", net_term_days=30, auto_collection=True, first=first, last=last) for first, last in third]
+    found = terms_troubles([*TERMS_BY_DAY, *both])
+    assert [each.rules for each in found] == ([(1, 2)] if is_told else [])
+    apart = [replace(TERMS_BY_DAY[2], last=date(2026, 6, 30), first=None), TERMS_BY_DAY[1]]
+    assert terms_troubles(apart) == []
+
+
+@pytest.mark.parametrize(
+    ("gateway", "currency", "day", "account"),
+    [
+        ("gw_1", "EUR", date(2026, 6, 30), "1290"),
+        ("gw_1", "EUR", date(2026, 7, 1), "1291"),
+        ("gw_1", "USD", date(2026, 7, 1), "1299"),
+        ("gw_2", "EUR", date(2025, 12, 31), "1299"),
+        ("gw_2", "EUR", date(2026, 7, 1), "1292"),
+        ("gw_2", "USD", date(2026, 1, 1), "1299"),
+    ],
+)
+def test_a_control_account_goes_by_the_day_of_the_movement_and_then_the_one_named_best(gateway, currency, day, account):
+    controls = (
+        ControlAccount(gateway_account="*", currency="*", account="1299"),
+        ControlAccount(gateway_account="gw_1", currency="EUR", account="1291", first=date(2026, 7, 1)),
+        ControlAccount(gateway_account="gw_1", currency="EUR", account="1290", last=date(2026, 6, 30)),
+        ControlAccount(gateway_account="gw_2", currency="EUR", account="1292", first=date(2026, 1, 1)),
+    )
+    assert control_troubles(controls) == []
+    mapping = replace(chart().mapping, control_accounts=controls)
+    assert mapping.control_account(gateway, currency, day) == account
+    between = {mapping.control_account(gateway, currency, date(2026, month, 1)) for month in range(1, 13)}
+    assert mapping.control_accounts_between(gateway, currency, date(2026, 1, 1), date(2026, 12, 1)) == between
 
 
 def test_a_rate_holds_from_its_day_until_the_next_one():

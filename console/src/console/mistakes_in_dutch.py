@@ -25,6 +25,8 @@ _NOUNS: Final[dict[str, str]] = {
     "routes": "routes",
     "rules of cost centres": "regels voor kostenplaatsen",
     "rules of cost units": "regels voor kostendragers",
+    "rules of payment conditions": "regels voor betalingscondities",
+    "control accounts": "tussenrekeningen",
 }
 # The first that fits counts, so what fits much stands last.
 SENTENCES: Final[tuple[tuple[str, str], ...]] = (

@@ -20,7 +20,7 @@ from backbone.posting_configuration import (
     Pdf,
     Texts,
 )
-from backbone.rule_configuration import DimensionRule, Products, RevenueRule, VatRule
+from backbone.rule_configuration import Dated, DimensionRule, Products, RevenueRule, VatRule
 
 PERCENT = r"^\d{1,2}(\.\d{1,2})?$"
 CURRENCY_OR_ANY = r"^([A-Z]{3}|\*)$"
@@ -113,8 +113,8 @@ class Settlements(Strict):
     fee_vat: FeeVat = FeeVat()
 
 
-class ControlAccount(Strict):
-    """The clearing ledger account of one payment gateway and currency; `*` is any."""
+class ControlAccount(Dated):
+    """The clearing ledger account of one payment gateway and currency; `*` is any, and dates are those of payments."""
 
     gateway_account: Code = "*"
     currency: Annotated[str, Field(pattern=CURRENCY_OR_ANY)] = "*"

@@ -92,8 +92,8 @@ class TermsWhen(Strict):
     method: Code | None = Field(None, description="the customer's offline payment method in Chargebee")
 
 
-class TermsRule(Strict):
-    """Which payment condition of Exact an invoice gets."""
+class TermsRule(Dated):
+    """Which payment condition of Exact an invoice gets; dates are those of invoices."""
 
     when: TermsWhen = TermsWhen()
     code: Code

@@ -2,13 +2,14 @@
 
 What was booked (charges, refunds, payouts with their fees) is laid beside what the gateway says is in its payouts. A charge that
 is in no payout is still with the gateway; a reserve is what the gateway keeps; everything else has a name, too, and is wrong.
-Once the mapping names another control account, what stands on the former one is paid out over the new one, and that has a name.
+Once the mapping names another control account from a day on, payouts take off the former one what stands there. Else what stands
+on one and was paid out over the other has a name.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
@@ -42,7 +43,8 @@ class PaidOutLine:
 class BookedPayout:
     """What a payout took off the account: the transfer and the fees; `has_lines` says whether its file told what was in it.
 
-    `account` is None where it took nothing off: what came in went out again, and the fees were paid to the gateway.
+    `account` is None where it took nothing off: what came in went out again, and the fees were paid to the gateway. Movements
+    that stood on other accounts are taken off there: `elsewhere` has these accounts with their parts of `amount_minor`.
     """
 
     number: str
@@ -50,6 +52,14 @@ class BookedPayout:
     amount_minor: int
     has_lines: bool
     account: str | None = ""
+    elsewhere: tuple[tuple[str, int], ...] = ()
+
+    def off(self, account: str) -> int | None:
+        """Return what it took off an account, None where it took nothing off it."""
+        others = dict(self.elsewhere)
+        if account == self.account:
+            return self.amount_minor - sum(others.values())
+        return others.get(account)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,36 +118,37 @@ class ProofMaker:
     @property
     def accounts(self) -> list[str]:
         """The control accounts that something stands on: several when the mapping named another one meanwhile."""
-        return sorted(
-            {each.account for each in self.movements} | {each.account for each in self.payouts if each.account is not None}
-        )
+        named = {each.account for each in self.movements}
+        named |= {account for each in self.payouts for account, _ in each.elsewhere}
+        return sorted(named | {each.account for each in self.payouts if each.account is not None})
 
     def prove(self, account: str = "") -> Proof:
         """Lay what was booked on one account beside what was paid out. A movement is in one payout once."""
         pairs, strange = self._matched()
         settled = {movement.number for movement, _ in pairs}
-        over = {each.number: each.account for each in self.payouts if each.account is not None}
-        moved: Counter[str] = Counter()
-        for movement, line in pairs:
-            if movement.account == account != over.get(line.payout, account):
-                moved[over[line.payout]] += movement.amount_minor
-            elif movement.account != account == over.get(line.payout, ""):
-                moved[movement.account] -= movement.amount_minor
+        over = {each.number: each for each in self.payouts if each.account is not None}
         movements = [each for each in self.movements if each.account == account]
-        payouts = [each for each in self.payouts if each.account == account]
-        here = {number for number, place in over.items() if place == account}
+        payouts = [(each, off) for each in self.payouts if (off := each.off(account)) is not None]
+        here = {number for number, payout in over.items() if payout.account == account}
         if account in self.accounts[:1]:
             here |= {each.number for each in self.payouts if each.account is None}
         return Proof(
-            balance_minor=sum(each.amount_minor for each in movements) - sum(each.amount_minor for each in payouts),
+            balance_minor=sum(each.amount_minor for each in movements) - sum(off for _, off in payouts),
             open=tuple(sorted((each for each in movements if each.number not in settled), key=_age)),
             reserve_minor=-sum(each.amount_minor for each in self.lines if each.direction is None and each.payout in here),
-            undetailed=tuple(each for each in payouts if not each.has_lines),
+            undetailed=tuple(each for each, _ in payouts if not each.has_lines),
             strange=tuple(each for each in _uncancelled(strange) if each.payout in here),
             differing=tuple(
-                (movement, line) for movement, line in pairs if movement.amount_minor != line.amount_minor and line.payout in here
+                (movement, line)
+                for movement, line in pairs
+                if movement.amount_minor != line.amount_minor
+                and (_place_of(movement, over[line.payout]) == account if line.payout in over else line.payout in here)
             ),
-            elsewhere=tuple(Elsewhere(account=other, amount_minor=amount) for other, amount in sorted(moved.items()) if amount),
+            elsewhere=tuple(
+                Elsewhere(account=other, amount_minor=amount)
+                for other, amount in sorted(_elsewhere(pairs, over, account).items())
+                if amount
+            ),
         )
 
     def _matched(self) -> tuple[list[tuple[BookedMovement, PaidOutLine]], list[PaidOutLine]]:
@@ -157,6 +168,38 @@ class ProofMaker:
             elif line.direction is not None:
                 strange.append(line)
         return pairs, strange
+
+
+def _place_of(movement: BookedMovement, payout: BookedPayout) -> str | None:
+    """Return the account that a payout took a movement off: the movement's own, where the payout has a part of it."""
+    return movement.account if payout.off(movement.account) is not None else payout.account
+
+
+def _elsewhere(
+    pairs: Iterable[tuple[BookedMovement, PaidOutLine]], over: Mapping[str, BookedPayout], account: str
+) -> Counter[str]:
+    """Return by other account what stands on this one and was paid out there, less what stands there and was paid out here."""
+    moved: Counter[str] = Counter()
+    parts: Counter[tuple[str, str]] = Counter()
+    for movement, line in pairs:
+        payout = over.get(line.payout)
+        if payout is None or movement.account == payout.account:
+            continue
+        if payout.off(movement.account) is not None:
+            # Taken off where it stands, as far as the payout's part of that account goes.
+            parts[line.payout, movement.account] += line.amount_minor
+        elif movement.account == account:
+            moved[payout.account or ""] += movement.amount_minor
+        elif payout.account == account:
+            moved[movement.account] -= movement.amount_minor
+    for payout in over.values():
+        for other, amount_minor in payout.elsewhere:
+            beyond = parts[payout.number, other] - amount_minor
+            if other == account:
+                moved[payout.account or ""] += beyond
+            elif payout.account == account:
+                moved[other] -= beyond
+    return moved
 
 
 def _taken(

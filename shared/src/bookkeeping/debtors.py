@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import combinations
 
 import msgspec
@@ -11,6 +12,9 @@ import msgspec
 from bookkeeping.conditions import CustomerKind
 from bookkeeping.troubles import Trouble, refuse
 from bookkeeping.vat import INSIDE_UNION, OUTSIDE_UNION, country_fits, describe_conditions
+from bookkeeping.versions import DAY, InForce, version_troubles
+
+ANY_TERMS = "any terms"
 
 
 class Debtor(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +90,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TermsRule:
-    """Terms that meet every condition get this code of Exact's payment conditions."""
+class TermsRule(InForce):
+    """Terms that meet every condition get this code of Exact's payment conditions, by the date of the invoice."""
 
     code: str
     net_term_days: int | None = None
@@ -96,9 +100,16 @@ class TermsRule:
     words: str = field(init=False, default="", compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "words", self.with_days(self._named(), ANY_TERMS))
+
+    @property
+    def conditions(self) -> str:
+        """What the rule asks for in words, without its days."""
+        return self._named() or ANY_TERMS
+
+    def _named(self) -> str:
         collected = None if self.auto_collection is None else "on" if self.auto_collection else "off"
-        conditions = {"net_term_days": self.net_term_days, "auto_collection": collected, "method": self.method}
-        object.__setattr__(self, "words", describe_conditions(conditions) or "any terms")
+        return describe_conditions({"net_term_days": self.net_term_days, "auto_collection": collected, "method": self.method})
 
     def rank(self) -> int:
         """Order rules by the number of their conditions."""
@@ -123,37 +134,76 @@ class TermsRules:
         self._rules = tuple(sorted(rules, key=TermsRule.rank, reverse=True))
         refuse(terms_troubles(self._rules))
 
-    def find(self, terms: Terms) -> TermsRule | None:
-        """Return the most specific rule, or None."""
-        return next((rule for rule in self._rules if rule.fits(terms)), None)
+    def find(self, terms: Terms, day: date) -> TermsRule | None:
+        """Return the most specific rule that is in force on a day, or None."""
+        return next((rule for rule in self._rules if rule.is_in_force(day) and rule.fits(terms)), None)
 
 
 def debtor_troubles(rules: Sequence[DebtorRule]) -> list[Trouble]:
     """Return every pair of debtor rules of which neither is more specific, though one customer can meet both."""
-    return _ties(rules, ("currency", "country", "customer"), "two debtor rules can fit one customer")
+    names, sentence = ("currency", "country", "customer"), "two debtor rules can fit one customer"
+    conditions = [_given(rule, names) for rule in rules]
+    same = [
+        Trouble((index, other), _about_both(sentence, rules[index], rules[other]), "remove one of them")
+        for index, other in combinations(range(len(rules)), 2)
+        if conditions[index] == conditions[other]
+    ]
+    return sorted([*same, *_ties(rules, conditions, [InForce()] * len(rules), names, sentence)], key=lambda each: each.rules)
 
 
 def terms_troubles(rules: Sequence[TermsRule]) -> list[Trouble]:
-    """Return every pair of payment conditions of which neither is more specific, though one invoice can meet both."""
-    return _ties(rules, ("net_term_days", "auto_collection", "method"), "two payment conditions can fit one invoice")
+    """Return every pair of payment conditions of which neither is more specific, though one invoice can meet both.
+
+    So it is with two versions of one rule on the same days; days that lie between two versions, without one, are told as well.
+    """
+    names, sentence = ("net_term_days", "auto_collection", "method"), "two payment conditions can fit one invoice"
+    conditions = [_given(rule, names) for rule in rules]
+    twice = [f"{sentence} ({rule.words}) and ({rule.words})" for rule in rules]
+    keys = [tuple(sorted(each.items())) for each in conditions]
+    versions = version_troubles(rules, keys, "rules of payment conditions", twice)
+    return sorted([*versions, *_ties(rules, conditions, rules, names, sentence)], key=lambda each: each.rules)
 
 
-def _ties(rules: Sequence[DebtorRule] | Sequence[TermsRule], names: Sequence[str], sentence: str) -> list[Trouble]:
-    """Return two rules with as many conditions that can both fit, unless a third one has those of both."""
-    conditions = [{name: value for name in names if (value := getattr(rule, name)) is not None} for rule in rules]
+def _given(rule: DebtorRule | TermsRule, names: Sequence[str]) -> dict[str, object]:
+    return {name: value for name in names if (value := getattr(rule, name)) is not None}
+
+
+def _about_both(sentence: str, one: DebtorRule | TermsRule, other: DebtorRule | TermsRule) -> str:
+    return f"{sentence} ({one.words}) and ({other.words})"
+
+
+def _ties(
+    rules: Sequence[DebtorRule] | Sequence[TermsRule],
+    conditions: Sequence[dict[str, object]],
+    days: Sequence[InForce],
+    names: Sequence[str],
+    sentence: str,
+) -> list[Trouble]:
+    """Return two rules with as many conditions that can both fit on a day, unless others have those of both on all such days."""
     found = []
     for (index, one), (other_index, other) in combinations(enumerate(conditions), 2):
         both = _both(one, other)
-        if len(one) != len(other) or both is None:
+        if len(one) != len(other) or both is None or not days[index].is_ever_with(days[other_index]):
             continue
-        words = f"{sentence} ({rules[index].words}) and ({rules[other_index].words})"
         # Rules on the same things can both fit only where one names a country and the other its group: the country decides.
-        if one == other:
-            found.append(Trouble((index, other_index), words, "remove one of them"))
-        elif one.keys() != other.keys() and both not in conditions:
-            wanted = describe_conditions({name: _as_written(both[name]) for name in names if name in both})
-            found.append(Trouble((index, other_index), words, f"add a rule for both: when: {{{wanted}}}"))
+        if one.keys() != other.keys():
+            thirds = [each for each, given in zip(days, conditions, strict=True) if given == both]
+            if not _cover(thirds, days[index], days[other_index]):
+                wanted = describe_conditions({name: _as_written(both[name]) for name in names if name in both})
+                words = _about_both(sentence, rules[index], rules[other_index])
+                found.append(Trouble((index, other_index), words, f"add a rule for both: when: {{{wanted}}}"))
     return found
+
+
+def _cover(rules: Sequence[InForce], one: InForce, other: InForce) -> bool:
+    """Tell whether on every day on which both are in force one of the rules is."""
+    day = max(one.first or date.min, other.first or date.min)
+    last = min(one.last or date.max, other.last or date.max)
+    while True:
+        ends = [rule.last or date.max for rule in rules if rule.is_in_force(day)]
+        if not ends or max(ends) >= last:
+            return bool(ends)
+        day = max(ends) + DAY
 
 
 def _as_written(value: object) -> object:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
 
 from msgspec.structs import replace
 
@@ -17,40 +16,35 @@ from bookkeeping.journal import Line, Role
 from bookkeeping.money import allocate, half_up
 from bookkeeping.troubles import Trouble, refuse
 from bookkeeping.vat import describe_conditions
+from bookkeeping.versions import InForce, version_troubles
 
 PERCENT = 100
-DAY = timedelta(days=1)
+ANY_DISCOUNT = "any discount"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DiscountRule:
+class DiscountRule(InForce):
     """Discounts that meet every condition are shown on `account`.
 
     `coupon` is a coupon's id, also for the codes of a coupon set, which all stand for one coupon. `type` is Chargebee's
-    discount_type, such as promotional_credits. `first` and `last` are the days from and until which the rule is in force, both
-    inclusive, by the date of the document; they make it no more specific.
+    discount_type, such as promotional_credits. The date of the document decides whether the rule is in force.
     """
 
     account: str
     coupon: str | None = None
     type: str | None = None
-    first: date | None = None
-    last: date | None = None
     words: str = field(init=False, default="", compare=False)
 
     def __post_init__(self) -> None:
-        named = self.conditions or ("any discount" if self.first is None and self.last is None else "")
-        days = describe_conditions({"from": self.first, "until": self.last})
-        object.__setattr__(self, "words", ", ".join(each for each in (named, days) if each))
+        object.__setattr__(self, "words", self.with_days(self._named(), ANY_DISCOUNT))
 
     @property
     def conditions(self) -> str:
         """What the rule asks for in words, without its days."""
-        return describe_conditions({"coupon": self.coupon, "type": self.type})
+        return self._named() or ANY_DISCOUNT
 
-    def is_in_force(self, day: date) -> bool:
-        """Tell whether it decides about documents of a day."""
-        return (self.first or date.min) <= day <= (self.last or date.max)
+    def _named(self) -> str:
+        return describe_conditions({"coupon": self.coupon, "type": self.type})
 
 
 class DiscountRules:
@@ -74,33 +68,8 @@ class DiscountRules:
 
 def discount_troubles(rules: Sequence[DiscountRule]) -> list[Trouble]:
     """Return each two versions of one rule that are in force on the same days, or leave days between them without one."""
-    versions: dict[tuple[str | None, str | None], list[int]] = defaultdict(list)
-    for index, rule in enumerate(rules):
-        versions[rule.coupon, rule.type].append(index)
-    found = []
-    for indexes in versions.values():
-        for earlier, later in pairwise(sorted(indexes, key=lambda index: rules[index].first or date.min)):
-            told = _about_versions(rules[earlier], rules[later])
-            if told is not None:
-                found.append(Trouble((min(earlier, later), max(earlier, later)), *told))
-    return sorted(found, key=lambda trouble: trouble.rules)
-
-
-def _about_versions(one: DiscountRule, other: DiscountRule) -> tuple[str, str] | None:
-    """Say what is wrong with two versions of a rule, of which `one` begins first, and what to write instead."""
-    ends, starts = one.last, other.first
-    if one.words == other.words:
-        return f"two discount rules have the same conditions ({one.words})", "remove one of them"
-    if ends is None or starts is None or ends >= starts:
-        sentence = f"two discount rules with the same conditions are in force on the same days ({one.words}) and ({other.words})"
-        if starts is not None and starts != one.first:
-            return sentence, f"write until: {starts - DAY} in the earlier one"
-        return sentence, "let one end on the day before the other begins"
-    if ends + DAY < starts:
-        words = one.conditions or "any discount"
-        sentence = f"the rule for {words} has no version from {ends + DAY} until {starts - DAY}"
-        return sentence, f"let the first end until: {starts - DAY}, or the second begin from: {ends + DAY}"
-    return None
+    twice = [f"two discount rules have the same conditions ({rule.words})" for rule in rules]
+    return version_troubles(rules, [(rule.coupon, rule.type) for rule in rules], "discount rules", twice)
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,11 +244,15 @@ class Application(MoneyMovement, frozen=True, kw_only=True):
 
 
 class Payout(MoneyMovement, frozen=True, kw_only=True):
-    """A gateway's transfer to the bank of `amount_minor`, from which it held back fees (`fees_tax_minor` of them VAT)."""
+    """A gateway's transfer to the bank of `amount_minor`, from which it held back fees (`fees_tax_minor` of them VAT).
+
+    `elsewhere` is what of it was booked on other control accounts than that of its own day: account and amount.
+    """
 
     fees_minor: int = 0
     fees_tax_minor: int = 0
     chargeback_fees_minor: int = 0
+    elsewhere: tuple[tuple[str, int], ...] = ()
 
 
 Document = Invoice | CreditNote | Payment | Refund | VatReclaim | WithheldTax | ExchangeDifference | Application | Payout

@@ -18,27 +18,45 @@ from bookkeeping.periods import PeriodPolicy, PeriodRules
 from bookkeeping.rejections import Rejection, reject
 from bookkeeping.rules import CodeRule, RevenueRule, Rules
 from bookkeeping.texts import Texts
-from bookkeeping.troubles import Trouble, repeated
+from bookkeeping.troubles import Trouble
+from bookkeeping.versions import DAY, InForce, version_troubles
 
 JournalKind = Literal["invoices", "credit_notes", "payments"]
 WRITE_OFF = "write_off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ControlAccount:
-    """The clearing ledger of a gateway account and currency; `*` stands for any."""
+class ControlAccount(InForce):
+    """The clearing ledger of a gateway account and currency; `*` stands for any. The day of the movement decides."""
 
     gateway_account: str
     currency: str
     account: str
+    words: str = field(init=False, default="", compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "words", self.with_days(self.conditions, ""))
+
+    @property
+    def conditions(self) -> str:
+        """What it is for in words, without its days."""
+        return f"gateway_account: {self.gateway_account}, currency: {self.currency}"
+
+    def fits(self, gateway_account: str | None, currency: str, day: date) -> bool:
+        """Tell whether it is for a movement of this gateway account and currency on a day."""
+        own = self.gateway_account in ("*", gateway_account) and self.currency in ("*", currency)
+        return own and self.is_in_force(day)
+
+    def rank(self) -> int:
+        """Order accounts: a gateway account of its own before a currency of its own."""
+        return 2 * (self.gateway_account != "*") + (self.currency != "*")
 
 
 def control_troubles(controls: Sequence[ControlAccount]) -> list[Trouble]:
-    """Return the control accounts whose gateway account and currency an earlier one has."""
-    sentences = [
-        f"two control accounts are for gateway_account: {each.gateway_account}, currency: {each.currency}" for each in controls
-    ]
-    return repeated([(each.gateway_account, each.currency) for each in controls], sentences)
+    """Return each two that are for the same money on the same days, or leave days between them without an account."""
+    twice = [f"two control accounts are for {each.words}" for each in controls]
+    keys = [(each.gateway_account, each.currency) for each in controls]
+    return version_troubles(controls, keys, "control accounts", twice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,21 +176,27 @@ class Mapping:
             return self.receivable_account
         return self.debtors.account(debtor)
 
-    def control_account(self, gateway_account: str | None, currency: str) -> str | None:
-        """Return the control account of a gateway account and currency, an exact match before `*`, or None."""
-        best: tuple[int, str] | None = None
-        for control in self.control_accounts:
-            if control.gateway_account not in ("*", gateway_account) or control.currency not in ("*", currency):
-                continue
-            rank = 2 * (control.gateway_account != "*") + (control.currency != "*")
-            if best is None or rank > best[0]:
-                best = (rank, control.account)
-        return best[1] if best is not None else None
+    def control_rule(self, gateway_account: str | None, currency: str, day: date) -> ControlAccount | None:
+        """Return what names the control account of a gateway account and currency on a day: an exact match before `*`."""
+        fitting = [control for control in self.control_accounts if control.fits(gateway_account, currency, day)]
+        return max(fitting, key=ControlAccount.rank) if fitting else None
+
+    def control_account(self, gateway_account: str | None, currency: str, day: date) -> str | None:
+        """Return the control account of a gateway account and currency on a day, or None."""
+        rule = self.control_rule(gateway_account, currency, day)
+        return rule.account if rule is not None else None
+
+    def control_accounts_between(self, gateway_account: str | None, currency: str, first: date, last: date) -> set[str]:
+        """Return every control account that a gateway account and currency have on one of these days."""
+        starts = (control.first for control in self.control_accounts)
+        ends = (control.last + DAY for control in self.control_accounts if control.last and control.last < date.max)
+        days = {first, last, *(day for day in (*starts, *ends) if day is not None and first <= day <= last)}
+        return {account for day in days if (account := self.control_account(gateway_account, currency, day)) is not None}
 
     def control_of(self, money: MoneyMovement, name: str) -> str | Rejection:
-        """Return the control account that money goes over, or why there is none."""
-        gateway, currency = money.gateway_account, money.currency
-        account = self.control_account(gateway, currency)
+        """Return the control account that money goes over on its day, or why there is none."""
+        gateway, currency, day = money.gateway_account, money.currency, money.document_date
+        account = self.control_account(gateway, currency, day)
         if account is not None:
             return account
         return reject("no_control_account", document=name, gateway=gateway or "*", currency=currency, division=self.division)

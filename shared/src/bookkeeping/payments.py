@@ -69,7 +69,7 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
         lines=tuple(lines),
         description=mapping.texts.word("payment" if sign > 0 else "refund", number=document.number),
         explanation=(
-            _explanation(document, account),
+            *_explanation(document, account, mapping),
             *_what_it_settles(document, shares),
             *([used.words] if used.words else []),
             *([tell("payments_of_a_day")] if mapping.payments == "daily" else []),
@@ -122,7 +122,11 @@ def _what_it_settles(document: Payment | Refund, shares: Sequence[Settlement]) -
     return [tell("settles_in_part" if rest else "settles", **values)]
 
 
-def _explanation(document: Payment | Refund, account: str) -> InTwo:
+def _explanation(document: Payment | Refund, account: str, mapping: Mapping) -> list[InTwo]:
     amount = f"{format_minor(document.amount_minor, document.currency)} {document.currency}"
     gateway = document.gateway_account or InTwo("any", "*")
-    return tell("control_account", amount=amount, account=account, gateway=gateway)
+    told = [tell("control_account", amount=amount, account=account, gateway=gateway)]
+    rule = mapping.control_rule(document.gateway_account, document.currency, document.document_date)
+    if rule is not None and (rule.first or rule.last):
+        told.append(tell("control_rule", account=account, rule=rule.words))
+    return told

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace as replace_line
 
+from bookkeeping.debtors import TermsRule
 from bookkeeping.deferral import Portion, credit_portions
 from bookkeeping.discounts import ShownDiscount, merged, with_discounts, without_tax
 from bookkeeping.division_currency import portions_in_step, taxes_of_portions
@@ -59,7 +60,7 @@ def sales_entry(
     sign = -1 if isinstance(document, Invoice) else 1
     debtors = mapping.debtor_account(document.debtor)
     lines = [Line(role=Role.RECEIVABLE, account=debtors, amount_minor=-sign * document.total_minor)]
-    explanation = _about_heading(document, rate, debtors, mapping)
+    explanation = _about_heading(document, rate, debtors, condition, mapping)
     words = words_of_document(document, mapping.texts)
     booked: list[Line] = []
     whole: list[Line] = []
@@ -88,7 +89,7 @@ def sales_entry(
         exchange_rate=rate.rate,
         lines=tuple(lines),
         description=mapping.texts.entry_description(words),
-        payment_condition=condition,
+        payment_condition=condition.code if condition is not None else None,
         explanation=(*explanation, *_explanation_of_credit(document)),
         reasons=tuple(reasons),
     )
@@ -156,10 +157,15 @@ def _discounts_last(lines: list[Line], mapping: Mapping) -> list[Line]:
     return revenue + merged(discounts, mapping.texts.word("discount"))
 
 
-def _about_heading(document: Invoice | CreditNote, rate: RateUsed, debtors: str, mapping: Mapping) -> list[InTwo]:
+def _about_heading(
+    document: Invoice | CreditNote, rate: RateUsed, debtors: str, condition: TermsRule | None, mapping: Mapping
+) -> list[InTwo]:
     told = [] if rate.words is None else [rate.words]
     if debtors != mapping.receivable_account:
         told.append(tell("debtor_account", account=debtors))
+    if condition is not None:
+        rule = InTwo(condition.words, rule_in_dutch(condition.words))
+        told.append(tell("payment_condition", code=condition.code, rule=rule))
     empty = empty_fields(document, mapping.texts)
     if empty:
         told.append(tell("empty_fields", names=", ".join(empty)))
@@ -173,13 +179,13 @@ def _is_nothing(parts: list[Part], document: Invoice | CreditNote, mapping: Mapp
     return not parts or (mapping.zero_invoices == "skip" and not any(part.net_minor or part.tax_minor for part in parts))
 
 
-def _payment_condition(document: Invoice | CreditNote, mapping: Mapping) -> str | Rejection | None:
+def _payment_condition(document: Invoice | CreditNote, mapping: Mapping) -> TermsRule | Rejection | None:
     """Return Exact's payment condition of an invoice; a credit note is not paid, so it has none of its own."""
     if mapping.terms is None or not isinstance(document, Invoice):
         return None
-    rule = mapping.terms.find(document.terms)
+    rule = mapping.terms.find(document.terms, document.document_date)
     if rule is not None:
-        return rule.code
+        return rule
     if not mapping.terms.hold_unmapped:
         return None
     days, method = document.terms.net_term_days or 0, document.terms.method

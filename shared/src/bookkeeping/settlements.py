@@ -36,9 +36,14 @@ def payout_entry(payout: Payout, mapping: Mapping) -> Entry | Rejection | SetAsi
         *_line(Role.LOSS, policy.chargeback_fee_account or policy.fee_account, payout.chargeback_fees_minor, payout.number),
     ]
     # In another currency Exact rounds each amount by itself: pairs of equal ones balance in the division's currency, too.
-    apart = [amount for line in lines for amount in (line.amount_minor, line.vat_minor)]
-    for amount_minor in [whole] if payout.currency == mapping.currency else apart:
-        lines += _line(Role.CONTROL, account, -amount_minor, payout.number)
+    if payout.currency == mapping.currency:
+        own = [whole - sum(amount for _, amount in payout.elsewhere)]
+    else:
+        own = [amount for line in lines for amount in (line.amount_minor, line.vat_minor)]
+        own += [-amount for _, amount in payout.elsewhere]
+    # What the control account of its day gives comes first: `control-accounts` reads there which one that is.
+    for place, amount_minor in (*((account, each) for each in own), *payout.elsewhere):
+        lines += _line(Role.CONTROL, place, -amount_minor, payout.number)
     if not lines:
         return set_aside("zero_total", document=name)
     paid, fees = (format_minor(amount, payout.currency) for amount in (payout.amount_minor, whole - payout.amount_minor))
@@ -53,6 +58,10 @@ def payout_entry(payout: Payout, mapping: Mapping) -> Entry | Rejection | SetAsi
         description=mapping.texts.word("payout", number=payout.number),
         explanation=(
             tell("payout", paid=paid, currency=payout.currency, fees=fees, account=account),
+            *(
+                tell("payout_elsewhere", amount=format_minor(amount, payout.currency), currency=payout.currency, account=place)
+                for place, amount in payout.elsewhere
+            ),
             *([used.words] if used.words else []),
         ),
     )

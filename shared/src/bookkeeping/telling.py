@@ -120,6 +120,8 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "{amount} against control account {account} of gateway account {gateway}.",
         "{amount} tegen tussenrekening {account} van account {gateway} bij de betaaldienst.",
     ),
+    "control_rule": ("Control account {account} is that of ({rule}).", "Tussenrekening {account} is die van ({rule})."),
+    "payment_condition": ("Payment condition {code} by rule ({rule}).", "Betalingsconditie {code} volgens regel ({rule})."),
     "payments_of_a_day": (
         "It goes to Exact after its day, in one entry with the other payments of that account and currency.",
         "Zij gaat na haar dag naar Exact, in een boeking met de andere betalingen van die rekening en valuta.",
@@ -131,6 +133,10 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
     "payout": (
         "{paid} {currency} paid out and {fees} held back as fees, off control account {account}.",
         "{paid} {currency} uitbetaald en {fees} als kosten ingehouden, van tussenrekening {account}.",
+    ),
+    "payout_elsewhere": (
+        "{amount} {currency} of it had been booked on control account {account}, and is taken off there.",
+        "{amount} {currency} daarvan was op tussenrekening {account} geboekt, en gaat daar af.",
     ),
     "exchange_difference": (
         "Booked at {booked}, received at {own}: the difference is on {account}.",

@@ -89,11 +89,10 @@ async def proofs_of(store: PagedStore, mappings: dict[int, Mapping], division: i
             continue
         booked = [msgspec.json.decode(row.command, type=PostEntry) for row in kept.rows if row.state in ISSUED and row.command]
         booked = [command for command in booked if command.entry_date <= on]
-        mapping = mappings.get(booked[0].division) if booked else None
-        if mapping is None:
+        if not booked or booked[0].division not in mappings:
             continue
         if kind == "payout":
-            await _take_payout(store, kept, booked, makers, mapping)
+            await _take_payout(store, kept, booked, makers)
         else:
             await _take_money(store, kept, booked, makers)
     proofs = {
@@ -121,23 +120,26 @@ async def _take_money(store: PagedStore, kept: Kept, booked: list[PostEntry], ma
             makers[_Gateway(booked[0].division, money.gateway_account_id or "", currency)].movements.append(movement)
 
 
-async def _take_payout(
-    store: PagedStore, kept: Kept, booked: list[PostEntry], makers: dict[_Gateway, ProofMaker], mapping: Mapping
-) -> None:
+async def _take_payout(store: PagedStore, kept: Kept, booked: list[PostEntry], makers: dict[_Gateway, ProofMaker]) -> None:
     payout = await store.resource(kept.key.site, "payout", kept.key.number, Payout)
     if payout is None:
         return
     whole = payout.amount + payout.fees + payout.chargeback_fees
     maker = makers[_Gateway(booked[0].division, payout.gateway_account_id, payout.currency_code)]
     # Behind the transfer and the fees comes what they are taken off; where the fees were paid to the gateway it is nothing.
-    is_off_account = whole != 0 or payout.currency_code != mapping.currency
+    before = sum(map(bool, (payout.amount, payout.fees, payout.chargeback_fees)))
+    taken: Counter[str] = Counter()
+    for entry_line in booked[0].lines[before:]:
+        taken[entry_line.gl_account] -= entry_line.amount_minor
+    main = next(iter(taken), None)
     maker.payouts.append(
         BookedPayout(
             number=payout.id,
             day=booked[0].entry_date,
             amount_minor=whole,
             has_lines=bool(payout.lines),
-            account=booked[0].lines[-1].gl_account if is_off_account else None,
+            account=main,
+            elsewhere=tuple((account, amount) for account, amount in taken.items() if account != main),
         )
     )
     maker.lines += [

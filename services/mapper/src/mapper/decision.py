@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from msgspec.structs import replace
 
-from bookkeeping.documents import Application, CreditNote, Document, VatReclaim
+from bookkeeping.documents import Application, CreditNote, Document, Payout, VatReclaim
 from bookkeeping.entries import make_entry
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
@@ -16,6 +16,7 @@ from bookkeeping.write_offs import reclaim_label, vat_of
 from mapper.account_holders import on_account, settle_on_accounts
 from mapper.applications import as_both_booked
 from mapper.credited_bookings import as_booked
+from mapper.payout_accounts import off_their_accounts
 from mapper.store import Row, Store
 from mapper.subjects import Subject, product_ids
 
@@ -56,9 +57,11 @@ async def make(store: Store, subject: Subject, row: Row | None, today: date, *, 
 
 
 async def _beside_others(store: Store, subject: Subject, document: Document, mapping: Mapping) -> Document | Rejection:
-    """Add to a document what the bookings of others decide: whose account, which rate, which days."""
+    """Add to a document what the bookings of others decide: whose account, which rate, which days, which control account."""
     if isinstance(document, Application):
         return await as_both_booked(store, subject.key.site, mapping, document)
+    if isinstance(document, Payout):
+        return await off_their_accounts(store, subject.key.site, document, mapping)
     settled = await settle_on_accounts(store, subject, document, name_of(subject))
     return settled if isinstance(settled, Rejection) else await as_booked(store, subject, settled, name_of(subject))
 

@@ -344,10 +344,10 @@ def relatives_of(customer: chargebee.Customer, site: str, mapping: Mapping) -> d
     return {name: f"{site}/{other}" for name, other in wanted.items() if other not in (None, "", customer.id)}
 
 
-def save_account(customer: chargebee.Customer, site: str, mapping: Mapping) -> SaveAccount:
-    """Return the command that brings a customer into Exact; its fingerprint covers every field that is sent."""
+def save_account(customer: chargebee.Customer, site: str, mapping: Mapping, day: date) -> SaveAccount:
+    """Return the command that brings a customer into Exact as he is on a day; its fingerprint covers every field that is sent."""
     rules = mapping.customers
-    terms = mapping.terms.find(terms_of(customer)) if mapping.terms is not None else None
+    terms = mapping.terms.find(terms_of(customer), day) if mapping.terms is not None else None
     address = customer.billing_address or chargebee.Address()
     country = country_of(address)
     command = SaveAccount(

@@ -242,7 +242,7 @@ class Planner:
         mapping = self._subjects.mapping(division)
         if mapping is None:
             return
-        command = save_account(customer, site, mapping)
+        command = save_account(customer, site, mapping, self._day_of(cause))
         known = await store.account_fingerprint(division, command.customer_ref)
         if known == command.fingerprint and not again:
             return

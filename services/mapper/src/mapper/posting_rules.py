@@ -61,7 +61,12 @@ def text_mistakes(configuration: DivisionConfiguration) -> Iterator[tuple[Place,
 
 def control_accounts(configuration: DivisionConfiguration) -> tuple[ControlAccount, ...]:
     """Return the control accounts in the order of the file."""
-    return tuple(ControlAccount(**each.model_dump()) for each in configuration.control_accounts)
+    return tuple(
+        ControlAccount(
+            gateway_account=each.gateway_account, currency=each.currency, account=each.account, first=each.first, last=each.last
+        )
+        for each in configuration.control_accounts
+    )
 
 
 def _discount_rules(configuration: DivisionConfiguration) -> list[DiscountRule]:
@@ -114,6 +119,8 @@ def _terms_rules(configuration: DivisionConfiguration) -> list[TermsRule]:
             net_term_days=rule.when.net_term_days,
             auto_collection=None if rule.when.auto_collection is None else rule.when.auto_collection == "on",
             method=rule.when.method,
+            first=rule.first,
+            last=rule.last,
         )
         for rule in (section.rules if section is not None else ())
     ]

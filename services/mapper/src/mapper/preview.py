@@ -160,7 +160,7 @@ class Preview:
         planned = self._planned(subject, pending, decision, "held" if pending is None else pending.state)
         if planned.entry is None or subject.customer is None or subject.mapping is None:
             return planned
-        command = save_account(subject.customer, subject.key.site, subject.mapping)
+        command = save_account(subject.customer, subject.key.site, subject.mapping, self._today)
         place = (subject.mapping.division, command.customer_ref)
         if place in self._new_accounts or await self._store.account_fingerprint(*place) == command.fingerprint:
             return planned
