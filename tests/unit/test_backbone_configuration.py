@@ -71,7 +71,11 @@ def test_codes_keep_their_zeros_and_norway_is_a_country(tmp_path):
         ("NO",),
     )
     assert [rule.when.rate for rule in division.vat] == [Decimal(21), Decimal("5.5"), None]
-    assert division.control_accounts[1].model_dump(exclude_none=True) == {"gateway_account": "*", "currency": "*", "account": "1299"}
+    assert division.control_accounts[1].model_dump(exclude_none=True) == {
+        "gateway_account": "*",
+        "currency": "*",
+        "account": "1299",
+    }
     assert (division.currency, division.period_policy, division.book_payments) == ("EUR", "move", True)
 
 
