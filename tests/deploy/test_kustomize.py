@@ -132,9 +132,14 @@ def test_manifests_hold_no_secret_and_name_only_settings_that_exist(folder):
 
 def test_only_those_who_need_a_secret_get_it():
     holders: dict[str, set[str]] = {}
+    databases: dict[str, str] = {}
     for name, pod in manifests.pods(rendered(BASE)).items():
         for variable in pod["containers"][0]["env"]:
             holders.setdefault(variable["name"].removeprefix("KRUISPOST_"), set()).add(name)
+            if variable["name"] == "KRUISPOST_DATABASE_URL":
+                databases[name] = variable["valueFrom"]["secretKeyRef"]["key"].removeprefix("KRUISPOST_DATABASE_URL")
+    assert databases.pop("migrate") == ""
+    assert databases == {name: f"_{name.replace('-', '_').upper()}" for name in SERVICES}
     assert holders["DATABASE_URL"] == {*SERVICES, "migrate"}
     assert holders["EXACT_CLIENT_SECRET"] == holders["ENCRYPTION_KEYS"] == {"exact-writer"}
     assert holders["WEBHOOK_PASSWORD"] == holders["EXACT_WEBHOOK_SECRET"] == {"ingest"}

@@ -133,9 +133,8 @@ class _Month:
         )
         environment = self._environment(place, password)
         for name, command in self._commands().items():
-            self._connector.start(
-                Program(name, command, {**environment, "KRUISPOST_PORT": str(ports[_port_of(name)])}, self._crash(name))
-            )
+            own = {"KRUISPOST_PORT": str(ports[_port_of(name)]), **self._engine.of_service.get(name, {})}
+            self._connector.start(Program(name, command, {**environment, **own}, self._crash(name)))
         self._wait_until_up(f"{place.chargebee}/_simulator/progress")
         for name in SERVICES:
             self._wait_until_up(f"{place.url(name)}/live")
