@@ -174,6 +174,33 @@ async def test_a_lost_database_is_rebuilt_and_what_never_went_to_exact_goes(tmp_
         assert entry.document.number == "INV-3"
 
 
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_what_was_decided_and_never_sent_is_told_also_where_the_state_is_right(tmp_path: Path, dialect: str) -> None:
+    """As after a replay that died when it had put the state in place: it is run again, and sends the rest."""
+    async with told(dialect, tmp_path) as history:
+        await history.databases["mapper"].close()
+        if dialect == "sqlite":
+            for file in (tmp_path / "data").glob("mapper.sqlite*"):
+                file.unlink()
+        else:
+            async with history.databases["ingest"].transaction() as connection:
+                await connection.execute(sa.text("DROP SCHEMA mapper CASCADE"))
+        await migrate(history.databases["mapper"], "mapper")
+        code, report = await history.replay()
+        assert (code, report["missing"], report["never_sent"]) == (1, 5, 2)
+        code, report = await history.replay("--yes")
+        assert (code, report["installed"], report["sent_again"]) == (0, True, 2)
+        await history.change(
+            sa.text("DROP TRIGGER event_log_no_delete" if dialect == "sqlite" else "ALTER TABLE event_log DISABLE TRIGGER USER")
+        )
+        await history.change(sa.text("DELETE FROM event_log WHERE type = 'exact.entry.post'"))
+        code, report = await history.replay()
+        assert (code, report["same"], report["never_sent"], report["installed"]) == (1, 5, 1, False)
+        code, report = await history.replay("--yes")
+        assert (code, report["sent_again"], report["installed"]) == (0, 1, False)
+        assert (await history.replay())[0] == 0
+
+
 async def test_what_a_clock_ahead_of_ours_has_dated_is_replayed_too(tmp_path: Path) -> None:
     """Left out, the periods that such a writer told would be unknown, and every document would wait for them."""
     async with told("sqlite", tmp_path) as history:

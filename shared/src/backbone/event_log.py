@@ -185,6 +185,17 @@ async def read_stream(connection: AsyncConnection, stream: str) -> list[Recorded
     return [_recorded(row) for row in rows]
 
 
+async def read_streams(connection: AsyncConnection, streams: Iterable[str]) -> dict[str, list[Recorded]]:
+    """Return several streams, each oldest first; those without a message have an empty list."""
+    wanted = sorted(set(streams))
+    found: dict[str, list[Recorded]] = {stream: [] for stream in wanted}
+    for start in range(0, len(wanted), STREAMS_A_STATEMENT):
+        some = event_log.c.stream.in_(wanted[start : start + STREAMS_A_STATEMENT])
+        for row in await connection.execute(sa.select(*_columns).where(some).order_by(event_log.c.stream, event_log.c.version)):
+            found[row.stream].append(_recorded(row))
+    return found
+
+
 async def read_after(
     connection: AsyncConnection, position: Position, limit: int, types: frozenset[str] | None = None
 ) -> list[Recorded]:

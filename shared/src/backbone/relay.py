@@ -13,6 +13,7 @@ from backbone.crash_points import crash_point
 from backbone.database import Database, is_away
 from backbone.errors import BrokerUnavailableError, KruispostError, UnroutableError
 from backbone.event_log import Recorded
+from backbone.held_back import HeldBack
 from backbone.locks import FileLock, SessionLock
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
@@ -62,6 +63,7 @@ class Relay:
         self._clock = clock
         self._routes = routes
         self._telemetry = telemetry or Telemetry()
+        self._held_back = HeldBack(database, CHECKPOINT, clock, self._telemetry)
         self._woken = asyncio.Event()
         self._complaint: str | None = None
 
@@ -85,6 +87,7 @@ class Relay:
                         await is_set_within(stop, LOCK_RETRY_SECONDS)
                         continue
                     await self._publish_all(stop)
+                    await self._held_back.look()
                 except Exception as error:
                     if not isinstance(error, (BrokerUnavailableError, UnroutableError)) and not is_away(error):
                         raise

@@ -52,6 +52,7 @@ CounterName = Literal[
 ]
 GaugeName = Literal[
     "relay_backlog",  # by service: 1 while the relay has more to publish than one batch, else 0
+    "relay_held_back_seconds",  # by service: how long a transaction on the PostgreSQL server holds back what was committed
     "exact_budget_minute_left",  # by division: calls Exact still allows in this minute
     "exact_budget_day_left",  # by division: calls Exact still allows today
     "commands_waiting",  # by division and class of work: commands not yet finished

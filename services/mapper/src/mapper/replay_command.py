@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,32 +20,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backbone import event_log
 from backbone.clock import SystemClock
 from backbone.command_database import UnreadableError, run_command
 from backbone.configuration import load_configuration
 from backbone.database import Database
-from backbone.errors import KruispostError
 from backbone.migrations import migrate
-from backbone.past import newest, readable_end
+from backbone.past import readable_end
 from backbone.settings import Settings
-from contracts.commands import PostEntry, SaveAccount
-from contracts.messages import unseal
 from mapper import tables
-from mapper.rebuild import MAPPER, PAGE, Rebuild, logs_of, messages_in, new_scratch
-from mapper.store import Store
+from mapper.rebuild import MAPPER, Rebuild, logs_of, messages_in, new_scratch
+from mapper.replay_install import ReplayError, install, pages, send_what_is_missing
 from mapper.wording import Language
 
-KEPT = (tables.resources, tables.documents, tables.accounts, tables.merged_customers, tables.periods)
 NAMED = 5  # messages that cannot be handled and are named
 LOOKED_AT = ("state", "code", "division", "command_id", "exchange_rate")
-
-
-class ReplayError(KruispostError):
-    """The state that was made anew cannot be put in the place of the present one."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__("replay_refused", sentence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +58,19 @@ class Report:
     superfluous: int = 0
     installed: bool = False
     sent_again: int = 0
+    never_sent: int = 0
     skipped: list[str] = field(default_factory=list)
     documents: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_same(self) -> bool:
-        """Whether the mapper has what its logs say."""
+        """Whether the mapper's tables hold what its logs say."""
         return not (self.differing or self.missing or self.superfluous)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is left to do."""
+        return (self.is_same or self.installed) and not self.never_sent
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -91,7 +85,7 @@ def replay(wish: Wish, lang: Language, *, as_json: bool) -> bool:
         typer.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
     else:
         typer.echo("\n".join(_text(report, lang)))
-    return report.is_same or report.installed
+    return report.is_well
 
 
 async def _replay(settings: Settings, wish: Wish) -> Report:
@@ -123,8 +117,13 @@ async def _replay(settings: Settings, wish: Wish) -> Report:
             report.messages = await rebuild.fold(logs, now, lambda count: progress.advance(task, count), until=wish.until)
         report.skipped = rebuild.skipped
         await _compare(scratch, present, report, wish.limit)
-        if wish.install and not report.is_same:
-            await _install(scratch, present, before, report)
+        if not wish.install:
+            report.never_sent = await send_what_is_missing(scratch, present, None)
+        else:
+            if not report.is_same:
+                before = await install(scratch, present, before)
+                report.installed = True
+            report.sent_again = await send_what_is_missing(scratch, present, before)
     return report
 
 
@@ -136,7 +135,7 @@ def _place(settings: Settings) -> Path:
 async def _compare(scratch: Database, present: Database, report: Report, limit: int) -> None:
     """Compare every booking, page by page, so that memory does not grow with the history."""
     async with scratch.reading() as made, present.reading() as has:
-        async for page in _pages(made, tables.documents):
+        async for page in pages(made, tables.documents):
             found = await _same_keys(has, page)
             for row in page:
                 report.bookings += 1
@@ -147,7 +146,7 @@ async def _compare(scratch: Database, present: Database, report: Report, limit: 
                 report.missing += other is None
                 report.differing += other is not None
                 _list(report, row, other, limit)
-        async for page in _pages(has, tables.documents):
+        async for page in pages(has, tables.documents):
             found = await _same_keys(made, page)
             for row in page:
                 if _key(row) not in found:
@@ -166,69 +165,10 @@ def _key(row: Any) -> tuple[str, str, str, str]:
     return row.site, row.kind, row.number, row.suffix
 
 
-async def _pages(connection: AsyncConnection, table: sa.Table) -> AsyncIterator[list[Any]]:
-    keys = list(table.primary_key.columns)
-    after: tuple[Any, ...] | None = None
-    while True:
-        statement = sa.select(*table.c).order_by(*keys).limit(PAGE)
-        if after is not None:
-            bound = (sa.literal(value, key.type) for value, key in zip(after, keys, strict=True))
-            statement = statement.where(sa.tuple_(*keys) > sa.tuple_(*bound))
-        page = list(await connection.execute(statement))
-        if not page:
-            return
-        yield page
-        after = tuple(getattr(page[-1], key.name) for key in keys)
-
-
 async def _same_keys(connection: AsyncConnection, page: Iterable[Any]) -> dict[tuple[str, str, str, str], Any]:
     table = tables.documents
     numbers = sorted({row.number for row in page})
     return {_key(row): row for row in await connection.execute(sa.select(*table.c).where(table.c.number.in_(numbers)))}
-
-
-async def _install(scratch: Database, present: Database, before: event_log.Position, report: Report) -> None:
-    """Put the rebuilt tables in the place of the present ones, and send what was decided and never sent; all or nothing."""
-    async with scratch.reading() as made, present.transaction() as connection:
-        await Store(present, connection).share(alone=True)
-        if await newest(connection) != before:
-            raise ReplayError("The mapper wrote into its log during the replay; stop it, then try again.")
-        for table in KEPT:
-            await connection.execute(sa.delete(table))
-            async for page in _pages(made, table):
-                await connection.execute(sa.insert(table), [each._asdict() for each in page])
-        report.sent_again = await _send_what_is_missing(made, connection)
-    report.installed = True
-
-
-async def _send_what_is_missing(made: AsyncConnection, connection: AsyncConnection) -> int:
-    """Append the commands that the present log does not have: customers, and entries that Exact has not taken yet."""
-    sent = 0
-    after = event_log.START
-    while page := await event_log.read_after(made, after, PAGE, frozenset((PostEntry.TYPE, SaveAccount.TYPE))):
-        for recorded in page:
-            message = unseal(recorded.envelope)
-            if isinstance(message, PostEntry) and not await _is_planned(made, message.command_id):
-                continue
-            known = [unseal(each.envelope) for each in await event_log.read_stream(connection, recorded.stream)]
-            if any(_asks_the_same(message, each) for each in known):
-                continue
-            version = await event_log.stream_version(connection, recorded.stream)
-            await event_log.append(connection, recorded.stream, version, [recorded.envelope])
-            sent += 1
-        after = page[-1].position
-    return sent
-
-
-async def _is_planned(made: AsyncConnection, command_id: str) -> bool:
-    column = tables.documents.c
-    return await made.scalar(sa.select(column.state).where(column.command_id == command_id)) == "planned"
-
-
-def _asks_the_same(one: object, other: object) -> bool:
-    if isinstance(one, PostEntry):
-        return isinstance(other, PostEntry) and one.command_id == other.command_id
-    return isinstance(one, SaveAccount) and isinstance(other, SaveAccount) and one.division == other.division
 
 
 def _text(report: Report, lang: Language) -> list[str]:
@@ -252,12 +192,20 @@ def _text(report: Report, lang: Language) -> list[str]:
         told = "kunnen niet worden verwerkt; hun id's" if dutch else "cannot be handled; their ids"
         lines.append(f"  {len(report.skipped)} {told}: {', '.join(report.skipped[:NAMED])}")
     if report.installed:
+        lines.append("De mapper heeft nu deze stand." if dutch else "The mapper has this state now.")
+    if report.sent_again:
         lines.append(
-            f"De mapper heeft nu deze stand; {report.sent_again} opdrachten gaan alsnog naar de schrijver."
+            f"{report.sent_again} opdrachten gaan alsnog naar de schrijver."
             if dutch
-            else f"The mapper has this state now; {report.sent_again} commands go to the writer that had not gone."
+            else f"{report.sent_again} commands go to the writer that had not gone."
         )
-    elif not report.is_same:
+    if report.never_sent:
+        lines.append(
+            f"{report.never_sent} opdrachten zijn nooit naar de schrijver gegaan."
+            if dutch
+            else f"{report.never_sent} commands never went to the writer."
+        )
+    if not report.is_well:
         lines.append(
             "Niets is gewijzigd; stop de mapper en herhaal dit met --yes."
             if dutch
