@@ -1,4 +1,4 @@
-"""PostgreSQL crashed and is starting up: who works in the background waits, though connecting raises the driver's own error."""
+"""PostgreSQL crashed and starts up: who works waits and who asks is told, though connecting raises the driver's own error."""
 
 from __future__ import annotations
 
@@ -8,19 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
+from pydantic import SecretStr
+from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
 from support.engines import broker_for
 from support.ingest_stage import SITE
 from support.lines import FACTS_TOPOLOGY
 
+from backbone.application import Application
 from backbone.broker import Broker
+from backbone.broker_embedded import EmbeddedBroker
 from backbone.clock import SystemClock
 from backbone.database import Database
+from backbone.errors import reason_of
+from backbone.process import _site
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry
+from console.api import router
 from ingest.catch_up import CatchUp
 from ingest.pdfs import PdfFetcher
-from ingest.store import EventStore
+from ingest.received import ReceivedEvent
+from ingest.store import EventStore, StoreUnavailableError
 from ingest.translator import Translator
 
 
@@ -33,6 +43,10 @@ class StartingDatabase(Database):
         """Say so."""
         self.asked += 1
         raise asyncpg.CannotConnectNowError("the database system is starting up")
+
+    def transaction(self) -> Any:
+        """Say so."""
+        return self.reading()
 
     async def try_lock(self, name: str) -> Any:
         """Say so."""
@@ -68,3 +82,42 @@ async def test_a_worker_waits_for_a_database_that_is_starting_up(make: Callable[
         assert not running.done()
         running.cancel()
     await database.close()
+
+
+async def test_a_webhook_that_cannot_be_stored_is_one_line_of_the_log(tmp_path: Path) -> None:
+    database = StartingDatabase.open(Settings(data_dir=tmp_path), "ingest")
+    store = EventStore(database, SystemClock(), stored=lambda: None)
+    with capture_logs() as logs, pytest.raises(StoreUnavailableError):
+        await store.store(SITE, ReceivedEvent("ev_1", "invoice_generated", b"{}"))
+    await database.close()
+    (line,) = logs
+    assert (line["log_level"], line["reason"]) == ("warning", "the database system is starting up")
+    assert "exc_info" not in line
+
+
+async def test_who_asks_over_http_is_told_that_the_database_does_not_answer(tmp_path: Path) -> None:
+    database = StartingDatabase.open(Settings(data_dir=tmp_path), "console")
+    token = SecretStr("geheim")
+    application = Application("console", workers=[], ready=[], router=router(database, token))
+    broker = EmbeddedBroker(tmp_path / "broker.sqlite")
+    site = _site([application], broker, Telemetry(), asyncio.Event())
+    headers = {"Authorization": f"Bearer {token.get_secret_value()}"}
+    inside = httpx.ASGITransport(app=site)  # an error that the site does not answer is raised here
+    async with httpx.AsyncClient(transport=inside, base_url="http://console.test", headers=headers) as client:
+        answer = await client.get("/summary")
+    await broker.close()
+    await database.close()
+    told = "The database does not answer (the database system is starting up); ask again when it does."
+    assert (answer.status_code, answer.json()) == (503, {"detail": told})
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (TimeoutError(), "TimeoutError"),
+        (asyncpg.CannotConnectNowError("not yet\nDETAIL: recovery"), "not yet"),
+        (DBAPIError("SELECT 1", {}, Exception("<class 'asyncpg.exceptions.InterfaceError'>: closed\nmore")), "closed"),
+    ],
+)
+def test_a_reason_is_one_line_without_the_statement(error: Exception, told: str) -> None:
+    assert reason_of(error) == told

@@ -68,12 +68,16 @@ configure_logging("json")
 with Telemetry().span("handle", note("a")):
     log.info("handled", amount_minor=12100)
 logging.getLogger("a.library").warning("it happened %s", "twice")
+logging.getLogger("aiormq.connection").error("told by who used the connection")
+import warnings
+warnings.warn("odd")
 """
-    first, second = map(json.loads, run(program).splitlines())
+    first, second, third = map(json.loads, run(program).splitlines())
     assert (first["event"], first["subject"], first["message_id"]) == ("handled", "acme-test/note/a", "a")
     assert first["amount_minor"] == 12100
     assert re.fullmatch("[0-9a-f]{32}", first["trace_id"])
     assert (second["event"], second["level"]) == ("it happened twice", "warning")
+    assert "odd" in third["event"]
 
 
 def test_spans_go_to_the_collector_when_one_is_configured():

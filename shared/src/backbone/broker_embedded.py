@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from backbone.broker import PREFETCH, DeadLetter, Delivery, Handler, Outgoing
 from backbone.clock import Clock, SystemClock
 from backbone.crash_points import crash_point
-from backbone.errors import BrokerUnavailableError, Permanent, UnroutableError
+from backbone.errors import BrokerUnavailableError, Permanent, UnroutableError, reason_of
 from backbone.locks import FileLock
 from backbone.retries import Bury, DeadLetterLimit, after_failure, hand_over, is_set_within
 from backbone.telemetry import log
@@ -239,7 +239,7 @@ class _EmbeddedConsumer:
                 try:
                     await self._round()
                 except BrokerUnavailableError as error:
-                    log.warning("consumer waits", queue=self._queue.name, reason=str(error))
+                    log.warning("consumer waits", queue=self._queue.name, reason=reason_of(error))
                     await is_set_within(self._stopping, IDLE_SECONDS)
         finally:
             if turn is not None:
@@ -324,7 +324,7 @@ class _EmbeddedConsumer:
             log.error("message buried", code=outcome.code, reason=outcome.sentence, **about)
             await self._broker.run(lambda connection: self._bury(connection, number, outcome))
             return
-        log.warning("message comes back later", delay_seconds=outcome.delay_seconds, reason=str(error), **about)
+        log.warning("message comes back later", delay_seconds=outcome.delay_seconds, reason=reason_of(error), **about)
         due_at = self._broker.seconds() + outcome.delay_seconds
         statement = "UPDATE messages SET attempt = attempt + 1, deliveries = 0, due_at = ? WHERE number = ?"
         await self._broker.run(lambda connection: connection.execute(statement, (due_at, number)))

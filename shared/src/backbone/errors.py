@@ -12,7 +12,17 @@ KruispostError             has a stable code and a sentence for people
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
+
+_CLASS = re.compile(r"^<class '[\w.]+'>: ")
+
+
+def reason_of(error: BaseException) -> str:
+    """One line of a log that says what went wrong: never empty, and of a database's error without the statement that met it."""
+    said = str(getattr(error, "orig", None) or error).strip()
+    line = _CLASS.sub("", said.partition("\n")[0])
+    return line or type(error).__name__
 
 
 class OnceMore(Exception):  # noqa: N818 - the name says what becomes of the message

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from backbone.errors import reason_of
 from backbone.telemetry import log
 
 ANSWER_SECONDS: Final = 5.0  # a server that does not answer so long is as good as gone
@@ -191,7 +192,7 @@ class LockSession:
                 try:
                     await self._ask(_ALIVE)
                 except (SQLAlchemyError, OSError) as error:
-                    log.warning("the session that holds our locks is lost", reason=str(error) or type(error).__name__)
+                    log.warning("the session that holds our locks is lost", reason=reason_of(error))
                     await self._lose()
                     return
 

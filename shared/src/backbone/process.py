@@ -13,7 +13,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
@@ -23,8 +23,8 @@ from backbone.broker_embedded import EmbeddedBroker
 from backbone.broker_rabbitmq import RabbitBroker
 from backbone.clock import SystemClock
 from backbone.configuration import load_configuration
-from backbone.database import Database, is_away
-from backbone.errors import ConfigurationError, KruispostError
+from backbone.database import DATABASE_ERRORS, Database, is_away
+from backbone.errors import ConfigurationError, KruispostError, reason_of
 from backbone.migrations import migrate
 from backbone.retries import is_set_within
 from backbone.settings import Settings
@@ -116,7 +116,7 @@ async def _migrate(database: Database, service: str, stop: asyncio.Event) -> boo
         except Exception as error:
             if not is_away(error):
                 raise
-            reason = str(error)
+            reason = reason_of(error)
             log.warning("waiting for the database", service=service, reason=reason)
             if await is_set_within(stop, MIGRATION_PAUSE_SECONDS):
                 return False
@@ -146,6 +146,8 @@ def _listen(host: str, port: int) -> socket.socket:
 def _site(applications: Sequence[Application], broker: Broker, telemetry: Telemetry, stop: asyncio.Event) -> FastAPI:
     """Build the HTTP side: the services' own routes, and what a platform asks of every process."""
     site = FastAPI(title="Kruispost", docs_url=None, redoc_url=None, openapi_url=None)
+    for kind in DATABASE_ERRORS:
+        site.add_exception_handler(kind, _without_database)
     for application in applications:
         if application.router is not None:
             site.include_router(application.router)
@@ -168,6 +170,15 @@ def _site(applications: Sequence[Application], broker: Broker, telemetry: Teleme
         return Response(telemetry.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return site
+
+
+async def _without_database(request: Request, error: Exception) -> JSONResponse:
+    """Answer 503 to whoever asks while the database is away; raises what is another error."""
+    if not is_away(error):
+        raise error
+    reason = f"The database does not answer ({reason_of(error)}); ask again when it does."
+    log.warning("not answered", path=request.url.path, reason=reason)
+    return JSONResponse({"detail": reason}, status_code=503)
 
 
 def _server(site: FastAPI) -> uvicorn.Server:

@@ -14,7 +14,7 @@ from aiormq.exceptions import ChannelInvalidStateError
 from backbone.broker import Delivery, Handler
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
-from backbone.errors import BrokerUnavailableError
+from backbone.errors import BrokerUnavailableError, reason_of
 from backbone.retries import Bury, DeadLetterLimit, after_failure, hand_over, is_set_within
 from backbone.telemetry import log
 from contracts.topology import Queue
@@ -83,7 +83,7 @@ class RabbitConsumer:
                     raise
                 log.warning("consumer reconnects", queue=self._queue.name, reason="the connection was lost")
             except (BrokerUnavailableError, *BROKER_ERRORS) as error:
-                log.warning("consumer reconnects", queue=self._queue.name, reason=str(error))
+                log.warning("consumer reconnects", queue=self._queue.name, reason=reason_of(error))
             except Exception:  # noqa: BLE001 - a consumer that ended here would let its queue fill up in silence
                 log.exception("consumer reconnects", queue=self._queue.name)
             await is_set_within(self._stopping, RECONNECT_SECONDS)
@@ -156,7 +156,7 @@ class RabbitConsumer:
             headers |= {CODE: outcome.code, SENTENCE: outcome.sentence, ATTEMPT: delivery.attempt}
             timestamp = self._clock.now()
         else:
-            log.warning("message comes back later", delay_seconds=outcome.delay_seconds, reason=str(error), **about)
+            log.warning("message comes back later", delay_seconds=outcome.delay_seconds, reason=reason_of(error), **about)
             target = self._queue.retry_queue(outcome.delay_seconds)
             headers |= {ATTEMPT: delivery.attempt + 1}
         copy = aio_pika.Message(

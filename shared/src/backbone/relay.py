@@ -11,7 +11,7 @@ from backbone.broker import Broker, Outgoing
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
 from backbone.database import Database, is_away
-from backbone.errors import BrokerUnavailableError, KruispostError, UnroutableError
+from backbone.errors import BrokerUnavailableError, KruispostError, UnroutableError, reason_of
 from backbone.event_log import Recorded
 from backbone.held_back import HeldBack
 from backbone.locks import FileLock, SessionLock
@@ -132,7 +132,7 @@ class Relay:
         seconds = min(POLL_SECONDS * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
         service = self._database.service
         self._telemetry.count("relay_failures", service=service)
-        reason = error.sentence if isinstance(error, KruispostError) else f"the database does not answer ({type(error).__name__})"
+        reason = error.sentence if isinstance(error, KruispostError) else f"the database does not answer ({reason_of(error)})"
         self._complaint = f"messages of {service} wait to be published: {reason}"
         log.warning("relay waits", service=service, reason=reason, pause_seconds=seconds)
         await is_set_within(stop, seconds)

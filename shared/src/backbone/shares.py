@@ -11,6 +11,7 @@ import msgspec
 from backbone.broker import Broker
 from backbone.clock import Clock
 from backbone.database import Database, is_away
+from backbone.errors import reason_of
 from backbone.locks import FileLock, SessionLock
 from backbone.retries import is_set_within
 from backbone.sharing import Picture, Sharing
@@ -54,7 +55,7 @@ class Shares:
                     except Exception as error:
                         if not is_away(error):
                             raise
-                        log.warning("sharing waits for the database", reason=str(error), what=self._what)
+                        log.warning("sharing waits for the database", reason=reason_of(error), what=self._what)
                     await is_set_within(stop, LOOK_SECONDS)
                 await self._leave()  # from now on nothing is left to this process
                 for ends in self._ends.values():
@@ -107,7 +108,7 @@ class Shares:
         except Exception as error:
             if not is_away(error):
                 raise
-            log.warning("waits for the database", reason=str(error), **{self._what: part})
+            log.warning("waits for the database", reason=reason_of(error), **{self._what: part})
         finally:
             del self._ends[part]
             await lock.release()

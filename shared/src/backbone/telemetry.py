@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -209,8 +210,13 @@ def configure_logging(log_format: Literal["json", "console"]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    for chatty in ("aio_pika", "aiormq", "httpx", "httpcore", "alembic", "uvicorn.access"):
+    for chatty in ("aio_pika", "httpx", "httpcore", "alembic", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It tells of every lost connection as an error, with a traceback; whoever used the connection says so in a sentence.
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+    logging.captureWarnings(True)  # a line is always one of this log
+    # The library closes a connection that never came about when it is forgotten, and cannot in a thread; nothing is left open.
+    warnings.filterwarnings("ignore", message="coroutine 'Connection.close' was never awaited", category=RuntimeWarning)
 
 
 def _sentence(name: str) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
 from backbone.database import DATABASE_ERRORS, Database
+from backbone.errors import reason_of
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
 from ingest.events_api import EventsApi, EventsError, ListedEvent
@@ -70,7 +71,7 @@ class CatchUp:
                     for site in self._sites:
                         pause = min(pause, await self._look(site))
             except (*DATABASE_ERRORS, StoreUnavailableError) as error:
-                log.warning("catching up waits for the database", reason=str(error))
+                log.warning("catching up waits for the database", reason=reason_of(error))
                 pause = min(pause, AWAY_SECONDS)
             finally:
                 if lock is not None:

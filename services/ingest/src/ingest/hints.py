@@ -13,7 +13,7 @@ import msgspec
 
 from backbone.broker import Broker, Outgoing
 from backbone.clock import Clock
-from backbone.errors import BrokerUnavailableError, UnroutableError
+from backbone.errors import BrokerUnavailableError, UnroutableError, reason_of
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
 from contracts import envelope as wire
@@ -72,7 +72,7 @@ class Hints:
             try:
                 pause = await self.send_due()
             except (BrokerUnavailableError, UnroutableError, OSError) as error:
-                log.warning("hints wait", reason=str(error), retry_after_seconds=AWAY_PAUSE_SECONDS)
+                log.warning("hints wait", reason=reason_of(error), retry_after_seconds=AWAY_PAUSE_SECONDS)
                 await is_set_within(stop, AWAY_PAUSE_SECONDS)
                 continue
             await self._pause(stop, pause)
@@ -81,7 +81,7 @@ class Hints:
         try:
             await self.send_due()
         except (BrokerUnavailableError, UnroutableError, OSError) as error:
-            log.warning("hints are lost", topics=len(self._waiting), reason=str(error))
+            log.warning("hints are lost", topics=len(self._waiting), reason=reason_of(error))
 
     async def send_due(self) -> float | None:
         """Send what may go now; returns for how many seconds nothing may, None when nothing waits.

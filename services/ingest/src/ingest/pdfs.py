@@ -14,7 +14,7 @@ from backbone.broker import Broker, Outgoing
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
 from backbone.database import DATABASE_ERRORS, Database, is_away
-from backbone.errors import BrokerUnavailableError, UnroutableError
+from backbone.errors import BrokerUnavailableError, UnroutableError, reason_of
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
 from contracts import envelope as wire
@@ -81,7 +81,7 @@ class PdfFetcher:
             except (BrokerUnavailableError, UnroutableError, *DATABASE_ERRORS) as error:
                 if isinstance(error, DATABASE_ERRORS) and not is_away(error):
                     raise
-                log.warning("pdfs wait", reason=str(error), retry_after_seconds=AWAY_PAUSE_SECONDS)
+                log.warning("pdfs wait", reason=reason_of(error), retry_after_seconds=AWAY_PAUSE_SECONDS)
                 pause = AWAY_PAUSE_SECONDS
             if pause > 0:
                 await self._pause(stop, pause)

@@ -11,7 +11,8 @@ import msgspec
 from backbone import event_log
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
-from backbone.database import Database
+from backbone.database import Database, is_away
+from backbone.errors import reason_of
 from backbone.telemetry import log
 from contracts.envelope import Envelope, derived_id
 from ingest.received import ReceivedEvent
@@ -91,8 +92,11 @@ class EventStore:
                 fresh = await event_log.append_new_alone(
                     self._database, [(stream, one.envelope) for stream, one in group.items()]
                 )
-        except Exception:  # noqa: BLE001 - whatever it was, nobody may be told 200; every waiter is told to deliver again
-            log.exception("webhooks_not_stored", events=len(group))
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody may be told 200; every waiter is told to deliver again
+            if is_away(error):
+                log.warning("webhooks_not_stored", events=len(group), reason=reason_of(error))
+            else:
+                log.exception("webhooks_not_stored", events=len(group))
             _refuse(group.values())
             return
         except asyncio.CancelledError:

@@ -14,7 +14,7 @@ from backbone.checkpoints import read_checkpoint, write_checkpoint
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
 from backbone.database import DATABASE_ERRORS, Database
-from backbone.errors import StreamConflictError
+from backbone.errors import StreamConflictError, reason_of
 from backbone.event_log import Recorded
 from backbone.locks import advisory_key
 from backbone.telemetry import Telemetry, log
@@ -53,7 +53,7 @@ class Translator:
             try:
                 translated = await self.translate_batch()
             except (*DATABASE_ERRORS, StreamConflictError) as error:
-                log.warning("translation_failed", reason=str(error), retry_after_seconds=RETRY_SECONDS)
+                log.warning("translation_failed", reason=reason_of(error), retry_after_seconds=RETRY_SECONDS)
                 await self._pause(stop, RETRY_SECONDS)
                 continue
             if translated:

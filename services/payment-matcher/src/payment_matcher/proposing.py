@@ -18,6 +18,7 @@ from backbone.clock import Clock
 from backbone.configuration import Configuration
 from backbone.crash_points import crash_point
 from backbone.database import Database, is_away
+from backbone.errors import reason_of
 from backbone.matching_configuration import BankMatching
 from backbone.relay import Relay
 from backbone.retries import is_set_within
@@ -75,7 +76,7 @@ class Proposer:
             except Exception as error:
                 if not is_away(error):
                     raise
-                log.warning("judging bank lines waits for the database", reason=type(error).__name__)
+                log.warning("judging bank lines waits for the database", reason=reason_of(error))
                 self._changed.set()
                 await is_set_within(stop, RETRY_SECONDS)
             await is_set_within(stop, (self._clock.monotonic() - started) * REST_PER_SECOND_OF_WORK)

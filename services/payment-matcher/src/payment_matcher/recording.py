@@ -14,6 +14,7 @@ from backbone.clock import Clock
 from backbone.configuration import Configuration
 from backbone.crash_points import crash_point
 from backbone.database import Database, is_away
+from backbone.errors import reason_of
 from backbone.relay import Relay
 from backbone.telemetry import Telemetry, log
 from contracts.bank_lines import BankLineDecided
@@ -92,7 +93,7 @@ class Recorder:
                 if not is_away(error):
                     raise
                 # An intent that was being worked on becomes due again when its lease ends, and is looked up then.
-                log.warning("recording waits for the database", reason=type(error).__name__)
+                log.warning("recording waits for the database", reason=reason_of(error))
                 is_idle = True
             if is_idle:
                 await self._rest(stop)
