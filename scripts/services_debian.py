@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pathlib
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -22,6 +23,8 @@ from dataclasses import dataclass, field
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 INSTALL_SECONDS = 600.0
+# Below the ports that the system gives to outgoing connections, one of which could take a server's port while that is away.
+FIRST_PORT, PORTS = 20_000, 12_000
 POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 PACKAGES = {"postgres": "postgresql", "rabbitmq": "rabbitmq-server"}
 USERS = {"postgres": "postgres", "rabbitmq": "rabbitmq"}
@@ -42,6 +45,7 @@ class Started:
     url: str
     directory: str = ""
     processes: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
 
 
 def start(name: str, directory: pathlib.Path, say: Callable[[str], None]) -> Started:
@@ -74,6 +78,19 @@ def stop(started: Started) -> None:
             _children.pop(pid).wait()
     if started.directory:
         shutil.rmtree(started.directory, ignore_errors=True)
+
+
+def start_again(started: Started) -> None:
+    """Start a server that has ended once more, with its files and on its port; raises CannotStartError."""
+    is_cluster = started.how == "cluster"
+    programs = _programs("postgres" if is_cluster else "rabbitmq")
+    if programs is None:
+        raise CannotStartError("its programs are not where they were")
+    started.processes = {pid: began for pid, began in started.processes.items() if _began(int(pid)) == began}
+    if is_cluster:
+        _launch_postgres(programs, started)
+    else:
+        _launch_rabbitmq(programs, started)
 
 
 def _programs(name: str) -> pathlib.Path | None:
@@ -134,29 +151,69 @@ def _as(name: str) -> list[str]:
 
 def _start_postgres(programs: pathlib.Path, home: pathlib.Path) -> Started:
     """Make a cluster that trusts loopback, since nothing else can reach it, and start it."""
-    data, log, port = home / "data", home / "log", _free_port()
+    port = _free_port()
     making = [*_as("postgres"), str(programs / "initdb"), "--username=postgres", "--auth=trust", "--encoding=UTF8"]
-    _run([*making, "--locale=C.UTF-8", "--pgdata", str(data)], home)
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c max_connections=300"
+    try:
+        _run([*making, "--locale=C.UTF-8", "--pgdata", str(home / "data")], home)
+        started = Started(how="cluster", url=f"postgresql://postgres@127.0.0.1:{port}/postgres", directory=str(home))
+        started.ports = {"server": port}
+        _launch_postgres(programs, started)
+    except CannotStartError:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
+    return started
+
+
+def _launch_postgres(programs: pathlib.Path, started: Started) -> None:
+    home = pathlib.Path(started.directory)
+    data, log = home / "data", home / "log"
+    options = f"-c listen_addresses=127.0.0.1 -c port={started.ports['server']}"
+    options += " -c unix_socket_directories='' -c max_connections=300"
     starting = [*_as("postgres"), str(programs / "pg_ctl"), "start", "--wait", "--pgdata", str(data), "--log", str(log)]
     _run([*starting, "--options", options], home)
     pid = int((data / "postmaster.pid").read_text().splitlines()[0])
-    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    return Started(how="cluster", url=url, directory=str(home), processes={str(pid): _began(pid)})
+    started.processes = {str(pid): _began(pid)}
 
 
 def _start_rabbitmq(programs: pathlib.Path, home: pathlib.Path) -> Started:
     """Start a node with an Erlang port mapper of its own, so that it neither finds nor disturbs another node."""
-    port, mapper_port = _free_port(), _free_port()
-    (home / "rabbitmq.conf").write_text(f"listeners.tcp.default = 127.0.0.1:{port}\n")
+    ports = {"server": _free_port(), "mapper": _free_port(), "nodes": _free_port()}
+    (home / "rabbitmq.conf").write_text(f"listeners.tcp.default = 127.0.0.1:{ports['server']}\n")
     (home / "enabled_plugins").write_text("[].\n")
+    url = f"amqp://guest:guest@127.0.0.1:{ports['server']}/"
+    started = Started(how="node", url=url, directory=str(home), ports=ports)
+    try:
+        mapper = [shutil.which("epmd") or "epmd", "-port", str(ports["mapper"]), "-address", "127.0.0.1"]
+        _launch(mapper, started)
+        _launch_rabbitmq(programs, started)
+    except BaseException:
+        stop(started)
+        raise
+    return started
+
+
+def _launch_rabbitmq(programs: pathlib.Path, started: Started) -> None:
+    """Start the node and wait until it takes connections."""
+    home = pathlib.Path(started.directory)
+    child = _launch([str(programs / "rabbitmq-server")], started)
+    deadline = time.monotonic() + START_SECONDS
+    while not _listens(started.ports["server"]):
+        if child.poll() is not None or time.monotonic() > deadline:
+            output = (home / "output").read_text(errors="replace")[-600:]
+            raise CannotStartError(f"the RabbitMQ node did not come up: {output}")
+        time.sleep(0.25)
+
+
+def _launch(command: list[str], started: Started) -> subprocess.Popen[bytes]:
+    """Start a program of RabbitMQ, and note it before what was started earlier, so that it is ended first."""
+    home, ports = pathlib.Path(started.directory), started.ports
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))},
         "HOME": str(home),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "ERL_EPMD_PORT": str(mapper_port),
-        "RABBITMQ_NODENAME": f"kruispost{port}@localhost",
-        "RABBITMQ_DIST_PORT": str(_free_port()),
+        "ERL_EPMD_PORT": str(ports["mapper"]),
+        "RABBITMQ_NODENAME": f"kruispost{ports['server']}@localhost",
+        "RABBITMQ_DIST_PORT": str(ports["nodes"]),
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
         "RABBITMQ_CONF_ENV_FILE": str(home / "none"),
@@ -165,39 +222,20 @@ def _start_rabbitmq(programs: pathlib.Path, home: pathlib.Path) -> Started:
         "RABBITMQ_LOG_BASE": str(home / "log"),
         "RABBITMQ_PID_FILE": str(home / "pid"),
     }
-    processes: dict[str, str] = {}
-    epmd = shutil.which("epmd") or "epmd"
-    for command in ([epmd, "-port", str(mapper_port), "-address", "127.0.0.1"], [str(programs / "rabbitmq-server")]):
-        with (home / "output").open("ab") as output:
-            child = subprocess.Popen(
-                [*_as("rabbitmq"), *command],
-                env=environment,
-                cwd=home,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        _children[child.pid] = child
-        # The pid of RabbitMQ is its script's, which hands SIGTERM on to the node.
-        processes[str(child.pid)] = _began(child.pid)
-    started = Started(
-        how="node", url=f"amqp://guest:guest@127.0.0.1:{port}/", directory=str(home), processes=dict(reversed(processes.items()))
-    )
-    try:
-        _wait_until_up(child, port, home / "output")
-    except BaseException:
-        stop(started)
-        raise
-    return started
-
-
-def _wait_until_up(child: subprocess.Popen[bytes], port: int, output: pathlib.Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not _listens(port):
-        if child.poll() is not None or time.monotonic() > deadline:
-            raise CannotStartError(f"the RabbitMQ node did not come up: {output.read_text(errors='replace')[-600:]}")
-        time.sleep(0.25)
+    with (home / "output").open("ab") as output:
+        child = subprocess.Popen(
+            [*_as("rabbitmq"), *command],
+            env=environment,
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    _children[child.pid] = child
+    # The pid of RabbitMQ is its script's, which hands SIGTERM on to the node.
+    started.processes = {str(child.pid): _began(child.pid), **started.processes}
+    return child
 
 
 def _run(command: list[str], home: pathlib.Path) -> None:
@@ -206,14 +244,15 @@ def _run(command: list[str], home: pathlib.Path) -> None:
         done = subprocess.run(command, cwd=home, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
     if done.returncode != 0:
         tail = (home / "output").read_text(errors="replace")[-600:]
-        shutil.rmtree(home, ignore_errors=True)
         raise CannotStartError(f"`{' '.join(command)}` failed: {tail}")
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = FIRST_PORT + secrets.randbelow(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _listens(port: int) -> bool:
