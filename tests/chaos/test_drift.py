@@ -78,7 +78,8 @@ async def test_what_was_changed_in_exact_is_decided_about(tmp_path: Path) -> Non
         }
         # The date stands, by a person's word; it cannot be taken back by an entry.
         await stage.run("drift", "revert", redated["your_ref"], "--wait", "0", *BY, code=1)
-        await stage.run("drift", "accept", redated["your_ref"], "--wait", "0", *BY)
+        accept = ("drift", "accept", redated["your_ref"], "--wait", "0", *BY)
+        assert await killed_at_each_commit(lambda: stage.try_(*accept)) > 1
         # What moved it would be a rule; nothing is written.
         rule = yaml.safe_load(await stage.run("drift", "learn", moved["your_ref"], "--wait", "0"))
         assert rule[0]["account"] == "8020"

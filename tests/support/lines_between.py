@@ -45,6 +45,7 @@ class WayToExact(httpx.AsyncBaseTransport):
         self.faults_per_mille = 0
         self.closed_until = 0.0  # maintenance: 503
         self.cut_until = 0.0  # no connection
+        self.lost_answers = 0  # of so many of the next calls that write
         self.struck: set[str] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -62,6 +63,8 @@ class WayToExact(httpx.AsyncBaseTransport):
             fault = self._luck.choice(TOKEN_FAULTS if is_token else FAULTS)
             self.struck.add(fault)
             world.counts[f"exact {fault}"] += 1
+        if self.lost_answers and request.method == "POST" and not is_token:
+            self.lost_answers, fault = self.lost_answers - 1, "reset_after"
         wait = 60.0 * (0.5 + 1.4 * self._luck.random())
         about = f"exact {request.method} {request.url.raw_path.decode()} {_print(b'' if is_token else request.content)}"
         world.note(f"{about} {fault}")
