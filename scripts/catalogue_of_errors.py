@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from bookkeeping.rejections import PATIENCE_DAYS, REASONS, SET_ASIDES, Reason
+from bookkeeping.hold_reasons import REASONS, Reason
+from bookkeeping.rejections import PATIENCE_DAYS, SET_ASIDES
 from exact_writer.refusals import ACTIONS, PDF_ACTIONS
 from mapper.live_words import COMPLAINTS
 from payment_matcher.refusals import REFUSALS

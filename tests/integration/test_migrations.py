@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from support.engines import DATABASES, database_for, settings_for
 from support.equal_books import fill_some
+from support.facts import envelope, observed
 from support.logs import note, read_until
 from support.migrations import differences
 
@@ -18,6 +19,7 @@ from backbone import event_log
 from backbone.database import Database, schema_of
 from backbone.errors import ConfigurationError
 from backbone.migrations import migrate
+from contracts import facts
 
 SERVICES = ["ingest", "mapper", "exact-writer", "payment-matcher", "console"]
 
@@ -110,6 +112,8 @@ async def test_what_was_booked_by_an_older_release_is_found_by_its_day(tmp_path,
             known = sa.text(f"SELECT {column} FROM {table} ORDER BY {column}")  # noqa: S608 - constants of this test
             async with database.transaction() as connection:
                 had = list(await connection.scalars(known))
+                if database is ingest:
+                    await connection.execute(sa.text("DROP TABLE questions"))  # made later
                 for statement in (
                     f"DROP INDEX {index}",
                     f"ALTER TABLE {table} DROP COLUMN {column}",
@@ -122,3 +126,23 @@ async def test_what_was_booked_by_an_older_release_is_found_by_its_day(tmp_path,
                 assert len(set(had)) == len(days)
         for database in opened:
             await database.close()
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_codes_of_coupon_sets_that_an_older_release_heard_of_are_asked_for(tmp_path, dialect):
+    rows = [{"entity_id": "TEN", "coupon_set_code": code} for code in ("FAIR-1", None, "FAIR-2")]
+    known = observed(facts.InvoiceObserved, {"id": "INV-1", "discounts": rows})
+    plain = observed(facts.InvoiceObserved, {"id": "INV-2"})
+    async with settings_for(dialect, tmp_path, empty=True) as settings:
+        database = Database.open(settings, "ingest")
+        await migrate(database, database.service)
+        async with database.transaction() as connection:
+            for number, fact in enumerate((known, plain)):
+                await event_log.append(connection, f"acme-test/invoice/{number}", 0, [envelope(fact)])
+            await connection.execute(sa.text("DROP TABLE questions"))
+            await connection.execute(sa.text("UPDATE schema_version SET version_num = '0005'"))
+        await migrate(database, database.service)
+        async with database.reading() as connection:
+            asked = await connection.execute(sa.text("SELECT site, kind, resource_id FROM questions ORDER BY resource_id"))
+            assert [tuple(row) for row in asked] == [("acme-test", "coupon_code", code) for code in ("FAIR-1", "FAIR-2")]
+        await database.close()

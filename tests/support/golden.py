@@ -18,6 +18,7 @@ from backbone.mapping_configuration import DivisionConfiguration
 from bookkeeping.debtors import Debtor, Terms
 from bookkeeping.documents import (
     Application,
+    CouponUse,
     CreditedLine,
     CreditNote,
     Document,
@@ -329,11 +330,16 @@ def _line(data: dict[str, Any], subscriptions: dict[str, dict[str, str]]) -> Doc
 
 
 def _discounts(data: dict[str, Any]) -> tuple[LineDiscount, ...]:
-    """Return the discounts of a line: one of an amount only, or several with their type and coupon."""
+    """Return the discounts of a line: one of an amount only, or several with their type, coupon, code and its coupon set."""
     if "discount" in data:
         return (LineDiscount(amount_minor=minor(data["discount"])),)
     return tuple(
-        LineDiscount(amount_minor=minor(each["amount"]), type=each.get("type"), coupon=each.get("coupon"))
+        LineDiscount(
+            amount_minor=minor(each["amount"]),
+            type=each.get("type"),
+            coupon=each.get("coupon"),
+            uses=(CouponUse(code=each.get("code", ""), coupon_set=each.get("set"), is_asked="set" in each),),
+        )
         for each in data.get("discounts", ())
     )
 

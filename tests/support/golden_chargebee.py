@@ -12,6 +12,7 @@ from support.golden import MONEY, chart, minor
 
 from bookkeeping.money import half_up
 from contracts import facts
+from contracts.coupon_codes import CouponCodeObserved
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 CUSTOMER = "CUST1"
@@ -45,6 +46,12 @@ def surroundings(site: str, data: dict[str, Any]) -> list[facts.Observed]:
     for identity, fields in data.get("subscriptions", {}).items():
         subscription = {"id": identity, "customer_id": CUSTOMER, "custom_field_texts": fields}
         known.append(observed(facts.SubscriptionObserved, subscription, site=site))
+    known += [
+        observed(CouponCodeObserved, {"id": each["code"], "coupon_id": each["coupon"], "coupon_set_id": each["set"]}, site=site)
+        for line in data.get("lines", ())
+        for each in line.get("discounts", ())
+        if "set" in each
+    ]
     known += [_settled(site, data, number, rate) for number, rate in data.get("booked_at", {}).items()]
     for number, charge in data.get("charges", {}).items():
         paid = {**charge, "kind": "payment", "number": number, "gateway": data["gateway"]}
@@ -91,6 +98,7 @@ def _sales(data: dict[str, Any]) -> dict[str, Any]:
         "line_items": lines,
         "line_item_taxes": _taxes(data["lines"]),
         "line_item_discounts": _discounts(data["lines"]),
+        "discounts": _discounts_of_document(data["lines"]),
         **data.get("custom_fields", {}),
     }
 
@@ -167,6 +175,15 @@ def _discounts(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 row |= {"coupon_id": discount["coupon"], "entity_id": discount["coupon"]}
             rows.append(row)
     return rows
+
+
+def _discounts_of_document(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the document's own list of discounts, the only place that has the codes which coupons were given by."""
+    given = [each for line in lines for each in line.get("discounts", ()) if "coupon" in each]
+    listed = {(each["type"], each["coupon"], each.get("code")): each for each in given}
+    return [
+        {"entity_type": kind, "entity_id": coupon, **({"coupon_set_code": code} if code else {})} for kind, coupon, code in listed
+    ]
 
 
 def _credited_invoice(data: dict[str, Any]) -> dict[str, Any]:

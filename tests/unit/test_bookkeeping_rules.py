@@ -8,10 +8,11 @@ import pytest
 from stdnum.util import get_cc_module
 
 from bookkeeping.deferral import UnreadableInstantError, local_date, schedule, service_days
+from bookkeeping.hold_reasons import REASONS
 from bookkeeping.journal import Entry, Line, Role, UnbalancedEntryError
 from bookkeeping.money import CurrencyMismatchError, Money, allocate, format_minor, settle_difference
 from bookkeeping.periods import Period, Periods
-from bookkeeping.rejections import REASONS, SET_ASIDES, reject, set_aside
+from bookkeeping.rejections import SET_ASIDES, reject, set_aside
 from bookkeeping.vat import _CHECKED_AS, _NUMBER_SHAPES, vat_number_of
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")

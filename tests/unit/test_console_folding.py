@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.facts import OCTOBER_5, SITE, invoice, observed
 
-from bookkeeping.rejections import REASONS
+from bookkeeping.hold_reasons import REASONS
 from console.folding import (
     CHANGED_AFTER_BOOKING,
     DocumentRow,

@@ -7,8 +7,9 @@ from typing import get_args
 import pytest
 
 from bookkeeping.dutch import DUTCH_REASONS, DUTCH_SET_ASIDES, document_in_dutch
+from bookkeeping.hold_reasons import REASONS
 from bookkeeping.reasons import LineReason
-from bookkeeping.rejections import REASONS, SET_ASIDES, reject, set_aside
+from bookkeeping.rejections import SET_ASIDES, reject, set_aside
 from bookkeeping.telling import TOLD, InTwo, tell
 from contracts.facts import DocumentKind
 from payment_matcher.refusals import REFUSALS

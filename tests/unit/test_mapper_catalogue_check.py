@@ -12,6 +12,8 @@ SHOWN = Catalogue(
     item=frozenset(("team", "book")),
     family=frozenset(("subscriptions", "books")),
     coupon=frozenset(("WELCOME10",)),
+    coupon_set=frozenset(("cs_fair",)),
+    coupon_code=frozenset(("FAIR-1",)),
 )
 DIVISION: dict[str, Any] = {
     "name": "Test",
@@ -43,7 +45,15 @@ def test_every_place_that_names_a_product_is_looked_at():
         goods={"families": ["bokos"]},
         cost_centers=[dimension],
         cost_units=[dimension],
-        discounts={"posting": "gross", "rules": [{"when": {"coupon": "WELCOM10"}, "account": "8090"}, {"account": "8090"}]},
+        discounts={
+            "posting": "gross",
+            "rules": [
+                {"when": {"coupon": "WELCOM10"}, "account": "8090"},
+                {"when": {"coupon_set": "cs_fiar"}, "account": "8090"},
+                {"when": {"coupon_code": "FAIR-2"}, "account": "8090"},
+                {"account": "8090"},
+            ],
+        },
     ) == {
         "routes.0.when.item": ("unseen_item", "team"),
         "revenue.0.when.item_price": ("unseen_item_price", "team-EUR"),
@@ -54,6 +64,8 @@ def test_every_place_that_names_a_product_is_looked_at():
         "cost_centers.0.when.family": ("unseen_family", "books"),
         "cost_units.0.when.family": ("unseen_family", "books"),
         "discounts.rules.0.when.coupon": ("unseen_coupon", "WELCOME10"),
+        "discounts.rules.1.when.coupon_set": ("unseen_coupon_set", "cs_fair"),
+        "discounts.rules.2.when.coupon_code": ("unseen_coupon_code", "FAIR-1"),
     }
 
 

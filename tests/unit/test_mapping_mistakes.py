@@ -114,6 +114,9 @@ IN_DIVISION: list[tuple[str, int, str, str]] = [
     ("discounts:\n  posting: gross\n  rules:\n    - {when: {coupon: a}, account: 1}\n    - {when: {coupon: a}, account: 2}", 4,
      "discounts.rules[0]",
      "two discount rules have the same conditions (coupon: a) (the other is on line 14); remove one of them."),
+    ("discounts:\n  posting: gross\n  rules:\n    - {when: {coupon_code: A, coupon_set: s}, account: 1}", 4,
+     "discounts.rules[0].when",
+     "a coupon_code belongs to one coupon set and one coupon: leave coupon and coupon_set out"),
     (("discounts:\n  posting: gross\n  rules:\n    - {when: {coupon: a}, account: 1, until: 2026-07-05}\n"
       "    - {when: {coupon: a}, account: 2, from: 2026-07-01}"), 4, "discounts.rules[0]",
      ("two discount rules with the same conditions are in force on the same days (coupon: a, until: 2026-07-05) and"

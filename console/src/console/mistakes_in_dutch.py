@@ -152,6 +152,10 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "een groep is een lijst van prijspunten, items en families; noem de groep of een van die, niet beide",
     ),
     (
+        "a coupon_code belongs to one coupon set and one coupon: leave coupon and coupon_set out",
+        "een coupon_code hoort bij één couponset en één coupon: laat coupon en coupon_set weg",
+    ),
+    (
         "name at least one product under item_prices, items or families",
         "noem ten minste één product onder item_prices, items of families",
     ),

@@ -33,8 +33,16 @@ class JournalsOfCurrency(Strict):
 class DiscountWhen(Strict):
     """What must hold for a discount rule; what is left out may be anything."""
 
-    coupon: Code | None = Field(None, description="the coupon's id; the codes of a coupon set all stand for one coupon")
+    coupon: Code | None = Field(None, description="the coupon's id; the codes of all its coupon sets stand for it")
+    coupon_set: Code | None = Field(None, description="the id of a coupon set: discounts that were given by one of its codes")
+    coupon_code: Code | None = Field(None, description="one code of a coupon set")
     type: DiscountType | None = Field(None, description="Chargebee's discount_type")
+
+    @model_validator(mode="after")
+    def _code_says_the_rest(self) -> DiscountWhen:
+        if self.coupon_code is not None and (self.coupon is not None or self.coupon_set is not None):
+            raise ValueError("a coupon_code belongs to one coupon set and one coupon: leave coupon and coupon_set out")
+        return self
 
 
 class DiscountRule(Dated):

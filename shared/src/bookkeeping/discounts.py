@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
-from bookkeeping.documents import LineDiscount
+from bookkeeping.documents import CouponUse, LineDiscount
 from bookkeeping.journal import Line, Role
 from bookkeeping.money import allocate, half_up
 from bookkeeping.troubles import Trouble, refuse
@@ -22,15 +22,21 @@ PERCENT = 100
 ANY_DISCOUNT = "any discount"
 
 
+Conditions = tuple[str | None, str | None, str | None, str | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscountRule(InForce):
     """Discounts that meet every condition are shown on `account`.
 
-    `coupon` is a coupon's id, also for the codes of a coupon set, which all stand for one coupon. `type` is Chargebee's
-    discount_type, such as promotional_credits. The date of the document decides whether the rule is in force.
+    `coupon` is a coupon's id, also for the codes of its coupon sets, which all stand for it; `coupon_set` and `coupon_code` take
+    the codes of one set, or one of them. `type` is Chargebee's discount_type, such as promotional_credits. The date of the
+    document decides whether the rule is in force.
     """
 
     account: str
+    coupon_code: str | None = None
+    coupon_set: str | None = None
     coupon: str | None = None
     type: str | None = None
     words: str = field(init=False, default="", compare=False)
@@ -39,47 +45,102 @@ class DiscountRule(InForce):
         object.__setattr__(self, "words", self.with_days(self._named(), ANY_DISCOUNT))
 
     @property
+    def key(self) -> Conditions:
+        """What the rule asks for, the most specific first."""
+        return self.coupon_code, self.coupon_set, self.coupon, self.type
+
+    @property
     def conditions(self) -> str:
         """What the rule asks for in words, without its days."""
         return self._named() or ANY_DISCOUNT
 
     def _named(self) -> str:
-        return describe_conditions({"coupon": self.coupon, "type": self.type})
+        names = ("coupon_code", "coupon_set", "coupon", "type")
+        return describe_conditions(dict(zip(names, self.key, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Rules ask for a coupon set, and which one it is of `codes` is not certain; `code` is that of the rejection."""
+
+    code: str
+    codes: tuple[str, ...] = ()
 
 
 class DiscountRules:
-    """The rules of a division that books gross: a coupon's before a type's before any; two of the same on a day are an error."""
+    """The rules of a division that books gross; two of the same on a day are an error.
 
-    __slots__ = ("_rules",)
+    A code's go before a coupon set's, a coupon's, a type's, and those for any discount.
+    """
+
+    __slots__ = ("_of_sets", "_rules", "asks_codes")
 
     def __init__(self, rules: Iterable[DiscountRule] = ()) -> None:
         given = tuple(rules)
         refuse(discount_troubles(given))
-        self._rules: dict[tuple[str | None, str | None], list[DiscountRule]] = defaultdict(list)
+        self._rules: dict[Conditions, list[DiscountRule]] = defaultdict(list)
         for rule in given:
-            self._rules[rule.coupon, rule.type].append(rule)
+            self._rules[rule.key].append(rule)
+        self._of_sets = [rule for rule in given if rule.coupon_set is not None]
+        self.asks_codes = bool(self._of_sets) or any(rule.coupon_code is not None for rule in given)
 
-    def find(self, discount: LineDiscount, day: date) -> DiscountRule | None:
+    def find(self, discount: LineDiscount, day: date) -> DiscountRule | Unclear | None:
         """Return the most specific rule for a discount of a day, or None: an account that was not written down is never taken."""
+        if not self.asks_codes:
+            return self._first((None,), discount, day)
+        if discount.uses is None:
+            return Unclear("coupon_code_unread") if discount.coupon is not None else self._first((None,), discount, day)
+        found = [self._of_use(use, discount, day) for use in discount.uses]
+        unclear = next((each for each in found if isinstance(each, Unclear)), None)
+        if unclear is not None:
+            return unclear
+        rules = [each for each in found if not isinstance(each, Unclear)]
+        if len({None if rule is None else rule.account for rule in rules}) > 1:
+            return Unclear("coupon_codes_differ", tuple(use.code for use in discount.uses))
+        return rules[0]
+
+    def _of_use(self, use: CouponUse, discount: LineDiscount, day: date) -> DiscountRule | Unclear | None:
+        if not use.code:
+            return self._first((None,), discount, day)
+        for key in ((use.code, None, None, discount.type), (use.code, None, None, None)):
+            for rule in self._rules.get(key, ()):
+                if rule.is_in_force(day):
+                    return rule
+        if use.coupon_set is None and any(_may_fit(rule, discount, day) for rule in self._of_sets):
+            return Unclear("coupon_code_gone" if use.is_asked else "waiting_for_coupon_code", (use.code,))
+        sets = (use.coupon_set, None) if use.coupon_set is not None else (None,)
+        return self._first(sets, discount, day)
+
+    def _first(self, sets: Iterable[str | None], discount: LineDiscount, day: date) -> DiscountRule | None:
         coupon, kind = discount.coupon, discount.type
-        keys = ((coupon, kind), (coupon, None), (None, kind), (None, None))
+        pairs = ((coupon, kind), (coupon, None), (None, kind), (None, None))
+        keys = ((None, each, *pair) for each in sets for pair in pairs)
         return next((rule for key in keys for rule in self._rules.get(key, ()) if rule.is_in_force(day)), None)
+
+
+def _may_fit(rule: DiscountRule, discount: LineDiscount, day: date) -> bool:
+    """Tell whether a rule fits a discount if its code belongs to the rule's coupon set."""
+    return rule.coupon in (None, discount.coupon) and rule.type in (None, discount.type) and rule.is_in_force(day)
 
 
 def discount_troubles(rules: Sequence[DiscountRule]) -> list[Trouble]:
     """Return each two versions of one rule that are in force on the same days, or leave days between them without one."""
     twice = [f"two discount rules have the same conditions ({rule.words})" for rule in rules]
-    return version_troubles(rules, [(rule.coupon, rule.type) for rule in rules], "discount rules", twice)
+    return version_troubles(rules, [rule.key for rule in rules], "discount rules", twice)
 
 
 @dataclass(frozen=True, slots=True)
 class ShownDiscount:
-    """A discount on an account of its own; both amounts are what the revenue line must have more, positive in a sale."""
+    """A discount on an account of its own; both amounts are what the revenue line must have more, positive in a sale.
+
+    `code` is the code that the coupon was given by, where the rule asks for it.
+    """
 
     rule: DiscountRule
     coupon: str | None
     net_minor: int
     tax_minor: int
+    code: str = ""
 
 
 def without_tax(discount_minor: int, rate: Decimal, *, inclusive: bool) -> tuple[int, int]:

@@ -49,16 +49,30 @@ class CreditedLine(msgspec.Struct, frozen=True, kw_only=True):
     at_once: bool = False
 
 
+class CouponUse(msgspec.Struct, frozen=True, kw_only=True):
+    """How a coupon was given: by a code of a coupon set, or without one, where `code` is empty.
+
+    Which set a code belongs to is asked of Chargebee: until `is_asked` it is not known, and without a set after that the code is
+    not there any more.
+    """
+
+    code: str = ""
+    coupon_set: str | None = None
+    is_asked: bool = False
+
+
 class LineDiscount(msgspec.Struct, frozen=True, kw_only=True):
     """A discount on a line: Chargebee's discount_type, and the coupon where it came from one.
 
     Types are item_level_coupon, document_level_coupon, item_level_discount, document_level_discount, promotional_credits and
-    prorated_credits. Older documents have only the line's sum of them, without a type.
+    prorated_credits. Older documents have only the line's sum of them, without a type. `uses` are the ways in which a coupon may
+    have been given: several where a document has it more than once, None where it does not say.
     """
 
     amount_minor: int
     type: str | None = None
     coupon: str | None = None
+    uses: tuple[CouponUse, ...] | None = (CouponUse(),)
 
 
 class DocumentLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -128,6 +128,38 @@ DUTCH_REASONS: dict[str, tuple[str, str, str]] = {
         'Zet onder divisions.{division}.exchange_rates.table: {{currency: {currency}, from: {day}, rate: "..."}}',
         "",
     ),
+    "waiting_for_coupon_code": (
+        "Een kortingsregel vraagt naar de couponset van code {used} op {document}, en Chargebee heeft die nog niet genoemd.",
+        "Niets te doen: Chargebee wordt ernaar gevraagd, en het wordt geboekt zodra het antwoord er is.",
+        (
+            "Controleer KRUISPOST_CHARGEBEE_API_KEY van ingest, of zet een regel voor de code zelf onder"
+            ' divisions.{division}.discounts.rules: {{when: {{coupon_code: {used}}}, account: "..."}}'
+        ),
+    ),
+    "coupon_code_gone": (
+        "Een kortingsregel vraagt naar de couponset van code {used} op {document}, en Chargebee kent die code niet meer.",
+        'Zet onder divisions.{division}.discounts.rules: {{when: {{coupon_code: {used}}}, account: "..."}}',
+        "",
+    ),
+    "coupon_codes_differ": (
+        (
+            "Op {document} is coupon {coupon} gegeven met {used}, waarvoor de kortingsregels verschillende rekeningen hebben, en"
+            " Chargebee zegt niet welke daarvan bij regel '{line}' hoort."
+        ),
+        "Geef ze dezelfde rekening onder divisions.{division}.discounts.rules, of boek dit document met de hand.",
+        "",
+    ),
+    "coupon_code_unread": (
+        (
+            "Een kortingsregel vraagt naar een couponset, en wat van {document} bewaard is zegt niet met welke code coupon"
+            " {coupon} op regel '{line}' is gegeven."
+        ),
+        (
+            "Voer één keer `kruispost replay` uit: dat leest opnieuw wat Chargebee stuurde. Helpt dat niet, boek dit document dan"
+            " met de hand."
+        ),
+        "",
+    ),
     "no_discount_account": (
         "Geen kortingsregel past op de korting van {amount} ({discount}) op regel '{line}' van {document}.",
         'Zet onder divisions.{division}.discounts.rules: {{when: {{{condition}}}, account: "..."}}',
@@ -208,9 +240,9 @@ DUTCH_REASONS: dict[str, tuple[str, str, str]] = {
         "",
     ),
     "incomplete_lines": (
-        "{document} heeft meer regels dan er in het bericht van Chargebee stonden.",
-        "Boek het met de hand: deze versie leest de rest van heel lange documenten niet bij Chargebee na.",
-        "",
+        "{document} heeft meer regels dan er in het bericht van Chargebee stonden, en de rest moet nog gelezen worden.",
+        "Niets te doen: ingest vraagt Chargebee om alle regels, en het wordt geboekt zodra die er zijn.",
+        "Controleer KRUISPOST_CHARGEBEE_API_KEY van ingest; geeft Chargebee de regels niet, boek het document dan met de hand.",
     ),
     "unreadable_document": (
         "Van {document} is {field} niet bruikbaar.",

@@ -6,14 +6,15 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from msgspec.structs import replace as replace_line
 
 from bookkeeping.debtors import TermsRule
 from bookkeeping.deferral import Portion, credit_portions
-from bookkeeping.discounts import ShownDiscount, merged, with_discounts, without_tax
+from bookkeeping.discounts import DiscountRule, ShownDiscount, Unclear, merged, with_discounts, without_tax
 from bookkeeping.division_currency import portions_in_step, taxes_of_portions
-from bookkeeping.documents import CreditedLine, CreditNote, Invoice, Product
+from bookkeeping.documents import CreditedLine, CreditNote, Invoice, LineDiscount, Product
 from bookkeeping.exchange import RateUsed
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.line_rules import rules_of_line, waiting_for_subscription
@@ -278,7 +279,8 @@ def _made(lines: list[Line], credited: CreditedLine | None, shown: list[ShownDis
 def _explained(discount: ShownDiscount, line: str, currency: str) -> InTwo:
     rule = InTwo(discount.rule.words, rule_in_dutch(discount.rule.words))
     amount = format_minor(discount.net_minor, currency)
-    return tell("discount", rule=rule, line=line, amount=amount, account=discount.rule.account)
+    key = "discount_by_code" if discount.code else "discount"
+    return tell(key, rule=rule, line=line, amount=amount, account=discount.rule.account, code=discount.code)
 
 
 def _shown_discounts(part: Part, document: Invoice | CreditNote, mapping: Mapping) -> list[ShownDiscount] | Rejection:
@@ -288,20 +290,32 @@ def _shown_discounts(part: Part, document: Invoice | CreditNote, mapping: Mappin
         return shown
     for discount in part.discounts:
         rule = mapping.discounts.find(discount, document.document_date)
-        if rule is None:
-            condition = f"coupon: {discount.coupon}" if discount.coupon else f"type: {discount.type}" if discount.type else ""
-            return reject(
-                "no_discount_account",
-                document=label(document),
-                line=part.line.description,
-                amount=format_minor(discount.amount_minor, document.currency),
-                discount=condition or "without a type",
-                division=mapping.division,
-                condition=condition,
-            )
+        if not isinstance(rule, DiscountRule):
+            return _no_account(discount, rule, part, document, mapping)
         net, tax = without_tax(discount.amount_minor, part.rate, inclusive=document.tax_inclusive)
-        shown.append(ShownDiscount(rule, discount.coupon, net, tax))
+        asks_code = rule.coupon_code is not None or rule.coupon_set is not None
+        codes = " / ".join(use.code for use in discount.uses or ()) if asks_code else ""
+        shown.append(ShownDiscount(rule, discount.coupon, net, tax, codes))
     return shown
+
+
+def _no_account(
+    discount: LineDiscount, unclear: Unclear | None, part: Part, document: Invoice | CreditNote, mapping: Mapping
+) -> Rejection:
+    """Say why no rule tells the account of a discount: none fits, or which one does hangs on a coupon set."""
+    about: dict[str, Any] = {
+        "document": label(document),
+        "line": part.line.description,
+        "amount": format_minor(discount.amount_minor, document.currency),
+        "division": mapping.division,
+    }
+    if unclear is None:
+        condition = f"coupon: {discount.coupon}" if discount.coupon else f"type: {discount.type}" if discount.type else ""
+        return reject("no_discount_account", discount=condition or "without a type", condition=condition, **about)
+    codes = unclear.codes
+    waits_for = f"coupon_code:{codes[0]}" if unclear.code == "waiting_for_coupon_code" else None
+    told = InTwo(*(", ".join(each or without for each in codes) for without in ("no code", "geen code")))
+    return reject(unclear.code, waits_for=waits_for, used=told, coupon=discount.coupon or "?", **about)
 
 
 def _portions(part: Part, document: Invoice | CreditNote, rule: RevenueRule, mapping: Mapping) -> list[Portion]:

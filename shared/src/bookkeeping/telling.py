@@ -95,6 +95,10 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "'{line}' discount {amount} on {account} by rule ({rule}).",
         "'{line}' korting {amount} op {account} volgens regel ({rule}).",
     ),
+    "discount_by_code": (
+        "'{line}' discount {amount} on {account} by rule ({rule}), given by code {code}.",
+        "'{line}' korting {amount} op {account} volgens regel ({rule}), gegeven met code {code}.",
+    ),
     "booked_back": ("It is booked back as {reference}.", "Het is teruggeboekt als {reference}."),
     "mirror": (
         "Mirror of the entry of {date}, booked on {day}.",

@@ -193,6 +193,15 @@ class LineItemDiscount(Wire, frozen=True, kw_only=True):
     discount_amount: int = 0
 
 
+class Discount(Wire, frozen=True, kw_only=True):
+    """A discount of the whole document, or of one line; `coupon_set_code`, the code that was used, stands only here."""
+
+    entity_type: str | None = None
+    entity_id: str | None = None
+    line_item_id: str | None = None
+    coupon_set_code: str | None = None
+
+
 class Tax(Wire, frozen=True, kw_only=True):
     """A row of the document's tax summary."""
 
@@ -242,6 +251,7 @@ class Document(Wire, frozen=True, kw_only=True):
     line_items: tuple[LineItem, ...] = ()
     line_item_taxes: tuple[LineItemTax, ...] = ()
     line_item_discounts: tuple[LineItemDiscount, ...] = ()
+    discounts: tuple[Discount, ...] = ()
     taxes: tuple[Tax, ...] = ()
     tax_origin: TaxOrigin | None = None
     site_details_at_creation: SiteDetails | None = None

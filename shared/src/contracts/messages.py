@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from contracts import bank_lines, commands, facts, parcels
+from contracts import bank_lines, commands, coupon_codes, facts, parcels
 from contracts.envelope import Envelope, Message
 from contracts.upcasts import UPCASTS
 
@@ -17,6 +17,7 @@ FACTS: tuple[type[Message], ...] = (
     facts.PlanObserved,
     facts.AddonObserved,
     facts.SubscriptionObserved,
+    coupon_codes.CouponCodeObserved,
     facts.InvoiceObserved,
     facts.CreditNoteObserved,
     facts.TransactionObserved,

@@ -18,6 +18,8 @@ from ingest.exact_webhook import ExactDoor
 from ingest.hints import Hints
 from ingest.pdf_api import ChargebeePdfs
 from ingest.pdfs import PdfFetcher
+from ingest.questions import Asker
+from ingest.questions_api import ChargebeeQuestions
 from ingest.store import EventStore
 from ingest.translator import Translator
 from ingest.webhook import Door, router
@@ -28,8 +30,10 @@ async def build(context: Context) -> Application:
     settings = context.settings
     credentials = Credentials(settings.webhook_username, settings.webhook_password)
     relay = Relay(context.database, context.broker, context.clock, telemetry=context.telemetry)
-    translator = Translator(context.database, context.clock, context.telemetry, translated=relay.wake)
+    questions = asyncio.Event()
+    translator = Translator(context.database, context.clock, context.telemetry, translated=relay.wake, asked=questions.set)
     store = EventStore(context.database, context.clock, stored=translator.wake)
+    asker = _asker(context, store, questions)
     door = Door(
         store,
         credentials,
@@ -55,11 +59,11 @@ async def build(context: Context) -> Application:
     return Application(
         name="ingest",
         workers=[
-            *(translator.run, relay.run, _consuming(context, pdfs), pdfs.run, hints.run),
+            *(translator.run, relay.run, _consuming(context, pdfs), pdfs.run, hints.run, asker.run),
             *([catch_up.run] if catch_up else []),
         ],
         router=doors,
-        ready=[relay.ready, pdfs.ready],
+        ready=[relay.ready, pdfs.ready, asker.ready],
     )
 
 
@@ -77,6 +81,14 @@ def _catch_up(context: Context, store: EventStore) -> CatchUp | None:
         sites=tuple(context.configuration.sites),
         every_seconds=settings.catch_up_seconds,
     )
+
+
+def _asker(context: Context, store: EventStore, questions: asyncio.Event) -> Asker:
+    settings, key = context.settings, context.settings.chargebee_api_key
+    api = None
+    if key is not None:
+        api = ChargebeeQuestions(api_key=key.get_secret_value(), base_url=settings.chargebee_url, telemetry=context.telemetry)
+    return Asker(context.database, store, context.clock, api, context.telemetry, questions)
 
 
 def _pdf_fetcher(context: Context) -> PdfFetcher:

@@ -7,6 +7,8 @@ checks its order and its range.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -57,14 +59,52 @@ class EventsApi(Protocol):
         """Return a page of the events that occurred between the two (unix seconds, both left out); raises EventsError."""
 
 
+class SdkCalls:
+    """The SDK's clients of the sites, and what its failures mean."""
+
+    def __init__(self, *, api_key: str, base_url: str | None) -> None:
+        self._api_key = api_key
+        self._base_url = base_url
+        self._clients: dict[str, Any] = {}
+
+    def client(self, site: str) -> Any:
+        """Return the client of a site, made once."""
+        if site not in self._clients:
+            # Importing the SDK costs more than a second, so only a process that really calls Chargebee pays for it.
+            from chargebee import Chargebee  # noqa: PLC0415 (see above)
+
+            self._clients[site] = open_client(Chargebee, site=site, api_key=self._api_key, base_url=self._base_url)
+        return self._clients[site]
+
+    @contextmanager
+    def failures(self, what: str) -> Iterator[None]:
+        """Raise an EventsError for whatever goes wrong with a call; `what` names what is read, such as a list."""
+        from chargebee import APIError  # noqa: PLC0415 (a second of import time, only where it is used)
+
+        try:
+            yield
+        except APIError as error:
+            status = int(error.http_status_code)
+            raise EventsError(
+                f"Chargebee answered {status} ({error.api_error_code})",
+                code=error.api_error_code,
+                retry_after_seconds=retry_after_seconds(error.http_headers),
+                is_denied=status in DENIED or error.api_error_code == "site_not_found",
+            ) from error
+        except (KeyError, AttributeError, TypeError, ValueError) as error:
+            raise EventsError(f"Chargebee's {what} cannot be read: {error!r}") from error
+        except Exception as error:
+            if not is_missing_answer(error):
+                raise
+            raise EventsError(f"Chargebee gave no valid answer: {type(error).__name__}") from error
+
+
 class ChargebeeEvents:
     """Lists events, each call in a thread: the SDK blocks."""
 
     def __init__(self, *, api_key: str, base_url: str | None, telemetry: Telemetry) -> None:
-        self._api_key = api_key
-        self._base_url = base_url
+        self._sdk = SdkCalls(api_key=api_key, base_url=base_url)
         self._telemetry = telemetry
-        self._clients: dict[str, Any] = {}
 
     async def events(self, site: str, after: int, before: int, offset: str | None) -> Page:
         """Return a page of the events that occurred between the two (unix seconds, both left out); raises EventsError."""
@@ -110,33 +150,9 @@ class ChargebeeEvents:
         return page
 
     def _page(self, site: str, kind: str, params: dict[str, Any], offset: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        # Importing the SDK costs more than a second, so only a process that really calls Chargebee pays for it.
-        from chargebee import APIError  # noqa: PLC0415 (see above)
-
         if offset is not None:
             params = {**params, "offset": offset}
-        try:
+        with self._sdk.failures("list"):
             # The SDK names its resources in one word: CreditNote.
-            answer = getattr(self._client(site), kind.title().replace("_", "")).list(params)
+            answer = getattr(self._sdk.client(site), kind.title().replace("_", "")).list(params)
             return [getattr(entry, kind).raw_data for entry in answer.list], answer.next_offset or None
-        except APIError as error:
-            status = int(error.http_status_code)
-            raise EventsError(
-                f"Chargebee answered {status} ({error.api_error_code})",
-                code=error.api_error_code,
-                retry_after_seconds=retry_after_seconds(error.http_headers),
-                is_denied=status in DENIED or error.api_error_code == "site_not_found",
-            ) from error
-        except (KeyError, AttributeError, TypeError, ValueError) as error:
-            raise EventsError(f"Chargebee's list cannot be read: {error!r}") from error
-        except Exception as error:
-            if not is_missing_answer(error):
-                raise
-            raise EventsError(f"Chargebee gave no valid answer: {type(error).__name__}") from error
-
-    def _client(self, site: str) -> Any:
-        if site not in self._clients:
-            from chargebee import Chargebee  # noqa: PLC0415 (a second of import time, only where it is used)
-
-            self._clients[site] = open_client(Chargebee, site=site, api_key=self._api_key, base_url=self._base_url)
-        return self._clients[site]

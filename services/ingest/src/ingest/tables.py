@@ -54,6 +54,18 @@ wanted_pdfs = Table(
     Column("not_before", Float(53), nullable=False),  # unix seconds
 )
 
+# What is asked of Chargebee because no event says it: the coupon set of a code (kind coupon_code), and the whole of a document
+# whose event had only some of its lines.
+questions = Table(
+    "questions",
+    metadata,
+    Column("site", String(100), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("resource_id", String(200), primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", Float(53), nullable=False),  # unix seconds
+)
+
 # The backfill of each site that was begun last: documents dated from `after` to just before `before` (unix seconds), where `last`
 # is the day that was asked for, if any. state: running, paused (a person said so), done. One that is running and was not heard of
 # since `updated_at` (unix seconds) for a while was killed.

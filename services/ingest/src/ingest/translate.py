@@ -9,10 +9,12 @@ from typing import NamedTuple
 import msgspec
 
 from contracts import facts
+from contracts.coupon_codes import CouponCodeObserved
 from contracts.envelope import Envelope, derived_id
 from contracts.messages import unseal
 
 EVENT_RECEIVED = "chargebee.event.received"
+ANSWERED = "answered"  # the type of the events that our own questions to Chargebee end in
 SOURCE = "ingest"
 
 # The resources that bookkeeping reads, in the order in which their facts leave: what a document refers to goes first.
@@ -23,6 +25,7 @@ OBSERVED: dict[str, type[facts.Observed]] = {
     "plan": facts.PlanObserved,
     "addon": facts.AddonObserved,
     "subscription": facts.SubscriptionObserved,
+    "coupon_code": CouponCodeObserved,
     "invoice": facts.InvoiceObserved,
     "credit_note": facts.CreditNoteObserved,
     "transaction": facts.TransactionObserved,
@@ -30,6 +33,8 @@ OBSERVED: dict[str, type[facts.Observed]] = {
 NUMBERED = frozenset({"invoice", "credit_note"})
 DATED = frozenset({"invoice", "credit_note", "transaction"})
 PRODUCTS = frozenset({"item", "item_price", "plan", "addon"})
+CODE = "coupon_code"
+CODE_MEMBER, OFFSET_MEMBER = b'"coupon_set_code"', b'"line_items_next_offset"'
 
 LONGEST_RESOURCE_ID = 200
 LARGEST_VERSION = 2**63 - 1
@@ -52,7 +57,8 @@ class ResourceKey(NamedTuple):
 class Observation(msgspec.Struct, frozen=True):
     """A resource as one event shows it, with the fact that says so.
 
-    `ends` tells that a document was deleted, `dated_at` is its date in unix seconds where it has one.
+    `ends` tells that a document was deleted, `dated_at` is its date in unix seconds where it has one. `asks` is what has to be
+    asked of Chargebee to read it: the whole of a document that came with some of its lines only, codes of coupon sets.
     """
 
     key: ResourceKey
@@ -60,6 +66,7 @@ class Observation(msgspec.Struct, frozen=True):
     fact: Envelope
     ends: bool = False
     dated_at: int | None = None
+    asks: tuple[ResourceKey, ...] = ()
 
     @property
     def end_key(self) -> ResourceKey:
@@ -105,6 +112,15 @@ class _Dated(msgspec.Struct, frozen=True):
     date: int | None = None
 
 
+class _Discount(msgspec.Struct, frozen=True):
+    coupon_set_code: str | None = None
+
+
+class _Asking(msgspec.Struct, frozen=True):
+    discounts: list[_Discount] | None = None
+    line_items_next_offset: str | None = None
+
+
 class _Observed(msgspec.Struct, frozen=True):
     """The data of a fact; the resource goes in as the bytes that came, so that fields we do not know yet survive."""
 
@@ -120,6 +136,7 @@ class _Observed(msgspec.Struct, frozen=True):
 _events = msgspec.json.Decoder(_Event)
 _heads = msgspec.json.Decoder(_Head)
 _dates = msgspec.json.Decoder(_Dated)
+_askings = msgspec.json.Decoder(_Asking)
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
 _integers = msgspec.json.Decoder(int)
 _encoder = msgspec.json.Encoder()
@@ -135,6 +152,8 @@ def observe(received: Envelope) -> Iterator[Observation | Unreadable]:
         yield Unreadable(site, event_id, "", "event", "$", str(error))
         return
     for kind in OBSERVED:
+        if kind == CODE and event.event_type != ANSWERED:
+            continue  # a code that no document has may be deleted and come back in another set; documents' own are asked for
         for path, raw in _resources(event, kind):
             yield _observation(_Source(received, site, event), kind, path, raw)
 
@@ -182,6 +201,10 @@ def _observation(source: _Source, kind: str, path: str, raw: msgspec.Raw) -> Obs
         version = _version(head, occurred_at)
         # A deleted plan of Product Catalog 1.0 says so in its status and the event type only, without `deleted`.
         deleted = head.deleted or event.event_type == f"{kind}_deleted"
+        key = ResourceKey(source.site, kind, head.id)
+        asks = asked_by(key, raw) if kind in NUMBERED and not deleted else ()
+        if key in asks:
+            version -= 1  # so that the same version is news once the whole of it comes
         data = _Observed(source.site, event.id, event.event_type, occurred_at, version, deleted, raw)
         fact = _fact(source, kind, head, data)
         unseal(fact)
@@ -190,8 +213,7 @@ def _observation(source: _Source, kind: str, path: str, raw: msgspec.Raw) -> Obs
         return Unreadable(source.site, event.id, event.event_type, kind, path + error.member, str(error))
     except (msgspec.MsgspecError, RecursionError) as error:
         return Unreadable(source.site, event.id, event.event_type, kind, *_where(path, error))
-    key = ResourceKey(source.site, kind, head.id)
-    return Observation(key, version, fact, ends=deleted and kind in NUMBERED, dated_at=dated_at)
+    return Observation(key, version, fact, ends=deleted and kind in NUMBERED, dated_at=dated_at, asks=asks)
 
 
 def date_of(document: bytes | msgspec.Raw) -> int | None:
@@ -200,14 +222,30 @@ def date_of(document: bytes | msgspec.Raw) -> int | None:
     return date if date is not None and 0 <= date <= LAST_SECOND else None
 
 
+def asked_by(key: ResourceKey, document: bytes | msgspec.Raw) -> tuple[ResourceKey, ...]:
+    """Return what has to be asked of Chargebee to read a document that can be decoded."""
+    body = bytes(document)
+    if CODE_MEMBER not in body and OFFSET_MEMBER not in body:
+        return ()  # most have neither
+    asking = _askings.decode(body)
+    codes = dict.fromkeys(each.coupon_set_code for each in asking.discounts or ())
+    asks = [ResourceKey(key.site, CODE, code) for code in codes if code and is_id(code)]
+    return (*asks, key) if asking.line_items_next_offset else tuple(asks)
+
+
 class _UnfitError(Exception):
     def __init__(self, member: str, reason: str) -> None:
         super().__init__(reason)
         self.member = member
 
 
+def is_id(text: str) -> bool:
+    """Tell whether a text can be the id of a resource."""
+    return 0 < len(text) <= LONGEST_RESOURCE_ID and text.isprintable()
+
+
 def _check_id(member: str, resource_id: str) -> None:
-    if not resource_id or len(resource_id) > LONGEST_RESOURCE_ID or not resource_id.isprintable():
+    if not is_id(resource_id):
         raise _UnfitError(member, f"an id has 1 to {LONGEST_RESOURCE_ID} printable characters, this one {len(resource_id)}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +19,7 @@ from backbone.event_log import Recorded
 from backbone.locks import advisory_key
 from backbone.telemetry import Telemetry, log
 from contracts.envelope import Envelope
+from ingest.questions import ask
 from ingest.tables import resource_versions, unreadable_events
 from ingest.translate import EVENT_RECEIVED, Observation, ResourceKey, Unreadable, news, observe
 
@@ -34,12 +35,21 @@ ONE_TRANSLATOR = advisory_key("kruispost/ingest/translator")  # of several repli
 class Translator:
     """Turns raw events into facts; several may run, one at a time works."""
 
-    def __init__(self, database: Database, clock: Clock, telemetry: Telemetry, *, translated: Callable[[], None]) -> None:
-        """Read and write the log in `database`; `translated` is called after each commit, to wake the relay."""
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        telemetry: Telemetry,
+        *,
+        translated: Callable[[], None],
+        asked: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Read and write the log in `database`; after a commit `translated` wakes the relay, `asked` who asks Chargebee."""
         self._database = database
         self._clock = clock
         self._telemetry = telemetry
         self._translated = translated
+        self._asked = asked
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -86,11 +96,13 @@ class Translator:
             events = await _next_events(connection, BATCH)
             if not events:
                 return 0
-            recorded, unreadable = await self._translate(connection, events)
+            recorded, unreadable, asks = await self._translate(connection, events)
             await write_checkpoint(connection, CHECKPOINT, events[-1].position)
             crash_point("ingest.translation_uncommitted")
         crash_point("ingest.translation_committed")
         self._translated()
+        if asks:
+            self._asked()
         self._count(recorded, unreadable)
         return len(events)
 
@@ -106,7 +118,7 @@ class Translator:
 
     async def _translate(
         self, connection: AsyncConnection, events: Sequence[Recorded]
-    ) -> tuple[list[Observation], list[Unreadable]]:
+    ) -> tuple[list[Observation], list[Unreadable], bool]:
         parts: list[Observation | Unreadable] = []
         for event in events:
             parts += observe(event.envelope)
@@ -119,8 +131,9 @@ class Translator:
         fresh = list(news(seen, observations))
         await _append(connection, fresh, {key: facts for key, (_, facts) in stored.items()})
         await self._remember(connection, fresh, stored)
+        asks = await ask(self._database, connection, _unanswered(observations, seen))
         await self._note(connection, unreadable)
-        return fresh, unreadable
+        return fresh, unreadable, asks
 
     def _count(self, recorded: Iterable[Observation], unreadable: Iterable[Unreadable]) -> None:
         for message_type, number in Counter(one.fact.type for one in recorded).items():
@@ -162,6 +175,11 @@ class Translator:
             )
         if rows:
             await connection.execute(self._database.insert(unreadable_events).on_conflict_do_nothing(), rows)
+
+
+def _unanswered(observations: Sequence[Observation], seen: Mapping[ResourceKey, int]) -> set[ResourceKey]:
+    """Return what the documents ask that are not known as a whole, in the version they came in or a newer one."""
+    return {each for one in observations for each in one.asks if each != one.key or seen.get(one.key, -1) <= one.resource_version}
 
 
 async def _next_events(connection: AsyncConnection, limit: int) -> list[Recorded]:

@@ -13,18 +13,23 @@ from backbone.mapping_configuration import DivisionConfiguration
 from backbone.rule_configuration import LineWhen, Products
 from mapper.live_words import CANDIDATES, Complaint, Step
 
-Kind = Literal["item_price", "item", "family", "coupon"]
+Kind = Literal["item_price", "item", "family", "coupon", "coupon_set", "coupon_code"]
 Named = tuple[tuple[Step, ...], Kind, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """The ids that a site has shown: price points (and plans and addons of the older catalogue), items, families, coupons."""
+    """The ids that a site has shown: price points (and plans and addons of the older catalogue), items, families, coupons.
+
+    Of coupon sets and their codes those that documents had.
+    """
 
     item_price: frozenset[str] = frozenset()
     item: frozenset[str] = frozenset()
     family: frozenset[str] = frozenset()
     coupon: frozenset[str] = frozenset()
+    coupon_set: frozenset[str] = frozenset()
+    coupon_code: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +90,11 @@ def _of_division(place: tuple[Step, ...], division: DivisionConfiguration) -> It
         for index, dimension in enumerate(rules):
             yield from _of_when((*place, part, index), dimension.when)
     for index, discount in enumerate(division.discounts.rules):
-        if discount.when.coupon is not None:
-            yield (*place, "discounts", "rules", index, "when", "coupon"), "coupon", discount.when.coupon
+        named: tuple[Kind, ...] = ("coupon", "coupon_set", "coupon_code")
+        for kind in named:
+            code: str | None = getattr(discount.when, kind)
+            if code is not None:
+                yield (*place, "discounts", "rules", index, "when", kind), kind, code
 
 
 def _of_when(place: tuple[Step, ...], when: LineWhen) -> Iterator[Named]:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from backbone.clock import Clock
 from backbone.database import Database
-from bookkeeping.rejections import REASONS
+from bookkeeping.hold_reasons import REASONS
 from mapper.plan import Cause, Planner
 from mapper.store import Store
 

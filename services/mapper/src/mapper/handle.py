@@ -19,8 +19,10 @@ from bookkeeping.telling import InTwo
 from bookkeeping.write_offs import normal_reason
 from contracts import chargebee, facts
 from contracts.commands import EntryLine, PostEntry
+from contracts.coupon_codes import CouponCodeObserved
 from contracts.envelope import Envelope, Message
 from mapper.applications import fold_applications
+from mapper.coupon_sets import KIND as COUPON_CODE
 from mapper.custom_fields import custom_fields_of
 from mapper.decision import OWN_PAYMENT
 from mapper.linked import as_posted
@@ -39,7 +41,7 @@ WAITED_FOR = ("invoice", "credit_note", "payment", "refund")
 HELD_FOR_PERIODS = ("period_closed", "period_question", "no_financial_year")
 DocumentFact = facts.InvoiceObserved | facts.CreditNoteObserved | facts.TransactionObserved | facts.PayoutImported
 Product = facts.ItemObserved | facts.ItemPriceObserved | facts.PlanObserved | facts.AddonObserved
-MANY_DOCUMENTS_HANG_ON = Product | facts.PeriodObserved
+MANY_DOCUMENTS_HANG_ON = Product | CouponCodeObserved | facts.PeriodObserved
 
 
 class Mapper:
@@ -100,6 +102,9 @@ class Mapper:
                 await self._product(store, fact, cause)
             case facts.SubscriptionObserved():
                 await self._subscription(store, fact, cause)
+            case CouponCodeObserved():
+                if await store.fold(COUPON_CODE, fact, fact.resource.id, fact.resource):
+                    await self._plan_all(store, await store.waiting_for(fact.site, f"{COUPON_CODE}:{fact.resource.id}"), cause)
             case _:
                 pass
 

@@ -17,10 +17,12 @@ from backbone.database import Database
 from bookkeeping.bookings import Booking, booking_of
 from bookkeeping.periods import Periods
 from contracts import chargebee
+from contracts.coupon_codes import CouponCode
 from contracts.facts import DocumentHeld
 from contracts.messages import unseal
 from mapper import tables
 from mapper.catalogue_check import Catalogue
+from mapper.coupon_sets import KIND as COUPON_CODE
 from mapper.lives import resource_id
 from mapper.store import ISSUED, Key, Resource, Row, Store, row_of
 from mapper.subjects import RESOURCE_OF
@@ -30,7 +32,7 @@ PAGE_DOCUMENTS = 500
 CATALOGUE_RESOURCES = 20_000
 _PRODUCTS = frozenset(("item", "item_price", "plan", "addon"))
 _DISCOUNTED = frozenset(("invoice", "credit_note"))
-_CATALOGUE = _PRODUCTS | {"subscription"}
+_CATALOGUE = _PRODUCTS | {"subscription", COUPON_CODE}
 
 
 class _Named(msgspec.Struct):
@@ -169,6 +171,10 @@ class PagedStore(Store):
             family = msgspec.json.decode(row.body, type=_Sold).item_family_id
             found[row.site]["item" if row.kind == "item" else "item_price"].add(row.id)
             found[row.site]["family"].update(filter(None, (family,)))
+        async for row in self._bodies((COUPON_CODE,)):
+            coupon_set = msgspec.json.decode(row.body, type=CouponCode).coupon_set_id
+            found[row.site]["coupon_code"].add(row.id)
+            found[row.site]["coupon_set"].update(filter(None, (coupon_set,)))
         async for row in self._bodies(_DISCOUNTED if coupons else ()):
             discounts = msgspec.json.decode(row.body, type=_Discounted).line_item_discounts
             found[row.site]["coupon"].update(filter(None, map(coupon_of, discounts)))

@@ -235,6 +235,18 @@ COMPLAINTS: dict[str, tuple[str, str, str, str]] = {
         "nog geen document had een coupon {code}, dus dit past tot nu toe op niets.",
         _MEANT_NL,
     ),
+    "unseen_coupon_set": (
+        "no document has had a code of coupon set {code} yet, so this fits nothing so far.",
+        "did you mean {candidates}? Else leave it, if none of its codes was used yet",
+        "nog geen document had een code van couponset {code}, dus dit past tot nu toe op niets.",
+        "bedoelde u {candidates}? Laat het anders staan, als er nog geen code van gebruikt is",
+    ),
+    "unseen_coupon_code": (
+        "no document has had the code {code} yet, so this fits nothing so far.",
+        "did you mean {candidates}? Else leave it, if it was not used yet",
+        "nog geen document had de code {code}, dus dit past tot nu toe op niets.",
+        "bedoelde u {candidates}? Laat het anders staan, als hij nog niet gebruikt is",
+    ),
     "no_periods": (
         "the division has no financial periods for {year}, so documents of that year are refused.",
         "make the financial year in Exact",

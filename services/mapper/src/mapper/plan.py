@@ -141,8 +141,8 @@ class Planner:
         if linked is not None:
             await self._tell_change(store, subject, last, *linked, cause)
             return False
-        if subject.is_gone:
-            return last.state == "booked"
+        if subject.is_gone or subject.is_partial:
+            return subject.is_gone and last.state == "booked"
         if last.fingerprint == subject.fingerprint:
             await self._withdraw_change(store, subject, last, tell("again_as_booked"), cause)
             return False

@@ -71,10 +71,7 @@ def control_accounts(configuration: DivisionConfiguration) -> tuple[ControlAccou
 
 def _discount_rules(configuration: DivisionConfiguration) -> list[DiscountRule]:
     rules = configuration.discounts.rules
-    return [
-        DiscountRule(account=rule.account, coupon=rule.when.coupon, type=rule.when.type, first=rule.first, last=rule.last)
-        for rule in rules
-    ]
+    return [DiscountRule(account=rule.account, **rule.when.model_dump(), first=rule.first, last=rule.last) for rule in rules]
 
 
 def _discounts(configuration: DivisionConfiguration) -> DiscountRules | None:

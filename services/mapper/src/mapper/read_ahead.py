@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from contracts import chargebee, facts
 from contracts.commands import PostEntry, SaveAccount
+from contracts.coupon_codes import CouponCode
 from contracts.envelope import Message
 from mapper.subjects import kind_of
 
@@ -54,6 +55,7 @@ def _of_observed(fact: facts.Observed, wanted: Wanted) -> None:
         wanted.documents[site, stored_as].add(identity)
         wanted.waited_for[site].add(f"{stored_as}:{identity}")
         _of_payer(site, resource.customer_id, wanted)
+        wanted.resources[site, "coupon_code"].update(each.coupon_set_code for each in resource.discounts if each.coupon_set_code)
         wanted.resources[site, "item_price"].update(line.entity_id for line in resource.line_items if line.entity_id)
     elif isinstance(resource, chargebee.Transaction):
         wanted.documents[site, kind_of(resource)].add(identity)
@@ -66,6 +68,8 @@ def _of_observed(fact: facts.Observed, wanted: Wanted) -> None:
         wanted.account_refs.add(f"{site}/{identity}")
     elif isinstance(resource, chargebee.ItemPrice | chargebee.CatalogProduct):
         wanted.waited_for[site].add(f"product:{identity}")
+    elif isinstance(resource, CouponCode):
+        wanted.waited_for[site].add(f"coupon_code:{identity}")
     elif isinstance(resource, chargebee.Subscription):
         wanted.waited_for[site].add(f"subscription:{identity}")
     if isinstance(resource, chargebee.CreditNote):

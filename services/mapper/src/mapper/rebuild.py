@@ -23,6 +23,7 @@ from backbone.tables import event_log as log_table
 from backbone.telemetry import Telemetry, log
 from bookkeeping.bookings import booking_of
 from contracts import commands, facts
+from contracts.coupon_codes import CouponCodeObserved
 from contracts.envelope import Envelope, Message, derived_id
 from contracts.messages import unseal
 from mapper.batched_store import BatchedStore
@@ -51,6 +52,7 @@ HEARD: Mapping[str, frozenset[str]] = {
             facts.PlanObserved,
             facts.AddonObserved,
             facts.SubscriptionObserved,
+            CouponCodeObserved,
         )
     ),
     "exact-writer": frozenset(each.TYPE for each in (*RESULTS, facts.AccountRefused, facts.AccountSaved, facts.PeriodObserved)),

@@ -25,6 +25,7 @@ from contracts import chargebee, settlements
 from contracts.facts import DocumentKind, DocumentRef
 from mapper.applications import closing
 from mapper.applied import Applied
+from mapper.coupon_sets import with_coupon_sets
 from mapper.credits import credits_before
 from mapper.issue import account_name, base_reference, your_ref
 from mapper.lives import newest_life, resource_id
@@ -76,6 +77,11 @@ class Subject:
     resource_version: int
     fingerprint: str
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether only some of its lines came yet."""
+        return isinstance(self.translated, Rejection) and self.translated.code == "incomplete_lines"
+
 
 def kind_of(transaction: chargebee.Transaction) -> str:
     """Return the kind of document that a transaction is."""
@@ -90,6 +96,7 @@ class Subjects:
         self._mappings = mappings
         self._routing = Routing(configuration, self.load)
         self.asks_subscriptions = self._routing.asks_subscriptions or any(each.asks_subscriptions for each in mappings.values())
+        self._asks_codes = any(each.discounts is not None and each.discounts.asks_codes for each in mappings.values())
 
     @property
     def sites(self) -> Collection[str]:
@@ -116,6 +123,8 @@ class Subjects:
             translated = reject("unknown_site", document=_label(key), site=key.site)
         else:
             translated = _for_customer(await self._translate(store, key, resource, customer, zone), customer)
+            if self._asks_codes:
+                translated = await with_coupon_sets(store, key.site, translated)
             if self.asks_subscriptions:
                 translated = await with_subscription_fields(store, key.site, translated, resource)
             division = self._routing.by_entity(key.site, resource.business_entity_id)

@@ -15,6 +15,7 @@ from backbone.configuration_types import ISO_CODES
 from bookkeeping.debtors import Terms
 from bookkeeping.deferral import EarlierCredit, UnreadableInstantError, local_date, service_days
 from bookkeeping.documents import (
+    CouponUse,
     CreditedLine,
     CreditNote,
     DocumentLine,
@@ -31,6 +32,7 @@ from contracts import chargebee
 POSTED = frozenset(("posted", "payment_due", "not_paid", "paid"))
 CREDITED = frozenset(("adjusted", "refunded", "refund_due"))
 ZERO = Decimal(0)
+NO_CODE = (CouponUse(),)
 
 
 def country_of(*addresses: chargebee.Address | None) -> str | None:
@@ -102,7 +104,8 @@ def credit_note_of(
         return reject("unknown_status", document=name, status=note.status)
     if note.line_items_next_offset:
         return reject("incomplete_lines", document=name)
-    shared = _shared(note, name, zone, _credited_lines(invoice, zone, before) if invoice is not None else {})
+    credited = _credited_lines(invoice, zone, before) if invoice is not None else {}
+    shared = _shared(note, name, zone, credited, _discounts_of_note(note, invoice))
     if isinstance(shared, Rejection):
         return shared
     country, number = None, None
@@ -167,14 +170,18 @@ def vat_reclaim_of(
 
 
 def _shared(
-    document: chargebee.Document, name: str, zone: tzinfo, credited: dict[str, CreditedLine]
+    document: chargebee.Document,
+    name: str,
+    zone: tzinfo,
+    credited: dict[str, CreditedLine],
+    given: tuple[chargebee.Discount, ...] | None = None,
 ) -> dict[str, Any] | Rejection:
     """Translate what invoices and credit notes share, as keyword arguments."""
     if document.date is None or not document.customer_id or not document.currency_code:
         return reject("unreadable_document", document=name, field="date, customer or currency")
     try:
         day = local_date(document.date, zone)
-        lines = _lines(document, zone, credited)
+        lines = _lines(document, zone, credited, given)
     except UnreadableInstantError:
         return reject("unreadable_document", document=name, field="date")
     return {
@@ -194,7 +201,12 @@ def _shared(
     }
 
 
-def _lines(document: chargebee.Document, zone: tzinfo, credited: dict[str, CreditedLine]) -> tuple[DocumentLine, ...]:
+def _lines(
+    document: chargebee.Document,
+    zone: tzinfo,
+    credited: dict[str, CreditedLine],
+    of_document: tuple[chargebee.Discount, ...] | None = None,
+) -> tuple[DocumentLine, ...]:
     taxes: dict[str | None, list[chargebee.LineItemTax]] = defaultdict(list)
     for row in document.line_item_taxes:
         taxes[row.line_item_id].append(row)
@@ -214,7 +226,7 @@ def _lines(document: chargebee.Document, zone: tzinfo, credited: dict[str, Credi
             product_id=item.entity_id,
             amount_minor=item.amount,
             # The rows are the truth where there are any; older documents only have the line's own sum.
-            discounts=_discounts(discounts[item.id])
+            discounts=_discounts(discounts[item.id], document.discounts if of_document is None else of_document)
             if document.line_item_discounts
             else (LineDiscount(amount_minor=item.discount_amount),)
             if item.discount_amount
@@ -260,12 +272,33 @@ def coupon_of(row: chargebee.LineItemDiscount) -> str | None:
     return (row.coupon_id or row.entity_id) if (row.discount_type or "").endswith("_coupon") else row.coupon_id
 
 
-def _discounts(rows: list[chargebee.LineItemDiscount]) -> tuple[LineDiscount, ...]:
+def _discounts(rows: list[chargebee.LineItemDiscount], of_document: tuple[chargebee.Discount, ...]) -> tuple[LineDiscount, ...]:
     return tuple(
-        LineDiscount(amount_minor=row.discount_amount, type=row.discount_type, coupon=coupon_of(row))
+        LineDiscount(
+            amount_minor=row.discount_amount, type=row.discount_type, coupon=coupon_of(row), uses=_uses(row, of_document)
+        )
         for row in rows
         if row.discount_amount
     )
+
+
+def _discounts_of_note(note: chargebee.CreditNote, invoice: chargebee.Invoice | None) -> tuple[chargebee.Discount, ...]:
+    """Return the discounts of a note; where it names no code, those of its invoice, whose codes it takes back."""
+    if invoice is None or any(each.coupon_set_code for each in note.discounts):
+        return note.discounts
+    of_invoice = {each.entity_id for each in invoice.discounts}
+    return (*invoice.discounts, *(each for each in note.discounts if each.entity_id not in of_invoice))
+
+
+def _uses(row: chargebee.LineItemDiscount, of_document: tuple[chargebee.Discount, ...]) -> tuple[CouponUse, ...] | None:
+    """Return by which codes the coupon of a line was given: only the document's own list of discounts has them."""
+    coupon = coupon_of(row)
+    if coupon is None:
+        return NO_CODE
+    named = [each for each in of_document if each.entity_id == coupon and each.entity_type in (None, row.discount_type)]
+    of_line = [each for each in named if each.line_item_id is not None and each.line_item_id == row.line_item_id]
+    codes = dict.fromkeys(each.coupon_set_code or "" for each in of_line or named)
+    return tuple(CouponUse(code=code) for code in codes) or None
 
 
 def _taxes(item: chargebee.LineItem, rows: list[chargebee.LineItemTax]) -> tuple[LineTax, ...]:

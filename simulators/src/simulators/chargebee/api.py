@@ -9,6 +9,7 @@ from . import catalogue, credit_notes, invoices, payments
 from .downloads import Downloads
 from .errors import ApiError, missing, wrong_value
 from .listing import list_page, shown_with
+from .long_documents import lines_asked
 from .site import Resource, Site
 
 # fmt: off
@@ -101,7 +102,10 @@ def _retrieve(kind: str) -> Operation:
     def operation(call: Call) -> dict[str, Any]:
         if kind in _CATALOG_OF:
             catalogue.require_catalog(call.site, _CATALOG_OF[kind])
-        return shown_with(call.site, kind, call.site.get(kind, call.id))
+        found = call.site.get(kind, call.id)
+        if kind in ("invoice", "credit_note"):
+            return {kind: lines_asked(call.site.settings, found, call.parameters)}
+        return shown_with(call.site, kind, found)
 
     return operation
 
@@ -198,6 +202,8 @@ _RETRIEVABLE = {
     "plans": "plan",
     "addons": "addon",
     "coupons": "coupon",
+    "coupon_sets": "coupon_set",
+    "coupon_codes": "coupon_code",
 }
 _ACTIONS: dict[tuple[str, str], Operation] = {
     ("invoices", "record_payment"): _record_payment,

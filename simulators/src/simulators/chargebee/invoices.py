@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from .coupon_sets import redeem
 from .errors import invalid_state
 from .pricing import Coupon, LineSpec, PriceType, price
 from .site import Resource, Site
@@ -61,6 +62,9 @@ def settle_status(site: Site, invoice: Resource, paid_at: int | None = None) -> 
 def _new_invoice(site: Site, spec: InvoiceSpec) -> Resource:
     customer = site.get("customer", spec.customer_id)
     date = site.clock.now() if spec.date is None else spec.date
+    for coupon in spec.coupons:
+        if coupon.code is not None:
+            redeem(site, coupon.code, coupon.id, spec.subscription_id)
     priced = price(
         spec.lines,
         price_type=spec.price_type,

@@ -5,7 +5,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .coupon_sets import shown
 from .errors import wrong_value
+from .long_documents import first_lines
 from .site import Resource, Site
 
 SORTABLE = {
@@ -52,6 +54,8 @@ FILTERABLE = {
     "plan": ("id", "name", "status", "price", "period", "period_unit", "updated_at"),
     "addon": ("id", "name", "status", "price", "period", "period_unit", "updated_at"),
     "coupon": ("id", "name", "status", "updated_at"),
+    "coupon_set": ("id", "name", "coupon_id", "total_count", "redeemed_count", "archived_count"),
+    "coupon_code": ("code", "coupon_id", "coupon_set_name", "status"),
     "event": ("id", "event_type", "source", "occurred_at", "webhook_status"),
 }
 _FILTER = re.compile(r"^(\w+)\[(\w+)\]$")
@@ -85,6 +89,10 @@ def list_page(site: Site, kind: str, resources: list[Resource], query: Mapping[s
 
 def shown_with(site: Site, kind: str, resource: Resource) -> dict[str, Any]:
     """A resource as lists and retrievals answer it: a subscription comes with its customer (SDK 3, ListSubscriptionResponse)."""
+    if kind in ("coupon_set", "coupon_code"):
+        return {kind: shown(kind, resource)}
+    if kind in ("invoice", "credit_note"):
+        return {kind: first_lines(site.settings, resource)}
     if kind == "subscription":
         return {kind: resource, "customer": site.get("customer", resource["customer_id"])}
     return {kind: resource}

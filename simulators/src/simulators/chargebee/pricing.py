@@ -21,7 +21,10 @@ class Tax:
 
 @dataclass(frozen=True)
 class Coupon:
-    """A reduction; a percentage of what it applies to, or an amount in minor units on the whole document."""
+    """A reduction; a percentage of what it applies to, or an amount in minor units on the whole document.
+
+    `code` is the code of a coupon set that it is given by, if any.
+    """
 
     id: str
     name: str
@@ -29,6 +32,7 @@ class Coupon:
     amount_minor: int | None = None
     apply_on: Literal["invoice_amount", "each_specified_item"] = "invoice_amount"
     item_price_ids: tuple[str, ...] = ()
+    code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ def _discounts(lines: Sequence[LineSpec], amounts: list[int], coupons: Sequence[
                         "coupon_id": coupon.id,
                         "entity_id": coupon.id,
                         "discount_amount": share,
+                        "coupon_set_code": coupon.code,
                     }
                 )
     return per_line
@@ -164,9 +169,9 @@ def _line_item_tax(line_id: str, tax: Tax, taxable_minor: int, tax_minor: int) -
 
 
 def _document_discounts(per_line: list[list[dict[str, Any]]], coupons: Sequence[Coupon]) -> list[dict[str, Any]]:
-    totals: dict[tuple[str, str], int] = {}
+    totals: dict[tuple[str, str, str | None], int] = {}
     for each in (discount for discounts in per_line for discount in discounts):
-        key = (each["discount_type"], each["coupon_id"])
+        key = (each["discount_type"], each["coupon_id"], each["coupon_set_code"])
         totals[key] = totals.get(key, 0) + each["discount_amount"]
     names = {coupon.id: coupon.name for coupon in coupons}
     return [
@@ -176,8 +181,9 @@ def _document_discounts(per_line: list[list[dict[str, Any]]], coupons: Sequence[
             "description": names[coupon_id],
             "amount": amount,
             "entity_id": coupon_id,
+            **({"coupon_set_code": code} if code is not None else {}),
         }
-        for (kind, coupon_id), amount in totals.items()
+        for (kind, coupon_id, code), amount in totals.items()
     ]
 
 
@@ -204,7 +210,9 @@ def price(
         net = amount - sum(each["discount_amount"] for each in discounts)
         tax_minor = tax_of(net, line.tax.rate, price_type) if line.tax else 0
         line_items.append(_line_item(line, line_id, discounts, tax_minor))
-        line_discounts += [{"object": "line_item_discount", "line_item_id": line_id, **each} for each in discounts]
+        # The code stands on the document's own list of discounts only.
+        rows = [{name: value for name, value in each.items() if name != "coupon_set_code"} for each in discounts]
+        line_discounts += [{"object": "line_item_discount", "line_item_id": line_id, **each} for each in rows]
         if line.tax is not None:
             taxable = net - tax_minor if price_type == "tax_inclusive" else net
             item_taxes.append(_line_item_tax(line_id, line.tax, taxable, tax_minor))

@@ -33,6 +33,9 @@ class ChargebeeSettings:
     """First second of the site's clock, which then moves only when told; None follows the wall clock."""
 
     notify_pending_invoices: bool = True
+    enterprise_invoicing: bool = False
+    """Enterprise-scale Invoicing (private beta): documents come with their first 100 lines, the rest is retrieved by offset."""
+
     requests_per_minute: int = 150
     minute_seconds: float = 60.0
     concurrent_requests: int = 100

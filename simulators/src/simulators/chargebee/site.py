@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from .clock import Clock
 from .errors import not_found
+from .long_documents import first_lines
 from .settings import ChargebeeSettings
 
 Resource = dict[str, Any]
@@ -24,6 +25,8 @@ COLLECTIONS = (
     "plan",
     "addon",
     "coupon",
+    "coupon_set",
+    "coupon_code",
     "invoice",
     "credit_note",
     "transaction",
@@ -109,7 +112,9 @@ class Site:
             "source": source,
             "object": "event",
             "api_version": "v2",
-            "content": copy.deepcopy(content),
+            "content": copy.deepcopy(
+                {name: first_lines(self.settings, part) if isinstance(part, dict) else part for name, part in content.items()}
+            ),
             "event_type": event_type,
             "webhook_status": "not_configured",
         }
