@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from support.chargebee_shop import bill
-from support.command_line import environment
 from support.deadly_commits import killed_at_each_commit
 from support.engines import DATABASES
 from support.facts import customer
-from support.matcher_stage import Stage, bank_line, matcher_stage, matching, receivable
+from support.matcher_stage import bank_line, matcher_stage, matching, receivable
+from support.matches_desk import LINK, SETTINGS, Desk
 from typer.testing import CliRunner
 
 from backbone.clock import SystemClock
@@ -24,37 +22,8 @@ from console.cli import app, main
 from payment_matcher import judging, matches_words
 from simulators.chargebee.payments import Money, pay_invoice
 
-LINK = "https://exact.example/entry?d={division}&id={entry_id}"
 ENTRY = LINK.format(division=123456, entry_id="bank-entry-1")
 REASONS = ("its number stands in the text;", "Exact has the line on the account of this customer")
-SETTINGS: dict[str, Any] = {"tolerances": {"EUR": 2}, "entry_link": LINK}
-
-
-class Desk:
-    """A matcher, and the command line beside it."""
-
-    def __init__(self, stage: Stage, directory: Path) -> None:
-        self.stage = stage
-        url = {} if stage.url is None else {"KRUISPOST_DATABASE_URL": stage.url}
-        self.environment = environment(directory, {"KRUISPOST_DATA_DIR": str(directory), **url})
-        configuration = matching(**SETTINGS).model_dump(mode="json", exclude_none=True, exclude_unset=True)
-        (directory / "kruispost.yaml").write_text(yaml.safe_dump(configuration))
-
-    async def run(self, *arguments: str) -> tuple[int, str]:
-        """Return the exit code and what was printed."""
-        done = await asyncio.to_thread(CliRunner().invoke, app, ["matches", *arguments], env=self.environment)
-        assert done.stderr == "", done.stderr
-        return done.exit_code, done.stdout
-
-    async def work(self) -> None:
-        """Let the matcher carry out what was decided; the command line goes by the clock on the wall."""
-        ahead = (SystemClock().now() - self.stage.clock.now()).total_seconds()
-        self.stage.clock.advance(max(0.0, ahead) + 1)
-        await self.stage.work()
-
-    async def json(self, *arguments: str) -> tuple[int, Any]:
-        code, printed = await self.run(*arguments, "--json")
-        return code, json.loads(printed)
 
 
 @pytest.fixture(params=DATABASES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,7 @@ from payment_matcher import decisions, open_invoices
 from payment_matcher.decisions import Recording
 from payment_matcher.lines import Line
 from payment_matcher.shares import CannotShareError, share_out
+from payment_matcher.standing import PaymentStandsError
 from payment_matcher.tables import bank_lines
 from simulators.chargebee import catalogue, credit_notes, invoices, late_money, payments
 from simulators.chargebee.pricing import LineSpec
@@ -384,7 +386,8 @@ class Year:
             except (CannotShareError, IndexError):
                 return
             recording = Recording(parts=parts, excess_minor=excess, site=SITE, customer_id=self.customer_id)
-            await decisions.record(world.matcher, connection, line, recording, by="a person", now=world.clock.now())
+            with suppress(PaymentStandsError):  # it says which payment, and that has to be dealt with first
+                await decisions.record(world.matcher, connection, line, recording, by="a person", now=world.clock.now())
 
 
 def cents(amount: Decimal) -> int:

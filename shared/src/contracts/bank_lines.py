@@ -58,7 +58,8 @@ class BankLineDecided(Message, frozen=True, kw_only=True):
     """Somebody decided what an unmatched bank line is: `by` is kruispost for what needed nobody's judgement.
 
     `round` counts the decisions about one line. `excess_minor` is what the customer is owed back or pays in advance, in minor
-    units of `currency`; `paid_on` is the day of the bank line. `why` is a person's reason to dismiss it.
+    units of `currency`; `paid_on` is the day of the bank line. `why` is a person's reason to dismiss it. `besides` are
+    transactions of Chargebee that may be of the same money and stood there still when a person had it recorded all the same.
     """
 
     TYPE: ClassVar[str] = "matcher.bank_line.decided"
@@ -75,6 +76,7 @@ class BankLineDecided(Message, frozen=True, kw_only=True):
     site: str = ""
     customer_id: str = ""
     why: str = ""
+    besides: tuple[str, ...] = ()
 
 
 class ExcessRecorded(Message, frozen=True, kw_only=True):

@@ -14,6 +14,13 @@ Lang = Annotated[Literal["en", "nl"], typer.Option("--lang", help="en or nl")]
 LineId = Annotated[str, typer.Argument(metavar="ID", help="the line's id as the list shows it, or its beginning")]
 Site = Annotated[str | None, typer.Option(help="the Chargebee site of the invoices, where several have the same number")]
 Customer = Annotated[str | None, typer.Option(help="SITE/CUSTOMER whose the rest is, where the line does not say it")]
+Besides = Annotated[
+    bool,
+    typer.Option(
+        "--although-payment-stands",
+        help="record the line besides a payment that may be of the same money and stands in Chargebee",
+    ),
+]
 WRONG = 1
 
 matches = typer.Typer(
@@ -65,13 +72,14 @@ def accept(
     excess: Annotated[bool, typer.Option("--excess", help="it pays no invoice: keep all of it for the customer")] = False,
     customer: Customer = None,
     site: Site = None,
+    besides: Besides = False,
     lang: Lang = "en",
     as_json: AsJson = False,
 ) -> None:
     """Record a line in Chargebee: on the invoices up to what is due, and the rest as an excess payment of the customer."""
     from payment_matcher.matches_decide import Choice, accept_line
 
-    choice = Choice(line=line, site=site, customer=customer)
+    choice = Choice(line=line, site=site, customer=customer, although_payment_stands=besides)
     raise typer.Exit(0 if accept_line(choice, invoices or [], lang, excess_only=excess, as_json=as_json) else WRONG)
 
 
@@ -81,13 +89,14 @@ def split(
     amounts: Annotated[list[str], typer.Argument(metavar="INVOICE=AMOUNT...", help="such as INV-1=50.00; excess=9.00 is kept")],
     customer: Customer = None,
     site: Site = None,
+    besides: Besides = False,
     lang: Lang = "en",
     as_json: AsJson = False,
 ) -> None:
     """Record exactly these amounts of a line in Chargebee; what is not named stays in the inbox."""
     from payment_matcher.matches_decide import Choice, split_line
 
-    choice = Choice(line=line, site=site, customer=customer)
+    choice = Choice(line=line, site=site, customer=customer, although_payment_stands=besides)
     raise typer.Exit(0 if split_line(choice, amounts, lang, as_json=as_json) else WRONG)
 
 

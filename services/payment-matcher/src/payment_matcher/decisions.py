@@ -16,8 +16,9 @@ from backbone import event_log
 from backbone.database import Database
 from contracts.bank_lines import BankLineDecided, DecidedPart
 from contracts.envelope import Envelope, seal
-from payment_matcher import intents, lines
+from payment_matcher import intents, lines, standing
 from payment_matcher.lines import MONEY_OF, Line
+from payment_matcher.standing import PaymentStandsError
 from payment_matcher.tables import bank_lines
 from payment_matcher.tables import intents as intents_table
 
@@ -40,11 +41,25 @@ class Recording:
 
 
 async def record(
-    database: Database, connection: AsyncConnection, line: Line, recording: Recording, *, by: str, now: datetime
+    database: Database,
+    connection: AsyncConnection,
+    line: Line,
+    recording: Recording,
+    *,
+    by: str,
+    now: datetime,
+    although_payment_stands: bool = False,
 ) -> BankLineDecided:
-    """Decide that a line is recorded so in Chargebee; raises DecidedAlreadyError."""
+    """Decide that a line is recorded so in Chargebee; raises DecidedAlreadyError.
+
+    Raises PaymentStandsError where a payment of the same money stands there still, unless a person wants it all the same.
+    """
     base = max(line.base_hundredths, line.matched_hundredths - line.recorded_hundredths)
     await _change(connection, line, "accepted", base_hundredths=base, why="")
+    payers = {(part.document.site, part.document.customer_id) for part in recording.parts}
+    besides = await standing.of_line(connection, line, payers | {(recording.site, recording.customer_id)})
+    if besides and not although_payment_stands:
+        raise PaymentStandsError(besides)
     site, customer_id = recording.site, recording.customer_id
     if recording.parts and not customer_id:
         first = recording.parts[0].document
@@ -62,6 +77,7 @@ async def record(
         excess_minor=recording.excess_minor,
         site=site,
         customer_id=customer_id,
+        besides=tuple(each.recorded.transaction_id for each in besides),
     )
     cause = await _tell(connection, fact, now)
     await plan_payments(database, connection, cause, fact, now)

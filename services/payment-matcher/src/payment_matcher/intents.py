@@ -141,9 +141,16 @@ async def plan_rest(
     receivable: ReceivableObserved,
     document: DocumentRef,
     now: datetime,
+    *,
+    is_money: bool,
 ) -> None:
-    """Write the intent to look at what is left of a receipt of which Chargebee took less than Exact matched."""
+    """Write the intent to look at what is left of a receipt of which Chargebee took less than Exact matched.
+
+    Where none of it is money now, it is only looked at once more of what Exact matched on the account is.
+    """
     row = _of_receipt(rest_of(receivable.division, receivable.term_id), cause, receivable, document, now)
+    if not is_money:
+        row |= {"state": "not_recorded", "outcome": NO_MONEY}
     await connection.execute(database.insert(intents).values(**row).on_conflict_do_nothing())
 
 

@@ -21,6 +21,7 @@ Reason = Literal[
     "equally_likely",
     "to_judge",
     "decided_before",
+    "payment_stands",
     "certain",
 ]
 

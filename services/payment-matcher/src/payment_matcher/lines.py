@@ -61,6 +61,7 @@ class Line:
     why: str
     is_certain: bool
     was_matched: bool
+    matched_account: str
     base_hundredths: int
     total_hundredths: int
     matched_hundredths: int
@@ -200,6 +201,8 @@ async def _keep_line(database: Database, connection: AsyncConnection, fact: Bank
         "proposals": b"[]",
         "is_certain": False,
     }
+    if fact.is_matched:
+        told["matched_account"] = fact.account_id
     insert = database.insert(bank_lines).values(division=fact.division, line_id=fact.line_id, **told, **fresh)
     await connection.execute(insert.on_conflict_do_update(index_elements=["division", "line_id"], set_=told))
     owner = await owner_of(connection, fact.division, fact.account_id)
@@ -374,7 +377,7 @@ def _line(row: sa.RowMapping) -> Line:
     kept: Sequence[str] = (
         *("division", "line_id", "entry_id", "entry_number", "journal", "day", "currency", "gl_account", "account_id"),
         *("account_name", "text", "iban", "state", "round", "reason", "why", "is_certain", "was_matched"),
-        "base_hundredths",
+        *("base_hundredths", "matched_account"),
     )
     return Line(
         **{name: row[name] for name in kept},

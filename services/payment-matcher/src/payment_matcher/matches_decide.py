@@ -28,11 +28,12 @@ from payment_matcher import decisions, lines, open_invoices
 from payment_matcher.amounts import minor_in
 from payment_matcher.decisions import SOURCE, DecidedAlreadyError, Recording
 from payment_matcher.lines import MONEY_OF, SHORTAGE_OF, Line
-from payment_matcher.matches_list import entry_of, short_id
+from payment_matcher.matches_list import entry_of, short_id, words_of
 from payment_matcher.matches_words import Language, reason, say, state
 from payment_matcher.open_invoices import of_key
 from payment_matcher.reading import MatchesError
 from payment_matcher.shares import CannotShareError, Due, share_out, split
+from payment_matcher.standing import PaymentStandsError
 from payment_matcher.tables import bank_lines, intents
 
 EXCESS = "excess"
@@ -45,6 +46,7 @@ class Choice:
     line: str
     site: str | None
     customer: str | None
+    although_payment_stands: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ def _decide(wanted: str, decide: Decide, lang: Language, *, as_json: bool) -> bo
                 return line, await decide(database, connection, line, configuration)
         except _RefusedError as refused:
             return line, refused.answer
+        except PaymentStandsError as error:
+            return line, Answer(is_done=False, code="payment_stands", sentences=_standing(line, error, lang))
         except CannotShareError as error:
             return line, _cannot_share(line, error, lang)
         except DecidedAlreadyError:
@@ -221,7 +225,9 @@ async def _record(
         raise _RefusedError("whose", lang, id=short_id(line))
     _check_sites({part.document.site for part in wanted.parts} | ({site} if wanted.excess_minor else set()), configuration, lang)
     recording = Recording(parts=wanted.parts, excess_minor=wanted.excess_minor, site=site, customer_id=customer_id)
-    await decisions.record(database, connection, line, recording, by=getpass.getuser(), now=SystemClock().now())
+    who, now = getpass.getuser(), SystemClock().now()
+    although = choice.although_payment_stands
+    await decisions.record(database, connection, line, recording, by=who, now=now, although_payment_stands=although)
 
     def money(amount_minor: int) -> str:
         return f"{line.currency} {format_minor(amount_minor, line.currency)}"
@@ -265,6 +271,10 @@ def _cannot_share(line: Line, error: CannotShareError, lang: Language) -> Answer
     }
     sentence = say(error.code, lang, id=short_id(line), **details)
     return Answer(is_done=False, code=error.code, sentences=(sentence,))
+
+
+def _standing(line: Line, error: PaymentStandsError, lang: Language) -> tuple[str, ...]:
+    return tuple(say("payment_stands", lang, id=short_id(line), **words_of(each)) for each in error.payments)
 
 
 async def _what_to_undo(connection: AsyncConnection, line: Line, lang: Language) -> tuple[str, ...]:

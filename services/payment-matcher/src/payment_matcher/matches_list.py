@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import SystemClock
 from backbone.command_database import with_database
@@ -19,12 +20,13 @@ from backbone.database import Database
 from backbone.settings import Settings
 from bookkeeping.evidence import Evidence, describe
 from bookkeeping.money import format_minor
-from payment_matcher import lines
+from payment_matcher import lines, standing
 from payment_matcher.amounts import hundredths_in, shown_hundredths
 from payment_matcher.decisions import SOURCE
 from payment_matcher.lines import Line, StoredProposal
 from payment_matcher.matches_words import Language, reason, say, state
 from payment_matcher.reading import MatchesError
+from payment_matcher.standing import Payment
 from payment_matcher.tables import bank_lines
 from payment_matcher.unequal import Unequal
 
@@ -50,20 +52,23 @@ def show_matches(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     settings = Settings()
     configuration = load_configuration(settings.config)
 
-    async def read(database: Database) -> list[Line]:
-        async with database.reading() as connection:
-            return await lines.load(connection, *_conditions(wish))
-
     today = SystemClock().now().date()
-    found = [line for line in with_database(settings, SOURCE, read) if _fits(line, wish) and _is_old(line, wish.days, today)]
+
+    async def read(database: Database) -> tuple[list[Line], dict[str, list[Payment]]]:
+        async with database.reading() as connection:
+            read = await lines.load(connection, *_conditions(wish))
+            fitting = [line for line in read if _fits(line, wish) and _is_old(line, wish.days, today)]
+            return fitting, {line.line_id: await _standing_of(connection, line) for line in fitting[: wish.limit]}
+
+    found, standing_of = with_database(settings, SOURCE, read)
     shown = found[: wish.limit]
     counts = {"open": sum(line.state == "open" for line in found), "to_match": sum(line.is_to_match for line in found)}
     if as_json:
-        listed = [as_dict(line, configuration, lang) for line in shown]
+        listed = [as_dict(line, configuration, lang, standing_of[line.line_id]) for line in shown]
         typer.echo(json.dumps({"found": len(found), **counts, "lines": listed}, indent=2, ensure_ascii=False, default=str))
     else:
         for line in shown:
-            told = in_words(line, configuration, lang)
+            told = in_words(line, configuration, lang, standing_of[line.line_id])
             if wish.days is not None and line.day is not None:
                 told.append(say("stands", lang, days=(today - line.day).days, account=line.gl_account))
             typer.echo("\n".join(told) + "\n")
@@ -147,7 +152,19 @@ def link_of(line: Line | Unequal, configuration: Configuration) -> str | None:
     return pattern
 
 
-def as_dict(line: Line, configuration: Configuration, lang: Language) -> dict[str, Any]:
+async def _standing_of(connection: AsyncConnection, line: Line) -> list[Payment]:
+    if line.state != "open":
+        return []
+    return await standing.of_line(connection, line, [(each.site, each.customer_id) for each in line.proposals])
+
+
+def words_of(payment: Payment) -> dict[str, str]:
+    """Return what the sentences about a standing payment are filled with."""
+    amount = f"{payment.document.currency} {format_minor(payment.recorded.amount_minor, payment.document.currency)}"
+    return {"transaction": payment.recorded.transaction_id, "amount": amount, "number": payment.document.number}
+
+
+def as_dict(line: Line, configuration: Configuration, lang: Language, stands: Sequence[Payment]) -> dict[str, Any]:
     """Return a line for machines: amounts in hundredths, the evidence by name and in words."""
     return {
         "id": short_id(line),
@@ -183,6 +200,15 @@ def as_dict(line: Line, configuration: Configuration, lang: Language) -> dict[st
             }
             for each in _open_proposals(line)
         ],
+        "standing_payments": [
+            {
+                "transaction_id": each.recorded.transaction_id,
+                "invoice": each.document.number,
+                "amount_minor": each.recorded.amount_minor,
+                "in_words": say("standing", lang, **words_of(each)).strip(),
+            }
+            for each in stands
+        ],
         "entry": {
             "id": line.entry_id,
             "number": line.entry_number,
@@ -193,8 +219,8 @@ def as_dict(line: Line, configuration: Configuration, lang: Language) -> dict[st
     }
 
 
-def in_words(line: Line, configuration: Configuration, lang: Language) -> list[str]:
-    """Return a line for people."""
+def in_words(line: Line, configuration: Configuration, lang: Language, stands: Sequence[Payment]) -> list[str]:
+    """Return a line for people, with the payments of its money that stand in Chargebee without a receipt."""
     total, left = shown_hundredths(line.total_hundredths), shown_hundredths(line.left_hundredths)
     amount = total if line.state != "open" or total == left else say("of_total", lang, left=left, total=total)
     whose = line.account_name or line.customer_id or "?"
@@ -204,6 +230,7 @@ def in_words(line: Line, configuration: Configuration, lang: Language) -> list[s
         told.append(say("text", lang, text=line.text))
     if line.why:
         told.append(say("dismissed_for" if line.state == "dismissed" else "why", lang, why=line.why))
+    told += [say("standing", lang, **words_of(each)) for each in stands]
     for place, proposal in enumerate(_open_proposals(line), 1):
         told += _proposal_in_words(line, proposal, place, lang)
     if line.state == "open" and line.reason == "nothing_open":

@@ -43,6 +43,10 @@ REASONS: dict[str, tuple[str, str]] = {
         "number, amount and payer agree, but it was decided about or matched in Exact before; only a person decides it again",
         "nummer, bedrag en betaler kloppen, maar er is eerder over besloten of afgeletterd; alleen een mens besluit opnieuw",
     ),
+    "payment_stands": (
+        "a payment that may be of this money stands in Chargebee, and Exact shows no receipt for it",
+        "een betaling die van dit geld kan zijn staat in Chargebee, en Exact toont er geen ontvangst voor",
+    ),
     "certain": (
         "number, amount and payer agree; recording it without asking is not switched on",
         "nummer, bedrag en betaler kloppen; vastleggen zonder te vragen staat niet aan",
@@ -67,6 +71,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "of_total": ("{left} left of {total}", "nog {left} van {total}"),
     "text": ("  text: {text}", "  omschrijving: {text}"),
     "why": ("  last time: {why}", "  vorige keer: {why}"),
+    "standing": (
+        "  stands in Chargebee: {transaction}, {amount} on invoice {number}; match it again in Exact, or remove it in Chargebee",
+        "  staat in Chargebee: {transaction}, {amount} op factuur {number}; letter die weer af, of haal haar in Chargebee weg",
+    ),
     "dismissed_for": ("  dismissed: {why}", "  terzijde gelegd: {why}"),
     "proposal": ("  {place}. {invoices}{difference}: {evidence}", "  {place}. {invoices}{difference}: {evidence}"),
     "nothing_speaks": ("nothing but what is due", "niets dan wat openstaat"),
@@ -116,6 +124,18 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "stays": ("{amount} stays in the inbox", "{amount} blijft in de inbox"),
     "match_it": ("In Exact, match {entry} with the same invoices.", "Letter in Exact {entry} af met dezelfde facturen."),
+    "payment_stands": (
+        (
+            "Line {id} is not recorded: payment {transaction} of {amount} on invoice {number} may be of this money and stands in"
+            " Chargebee still, while Exact shows no receipt for it. Match the line in Exact with that invoice again, or remove"
+            " the payment in Chargebee first; --although-payment-stands records the line besides it."
+        ),
+        (
+            "Regel {id} wordt niet vastgelegd: betaling {transaction} van {amount} op factuur {number} kan van dit geld zijn en"
+            " staat nog in Chargebee, terwijl Exact er geen ontvangst voor toont. Letter de regel in Exact weer met die factuur"
+            " af, of haal de betaling eerst in Chargebee weg; --although-payment-stands legt de regel er toch naast vast."
+        ),
+    ),
     "was_dismissed": ("Dismissed.", "Terzijde gelegd."),
     "was_undone": ("Taken back; the line is open again.", "Teruggedraaid; de regel staat weer open."),
     "not_open": ("Line {id} is not open: {state}.", "Regel {id} staat niet open: {state}."),

@@ -124,13 +124,14 @@ class Payments:
         async with self._database.reading() as connection:
             matched = await terms.matched_hundredths(connection, document)
             money = await self._money(connection, work)
+            amount = await terms.left_hundredths(connection, receivable, besides=work.intent.reference)
         total = document.total_minor * (HUNDREDTHS if document.decimals == 0 else 1)
         receipt = Receipt(
             number=document.number,
             currency=document.currency,
             decimals=document.decimals,
             receivable_currency=receivable.currency,
-            amount_hundredths=receivable.amount_minor,
+            amount_hundredths=amount,
             paid_on=work.paid_on(zone),
             open_hundredths=0 if receivable.is_fully_paid else total - matched,
             money_hundredths=money,

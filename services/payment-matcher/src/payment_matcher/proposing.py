@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
@@ -23,11 +24,12 @@ from backbone.matching_configuration import BankMatching
 from backbone.relay import Relay
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
-from payment_matcher import decisions, lines, open_invoices
+from payment_matcher import decisions, lines, open_invoices, standing
 from payment_matcher.decisions import DecidedAlreadyError, Recording
-from payment_matcher.judging import Judge, Judgement
+from payment_matcher.judging import Judge, Judgement, Reason
 from payment_matcher.lines import Line
 from payment_matcher.shares import CannotShareError, share_out
+from payment_matcher.standing import PaymentStandsError
 from payment_matcher.tables import bank_lines, intents
 
 # What Exact shows of one moment is told one by one, and what it matches by itself it matches soon.
@@ -126,6 +128,7 @@ class Proposer:
 
         judged = await asyncio.to_thread(judge_all)
         async with self._database.transaction() as connection:
+            judged = await _with_standing(connection, judged)
             for line, judgement in judged:
                 await _keep(connection, line, judgement)
         crash_point("payment-matcher.judged")
@@ -148,7 +151,7 @@ class Proposer:
                     return False
                 recording = Recording(parts=parts)
                 await decisions.record(self._database, connection, line, recording, by=decisions.BY_ITSELF, now=now)
-            except (CannotShareError, DecidedAlreadyError) as error:
+            except (CannotShareError, DecidedAlreadyError, PaymentStandsError) as error:
                 log.info("bank line not decided", line=line.line_id, reason=type(error).__name__)
                 return False
         crash_point("payment-matcher.decided")
@@ -159,6 +162,17 @@ class Proposer:
 async def _being_paid(connection: AsyncConnection) -> set[tuple[str, str]]:
     rows = await connection.execute(sa.select(intents.c.site, intents.c.number).where(intents.c.outcome.is_(None)))
     return {(row.site, row.number) for row in rows}
+
+
+async def _with_standing(connection: AsyncConnection, judged: list[tuple[Line, Judgement]]) -> list[tuple[Line, Judgement]]:
+    """Leave to a person the lines whose money stands in Chargebee already, by a payment that Exact shows no receipt for."""
+    as_proposed = [replace(line, proposals=judgement.proposals) for line, judgement in judged]
+    found = await standing.lines_with(connection, as_proposed)
+    stands: Reason = "payment_stands"
+    return [
+        (line, replace(judgement, reason=stands, is_certain=False) if line.line_id in found else judgement)
+        for line, judgement in judged
+    ]
 
 
 async def _keep(connection: AsyncConnection, line: Line, judgement: Judgement) -> None:

@@ -164,15 +164,13 @@ class Receipts:
         self, connection: AsyncConnection, envelope: Envelope, fact: ReceivableObserved, document: DocumentRef
     ) -> None:
         """Tell that Exact took a receipt back which stands in Chargebee: a person has to say which of them is right."""
-        reference = intents.reference_of(fact.division, fact.term_id)
-        payment = await intents.recorded(connection, reference)
-        for told in (reference, intents.rest_of(fact.division, fact.term_id)):
-            if told != reference or payment is None:
-                await intents.forget_money(connection, told)
-                await afterwards.tell_resolved(connection, told, document, envelope, self._clock.now())
-        if payment is None:
-            return
-        await afterwards.tell_taken_back(connection, reference, document, payment, envelope, self._clock.now())
+        for reference in (intents.reference_of(fact.division, fact.term_id), intents.rest_of(fact.division, fact.term_id)):
+            payment = await intents.recorded(connection, reference)
+            if payment is None:
+                await intents.forget_money(connection, reference)
+                await afterwards.tell_resolved(connection, reference, document, envelope, self._clock.now())
+            else:
+                await afterwards.tell_taken_back(connection, reference, document, payment, envelope, self._clock.now())
 
 
 def _name(customer: Customer) -> str:

@@ -18,13 +18,11 @@ from bookkeeping.money import decimals_of
 from contracts import envelope as envelopes
 from contracts.bank_lines import BankLineObserved
 from contracts.envelope import Envelope
-from contracts.facts import DocumentRef, ReceivableObserved
-from contracts.messages import unseal
-from payment_matcher import afterwards, intents
+from payment_matcher import afterwards, intents, standing
 from payment_matcher import terms as receivables
 from payment_matcher.decision import HUNDREDTHS
-from payment_matcher.intents import MILLISECONDS, SETTLE, Recorded
-from payment_matcher.tables import bank_lines, terms
+from payment_matcher.intents import MILLISECONDS, SETTLE
+from payment_matcher.tables import bank_lines
 from payment_matcher.tables import intents as table
 
 CHECKED = "checked"
@@ -37,14 +35,6 @@ class Recheck:
 
     intent: intents.Intent
     line: BankLineObserved
-
-
-@dataclass(frozen=True)
-class _Payment:
-    reference: str
-    document: DocumentRef
-    recorded: Recorded
-    is_matched: bool
 
 
 async def plan(database: Database, connection: AsyncConnection, cause: Envelope, line: BankLineObserved, now: datetime) -> None:
@@ -83,7 +73,7 @@ async def _check_account(connection: AsyncConnection, work: Recheck, line: sa.Ro
     to_hundredths = HUNDREDTHS if decimals_of(currency) == 0 else 1
     missing_minor = -money // to_hundredths
     suspects = []
-    for payment in await _payments(connection, division, account_id, currency):
+    for payment in await standing.on_account(connection, division, account_id, currency):
         if payment.is_matched and not await afterwards.is_told_taken_back(connection, payment.reference):
             suspects.append(payment)
         else:
@@ -96,18 +86,3 @@ async def _check_account(connection: AsyncConnection, work: Recheck, line: sa.Ro
             missing_minor -= payment.recorded.amount_minor
             cause = work.intent.cause
             await afterwards.tell_taken_back(connection, payment.reference, payment.document, payment.recorded, cause, now)
-
-
-async def _payments(connection: AsyncConnection, division: int, account_id: str, currency: str) -> list[_Payment]:
-    """Read the payments that were recorded since Exact had matched invoices of an account, the newest first."""
-    same = (table.c.division == terms.c.division) & (table.c.term_id == terms.c.term_id)
-    on_account = (terms.c.division == division, terms.c.account_id == account_id, terms.c.currency == currency)
-    query = sa.select(table, terms.c.is_matched, terms.c.timestamp).select_from(table.join(terms, same))
-    rows = await connection.execute(query.where(*on_account, table.c.transaction_id.is_not(None)))
-    found = []
-    for row in sorted(rows.mappings(), key=lambda each: -int(each["timestamp"])):
-        seen = unseal(envelopes.decode(bytes(row["cause"])))
-        if isinstance(seen, ReceivableObserved) and seen.document is not None:
-            recorded = Recorded(row["transaction_id"], row["amount_minor"])
-            found.append(_Payment(row["reference"], seen.document, recorded, row["is_matched"]))
-    return found

@@ -259,13 +259,13 @@ class Recorder:
         await lines.refresh(connection, decided.division, decided.line_id, why)
 
     async def _plan_rest(self, connection: AsyncConnection, work: MatchedReceipt, payment: Recorded, now: datetime) -> None:
-        """Look at what Chargebee did not take of a receipt, where it may be money and not what else Exact matched with it."""
+        """Look at what Chargebee did not take of a receipt, once it may be money and not what else Exact matched with it."""
         seen = work.receivable
         to_hundredths = HUNDREDTHS if work.document.decimals == 0 else 1
         if payment.amount_minor * to_hundredths < seen.amount_minor:
             money = await terms.money_hundredths(connection, seen.division, seen.account_id, seen.currency)
-            if money is not None and money > 0:
-                await intents.plan_rest(self._database, connection, work.intent.cause, seen, work.document, now)
+            is_money = money is not None and money > 0
+            await intents.plan_rest(self._database, connection, work.intent.cause, seen, work.document, now, is_money=is_money)
 
     async def _plan_shortage(self, connection: AsyncConnection, intent: Intent, decided: BankLineDecided, now: datetime) -> None:
         site, number = intent.site, intent.number

@@ -49,6 +49,7 @@ terms = sa.Table(
     sa.Column("is_matched", sa.Boolean, nullable=False),
     sa.Column("entry_id", sa.Text, nullable=False, server_default=""),
     sa.Column("entry_number", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("paid_on", sa.Date),
 )
 sa.Index("terms_of_document", terms.c.site, terms.c.number, terms.c.suffix)
 sa.Index("terms_of_account", terms.c.division, terms.c.account_id)
@@ -109,7 +110,7 @@ known_ibans = sa.Table(
 # Bank lines that Exact has on a debtor or a suspense account. open: a person has to decide. accepted: payments are under way.
 # recorded, dismissed, settled (by Exact's own matching), gone: the ends. `base_hundredths` is what Exact had matched before the
 # first decision, `round` counts decisions. `proposals` are the answers of the ladder, the best first. `was_matched` says that
-# Exact took back what it had matched of the line.
+# Exact took back what it had matched of the line, and `matched_account` on which account it stood when Exact matched it.
 bank_lines = sa.Table(
     "bank_lines",
     metadata,
@@ -133,6 +134,7 @@ bank_lines = sa.Table(
     sa.Column("proposals", sa.LargeBinary, nullable=False),
     sa.Column("is_certain", sa.Boolean, nullable=False),
     sa.Column("was_matched", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("matched_account", sa.Text, nullable=False, server_default=""),
 )
 sa.Index("bank_lines_state", bank_lines.c.state, bank_lines.c.division)
 bank_line_parts = sa.Table(

@@ -48,6 +48,7 @@ async def fold(database: Database, connection: AsyncConnection, document: Docume
         "is_matched": is_matched(fact),
         "entry_id": fact.entry_id,
         "entry_number": fact.entry_number,
+        "paid_on": fact.last_payment_date,
     }
     insert = database.insert(terms).values(division=fact.division, term_id=fact.term_id, **values)
     await connection.execute(insert.on_conflict_do_update(index_elements=["division", "term_id"], set_=values))
@@ -69,6 +70,16 @@ async def matched_hundredths(connection: AsyncConnection, document: DocumentRef)
     invoices = terms.c.kind == document.kind
     total = await connection.scalar(sa.select(sa.func.sum(terms.c.amount_hundredths)).where(*mine, invoices, terms.c.is_matched))
     return int(total or 0)
+
+
+async def left_hundredths(connection: AsyncConnection, seen: ReceivableObserved, *, besides: str) -> int:
+    """How much of a matched part, as it stands now, is recorded in no other payment of it than `besides`, in hundredths."""
+    mine = (terms.c.division == seen.division, terms.c.term_id == seen.term_id)
+    now = await connection.scalar(sa.select(terms.c.amount_hundredths).where(*mine))
+    of_term = (intents.c.division == seen.division, intents.c.term_id == seen.term_id, intents.c.reference != besides)
+    query = sa.select(sa.func.sum(intents.c.amount_minor)).where(*of_term, intents.c.transaction_id.is_not(None))
+    recorded = int(await connection.scalar(query) or 0) * (HUNDREDTHS if decimals_of(seen.currency) == 0 else 1)
+    return min(seen.amount_minor, seen.amount_minor if now is None else int(now)) - recorded
 
 
 async def money_hundredths(connection: AsyncConnection, division: int, account_id: str, currency: str) -> int | None:

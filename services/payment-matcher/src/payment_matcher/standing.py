@@ -1,0 +1,128 @@
+"""Payments that stand in Chargebee while Exact took back the receipt that they were made from.
+
+The money of such a receipt is free in Exact, and would stand in Chargebee twice once its bank line was recorded again. Exact does
+not say which line a receivable was matched with. So each line of the account that Exact took a match of back counts, and a line
+of the same day that was entered anew in the place of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bookkeeping.money import decimals_of
+from contracts import envelope as envelopes
+from contracts.facts import DocumentRef, ReceivableObserved
+from contracts.messages import unseal
+from payment_matcher import afterwards
+from payment_matcher import terms as receivables
+from payment_matcher.decision import HUNDREDTHS
+from payment_matcher.intents import Recorded
+from payment_matcher.lines import Line
+from payment_matcher.tables import account_owners, intents, terms
+
+
+@dataclass(frozen=True)
+class Payment:
+    """What was recorded since Exact had matched a receivable; `paid_on` as Exact said then, `shown_paid_on` as it says now."""
+
+    reference: str
+    document: DocumentRef
+    recorded: Recorded
+    is_matched: bool
+    paid_on: date | None
+    shown_paid_on: date | None
+
+    @property
+    def amount_hundredths(self) -> int:
+        """What it is in Exact's unit."""
+        return self.recorded.amount_minor * (HUNDREDTHS if decimals_of(self.document.currency) == 0 else 1)
+
+
+class PaymentStandsError(Exception):
+    """A payment that was made from this very bank line stands in Chargebee still."""
+
+    def __init__(self, payments: Sequence[Payment]) -> None:
+        super().__init__(", ".join(each.recorded.transaction_id for each in payments))
+        self.payments = tuple(payments)
+
+
+async def on_account(connection: AsyncConnection, division: int, account_id: str, currency: str) -> list[Payment]:
+    """Read the payments that were recorded since Exact had matched invoices of an account, the newest first."""
+    same = (intents.c.division == terms.c.division) & (intents.c.term_id == terms.c.term_id)
+    of_account = (terms.c.division == division, terms.c.account_id == account_id, terms.c.currency == currency)
+    columns = (terms.c.is_matched, terms.c.timestamp, terms.c.paid_on.label("shown_paid_on"))
+    query = sa.select(intents, *columns).select_from(intents.join(terms, same))
+    rows = await connection.execute(query.where(*of_account, intents.c.transaction_id.is_not(None)))
+    found = []
+    for row in sorted(rows.mappings(), key=lambda each: -int(each["timestamp"])):
+        seen = unseal(envelopes.decode(bytes(row["cause"])))
+        if isinstance(seen, ReceivableObserved) and seen.document is not None:
+            recorded = Recorded(row["transaction_id"], row["amount_minor"])
+            days = (seen.last_payment_date, row["shown_paid_on"])
+            found.append(Payment(row["reference"], seen.document, recorded, bool(row["is_matched"]), *days))
+    return found
+
+
+async def without_receipt(connection: AsyncConnection, division: int, account_id: str, currency: str) -> list[Payment]:
+    """Return the payments of an account that Exact shows no receipt for: their match was taken back.
+
+    That of an invoice which was matched with something else since is one where a person was told so, and where more is recorded
+    of the account still than Exact has matched of money there.
+    """
+    payments = await on_account(connection, division, account_id, currency)
+    found = [each for each in payments if not each.is_matched]
+    matched = [each for each in payments if each.is_matched]
+    if matched:
+        money = await receivables.money_hundredths(connection, division, account_id, currency)
+        missing = -(money or 0) - sum(each.amount_hundredths for each in found)
+        for payment in matched:
+            if 0 < payment.amount_hundredths <= missing and await afterwards.is_told_taken_back(connection, payment.reference):
+                missing -= payment.amount_hundredths
+                found.append(payment)
+    return found
+
+
+async def of_line(connection: AsyncConnection, line: Line, payers: Iterable[tuple[str, str]] = ()) -> list[Payment]:
+    """Return the payments that may have been made from a line's own money and stand in Chargebee without a receipt in Exact.
+
+    `payers` are site and id of the customers whom it is to be recorded for, beside the one whose account it stands on.
+    """
+    found: dict[str, Payment] = {}
+    for account_id in sorted(await _accounts(connection, line, payers)):
+        is_own = account_id in (line.account_id, line.matched_account)
+        for payment in await without_receipt(connection, line.division, account_id, line.currency):
+            is_again = payment.paid_on == line.day and payment.amount_hundredths <= line.total_hundredths
+            if (line.was_matched and is_own) or is_again:
+                found[payment.reference] = payment
+    return list(found.values())
+
+
+async def lines_with(connection: AsyncConnection, lines: Sequence[Line]) -> set[str]:
+    """Return the ids of those lines of a division that a standing payment may have been made from, by few questions."""
+    if not lines:
+        return set()
+    same = (intents.c.division == terms.c.division) & (intents.c.term_id == terms.c.term_id)
+    recorded = (intents.c.transaction_id.is_not(None), intents.c.division == lines[0].division)
+    free = sa.select(terms.c.term_id).select_from(intents.join(terms, same)).where(*recorded, terms.c.is_matched.is_(sa.false()))
+    is_any_free = (await connection.execute(free.limit(1))).first() is not None
+    found = set()
+    for line in lines:
+        if line.was_matched or (is_any_free and line.proposals):
+            payers = [(each.site, each.customer_id) for each in line.proposals]
+            if await of_line(connection, line, payers):
+                found.add(line.line_id)
+    return found
+
+
+async def _accounts(connection: AsyncConnection, line: Line, payers: Iterable[tuple[str, str]]) -> set[str]:
+    accounts = {line.account_id, line.matched_account}
+    for site, customer_id in {*payers}:
+        mine = (account_owners.c.division == line.division, account_owners.c.site == site)
+        query = sa.select(account_owners.c.account_id).where(*mine, account_owners.c.customer_id == customer_id)
+        accounts |= {*await connection.scalars(query)}
+    return accounts - {""}
