@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone import event_log
@@ -13,19 +14,43 @@ from contracts.facts import DocumentRef, PaymentNotRecorded
 from contracts.messages import unseal
 from payment_matcher import refusals
 from payment_matcher.intents import Recorded
+from payment_matcher.tables import intents
 
 SOURCE = "payment-matcher"
-TAKEN_BACK, RESOLVED = "taken_back", "money_resolved"
+TAKEN_BACK, MATCHED_ANEW, RESOLVED = "taken_back", "matched_anew", "money_resolved"
 
 
 async def tell_taken_back(
     connection: AsyncConnection, reference: str, document: DocumentRef, payment: Recorded, cause: Envelope, now: datetime
 ) -> None:
     """Say that Exact took a receipt back which stands in Chargebee: a person has to say which of them is right."""
+    await _doubt(connection, reference, TAKEN_BACK)
     amount = f"{document.currency} {format_minor(payment.amount_minor, document.currency)}"
     details = {"number": document.number, "amount": amount, "transaction": payment.transaction_id}
     _, version = await _last_said(connection, reference)
     await _tell(connection, reference, version, document, TAKEN_BACK, details, cause, now)
+
+
+async def tell_matched_anew(
+    connection: AsyncConnection,
+    reference: str,
+    document: DocumentRef,
+    payment: Recorded,
+    days: tuple[date | None, date | None],
+    cause: Envelope,
+    now: datetime,
+) -> None:
+    """Say that Exact has an invoice paid on another day than it had, and that its receipt may be matched with something else."""
+    await _doubt(connection, reference, MATCHED_ANEW)
+    then, shown = (day.isoformat() if day is not None else "?" for day in days)
+    amount = f"{document.currency} {format_minor(payment.amount_minor, document.currency)}"
+    details = {"number": document.number, "amount": amount, "transaction": payment.transaction_id, "then": then, "now": shown}
+    _, version = await _last_said(connection, reference)
+    await _tell(connection, reference, version, document, MATCHED_ANEW, details, cause, now)
+
+
+async def _doubt(connection: AsyncConnection, reference: str, code: str) -> None:
+    await connection.execute(sa.update(intents).where(intents.c.reference == reference).values(doubt=code))
 
 
 async def tell_resolved(
@@ -35,12 +60,6 @@ async def tell_resolved(
     last, version = await _last_said(connection, reference)
     if last == "money_without_debt":
         await _tell(connection, reference, version, document, RESOLVED, {"number": document.number}, cause, now)
-
-
-async def is_told_taken_back(connection: AsyncConnection, reference: str) -> bool:
-    """Say whether that is the last thing that was said of a payment."""
-    last, _ = await _last_said(connection, reference)
-    return last == TAKEN_BACK
 
 
 async def _last_said(connection: AsyncConnection, reference: str) -> tuple[str | None, int]:

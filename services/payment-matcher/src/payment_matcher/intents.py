@@ -326,7 +326,7 @@ async def forget_payment(connection: AsyncConnection, site: str, transaction_id:
     query = sa.select(intents.c.reference, terms.c.division, terms.c.account_id, terms.c.is_matched).join(terms, of_term)
     freed = []
     for row in (await connection.execute(query.where(*mine))).all():
-        gone = {"transaction_id": None, "state": "not_recorded", "outcome": DELETED}
+        gone = {"transaction_id": None, "state": "not_recorded", "outcome": DELETED, "doubt": None}
         await connection.execute(sa.update(intents).where(intents.c.reference == row.reference).values(**gone))
         if not row.is_matched:
             await forget_money(connection, row.reference)

@@ -20,7 +20,7 @@ from bookkeeping.evidence import compact, iban_in
 from bookkeeping.money import decimals_of
 from contracts.bank_lines import BankLineObserved
 from payment_matcher.decision import HUNDREDTHS
-from payment_matcher.tables import account_owners, bank_line_parts, bank_lines, customers, intents, known_ibans, terms
+from payment_matcher.tables import account_owners, bank_line_parts, bank_lines, customers, intents, known_ibans
 
 State = Literal["open", "accepted", "recorded", "dismissed", "settled", "gone"]
 MONEY_OF = "line/"  # what an intent's term is called when it records money of a bank line
@@ -310,50 +310,6 @@ async def refresh(connection: AsyncConnection, division: int, line_id: str, why:
     await connection.execute(
         sa.update(bank_lines).where(bank_lines.c.division == division, bank_lines.c.line_id == line_id).values(**values)
     )
-
-
-async def money_in_both(connection: AsyncConnection, division: int, account_id: str, currency: str) -> int:
-    """Return, in hundredths, how much of what Exact matched of an account's bank lines decisions had recorded already."""
-    same = (bank_lines.c.division == division, bank_lines.c.account_id == account_id, bank_lines.c.currency == currency)
-    found = await load(connection, *same, bank_lines.c.round > 0)
-    return sum(max(0, min(line.recorded_hundredths, line.matched_hundredths - line.base_hundredths)) for line in found)
-
-
-async def money_in(connection: AsyncConnection, division: int, account_id: str, currency: str) -> int:
-    """Return, in hundredths, how much of what Exact matched on an account came in by bank lines that stand there."""
-    of_account = (bank_lines.c.division == division, bank_lines.c.account_id == account_id, bank_lines.c.currency == currency)
-    part = bank_line_parts.c
-    stands = (part.is_matched, part.is_gone.is_(sa.false()), part.amount_hundredths > 0)
-    same = (bank_lines.c.division == part.division) & (bank_lines.c.line_id == part.line_id)
-    amount = sa.select(sa.func.sum(part.amount_hundredths)).join(bank_lines, same).where(*of_account, *stands)
-    return int(await connection.scalar(amount) or 0)
-
-
-async def money_out(connection: AsyncConnection, division: int, account_id: str, currency: str) -> int:
-    """Return, in hundredths, how much Exact matched on an account that went out by bank, which our own documents do not show.
-
-    What came in by bank in the same amount was paid back, unless a credit note of that amount was paid out: Exact does not say.
-    """
-    came, of_came = bank_line_parts.alias("came"), bank_lines.alias("of_came")
-    is_of = (of_came.c.division == came.c.division) & (of_came.c.line_id == came.c.line_id)
-    on_account = (of_came.c.division == division, of_came.c.account_id == account_id, of_came.c.currency == currency)
-    stands = (came.c.is_matched, came.c.is_gone.is_(sa.false()))
-    amounts = sa.select(-came.c.amount_hundredths).join(of_came, is_of).where(*on_account, *stands)
-    of_terms = (terms.c.division == division, terms.c.account_id == account_id, terms.c.currency == currency)
-    notes = sa.select(terms.c.amount_hundredths).where(*of_terms, terms.c.kind == "credit_note", terms.c.is_matched)
-    paid = bank_line_parts.c.amount_hundredths
-    of_account = (
-        bank_lines.c.division == division,
-        bank_lines.c.account_id == account_id,
-        bank_lines.c.currency == currency,
-        bank_line_parts.c.is_matched,
-        bank_line_parts.c.is_gone.is_(sa.false()),
-        bank_line_parts.c.amount_hundredths < 0,
-        paid.not_in(amounts) | paid.in_(notes),
-    )
-    same = (bank_lines.c.division == bank_line_parts.c.division) & (bank_lines.c.line_id == bank_line_parts.c.line_id)
-    amount = sa.select(sa.func.sum(bank_line_parts.c.amount_hundredths)).join(bank_lines, same).where(*of_account)
-    return -int(await connection.scalar(amount) or 0)
 
 
 async def forget_payment(connection: AsyncConnection, site: str, transaction_id: str) -> list[Line]:

@@ -164,6 +164,16 @@ def words_of(payment: Payment) -> dict[str, str]:
     return {"transaction": payment.recorded.transaction_id, "amount": amount, "number": payment.document.number}
 
 
+def payment_as_dict(payment: Payment, sentence: str) -> dict[str, Any]:
+    """Return a payment of Chargebee that Exact shows no receipt for, for machines."""
+    return {
+        "transaction_id": payment.recorded.transaction_id,
+        "invoice": payment.document.number,
+        "amount_minor": payment.recorded.amount_minor,
+        "in_words": sentence,
+    }
+
+
 def as_dict(line: Line, configuration: Configuration, lang: Language, stands: Sequence[Payment]) -> dict[str, Any]:
     """Return a line for machines: amounts in hundredths, the evidence by name and in words."""
     return {
@@ -200,15 +210,7 @@ def as_dict(line: Line, configuration: Configuration, lang: Language, stands: Se
             }
             for each in _open_proposals(line)
         ],
-        "standing_payments": [
-            {
-                "transaction_id": each.recorded.transaction_id,
-                "invoice": each.document.number,
-                "amount_minor": each.recorded.amount_minor,
-                "in_words": say("standing", lang, **words_of(each)).strip(),
-            }
-            for each in stands
-        ],
+        "standing_payments": [payment_as_dict(each, say("standing", lang, **words_of(each)).strip()) for each in stands],
         "entry": {
             "id": line.entry_id,
             "number": line.entry_number,

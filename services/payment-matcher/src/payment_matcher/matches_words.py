@@ -100,6 +100,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "  Exact has it matched with something that Chargebee does not have on it: take that match back, or record it there",
         "  Exact heeft het afgeletterd met iets wat Chargebee er niet op heeft: draai dat terug, of leg het daar vast",
     ),
+    "without_receipt": (
+        "{number}: payment {transaction} of {amount} stands in Chargebee, and Exact has matched its receipt with something else",
+        "{number}: betaling {transaction} van {amount} staat in Chargebee, en Exact letterde de ontvangst met iets anders af",
+    ),
     "unequal_under_way": (
         "  a payment of it is being recorded in Chargebee",
         "  een betaling ervan wordt in Chargebee vastgelegd",

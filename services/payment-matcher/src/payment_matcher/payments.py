@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
 from backbone.database import Database
-from payment_matcher import intents, terms
+from payment_matcher import account_money, intents, terms
 from payment_matcher.chargebee_api import PaymentApi
 from payment_matcher.decision import (
     HUNDREDTHS,
@@ -114,7 +114,7 @@ class Payments:
 
     async def _money(self, connection: AsyncConnection, work: MatchedReceipt) -> int | None:
         seen = work.receivable
-        return await terms.money_hundredths(connection, seen.division, seen.account_id, seen.currency)
+        return await account_money.money_hundredths(connection, seen.division, seen.account_id, seen.currency)
 
     async def _verdict(self, work: MatchedReceipt | BankPayment, invoice: InvoiceState, zone: ZoneInfo) -> Record | Refuse:
         now = self._clock.now()

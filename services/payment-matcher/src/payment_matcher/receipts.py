@@ -24,7 +24,7 @@ from contracts.facts import (
     ReceivableObserved,
     TransactionObserved,
 )
-from payment_matcher import afterwards, intents, lines, rechecks, terms
+from payment_matcher import account_money, afterwards, intents, lines, rechecks, terms
 from payment_matcher.decision import is_settled
 
 
@@ -75,11 +75,13 @@ class Receipts:
 
     async def _fold_bank_line(self, connection: AsyncConnection, envelope: Envelope, message: BankLineObserved) -> None:
         now = self._clock.now()
-        if await lines.fold(self._database, connection, message):
-            await rechecks.plan(self._database, connection, envelope, message, now)
+        is_out = message.is_matched and message.amount_minor < 0
+        if await lines.fold(self._database, connection, message) or is_out:
+            place = (message.division, message.line_id)
+            await rechecks.plan(self._database, connection, envelope, *place, now)
         of_account = terms.on_account(message.division, message.account_id)
         await intents.look_again(connection, of_account, now)
-        if message.is_matched and message.amount_minor < 0:
+        if is_out:
             # What went out by bank was no invoice's: more of what Exact matched on the account came in, then.
             await intents.open_again(connection, of_account, now)
 
@@ -125,10 +127,7 @@ class Receipts:
             return
         await self._note_account(connection, fact.division, fact.account_id, document.site, document.customer_id)
         change = await terms.fold(self._database, connection, document, fact)
-        if change == "taken_back":
-            await self._taken_back(connection, envelope, fact, document)
-        elif change == "matched":
-            await self._look_at_others(connection, fact, document)
+        await self._follow(connection, envelope, fact, document, change)
         if document.kind != "invoice":
             return
         # Only what Exact has matched is recorded; a reversal and what it takes back settle each other without money.
@@ -145,11 +144,26 @@ class Receipts:
         # An invoice paid online is seen paid in Exact too, by our own booking of that payment; but Exact may have matched money
         # with an invoice that Chargebee has as settled by something else.
         if known is not None and is_settled(known["status"], known["amount_due_minor"], deleted=known["deleted"]):
-            money = await terms.money_hundredths(connection, fact.division, fact.account_id, fact.currency)
+            money = await account_money.money_hundredths(connection, fact.division, fact.account_id, fact.currency)
             if not money or money <= 0:
                 return
             now += intents.SETTLE  # an invoice on which something is due goes first
         await intents.plan(self._database, connection, cause=envelope, receivable=fact, document=document, now=now)
+
+    async def _follow(
+        self,
+        connection: AsyncConnection,
+        envelope: Envelope,
+        fact: ReceivableObserved,
+        document: DocumentRef,
+        change: terms.Change,
+    ) -> None:
+        if change == "taken_back":
+            await self._taken_back(connection, envelope, fact, document)
+        elif change == "matched":
+            await self._look_at_others(connection, fact, document)
+        elif change == "paid_otherwise" and document.kind == "invoice":
+            await rechecks.plan(self._database, connection, envelope, fact.division, fact.term_id, self._clock.now())
 
     async def _look_at_others(self, connection: AsyncConnection, fact: ReceivableObserved, document: DocumentRef) -> None:
         """Look again at the other receipts of an account, of which Exact matched one more of our documents."""

@@ -19,7 +19,7 @@ from backbone.relay import Relay
 from backbone.telemetry import Telemetry, log
 from contracts.bank_lines import BankLineDecided
 from contracts.envelope import Message, seal
-from payment_matcher import afterwards, intents, lines, rechecks, terms
+from payment_matcher import account_money, afterwards, intents, lines, rechecks
 from payment_matcher.chargebee_api import (
     AccessDeniedError,
     BusyOrStaleError,
@@ -263,7 +263,7 @@ class Recorder:
         seen = work.receivable
         to_hundredths = HUNDREDTHS if work.document.decimals == 0 else 1
         if payment.amount_minor * to_hundredths < seen.amount_minor:
-            money = await terms.money_hundredths(connection, seen.division, seen.account_id, seen.currency)
+            money = await account_money.money_hundredths(connection, seen.division, seen.account_id, seen.currency)
             is_money = money is not None and money > 0
             await intents.plan_rest(self._database, connection, work.intent.cause, seen, work.document, now, is_money=is_money)
 

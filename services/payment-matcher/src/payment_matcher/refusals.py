@@ -52,6 +52,14 @@ REFUSALS: dict[str, Refusal] = {
         "Exact toont de ontvangst van {amount} op factuur {number} niet meer, die in Chargebee staat als {transaction}.",
         "Letter haar in Exact opnieuw af, of haal die betaling in Chargebee van de factuur als het geld er niet voor was.",
     ),
+    "matched_anew": Refusal(
+        "Exact has invoice {number} matched anew (paid on {now} instead of {then}), and the receipt of {amount} that Chargebee"
+        " has as {transaction} seems to be matched with something else, such as money that went out.",
+        "Look in Exact what the invoice and the receipt are matched with; match them again, or remove that payment in Chargebee.",
+        "Exact heeft factuur {number} opnieuw afgeletterd (betaald op {now} in plaats van {then}), en de ontvangst van {amount}"
+        " die in Chargebee staat als {transaction} lijkt met iets anders afgeletterd, zoals geld dat wegging.",
+        "Kijk in Exact waarmee factuur en ontvangst zijn afgeletterd; letter ze weer af, of haal die betaling in Chargebee weg.",
+    ),
     "voided": Refusal(
         "Invoice {number} is voided in Chargebee, so the receipt seen in Exact cannot be recorded.",
         "Check in Exact whether the customer paid an invoice that no longer exists, and refund it or book it elsewhere.",

@@ -1,4 +1,4 @@
-"""Payments that stand in Chargebee while Exact took back the receipt that they were made from.
+"""Payments that stand in Chargebee while Exact took back the receipt that they were made from, or may have.
 
 The money of such a receipt is free in Exact, and would stand in Chargebee twice once its bank line was recorded again. Exact does
 not say which line a receivable was matched with. So each line of the account that Exact took a match of back counts, and a line
@@ -18,8 +18,7 @@ from bookkeeping.money import decimals_of
 from contracts import envelope as envelopes
 from contracts.facts import DocumentRef, ReceivableObserved
 from contracts.messages import unseal
-from payment_matcher import afterwards
-from payment_matcher import terms as receivables
+from payment_matcher import account_money, afterwards
 from payment_matcher.decision import HUNDREDTHS
 from payment_matcher.intents import Recorded
 from payment_matcher.lines import Line
@@ -34,8 +33,19 @@ class Payment:
     document: DocumentRef
     recorded: Recorded
     is_matched: bool
+    doubt: str | None
     paid_on: date | None
     shown_paid_on: date | None
+
+    @property
+    def is_paid_otherwise(self) -> bool:
+        """Whether Exact names another day of payment than it did then: the invoice was matched anew."""
+        return None not in (self.paid_on, self.shown_paid_on) and self.paid_on != self.shown_paid_on
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a person was told that its receipt may be gone, and Exact has not put it right since."""
+        return self.doubt is not None and (self.doubt != afterwards.MATCHED_ANEW or self.is_paid_otherwise)
 
     @property
     def amount_hundredths(self) -> int:
@@ -64,7 +74,7 @@ async def on_account(connection: AsyncConnection, division: int, account_id: str
         if isinstance(seen, ReceivableObserved) and seen.document is not None:
             recorded = Recorded(row["transaction_id"], row["amount_minor"])
             days = (seen.last_payment_date, row["shown_paid_on"])
-            found.append(Payment(row["reference"], seen.document, recorded, bool(row["is_matched"]), *days))
+            found.append(Payment(row["reference"], seen.document, recorded, bool(row["is_matched"]), row["doubt"], *days))
     return found
 
 
@@ -78,10 +88,10 @@ async def without_receipt(connection: AsyncConnection, division: int, account_id
     found = [each for each in payments if not each.is_matched]
     matched = [each for each in payments if each.is_matched]
     if matched:
-        money = await receivables.money_hundredths(connection, division, account_id, currency)
+        money = await account_money.money_hundredths(connection, division, account_id, currency)
         missing = -(money or 0) - sum(each.amount_hundredths for each in found)
         for payment in matched:
-            if 0 < payment.amount_hundredths <= missing and await afterwards.is_told_taken_back(connection, payment.reference):
+            if 0 < payment.amount_hundredths <= missing and payment.is_doubtful:
                 missing -= payment.amount_hundredths
                 found.append(payment)
     return found
@@ -100,6 +110,25 @@ async def of_line(connection: AsyncConnection, line: Line, payers: Iterable[tupl
             if (line.was_matched and is_own) or is_again:
                 found[payment.reference] = payment
     return list(found.values())
+
+
+async def doubtful(connection: AsyncConnection, division: int | None = None) -> list[Payment]:
+    """Return the payments whose invoices Exact has as matched while their receipt is there no more, as a person was told."""
+    same = (intents.c.division == terms.c.division) & (intents.c.term_id == terms.c.term_id)
+    where = [intents.c.doubt.is_not(None), intents.c.transaction_id.is_not(None), terms.c.is_matched]
+    if division is not None:
+        where.append(intents.c.division == division)
+    places = sa.select(terms.c.division, terms.c.account_id, terms.c.currency).select_from(intents.join(terms, same))
+    found = []
+    for place in (await connection.execute(places.where(*where).distinct())).all():
+        lacking = await without_receipt(connection, *place)
+        least = await account_money.money_hundredths(connection, *place, may_pay_notes=False)
+        known = {each.reference for each in lacking}
+        for payment in await on_account(connection, *place):
+            is_anew = payment.is_paid_otherwise and least is not None and least < 0
+            if payment.is_matched and payment.is_doubtful and (payment.reference in known or is_anew):
+                found.append(payment)
+    return sorted(found, key=lambda each: (each.document.number, each.reference))
 
 
 async def lines_with(connection: AsyncConnection, lines: Sequence[Line]) -> set[str]:

@@ -55,7 +55,7 @@ sa.Index("terms_of_document", terms.c.site, terms.c.number, terms.c.suffix)
 sa.Index("terms_of_account", terms.c.division, terms.c.account_id)
 
 # planned: the receipt is known, nothing is fixed yet. prepared: amount and date are fixed, the call may have been made.
-# recorded, not_recorded: the two ends.
+# recorded, not_recorded: the two ends. `doubt` is what a person was told of a payment that Exact may have no receipt for now.
 intents = sa.Table(
     "intents",
     metadata,
@@ -74,6 +74,7 @@ intents = sa.Table(
     sa.Column("transaction_id", sa.Text),
     sa.Column("amount_minor", sa.BigInteger),
     sa.Column("customer_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("doubt", sa.Text),
 )
 _still_open = intents.c.outcome.is_(None)
 sa.Index("intents_due", intents.c.due_at_ms, sqlite_where=_still_open, postgresql_where=_still_open)

@@ -13,11 +13,12 @@ from backbone.command_database import with_database
 from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database
 from backbone.settings import Settings
-from payment_matcher import unequal
+from payment_matcher import standing, unequal
 from payment_matcher.amounts import shown_hundredths
 from payment_matcher.decisions import SOURCE
-from payment_matcher.matches_list import link_of
+from payment_matcher.matches_list import link_of, payment_as_dict, words_of
 from payment_matcher.matches_words import Language, say
+from payment_matcher.standing import Payment
 from payment_matcher.unequal import Unequal
 
 
@@ -27,19 +28,24 @@ def show_unequal(days: int, division: int | None, limit: int, lang: Language, *,
     configuration = load_configuration(settings.config)
     until = SystemClock().now() - timedelta(days=days)
 
-    async def read(database: Database) -> list[Unequal]:
+    async def read(database: Database) -> tuple[list[Unequal], list[Payment]]:
         async with database.reading() as connection:
-            return await unequal.read(connection, until=until, division=division)
+            found = await unequal.read(connection, until=until, division=division)
+            return found, await standing.doubtful(connection, division)
 
-    found = with_database(settings, SOURCE, read)
+    found, doubtful = with_database(settings, SOURCE, read)
     if as_json:
         listed = [_as_dict(each, configuration) for each in found[:limit]]
-        typer.echo(json.dumps({"found": len(found), "invoices": listed}, indent=2, ensure_ascii=False))
+        payments = [payment_as_dict(each, say("without_receipt", lang, **words_of(each))) for each in doubtful]
+        told = {"found": len(found), "invoices": listed, "payments_without_receipt": payments}
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         for each in found[:limit]:
             typer.echo("\n".join(_in_words(each, configuration, lang)) + "\n")
+        for payment in doubtful:
+            typer.echo(say("without_receipt", lang, **words_of(payment)) + "\n")
         typer.echo(say("unequal_totals", lang, count=len(found)) if found else say("all_equal", lang))
-    return any(not each.is_under_way for each in found)
+    return bool(doubtful) or any(not each.is_under_way for each in found)
 
 
 def _as_dict(each: Unequal, configuration: Configuration) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from contracts.messages import unseal
 from payment_matcher.decision import Refuse, refuse
 from payment_matcher.intents import Intent, Recorded
 from payment_matcher.lines import SHORTAGE_OF
-from payment_matcher.rechecks import Recheck
+from payment_matcher.rechecks import CHECK_OF, Recheck
 
 
 @dataclass(frozen=True)
@@ -181,10 +181,10 @@ Work = MatchedReceipt | BankPayment | Shortage | Excess
 def work_of(intent: Intent) -> Work | Recheck:
     """Read what an intent is about from the message that caused it; raises TypeError for one that causes no payment."""
     cause = unseal(intent.cause)
+    if isinstance(cause, BankLineObserved | ReceivableObserved) and intent.term_id.startswith(CHECK_OF):
+        return Recheck(intent, cause)
     if isinstance(cause, ReceivableObserved) and cause.document is not None:
         return MatchedReceipt(intent, cause.document, cause)
-    if isinstance(cause, BankLineObserved):
-        return Recheck(intent, cause)
     if isinstance(cause, BankLineDecided):
         if not intent.number:
             return Excess(intent, cause)
