@@ -131,7 +131,7 @@ def _told(name: str, size: int, start: Used, answer: dict[str, Any], used: Used)
 async def _run_analysed(
     database: Database, words: tuple[str, ...], directory: Path, settings: Settings
 ) -> tuple[dict[str, Any], Used]:
-    """Run a module while the tables are analysed as they grow, as autovacuum does each minute: a test's server may have it off."""
+    """Run a module while the tables are analysed as they grow, as autovacuum does: a test's server may have it off."""
     running = asyncio.create_task(asyncio.to_thread(_run, words, directory, settings))
     while not running.done():
         await database.run_alone("ANALYZE")
