@@ -21,7 +21,7 @@ from backbone.application import Application
 from backbone.broker import Broker
 from backbone.broker_embedded import EmbeddedBroker
 from backbone.clock import SystemClock
-from backbone.database import Database
+from backbone.database import DATABASE_ERRORS, Database, is_away
 from backbone.errors import reason_of
 from backbone.process import _site
 from backbone.settings import Settings
@@ -121,3 +121,14 @@ async def test_who_asks_over_http_is_told_that_the_database_does_not_answer(tmp_
 )
 def test_a_reason_is_one_line_without_the_statement(error: Exception, told: str) -> None:
     assert reason_of(error) == told
+
+
+def test_a_driver_that_cannot_go_on_after_its_server_was_killed_means_that_the_database_is_away() -> None:
+    bare = asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+    assert is_away(bare)
+    assert isinstance(bare, DATABASE_ERRORS)
+    driver = Exception("the driver's own, as SQLAlchemy raises it")
+    driver.__cause__ = bare
+    assert is_away(DBAPIError("SELECT 1", {}, driver))
+    driver.__cause__ = None
+    assert not is_away(DBAPIError("SELECT 1", {}, driver))

@@ -31,20 +31,21 @@ _NOT_NOW = ("08", "28", "3D", "53", "40", "55P03", "57014", "57P", "25P03")
 _SQLITE_NOT_NOW = ("locked", "busy", "disk", "full", "unable to open", "readonly")
 
 # All that using a database may raise. Connecting raises the driver's own, bare.
-DATABASE_ERRORS: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+# A server that is killed in the middle of an answer leaves the driver in a state from which it says that it cannot go on.
+DATABASE_ERRORS: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 def is_away(error: BaseException) -> bool:
     """Say whether an error means that the database does not answer now, rather than that it refuses what was asked."""
     if isinstance(error, DBAPIError):
-        if error.connection_invalidated:
+        if error.connection_invalidated or isinstance(getattr(error.orig, "__cause__", None), asyncpg.InternalClientError):
             return True
         if isinstance(error, OperationalError) and any(word in str(error.orig) for word in _SQLITE_NOT_NOW):
             return True
         return str(getattr(error.orig, "sqlstate", None) or "").startswith(_NOT_NOW)
     if isinstance(error, asyncpg.PostgresError):  # connecting raises these bare
         return str(error.sqlstate or "").startswith(_NOT_NOW)
-    return isinstance(error, (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError))
+    return isinstance(error, (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError))
 
 
 def schema_of(service: str) -> str:
