@@ -9,6 +9,7 @@ from support.virtual_writer import VirtualWriter, virtual_writer
 from support.writer_stage import said, sale, save_account
 
 from contracts import facts
+from contracts.commands import EntryLine
 from exact_writer.error_limit import STOP_AT
 
 HOUR, STEP = 3_600.0, 300.0
@@ -62,3 +63,33 @@ async def test_an_endpoint_that_answers_with_errors_gets_no_more_than_eight_call
         refused = await said(stage.database, facts.EntryRefused)
         assert len(refused) == (found[-1] if status == 400 else 0)
         assert len(await stage.server.booked()) == INVOICES - len(refused), "when the hour is over it goes on"
+
+
+FINAL = "salesinvoice/PrintedSalesInvoices"
+
+
+async def test_invoices_that_cannot_be_made_final_wait_with_their_pdfs_and_others_go_on(tmp_path: Path) -> None:
+    """In mode document the second call has an endpoint of its own, whose errors Exact counts apart."""
+    async with virtual_writer(tmp_path, poll_seconds=HOUR) as stage:
+        await stage.plan(save_account(), save_account("OTHER"))
+        await stage.run(stage.clock.seconds() + HOUR, while_waiting=True)
+        await stage.server.fault("status", method="POST", path_contains=FINAL, status=403, times=10_000)
+        line = EntryLine(gl_account="8000", amount_minor=10_000, vat_code="2", vat_amount_minor=2_100, item_code="I-1")
+        invoices = [sale(f"INV-{number}", lines=(line,), mode="document", pdf=True) for number in range(3)]
+        await stage.plan(*invoices)
+        found = [0]
+        for _ in range(3 * STEPS_AN_HOUR):
+            await stage.run(stage.clock.seconds() + STEP)
+            found.append(int((await stage.server.calls())["by_endpoint"].get(f"POST {FINAL}", 0)))
+        assert most_in_an_hour(found) == STOP_AT
+        await stage.plan(sale("OTHER-1", "OTHER"))
+        await stage.run(stage.clock.seconds() + STEP)
+        assert [fact.document.number for fact in await said(stage.database, facts.EntryPosted)] == ["OTHER-1"]
+        told = await said(stage.database, facts.ConnectionChanged)
+        assert any(fact.state == "blocked" and FINAL in fact.reason for fact in told)
+        assert await said(stage.database, facts.PdfAttached) == []
+        stage.server.simulator.traffic.faults.clear()
+        await stage.run(stage.clock.seconds() + 3 * HOUR, while_waiting=True)
+        assert sorted(await stage.server.booked()) == ["INV-0", "INV-1", "INV-2", "OTHER-1"]
+        assert len(await said(stage.database, facts.PdfAttached)) == len(invoices)
+        assert (await stage.server.calls())["error_blocks"] == 0

@@ -195,6 +195,23 @@ async def test_what_exact_refuses_about_subscriptions_keeps_nothing_from_being_b
             assert await stage.complaints() == []
 
 
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@pytest.mark.parametrize("fault", ["lose_answer", "drop_before"])
+async def test_a_lost_answer_about_a_subscription_leaves_each_topic_subscribed_once(tmp_path, monkeypatch, fault, method):
+    """All that is subscribed is looked at again before anything is made or deleted."""
+    monkeypatch.setattr(subscriptions, "FIRST_PAUSE_SECONDS", 0.3)
+    async with served(Answering()) as ingress, exact_server(webhook_ingress=ingress) as server:
+        division, client = server.simulator.world.divisions[DIVISION], server.simulator.settings.client_id
+        await webhooks.subscribe(division, {"Topic": "Accounts", "CallbackURL": "https://vroeger.example/hook"}, client)
+        await server.fault(fault, method=method, path_contains=ENDPOINT)
+        async with writer_stage(server, tmp_path, **TWO) as stage:
+            await until_standing(stage, {"Accounts": "subscribed", "BankEntries": "subscribed"})
+        assert sorted((row["Topic"], row["CallbackURL"]) for row in division.table(ENDPOINT)) == [
+            ("Accounts", URL),
+            ("BankEntries", URL),
+        ]
+
+
 async def test_a_client_id_in_braces_as_exact_shows_it_is_the_same_app(tmp_path):
     braced = "{" + ExactSettings().client_id.upper() + "}"
     more: dict[str, Any] = {"exact_client_id": braced, "exact_webhook_url": URL, "exact_webhook_topics": "BankEntries"}

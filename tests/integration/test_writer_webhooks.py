@@ -1,5 +1,6 @@
 """What Exact's webhooks change: what they tell is asked for at once, and never with more calls than the polls would have made."""
 
+import msgspec
 import pytest
 from support.exact_server import DIVISION
 from support.virtual_writer import virtual_writer
@@ -7,8 +8,10 @@ from support.writer_stage import payment, said, sale, save_account
 
 from contracts import facts
 from contracts.parcels import ChangeHinted
-from exact_writer.hearing import ATTENTIVE_SECONDS, LISTENING_SECONDS, MOST_KEPT, PAYMENTS
-from exact_writer.polling import LISTENING_FACTOR
+from exact_writer.forecast import forecast
+from exact_writer.hearing import LISTENING_SECONDS, MOST_KEPT, PAYMENTS
+from exact_writer.outlook import limits_of, outlook_of
+from exact_writer.polling import ATTENTIVE_SECONDS, LISTENING_FACTOR, STATEMENTS_A_DAY, idle_polls_a_minute
 from exact_writer.tables import REFUSED, hints, webhook_topics
 
 TERMS = "sync/Cashflow/PaymentTerms"
@@ -204,3 +207,31 @@ async def test_in_a_backlog_webhooks_leave_the_calls_of_an_invoice_where_they_we
             await each.hear("Accounts")
             await each.run(10)
         assert (await stage.server.calls())["total"] - before <= documents * 1.02
+
+
+async def test_the_calls_that_are_kept_for_asking_follow_what_is_asked_while_webhooks_are_heard(tmp_path):
+    """A day of silence, and one with a bank statement every six hours: the reserve and the forecast are of what is asked then."""
+    async with virtual_writer(tmp_path, poll_seconds=300.0) as stage:
+        heard = Heard(stage)
+        await heard.run(600)
+        asked, kept, expected, seconds = {}, {}, {}, {}
+        for listens in (False, True):
+            before = await heard.asked()
+            for _ in range(STATEMENTS_A_DAY):
+                if listens:
+                    await heard.hear("BankEntries", SOMETHING)
+                await heard.run(86_400 / STATEMENTS_A_DAY)
+            asked[listens] = await heard.asked() - before
+            async with stage.database.reading() as connection:
+                outlook = await outlook_of(connection, DIVISION, heard.now(), poll_seconds=300.0, lists=False, with_pdfs=False)
+                limits = await limits_of(connection, DIVISION, heard.now())
+            assert outlook.listens is listens
+            expected[listens] = 1_440 * idle_polls_a_minute(300.0, 5_000, listens=listens)
+            kept[listens] = stage.writer._calls.expected_today / stage.writer._calls.day_seconds_left() * 86_400
+            much = msgspec.structs.replace(outlook, waiting={"backfill": 20_000.0}, hourly={"today": (150.0,) * 24})
+            seconds[listens] = forecast(much, limits).seconds["backfill"]
+    assert {listens: number / expected[listens] for listens, number in asked.items()} == pytest.approx(
+        {False: 1, True: 1}, rel=0.1
+    )
+    assert kept[False] - kept[True] == pytest.approx(asked[False] - asked[True], rel=0.15)
+    assert (seconds[True] or 0.0) < (seconds[False] or 0.0), "history gets what is not kept for asking"

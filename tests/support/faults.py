@@ -105,6 +105,8 @@ class FaultyExact(httpx.AsyncBaseTransport):
         self.answer_seconds = 0.0
         self.failing = b""  # writes fail whose path or body holds this
         self.failed = 0
+        self.largest_body_bytes = 0
+        self.kills = ""  # every answer of paths that hold this kills the process before it knows of it
         self.planned: list[tuple[str, str, str]] = []  # (fault, method, end of the path without a key)
         self.struck: list[str] = []
         self.database: FragileDatabase | None = None
@@ -112,6 +114,9 @@ class FaultyExact(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One call, with its fault if one is planned for it."""
+        # One that is not there any more would count as an error: what may be missing is asked for by a filter.
+        assert request.method != "GET" or "(guid'" not in request.url.path, "a look-up by key"
+        self.largest_body_bytes = max(self.largest_body_bytes, len(request.content))
         self._under_way += 1
         self.most_under_way = max(self.most_under_way, self._under_way)
         try:
@@ -133,6 +138,8 @@ class FaultyExact(httpx.AsyncBaseTransport):
             self.struck.append(planned[0])
             return await self._strike(planned[0], request)
         answer = await self._inner.handle_async_request(request)
+        if self.kills and self.kills in request.url.path:
+            raise DiedError
         answer.headers["Date"] = formatdate(self._clock.true_seconds(), usegmt=True)
         self._clock.advance(self.answer_seconds)
         return answer

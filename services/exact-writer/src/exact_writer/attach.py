@@ -191,7 +191,7 @@ class PdfPoster:
         async with self._database.transaction() as connection:
             await attachments.check_lease(connection, self._division, epoch)
             await attachments.move(connection, attachment, sending, **values)
-            await self._calls.count(connection)
+            await self._calls.count(connection, request.endpoint)
         crash_point("exact_writer.pdf_sent")
         try:
             answer = await self._calls.send(request, token)
@@ -225,6 +225,8 @@ class PdfPoster:
         endpoint = DOCUMENTS if creating else ATTACHMENTS
         key = self._keys.of(endpoint, attachment.command_id)
         found = _found_in(attachment, await self._calls.read(_lookup(attachment, key)), key)
+        if found is not None:
+            self._calls.was_done(endpoint)
         settled_at = (attachment.sent_at or 0.0) + self._timing.longest_request_seconds
         async with self._database.transaction() as connection:
             await attachments.check_lease(connection, self._division, epoch)

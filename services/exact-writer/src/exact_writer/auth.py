@@ -120,10 +120,11 @@ class ExactLogin:
         now = self._now()
         if stored.tokens.obtained_at <= now < self._oldest_refresh(stored.tokens):  # before, our clock was set back
             raise NoTokenNowError("Exact does not accept the token and gives no other yet", self._oldest_refresh(stored.tokens))
-        if now < self._retry_at:
+        retry_at = self._retry_allowed_at(stored, now)
+        if now < retry_at:
             if self._is_usable(stored.tokens, rejected):
                 return stored
-            raise NoTokenNowError("Exact gave no new token", self._retry_at)
+            raise NoTokenNowError("Exact gave no new token", retry_at)
         lock = await self._database.try_lock(LOCK_NAME)
         while lock is None:
             await self._clock.sleep(LOCK_PAUSE_SECONDS)
@@ -138,8 +139,17 @@ class ExactLogin:
 
     async def _refresh(self, stored: Stored, rejected: str | None) -> Stored:
         form = {"grant_type": "refresh_token", "refresh_token": stored.tokens.refresh_token, **self._app}
+        self._failures = stored.tries
+        # Noted before it is made: a process that dies each time would else use up the token calls of a day. After a first death
+        # the next one asks at once, since a person has to know when the chain is broken.
+        await self._vault.note_try(stored.tries + 1, self._now() + (self._pause() if stored.tries else 0.0))
         crash_point("exact_writer.before_refresh")
-        response = await self._ask(form)
+        try:
+            response = await self._ask(form)
+        except NoTokenNowError as error:
+            if isinstance(error.__cause__, NotSentError):
+                await self._vault.note_try(stored.tries, error.retry_at)
+            raise
         if response.status_code == httpx.codes.OK:
             renewed = await self._store(response, instead_of=stored.tokens)
             self._telemetry.count("exact_token_refreshes", outcome="refreshed")
@@ -179,9 +189,17 @@ class ExactLogin:
     def _failed(self, reason: str) -> NoTokenNowError:
         """The error of a try that Exact may have counted: the next one comes later each time."""
         self._telemetry.count("exact_token_refreshes", outcome="failed")
-        self._retry_at = self._now() + min(LONGEST_RETRY_SECONDS, RETRY_SECONDS * 2 ** min(self._failures, 10))
+        self._retry_at = self._now() + self._pause()
         self._failures += 1
         return NoTokenNowError(reason, self._retry_at)
+
+    def _pause(self) -> float:
+        return min(LONGEST_RETRY_SECONDS, RETRY_SECONDS * 2.0 ** min(self._failures, 10))
+
+    def _retry_allowed_at(self, stored: Stored, now: float) -> float:
+        """From when the tokens may be renewed, by this process' own tries and by what one noted that died."""
+        is_near = stored.retry_at <= now + REFUSED_RETRY_SECONDS  # else our clock was set back
+        return max(self._retry_at, stored.retry_at if is_near else 0.0)
 
     async def _store(self, response: httpx.Response, *, instead_of: Tokens | None = None) -> Stored:
         tokens = _tokens_in(response, self._now())

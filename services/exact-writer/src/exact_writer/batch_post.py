@@ -139,6 +139,7 @@ class BatchPoster:
         found = [each for each in found if not any(one.your_ref == named.your_ref for one in taken.get(each.exact_id, []))]
         if found:
             self._telemetry.count("unknown_outcomes", outcome="found")
+            self._calls.was_done(ENDPOINTS["ledger"])
             entity = {"EntryID": found[0].exact_id, "EntryNumber": found[0].number}
             await self._posted(works, entity, epoch, found=True)
             return

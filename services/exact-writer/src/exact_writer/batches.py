@@ -40,14 +40,19 @@ def is_bundle(key: str | None) -> bool:
     return key is not None and len(key.split(" ")) > KEY_WORDS
 
 
+def most_of(key: str | None) -> int:
+    """How many commands of a key go into one entry; those of a bundle are small, and one entry is what it is for."""
+    return MOST_BUNDLED if is_bundle(key) else MOST_DOCUMENTS
+
+
 def calls_of(number: int, key: str | None) -> float:
-    """How many calls so many commands of one key take."""
-    return float(math.ceil(number / (MOST_BUNDLED if is_bundle(key) else MOST_DOCUMENTS)))
+    """How many calls so many commands of one key take that all may go at once."""
+    return float(math.ceil(number / most_of(key)))
 
 
 def most_documents(command: PostEntry) -> int:
-    """How many commands may go into one entry with this one; those of a bundle are small, and one entry is what it is for."""
-    return MOST_DOCUMENTS if command.bundle is None else MOST_BUNDLED
+    """How many commands may go into one entry with this one."""
+    return most_of(key_of(command))
 
 
 def earliest(command: PostEntry, now: float) -> float:

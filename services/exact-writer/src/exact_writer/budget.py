@@ -55,11 +55,15 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known; `lost_until` holds, for each call without an answer, the instant after which it cannot arrive."""
+    """All that is known; `lost_until` holds, for each call without an answer, the instant after which it cannot arrive.
+
+    `under_way` is the endpoint of the call that left last, until its answer was taken in.
+    """
 
     minute: Window | None = None
     day: Window | None = None
     in_flight: int = 0
+    under_way: str = ""
     lost_until: tuple[float, ...] = ()
     last_sent_at: float | None = None
     last_answer_at: float | None = None
@@ -97,13 +101,14 @@ def decide(budget: Budget, now: float) -> Send | WaitUntil:
     return Send()
 
 
-def sent(budget: Budget, now: float) -> Budget:
+def sent(budget: Budget, now: float, endpoint: str = "") -> Budget:
     """Count a call before it goes out, so that a crash cannot forget it."""
     return msgspec.structs.replace(
         budget,
         minute=_count(budget.minute, now),
         day=_count(budget.day, now),
         in_flight=budget.in_flight + 1,
+        under_way=endpoint,
         last_sent_at=now,
         lost_until=tuple(until for until in budget.lost_until if until > now),
     )
@@ -118,7 +123,7 @@ def answered(budget: Budget, headers: Mapping[str, str], now: float) -> Budget:
     took = now - (now if budget.last_sent_at is None else budget.last_sent_at)
     slowest = max(took, budget.slowest_answer_seconds * SLOWNESS_KEPT)
     return msgspec.structs.replace(
-        budget, minute=minute, day=day, in_flight=under_way, last_answer_at=now, slowest_answer_seconds=slowest
+        budget, minute=minute, day=day, in_flight=under_way, under_way="", last_answer_at=now, slowest_answer_seconds=slowest
     )
 
 
@@ -139,7 +144,8 @@ def refused(budget: Budget, headers: Mapping[str, str], now: float) -> Budget:
 
 def lost(budget: Budget, until: float) -> Budget:
     """Keep counting a call whose answer did not come; Exact may process it as late as `until`."""
-    return msgspec.structs.replace(budget, in_flight=max(0, budget.in_flight - 1), lost_until=(*budget.lost_until, until))
+    late = (*budget.lost_until, until)
+    return msgspec.structs.replace(budget, in_flight=max(0, budget.in_flight - 1), under_way="", lost_until=late)
 
 
 def restored(budget: Budget, until: float) -> Budget:

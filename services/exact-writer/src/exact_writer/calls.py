@@ -80,7 +80,9 @@ class DivisionCalls:
         self._clocks = (self._now(), clock.monotonic())
         self._errors: dict[str, list[float]] = {}
         self._rejected: str | None = None
-        self._unsaved_errors: list[str] = []
+        self._unsaved_errors: list[tuple[str, float]] = []
+        self._forgiven: list[tuple[str, float]] = []
+        self._assumed: dict[str, float] = {}  # by endpoint, when an error was counted that nobody saw
         self.expected_today = 0.0  # how many calls the documents that are still to come today are likely to need
         self.waiting_today = 0  # and how many those need that are here
         self.made = 0  # calls since the start of this process
@@ -89,26 +91,31 @@ class DivisionCalls:
         self.forbidden: set[str] = set()  # endpoints whose last answer was that this app may not use them
 
     async def load(self, epoch: int | None = None) -> None:
-        """Take up the budget and the errors where the last holder left them; from now on calls are made in this epoch only."""
+        """Take up the budget and the errors where the last holder left them; from now on calls are made in this epoch only.
+
+        A call that was under way when that one died may have been answered with an error: it is counted as one, since a process
+        that dies again and again would else make more of them than Exact forgives.
+        """
         self._epoch = epoch
         now = self._now()
+        ours = counted_errors.c.division == self._division
         async with self._database.transaction() as connection:
-            kept = await connection.scalar(sa.select(divisions.c.budget).where(divisions.c.division == self._division))
-            await connection.execute(
-                sa.delete(counted_errors).where(
-                    counted_errors.c.division == self._division, counted_errors.c.at < now - error_limit.HOUR_SECONDS
-                )
-            )
-            rows = await connection.execute(
-                sa.select(counted_errors.c.endpoint, counted_errors.c.at).where(counted_errors.c.division == self._division)
-            )
+            of_division = sa.select(divisions.c.budget, divisions.c.failing).where(divisions.c.division == self._division)
+            row = (await connection.execute(of_division)).one_or_none()
+            kept = msgspec.json.decode(bytes(row.budget), type=Budget) if row is not None and row.budget else Budget()
+            if kept.under_way:
+                await self._assume_error(connection, kept, now)
+            await connection.execute(sa.delete(counted_errors).where(ours, counted_errors.c.at < now - error_limit.HOUR_SECONDS))
+            rows = await connection.execute(sa.select(counted_errors.c.endpoint, counted_errors.c.at).where(ours))
             self._errors = {}
-            for row in rows:
-                self._errors.setdefault(row.endpoint, []).append(row.at)
-        kept_budget = msgspec.json.decode(bytes(kept), type=Budget) if kept else Budget()
-        if kept_budget.in_flight:
-            self._quiet_until = now + self._timing.quiet_after(kept_budget.slowest_answer_seconds)
-        self._budget = rules.restored(kept_budget, now + self._timing.longest_request_seconds)
+            for each in rows:
+                self._errors.setdefault(each.endpoint, []).append(each.at)
+        for endpoint, at in self._unsaved_errors:  # the database was away when they came
+            self._errors.setdefault(endpoint, []).append(at)
+        self.failing = Failing(bytes(row.failing) if row is not None and row.failing else None)
+        if kept.in_flight:
+            self._quiet_until = now + self._timing.quiet_after(kept.slowest_answer_seconds)
+        self._budget = rules.restored(kept, now + self._timing.longest_request_seconds)
 
     @property
     def day_limit(self) -> int | None:
@@ -150,6 +157,22 @@ class DivisionCalls:
         """Those and the endpoints at which all writes fail, each until an instant."""
         return {**self.failing.closed(self._now()), **self.blocked_endpoints()}
 
+    async def _assume_error(self, connection: AsyncConnection, kept: Budget, now: float) -> None:
+        """Count an error for the call that was under way, once: the next process that takes over knows of it."""
+        noted = msgspec.json.encode(msgspec.structs.replace(kept, under_way=""))
+        of_division = divisions.c.division == self._division
+        await connection.execute(sa.update(divisions).where(of_division).values(budget=noted))
+        values = {"division": self._division, "endpoint": kept.under_way, "at": now}
+        await connection.execute(sa.insert(counted_errors).values(**values))
+        self._assumed[kept.under_way] = now
+
+    def was_done(self, endpoint: str) -> None:
+        """Exact shows that the call did what it was to do that was under way when a process died: it was no error."""
+        at = self._assumed.pop(endpoint, None)
+        if at is not None:
+            self._errors[endpoint] = [each for each in self._errors.get(endpoint, []) if each != at]
+            self._forgiven.append((endpoint, at))
+
     async def token(self) -> str:
         """An access token; raises ConsentNeededError or NoTokenNowError."""
         token = await self._login.access_token(rejected=self._rejected)
@@ -170,7 +193,7 @@ class DivisionCalls:
             raise NotAllowedNowError(until, "errors")
         token = await self.token()
         async with self._database.transaction() as connection:
-            await self.count(connection)
+            await self.count(connection, request.endpoint)
         try:
             return await self.send(request, token)
         finally:
@@ -191,10 +214,10 @@ class DivisionCalls:
         answer = await self.read(Request(method="GET", endpoint=endpoint, path=path))
         return odata.rows(answer.body), odata.next_page(answer.body)
 
-    async def count(self, connection: AsyncConnection) -> None:
+    async def count(self, connection: AsyncConnection, endpoint: str) -> None:
         """Count a call that is about to leave; raises LeaseLostError when another process has the division now."""
         self._counted_at = (self._now(), self._clock.monotonic())
-        self._budget = rules.sent(self._budget, self._now())
+        self._budget = rules.sent(self._budget, self._now(), endpoint)
         self.made += 1
         await self.save(connection)
 
@@ -229,12 +252,17 @@ class DivisionCalls:
         statement = sa.update(divisions).where(divisions.c.division == self._division)
         if self._epoch is not None:
             statement = statement.where(divisions.c.epoch == self._epoch)
-        saved = await connection.execute(statement.values(budget=msgspec.json.encode(self._budget)))
+        values = {"budget": msgspec.json.encode(self._budget), "failing": self.failing.encoded()}
+        saved = await connection.execute(statement.values(**values))
         if self._epoch is not None and saved.rowcount != 1:
             raise LeaseLostError(f"division {self._division} is no longer held in epoch {self._epoch}")
-        for endpoint in self._unsaved_errors:
-            await connection.execute(sa.insert(counted_errors).values(division=self._division, endpoint=endpoint, at=self._now()))
+        for endpoint, at in self._unsaved_errors:
+            await connection.execute(sa.insert(counted_errors).values(division=self._division, endpoint=endpoint, at=at))
+        for endpoint, at in self._forgiven:
+            of_endpoint = (counted_errors.c.division == self._division, counted_errors.c.endpoint == endpoint)
+            await connection.execute(sa.delete(counted_errors).where(*of_endpoint, counted_errors.c.at == at))
         self._unsaved_errors.clear()
+        self._forgiven.clear()
         division = str(self._division)
         if self._budget.minute is not None:
             left = max(0, self._budget.minute.remaining - self._budget.minute.sent_since)
@@ -277,8 +305,7 @@ class DivisionCalls:
         if isinstance(error, ForbiddenError):
             self.forbidden.add(request.endpoint)
         if error.status is not None and error_limit.counts(error.status):
-            self._errors.setdefault(request.endpoint, []).append(now)
-            self._unsaved_errors.append(request.endpoint)
+            self._count_error(request.endpoint, now)
         if isinstance(error, NotSentError):
             # It never left, but counting one call too many for a minute is cheaper than being wrong about that.
             self._budget = rules.lost(self._budget, now)
@@ -293,6 +320,11 @@ class DivisionCalls:
         if isinstance(error, UnknownError):
             return "unknown"
         return "refused" if isinstance(error, RefusedError) else "transient"
+
+    def _count_error(self, endpoint: str, now: float) -> None:
+        recent = [at for at in self._errors.get(endpoint, []) if at > now - error_limit.HOUR_SECONDS]
+        self._errors[endpoint] = [*recent, now]
+        self._unsaved_errors.append((endpoint, now))
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

@@ -134,6 +134,7 @@ class DocumentPoster:
         final = next((row for row in free if ours_final and str(row["InvoiceID"]) == ours_final[0].exact_id), None)
         if final is not None:
             self._telemetry.count("unknown_outcomes", outcome="found")
+            self._calls.was_done(FINAL)
             await self._posted(work, command, final, epoch, found=True)
             return
         settled_at = (work.sent_at or 0.0) + self._timing.longest_request_seconds

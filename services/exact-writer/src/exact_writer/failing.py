@@ -17,23 +17,29 @@ TELL_AFTER_SECONDS: Final = 300.0
 EXCUSED_SECONDS: Final = 12 * 3_600.0
 
 
-class _Failures(msgspec.Struct, frozen=True, kw_only=True):
+class Failures(msgspec.Struct, frozen=True, kw_only=True):
+    """Writes to one endpoint that failed in a row; instants are unix seconds."""
+
     since: float
     last: float
     count: int
 
 
 class Failing:
-    """The writes that failed in a row, by endpoint; instants are unix seconds. A restart forgets them."""
+    """The writes that failed in a row, by endpoint. Kept over restarts: else each one would try anew, and give documents up."""
 
-    def __init__(self) -> None:
-        self._of: dict[str, _Failures] = {}
+    def __init__(self, kept: bytes | None = None) -> None:
+        self._of = msgspec.json.decode(kept, type=dict[str, Failures]) if kept else {}
+
+    def encoded(self) -> bytes | None:
+        """What is to be kept; None for nothing."""
+        return msgspec.json.encode(self._of) if self._of else None
 
     def failed(self, endpoint: str, now: float) -> None:
         """A write brought no answer of Exact's."""
         before = self._of.get(endpoint)
         since, count = (before.since, before.count) if before is not None else (now, 0)
-        self._of[endpoint] = _Failures(since=since, last=now, count=count + 1)
+        self._of[endpoint] = Failures(since=since, last=now, count=count + 1)
 
     def worked(self, endpoint: str) -> None:
         """A write was done, or refused with a reason."""
@@ -57,11 +63,11 @@ class Failing:
         return 0 if is_excused else attempts
 
 
-def _is_in_a_row(failures: _Failures) -> bool:
+def _is_in_a_row(failures: Failures) -> bool:
     return failures.count >= PATIENCE
 
 
-def _next_try_at(failures: _Failures) -> float:
+def _next_try_at(failures: Failures) -> float:
     if not _is_in_a_row(failures):
         return failures.last
     return failures.last + min(LONGEST_PAUSE_SECONDS, 2.0 ** min(failures.count, 10))

@@ -39,7 +39,8 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     `later` has, by class, calls that wait for an instant, in seconds from now: the payments of a day go after it.
     `hourly` has 24 figures a class, which repeat every day. `pdf_calls_per_call` is what a call of a class brings of calls for
     PDFs: hundreds where documents share a call.
-    `poll_seconds` is how often the writer asks for changes when it has nothing to book, None for never;
+    `poll_seconds` is how often the writer asks for changes when it has nothing to book, None for never; rarer when it `listens`
+    to Exact's webhooks;
     `reads_a_minute` how often it reads periods and other master data in any case.
     """
 
@@ -48,6 +49,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     hourly: Mapping[WorkClass, tuple[float, ...]] = {}
     pdf_calls_per_call: Mapping[WorkClass, float] = {}
     poll_seconds: float | None = None
+    listens: bool = False
     reads_a_minute: float = 0.0
 
     def ahead(self, work_class: WorkClass) -> float:
@@ -154,13 +156,14 @@ def _expected(outlook: Outlook, minute: int, day_seconds: float) -> float:
 
 def _polls(made: float, capacity: float, outlook: Outlook, limits: Limits) -> float:
     """The calls that asking for changes takes: few while every call books, and never more than a tenth of the day."""
-    if made >= capacity - EMPTY:
-        return made / BACKLOG_WRITES_PER_POLL
-    return _idle_polls(outlook, limits)
+    if made < capacity - EMPTY:
+        return _idle_polls(outlook, limits)
+    of_backlog = made / BACKLOG_WRITES_PER_POLL
+    return min(of_backlog, _idle_polls(outlook, limits)) if outlook.listens else of_backlog
 
 
 def _idle_polls(outlook: Outlook, limits: Limits) -> float:
-    return 0.0 if outlook.poll_seconds is None else idle_polls_a_minute(outlook.poll_seconds, limits.day)
+    return 0.0 if outlook.poll_seconds is None else idle_polls_a_minute(outlook.poll_seconds, limits.day, listens=outlook.listens)
 
 
 def _upkeep(outlook: Outlook, limits: Limits) -> float:

@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.clock import Clock
 from backbone.database import Database
 from contracts.parcels import ChangeHinted
-from exact_writer import receivables
-from exact_writer.master_records import SOURCES, STATUSES, Kind
+from exact_writer import master_records, receivables
+from exact_writer.master_records import Kind
+from exact_writer.polling import ATTENTIVE_SECONDS
 from exact_writer.tables import REFUSED, commands, hints, webhook_topics
 
 Part = Kind | Literal["payment_term"]
@@ -33,8 +34,6 @@ PARTS: Final[dict[str, Part]] = {
     "GLAccounts": "ledger",
 }
 LISTENING_SECONDS: Final = 3 * 86_400.0  # a long weekend without bank statements
-# A bookkeeper matches one line after the other once a statement is in, and no topic is known to tell it.
-ATTENTIVE_SECONDS: Final = 600.0
 # How far apart our sending of something and its webhook may be; Exact repeats an undelivered one after 2, 4, 8 ... minutes.
 OWN_BEFORE_SECONDS: Final = 60.0
 OWN_SECONDS: Final = 600.0
@@ -86,14 +85,7 @@ class Hearing:
             where = hints.c.division == self._division
             rows = (await connection.execute(sa.select(hints).where(where).order_by(hints.c.sequence))).all()
             ours = await self._ours(connection, {row.key for row in rows if row.key})
-            about_payments = [topic for topic, part in PARTS.items() if part == PAYMENTS]
-            of_payments = sa.select(webhook_topics.c.heard_at, webhook_topics.c.state).where(
-                webhook_topics.c.division == self._division, webhook_topics.c.topic.in_(about_payments)
-            )
-            topics = (await connection.execute(of_payments)).all()
-        # Our own journal entries are heard, too, so that one topic says nothing of another that Exact does not let us have.
-        is_deaf = any(topic.state == REFUSED for topic in topics)
-        self._heard_at = 0.0 if is_deaf else max((topic.heard_at for topic in topics), default=0.0)
+            self._heard_at = await _payments_heard_at(connection, self._division)
         echoes = [row for row in rows if _is_echo(row.heard_at, ours.get(row.key))]
         told = [row for row in rows if not _is_echo(row.heard_at, ours.get(row.key))]
         if echoes:
@@ -166,10 +158,24 @@ class Hearing:
         return self._clock.now().timestamp()
 
 
+async def listens(connection: AsyncConnection, division: int, now: float) -> bool:
+    """Whether webhooks about payments are heard in a division."""
+    return now < await _payments_heard_at(connection, division) + LISTENING_SECONDS
+
+
+async def _payments_heard_at(connection: AsyncConnection, division: int) -> float:
+    about_payments = [topic for topic, part in PARTS.items() if part == PAYMENTS]
+    of_payments = sa.select(webhook_topics.c.heard_at, webhook_topics.c.state).where(
+        webhook_topics.c.division == division, webhook_topics.c.topic.in_(about_payments)
+    )
+    topics = (await connection.execute(of_payments)).all()
+    # Our own journal entries are heard, too, so that one topic says nothing of another that Exact does not let us have.
+    is_deaf = any(topic.state == REFUSED for topic in topics)
+    return 0.0 if is_deaf else max((topic.heard_at for topic in topics), default=0.0)
+
+
 def _endpoints(part: Part) -> tuple[str, ...]:
-    if part == PAYMENTS:
-        return (receivables.ENDPOINT,)
-    return (SOURCES[part].endpoint, STATUSES) if part == "period" else (SOURCES[part].endpoint,)
+    return (receivables.ENDPOINT,) if part == PAYMENTS else master_records.endpoints(part)
 
 
 def _is_echo(heard_at: float, sent_at: float | None) -> bool:

@@ -86,6 +86,11 @@ SOURCES: Final[dict[Kind, Source]] = {
 }
 
 
+def endpoints(kind: Kind) -> tuple[str, ...]:
+    """Where a part is read."""
+    return (SOURCES[kind].endpoint, STATUSES) if kind == "period" else (SOURCES[kind].endpoint,)
+
+
 def records(kind: Kind, rows: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Record]]:
     """Rows of one part by their codes."""
     make = {"ledger": _ledger, "journal": _journal, "vat_code": _vat_code}.get(kind, _plain)

@@ -7,7 +7,7 @@ and everything is read anew after the division was moved, since row versions sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import date
 from typing import Any, Final
 
@@ -19,18 +19,20 @@ from backbone.clock import Clock
 from backbone.database import Database
 from backbone.mapping_configuration import DivisionConfiguration
 from backbone.telemetry import log
-from contracts.commands import EntryLine, PostEntry
+from contracts.commands import PostEntry
 from contracts.facts import PeriodObserved
-from exact_writer import announce, ledger_lines, master_records, odata, payment_terms
+from exact_writer import announce, ledger_lines, master_records, odata, payment_terms, watched_years
 from exact_writer.account_mirror import AccountMirror
-from exact_writer.calls import DivisionCalls
+from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import ForbiddenError
 from exact_writer.master_records import SOURCES, STATUSES, Kind, Record
 from exact_writer.row_versions import NEVER, Follower, Rows
 from exact_writer.tables import ledger_readings, master_data, mirror_state, receivables
 
 DAY_SECONDS: Final = 86_400.0
-PERIODS_SECONDS: Final = 3_600.0  # a period that was opened again is seen within the hour; a closed one by the first refusal
+# A period that was opened again is seen within the hour, in a year that is not watched within the day; a closed one by the
+# first refusal.
+PERIODS_SECONDS: Final = 3_600.0
 MOVES_SECONDS: Final = 21_600.0  # while row versions have started anew, nothing that changes is seen
 DELETIONS_SECONDS: Final = 21_600.0  # what a person deleted is missed by nobody else: as often as the ledger is read of itself
 AGAIN_SECONDS: Final = 60.0  # how old a part must be before something missing in it is worth a call
@@ -38,6 +40,9 @@ DELETIONS_KEPT_SECONDS: Final = 55 * DAY_SECONDS  # Exact keeps its log of delet
 CLOSED: Final = 1
 PAYMENT_TERMS: Final = "payment_term"
 VERSIONS_BASE: Final = "versions_base"
+ALL_PERIODS: Final = "all_periods"
+NO_RIGHT: Final = "no_right_to_"
+ALL_PERIODS_SECONDS: Final = DAY_SECONDS - PERIODS_SECONDS  # so that none is older than a day
 AT_START: Final[tuple[Kind, ...]] = ("division", "ledger", "journal", "vat_code", "account", "deleted", "period")
 # Without the right to these the connector works, but does not notice what they say.
 _OPTIONAL: Final[tuple[Kind, ...]] = ("division", "deleted")
@@ -62,12 +67,13 @@ class Mirror:
         self.versions_base = 0  # added to row versions that are told, so that they keep growing over a move of the division
         self._records: dict[Kind, dict[str, Record]] = {}
         self._read_at: dict[Kind, float] = {}
+        self._all_periods_at = NEVER  # when the periods of all years were read last
         self._no_journals: set[str] = set()  # what was looked for in vain since the journals were last read
 
     async def load(self) -> None:
         """Take up what was read before. Accounts stay in the database: there may be very many."""
         records: dict[Kind, dict[str, Record]] = {kind: {} for kind in SOURCES}
-        read_at: dict[Kind, float] = {}
+        read_at: dict[Any, float] = {}
         async with self._database.reading() as connection:
             self.versions_base = await self._base(connection)
             rows = await connection.execute(sa.select(master_data).where(master_data.c.division == self._division))
@@ -76,6 +82,11 @@ class Mirror:
             for row in await connection.execute(sa.select(mirror_state).where(mirror_state.c.division == self._division)):
                 if row.read_at > NEVER and row.kind != VERSIONS_BASE:
                     read_at[row.kind] = row.read_at
+        self._all_periods_at = read_at.pop(ALL_PERIODS, NEVER)
+        for kind in _OPTIONAL:
+            refused_at = read_at.pop(f"{NO_RIGHT}{kind}", NEVER)
+            if refused_at > read_at.get(kind, NEVER):
+                read_at[kind] = refused_at
         self._records, self._read_at = records, read_at
 
     def find(self, kind: Kind, code: str) -> Record | None:
@@ -107,11 +118,13 @@ class Mirror:
         record = self._records["period"].get(f"{journal}/{year}/{period}")
         return record is not None and not record.is_open
 
-    def stale(self) -> Kind | None:
-        """A part that has to be read: never read yet, or not for long."""
+    def stale(self, closed: Container[str] = ()) -> Kind | None:
+        """A part that has to be read: never read yet, or not for long and of an endpoint that the error limit does not close."""
         now = self._now()
         for kind in (*AT_START, *(kind for kind in self._read_at if kind not in AT_START)):
-            if kind in SOURCES and now >= self._read_at.get(kind, float("-inf")) + _fresh_seconds(kind):
+            if kind not in SOURCES or now < self._read_at.get(kind, float("-inf")) + _fresh_seconds(kind):
+                continue
+            if kind not in self._read_at or not any(endpoint in closed for endpoint in master_records.endpoints(kind)):
                 return kind
         return None
 
@@ -125,19 +138,26 @@ class Mirror:
         read_at = self._read_at.get(kind)
         return read_at is None or self._now() > read_at + seconds
 
-    async def refresh(self, kind: Kind) -> None:
-        """Read one part; raises what DivisionCalls.read raises. What was read by then of a list of changes stays."""
+    async def refresh(self, kind: Kind, *, is_at_interval: bool = False) -> None:
+        """Read one part; raises what DivisionCalls.read raises. What was read by then of a list of changes stays.
+
+        `is_at_interval`: nothing says that something changed, so that of periods the years that are watched suffice.
+        """
         if kind == "journal":
             self._no_journals.clear()
+        if kind == "period" and not is_at_interval:
+            self._all_periods_at = NEVER
         try:
             await self._refresh(kind)
-        except ForbiddenError as error:
-            if kind not in _OPTIONAL:
+        except (ForbiddenError, NotAllowedNowError) as error:
+            if kind not in _OPTIONAL or (isinstance(error, NotAllowedNowError) and error.why != "errors"):
                 raise
             endpoint = SOURCES[kind].endpoint
             self._calls.forbidden.discard(endpoint)
-            self._read_at[kind] = self._now()  # until tomorrow or the next start: each try counts against the error limit
-            log.warning("deletions or moves are not seen", division=self._division, endpoint=endpoint, reason=error.message)
+            self._read_at[kind] = self._now()  # each try counts against the error limit, that of a next start as well
+            async with self._database.transaction() as connection:
+                await self._note_read(connection, f"{NO_RIGHT}{kind}")
+            log.warning("deletions or moves are not seen", division=self._division, endpoint=endpoint, reason=str(error))
 
     async def learn_journals(self, codes: Iterable[str]) -> None:
         """Read the journals again before rows are stored that name one which is not known; raises what `refresh` raises.
@@ -281,14 +301,27 @@ class Mirror:
         known = self._records["period"].get(code)
         if known is None or not known.is_open:
             return
-        if not any(_reaches_beyond(line, known) for line in command.lines):
+        is_told = not any(watched_years.reaches_beyond(line, known) for line in command.lines)
+        watched = self._watched()
+        if not is_told or (watched is not None and not watched.has(year)):
+            self._all_periods_at = NEVER
+        if is_told:
             await self._tell_periods(connection, {code: msgspec.structs.replace(known, is_open=False)})
         self._read_at["period"] = min(self._read_at.get("period", 0.0), self._now() - PERIODS_SECONDS + AGAIN_SECONDS)
 
+    def _watched(self) -> watched_years.Watched | None:
+        return watched_years.watched(self._records["period"], self._clock.now().date())
+
     async def _refresh_periods(self) -> None:
+        """Read the periods and their states: once a day those of all years, and of a journal that is new to us."""
         source = SOURCES["period"]
-        periods = await self.read_all(source.endpoint, odata.query(source.endpoint, select=source.select))
+        is_known = all(self.has_periods(journal) for journal in self._journals)
+        years = self._watched() if is_known and self._now() < self._all_periods_at + ALL_PERIODS_SECONDS else None
+        of_years = years.filter_by("FinYear") if years is not None else None
+        periods = await self.read_all(source.endpoint, odata.query(source.endpoint, select=source.select, filter_by=of_years))
         which = " or ".join(f"Journal eq {odata.text(journal)}" for journal in self._journals)
+        if years is not None:
+            which = f"({which}) and ({years.filter_by('Year')})"
         select = ("Journal", "Year", "Period", "Status")
         statuses = await self.read_all(STATUSES, odata.query(STATUSES, select=select, filter_by=which))
         closed = {
@@ -302,12 +335,16 @@ class Mirror:
                 is_open = (journal, year, period) not in closed
                 records[f"{journal}/{year}/{period}"] = Record(starts=starts, ends=ends, is_open=is_open)
         changed = {code: record for code, record in records.items() if self._records["period"].get(code) != record}
-        gone = self._records["period"].keys() - records.keys()
+        missing = self._records["period"].keys() - records.keys()
+        gone = {code for code in missing if years is None or years.has(watched_years.year_of(code))}
         async with self._database.transaction() as connection:
             where = (master_data.c.division == self._division, master_data.c.kind == "period", master_data.c.code.in_(gone))
             await connection.execute(sa.delete(master_data).where(*where))
             await self._tell_periods(connection, changed)
             await self._note_read(connection, "period")
+            if years is None:
+                await self._note_read(connection, ALL_PERIODS)
+                self._all_periods_at = self._now()
         for code in gone:
             del self._records["period"][code]
 
@@ -348,11 +385,12 @@ class Mirror:
                 insert.on_conflict_do_update(index_elements=["division", "kind", "code"], set_={"record": body})
             )
 
-    async def _note_read(self, connection: AsyncConnection, kind: Kind) -> None:
+    async def _note_read(self, connection: AsyncConnection, kind: str) -> None:
         values = {"timestamp": 0, "read_at": self._now()}
         insert = self._database.insert(mirror_state).values(division=self._division, kind=kind, **values)
         await connection.execute(insert.on_conflict_do_update(index_elements=["division", "kind"], set_=values))
-        self._read_at[kind] = self._now()
+        if kind in SOURCES:
+            self._read_at[kind] = self._now()
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
@@ -360,9 +398,3 @@ class Mirror:
 
 def _fresh_seconds(kind: Kind) -> float:
     return {"period": PERIODS_SECONDS, "division": MOVES_SECONDS, "deleted": DELETIONS_SECONDS}.get(kind, DAY_SECONDS)
-
-
-def _reaches_beyond(line: EntryLine, period: Record) -> bool:
-    if line.from_date is None or line.to_date is None or period.starts is None or period.ends is None:
-        return False
-    return line.from_date < period.starts or line.to_date > period.ends

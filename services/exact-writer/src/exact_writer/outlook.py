@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from typing import Final, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from exact_writer import batches, upkeep
+from exact_writer import batches, grouping, hearing, upkeep, waiting_runs
 from exact_writer.budget import DAY_SECONDS, Budget, remaining_today
 from exact_writer.forecast import Limits, Outlook
+from exact_writer.journal import waits_for_day
 from exact_writer.tables import attachments, commands, divisions
 from exact_writer.waiting import DAYS_LOOKED_BACK
 from exact_writer.work_classes import CURRENT, WorkClass
@@ -43,15 +44,16 @@ async def outlook_of(
 
     `lists` says whether a list of its documents hangs on each entry of mode ledger, `with_pdfs` whether PDFs are attached at all.
     """
-    waiting, later = await _waiting(connection, division, now, lists=lists)
+    waiting, later, shared = await _waiting(connection, division, now, lists=lists)
     waiting["pdf"] = await _pdf_calls(connection, division) + waiting.get("pdf", 0.0)
     return Outlook(
         waiting=waiting,
         later={work_class: tuple(parts) for work_class, parts in later.items()},
         hourly=await _hourly(connection, division, now),
-        pdf_calls_per_call=await _pdf_calls_per_call(connection, division, now) if with_pdfs else {},
+        pdf_calls_per_call=await _pdf_calls_per_call(connection, division, now, shared) if with_pdfs else {},
         poll_seconds=poll_seconds,
-        reads_a_minute=await upkeep.reads_a_minute(connection, division),
+        listens=await hearing.listens(connection, division, now),
+        reads_a_minute=await upkeep.reads_a_minute(connection, division, now),
     )
 
 
@@ -60,42 +62,51 @@ Later = defaultdict["WorkClass", list[tuple[float, float]]]
 
 async def _waiting(
     connection: AsyncConnection, division: int, now: float, *, lists: bool
-) -> tuple[dict[WorkClass, float], Later]:
-    """Return the calls that may go now, and those that wait for their day to end."""
-    statement = (
-        sa.select(
-            commands.c.work_class,
-            commands.c.kind,
-            commands.c.batch_key,
-            sa.func.count().label("commands"),
-            sa.func.max(commands.c.not_before).label("not_before"),
-        )
-        .where(commands.c.division == division, commands.c.is_open)
-        .group_by(commands.c.work_class, commands.c.kind, commands.c.batch_key)
+) -> tuple[dict[WorkClass, float], Later, Counter[WorkClass]]:
+    """Return the calls that may go now, those that wait for their day to end, and how many of both are entries of mode ledger."""
+    open_ones = (commands.c.division == division, commands.c.is_open)
+    one_by_one = (
+        sa.select(commands.c.work_class, commands.c.kind, sa.func.count().label("commands"))
+        .where(*open_ones, commands.c.kind != "ledger")
+        .group_by(commands.c.work_class, commands.c.kind)
     )
-    found: dict[WorkClass, float] = {}
+    found: dict[WorkClass, float] = defaultdict(float)
+    for row in await connection.execute(one_by_one):
+        found[cast("WorkClass", row.work_class)] += calls_of(row.kind, row.commands)
+    entries = grouping.entries_of(await waiting_runs.runs(connection, division, now))
+    ledger = entries.calls
+    for work_class, number in ledger.items():
+        found[work_class] += number
+    found["pdf"] += CALLS_PER_PDF * entries.shared.total() if lists else 0.0
+    of_day = (commands.c.work_class, commands.c.batch_key)
+    after_day = (
+        sa.select(*of_day, sa.func.count().label("commands"), sa.func.max(commands.c.not_before).label("not_before"))
+        .where(*open_ones, waits_for_day(commands, now))
+        .group_by(*of_day)
+    )
     later: Later = defaultdict(list)
-    for row in await connection.execute(statement):
-        calls = calls_of(row.kind, row.commands, row.batch_key)
-        parts = [(cast("WorkClass", row.work_class), calls)]
-        if row.kind == "ledger" and lists:
-            parts.append(("pdf", CALLS_PER_PDF * calls))
-        for work_class, number in parts:
-            if batches.is_bundle(row.batch_key) and row.not_before > now:
-                later[work_class].append((row.not_before - now, number))
-            else:
-                found[work_class] = found.get(work_class, 0.0) + number
-    return found, later
+    for row in await connection.execute(after_day):
+        calls = batches.calls_of(row.commands, row.batch_key)
+        later[cast("WorkClass", row.work_class)].append((row.not_before - now, calls))
+        ledger[cast("WorkClass", row.work_class)] += round(calls)
+        if lists and row.commands > 1:
+            later["pdf"].append((row.not_before - now, CALLS_PER_PDF * calls))
+    return {work_class: calls for work_class, calls in found.items() if calls}, later, ledger
 
 
-def calls_of(kind: str, number: int, batch_key: str | None = None) -> float:
-    """How many calls so many commands take: a sales invoice is drafted and made final with two.
-
-    In mode ledger those of one journal, currency, rate and period share one.
-    """
-    if kind == "ledger":
-        return batches.calls_of(number, batch_key)
+def calls_of(kind: str, number: int) -> float:
+    """How many calls so many commands take that share none: a sales invoice is drafted and made final with two."""
     return number * (CALLS_PER_DOCUMENT if kind == "document" else 1.0)
+
+
+def _entries_since(division: int, since: float) -> sa.Subquery:
+    """How many commands that came since then each entry of mode ledger had."""
+    return (
+        sa.select(commands.c.batch_id, sa.func.count().label("size"))
+        .where(commands.c.division == division, commands.c.batch_id.is_not(None), commands.c.planned_at >= since)
+        .group_by(commands.c.batch_id)
+        .subquery()
+    )
 
 
 async def _pdf_calls(connection: AsyncConnection, division: int) -> float:
@@ -109,10 +120,12 @@ async def _pdf_calls(connection: AsyncConnection, division: int) -> float:
     return CALLS_PER_PDF * int(row.pdfs) - int(row.half_done)
 
 
-async def _pdf_calls_per_call(connection: AsyncConnection, division: int, now: float) -> dict[WorkClass, float]:
+async def _pdf_calls_per_call(
+    connection: AsyncConnection, division: int, now: float, ledger: Mapping[WorkClass, int]
+) -> dict[WorkClass, float]:
     """What a call of each class brings of calls for PDFs: by its entries that wait or came in lately, and how many have one.
 
-    Where no entry of a class was booked yet, as many as of all others.
+    Where no entry of a class was booked yet, as many as of all others. `ledger` has the calls of mode ledger that wait.
     """
     had_pdf = (attachments.c.command_id == commands.c.command_id) & attachments.c.of_command.is_(None)
     entries = (commands.c.division == division, commands.c.kind != "account")
@@ -125,20 +138,23 @@ async def _pdf_calls_per_call(connection: AsyncConnection, division: int, now: f
     rows = (await connection.execute(booked)).all()
     shares = {row.work_class: row.pdfs / row.entries for row in rows}
     usual = sum(row.pdfs for row in rows) / max(1, sum(row.entries for row in rows))
-    lately = commands.c.is_open | (commands.c.planned_at >= now - DAYS_LOOKED_BACK * DAY_SECONDS)
+    since = now - DAYS_LOOKED_BACK * DAY_SECONDS
+    sizes = _entries_since(division, since)
+    made = sa.func.sum(sa.case((commands.c.is_open, 0.0), else_=1.0 / sizes.c.size))
     waiting = (
-        sa.select(commands.c.work_class, commands.c.kind, commands.c.batch_key, sa.func.count().label("entries"))
-        .where(*entries, lately)
-        .group_by(commands.c.work_class, commands.c.kind, commands.c.batch_key)
+        sa.select(commands.c.work_class, commands.c.kind, sa.func.count().label("entries"), made.label("made"))
+        .outerjoin(sizes, sizes.c.batch_id == commands.c.batch_id)
+        .where(*entries, commands.c.is_open | (commands.c.planned_at >= since))
+        .group_by(commands.c.work_class, commands.c.kind)
     )
-    calls: dict[WorkClass, float] = defaultdict(float)
+    calls = defaultdict[WorkClass, float](float, ledger)
     of_pdfs: dict[WorkClass, float] = defaultdict(float)
     for row in await connection.execute(waiting):
         # Exact makes the document of a sales invoice itself.
         each = 1.0 if row.kind == "document" else CALLS_PER_PDF
-        calls[row.work_class] += calls_of(row.kind, row.entries, row.batch_key)
+        calls[row.work_class] += float(row.made or 0.0) if row.kind == "ledger" else calls_of(row.kind, row.entries)
         of_pdfs[row.work_class] += shares.get(row.work_class, usual) * row.entries * each
-    return {work_class: of_pdfs[work_class] / number for work_class, number in calls.items()}
+    return {work_class: of_pdfs[work_class] / number for work_class, number in calls.items() if number}
 
 
 async def _hourly(connection: AsyncConnection, division: int, now: float) -> Mapping[WorkClass, tuple[float, ...]]:
@@ -160,31 +176,43 @@ async def _hourly(connection: AsyncConnection, division: int, now: float) -> Map
         of_history.c.work_class == "backfill",
     )
     is_usual = (commands.c.kind != "account") | ((commands.c.planned_at >= first + DAY_SECONDS) & ~has_history)
+    sizes = _entries_since(division, since)
+    made, sent = sa.func.sum(1.0 / sizes.c.size).label("made"), sa.func.count(sizes.c.size).label("sent")
+    groups = (commands.c.work_class, commands.c.kind, commands.c.batch_key, hour)
     statement = (
-        sa.select(
-            commands.c.work_class, commands.c.kind, commands.c.batch_key, hour.label("hour"), sa.func.count().label("commands")
-        )
+        sa.select(*groups[:-1], hour.label("hour"), sa.func.count().label("commands"), made, sent)
+        .outerjoin(sizes, sizes.c.batch_id == commands.c.batch_id)
         .where(commands.c.division == division, commands.c.planned_at >= since, commands.c.work_class.in_(expected), is_usual)
-        .group_by(commands.c.work_class, commands.c.kind, commands.c.batch_key, hour)
+        .group_by(*groups)
     )
     rows = (await connection.execute(statement)).all()
     together = Counter[str | None]()
     for row in rows:
-        together[row.batch_key] += row.commands
+        together[row.batch_key] += row.commands - row.sent
+    usual_share = _usual_share(rows)
     found: dict[WorkClass, list[float]] = {}
     for row in rows:
         rates = found.setdefault(cast("WorkClass", row.work_class), [0.0] * 24)
-        rates[min(23, row.hour)] += _share_of_call(row.kind, row.commands, row.batch_key, together[row.batch_key]) / days
+        rates[min(23, row.hour)] += _share_of_calls(row, together[row.batch_key], usual_share) / days
     return {work_class: tuple(rates) for work_class, rates in found.items()}
 
 
-def _share_of_call(kind: str, number: int, batch_key: str | None, together: int) -> float:
-    """Return what so many commands add to the calls: of a bundle, which goes at its day's end, a part of its own calls."""
-    if kind != "ledger":
-        return calls_of(kind, number)
-    if batches.is_bundle(batch_key):
-        return batches.calls_of(together, batch_key) * number / together
-    return number / batches.MOST_DOCUMENTS
+def _usual_share(rows: Sequence[Any]) -> float:
+    """What a command of mode ledger took of a call lately: by day they come one by one, and few share an entry."""
+    shared = [row for row in rows if row.sent and not batches.is_bundle(row.batch_key)]
+    if not shared:
+        return 1.0 / batches.MOST_DOCUMENTS
+    return sum(float(row.made) for row in shared) / sum(int(row.sent) for row in shared)
+
+
+def _share_of_calls(row: Any, together: int, usual_share: float) -> float:
+    """Return what the commands of a row add to the calls: of a bundle, which goes at its day's end, a part of its own calls."""
+    if row.kind != "ledger":
+        return calls_of(row.kind, row.commands)
+    made, unsent = float(row.made or 0.0), int(row.commands - row.sent)
+    if batches.is_bundle(row.batch_key):
+        return made + (batches.calls_of(together, row.batch_key) / together if together else 0.0) * unsent
+    return made + usual_share * unsent
 
 
 def variants(outlook: Outlook, limits: Limits, history: Mapping[str, float]) -> dict[str, tuple[Outlook, Limits]]:
@@ -203,21 +231,7 @@ def variants(outlook: Outlook, limits: Limits, history: Mapping[str, float]) -> 
 
 
 async def history_of(connection: AsyncConnection, division: int) -> dict[str, float]:
-    """The calls of history that waits outside mode ledger, and those it would take there.
-
-    Which journal, currency and period each has is not known without reading it; a call for each 200 is the least, and one for
-    each month and currency more is little beside it.
-    """
-    statement = (
-        sa.select(commands.c.kind, sa.func.count().label("documents"))
-        .where(
-            commands.c.division == division,
-            commands.c.is_open,
-            commands.c.work_class == "backfill",
-            commands.c.kind.in_(("sales", "document", "general")),
-        )
-        .group_by(commands.c.kind)
-    )
-    rows = (await connection.execute(statement)).all()
-    calls = sum(calls_of(row.kind, row.documents) for row in rows)
-    return {"calls": calls, "ledger_calls": calls_of("ledger", sum(row.documents for row in rows))}
+    """The calls of history that waits outside mode ledger, and those it would take there."""
+    runs = await waiting_runs.history_in_ledger(connection, division)
+    calls = sum(calls_of(kind, number) for kind, number in runs.documents.items())
+    return {"calls": calls, "ledger_calls": float(grouping.entries_of(runs.runs).calls.total())}

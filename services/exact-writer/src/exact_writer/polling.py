@@ -19,6 +19,9 @@ DAY_SECONDS: Final = 86_400.0
 MINUTES_OF_DAY: Final = 1_440
 UNTOLD_DAY_LIMIT: Final = 5_000
 LISTENING_FACTOR: Final = 10.0  # how much rarer the writer asks of itself while webhooks are heard
+# A bookkeeper matches one line after the other once a statement is in, and no topic is known to tell it.
+ATTENTIVE_SECONDS: Final = 600.0
+STATEMENTS_A_DAY: Final = 4  # how often webhooks are expected to have it ask
 LARGEST_PURSE: Final = LISTENING_FACTOR
 LARGEST_READING: Final = 10  # what more pages than that cost is not charged: payments would wait for hours
 
@@ -37,9 +40,16 @@ class Polling(msgspec.Struct, frozen=True, kw_only=True):
     purse: float = 0.0
 
 
-def idle_polls_a_minute(poll_seconds: float, day_limit: int | None) -> float:
-    """How often the writer asks while it books nothing and hears no webhooks: at the interval, for a tenth of the day at most."""
-    return min(60.0 / poll_seconds, (day_limit or UNTOLD_DAY_LIMIT) * POLLS_SHARE_OF_DAY / MINUTES_OF_DAY)
+def idle_polls_a_minute(poll_seconds: float, day_limit: int | None, *, listens: bool = False) -> float:
+    """How often the writer asks while it books nothing: at the interval, for a tenth of the day at most.
+
+    `listens`: webhooks are heard. Then it asks rarely of itself, and besides for as long as somebody works on bank statements.
+    """
+    at_interval = min(60.0 / poll_seconds, (day_limit or UNTOLD_DAY_LIMIT) * POLLS_SHARE_OF_DAY / MINUTES_OF_DAY)
+    if not listens:
+        return at_interval
+    of_statements = STATEMENTS_A_DAY * (1.0 + ATTENTIVE_SECONDS / poll_seconds) / MINUTES_OF_DAY
+    return min(at_interval, at_interval / LISTENING_FACTOR + of_statements)
 
 
 def refill(polling: Polling, day_limit: int | None, now: float) -> Polling:

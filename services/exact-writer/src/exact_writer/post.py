@@ -287,6 +287,7 @@ class Poster:
 
     async def _adopt(self, work: Work, found: Found, epoch: int) -> None:
         self._telemetry.count("unknown_outcomes", outcome="found")
+        self._calls.was_done(ENDPOINTS[work.kind])
         command = work.command
         entity = {"EntryNumber": found.number, "Currency": found.currency, "Rate": found.rate}
         if isinstance(command, PostEntry) and command.kind == "general" and self._is_at_own_rate(command):

@@ -121,7 +121,7 @@ def _free(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
 
 def kinds_of(endpoints: Sequence[str]) -> frozenset[Kind]:
     """Which kinds of command a closed endpoint stops."""
-    return frozenset(kind for kind, endpoint in ENDPOINTS.items() if endpoint in endpoints)
+    return frozenset(kind for kind, needed in WRITES.items() if any(each in endpoints for each in needed))
 
 
 ENDPOINTS: Final[dict[Kind, str]] = {
@@ -130,4 +130,9 @@ ENDPOINTS: Final[dict[Kind, str]] = {
     "document": "salesinvoice/SalesInvoices",
     "general": "generaljournalentry/GeneralJournalEntries",
     "ledger": "generaljournalentry/GeneralJournalEntries",
+}
+# What else a command of a kind writes to: where one of them is closed, its calls for the others would lead nowhere.
+WRITES: Final[dict[Kind, tuple[str, ...]]] = {
+    **{kind: (endpoint,) for kind, endpoint in ENDPOINTS.items()},
+    "document": (ENDPOINTS["document"], "salesinvoice/PrintedSalesInvoices", "logistics/Items"),
 }

@@ -52,7 +52,7 @@ class Sending:
         token = await self._calls.token()
         async with self._database.transaction() as connection:
             await journal.mark_sent(connection, self._division, works, epoch, self._now(), batch_id)
-            await self._calls.count(connection)
+            await self._calls.count(connection, request.endpoint)
         crash_point("exact_writer.sent")
         try:
             answer = await self._calls.send(request, token)

@@ -245,6 +245,7 @@ webhook_topics = sa.Table(
 )
 
 # The tokens, encrypted; `obtained_at` and `expires_in_seconds` stay readable, so that nothing is decrypted to know the time.
+# `tries` are those to renew them that are not known to have worked, and there is no other before `retry_at`.
 tokens = sa.Table(
     "tokens",
     metadata,
@@ -253,6 +254,8 @@ tokens = sa.Table(
     sa.Column("obtained_at", _seconds, nullable=False),
     sa.Column("expires_in_seconds", _seconds, nullable=False),
     sa.Column("consent_needed", sa.Text(), nullable=True),
+    sa.Column("tries", sa.Integer(), nullable=False, server_default="0"),
+    sa.Column("retry_at", _seconds, nullable=False, server_default="0"),
 )
 
 oauth_states = sa.Table(
@@ -267,6 +270,7 @@ paused_history = sa.Table("paused_history", metadata, sa.Column("site", sa.Text(
 
 # Who may act in a division: the epoch grows with every new holder, and every claim checks it. `budget` survives a restart here.
 # What is planned before `looks_first_until` is looked for in Exact before it is posted: a loss left that in doubt.
+# `failing` are the endpoints at which writes failed in a row.
 divisions = sa.Table(
     "divisions",
     metadata,
@@ -276,6 +280,7 @@ divisions = sa.Table(
     sa.Column("connection_state", sa.Text(), nullable=True),
     sa.Column("connection_reason", sa.Text(), nullable=True),
     sa.Column("looks_first_until", _seconds, nullable=True),
+    sa.Column("failing", sa.LargeBinary(), nullable=True),
 )
 
 # Answers that Exact counts as errors, within the last hour.

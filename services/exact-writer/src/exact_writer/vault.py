@@ -22,10 +22,15 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """What the vault holds; `consent_needed` says why the tokens are of no use any more, or is None."""
+    """What the vault holds; `consent_needed` says why the tokens are of no use any more, or is None.
+
+    `tries` to renew them are not known to have worked; the next one may be made at `retry_at` (unix seconds).
+    """
 
     tokens: Tokens
     consent_needed: str | None
+    tries: int = 0
+    retry_at: float = 0.0
 
 
 class _Sealed(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +75,7 @@ class Vault:
             obtained_at=row.obtained_at,
             expires_in_seconds=row.expires_in_seconds,
         )
-        return Stored(tokens=tokens, consent_needed=row.consent_needed)
+        return Stored(tokens=tokens, consent_needed=row.consent_needed, tries=row.tries, retry_at=row.retry_at)
 
     async def store(self, tokens: Tokens, *, instead_of: Tokens | None = None) -> bool:
         """Replace the tokens, encrypted with the newest key; committed when this returns.
@@ -84,6 +89,8 @@ class Vault:
             "obtained_at": tokens.obtained_at,
             "expires_in_seconds": tokens.expires_in_seconds,
             "consent_needed": None,
+            "tries": 0,
+            "retry_at": 0.0,
         }
         statement = self._database.insert(tables.tokens).values(client_id=self._client_id, **values)
         where = tables.tokens.c.obtained_at == instead_of.obtained_at if instead_of is not None else None
@@ -92,6 +99,12 @@ class Vault:
                 statement.on_conflict_do_update(index_elements=["client_id"], set_=values, where=where)
             )
         return done.rowcount == 1
+
+    async def note_try(self, tries: int, retry_at: float) -> None:
+        """Note a try to renew the tokens before it is made: after a crash there is none before `retry_at`."""
+        of_app = tables.tokens.c.client_id == self._client_id
+        async with self._database.transaction() as connection:
+            await connection.execute(sa.update(tables.tokens).where(of_app).values(tries=tries, retry_at=retry_at))
 
     async def spoil(self, reason: str, spoiled: Tokens) -> bool:
         """Note that a person has to consent again, and why; says whether this pair is still the one that is stored."""

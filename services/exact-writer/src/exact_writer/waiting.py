@@ -88,7 +88,7 @@ async def candidates(connection: AsyncConnection, division: int, found: list[Wai
 async def usual_arrivals(connection: AsyncConnection, division: int, now: float, seconds: float) -> float:
     """How many calls entries other than history took that came in during the coming `seconds` of the clock, on an average day.
 
-    Entries of mode ledger are not counted, since hundreds of them share a call. 0 before there was a whole day.
+    Of mode ledger each entry is counted that they went to. 0 before there was a whole day.
     """
     first = await connection.scalar(sa.select(sa.func.min(commands.c.planned_at)).where(commands.c.division == division))
     days = [day for day in range(1, DAYS_LOOKED_BACK + 1) if first is not None and now - day * DAY_SECONDS >= first]
@@ -96,8 +96,10 @@ async def usual_arrivals(connection: AsyncConnection, division: int, now: float,
         return 0.0
     of_current_work = (commands.c.division == division, commands.c.work_class != "backfill", commands.c.kind != "account")
     spans = [commands.c.planned_at.between(now - day * DAY_SECONDS, now - day * DAY_SECONDS + seconds) for day in days]
-    statement = sa.select(sa.func.sum(_CALLS_EACH)).where(*of_current_work, sa.or_(*spans))
-    return float((await connection.execute(statement)).scalar_one() or 0) / len(days)
+    entries = sa.func.count(sa.distinct(commands.c.batch_id)).label("entries")
+    statement = sa.select(sa.func.sum(_CALLS_EACH).label("calls"), entries).where(*of_current_work, sa.or_(*spans))
+    row = (await connection.execute(statement)).one()
+    return float((row.calls or 0) + row.entries) / len(days)
 
 
 @cache

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.clock import Clock
 from backbone.database import Database
 from backbone.telemetry import Telemetry
-from exact_writer import attachments, batches, polling, schedule, upkeep, waiting
+from exact_writer import attachments, batches, hearing, polling, schedule, upkeep, waiting
 from exact_writer.calls import DivisionCalls
 from exact_writer.history_pause import paused_sites
 from exact_writer.schedule import Candidate, Choice, Kind
@@ -159,8 +159,9 @@ class WorkQueue:
         seconds = self._calls.day_seconds_left()
         async with self._database.reading() as connection:
             arrivals = await waiting.usual_arrivals(connection, self._division, now, seconds)
-            reads_a_minute = await upkeep.reads_a_minute(connection, self._division)
-        polls_a_minute = polling.idle_polls_a_minute(self._poll_seconds, self._calls.day_limit)
+            listens = await hearing.listens(connection, self._division, now)
+            reads_a_minute = await upkeep.reads_a_minute(connection, self._division, now)
+        polls_a_minute = polling.idle_polls_a_minute(self._poll_seconds, self._calls.day_limit, listens=listens)
         self._calls.expected_today = arrivals + (reads_a_minute + polls_a_minute) * seconds / 60.0
         self._estimated_at = now
 

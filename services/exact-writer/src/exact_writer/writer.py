@@ -180,9 +180,9 @@ class DivisionWriter:
         if self.desk.is_asked:
             await self._answer_desk()
             return None
-        part = self._mirror.stale()
+        part = self._mirror.stale(self._calls.blocked_endpoints())
         if part is not None:
-            await self._mirror.refresh(part)
+            await self._mirror.refresh(part, is_at_interval=True)
             await self._answered()
             return None
         if self._subscriptions.is_due:

@@ -1,6 +1,8 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from simulators.exact.refusals import ApiError
 from simulators.exact.settings import ExactSettings
@@ -30,6 +32,7 @@ class Limits:
     error_limit: int
     error_seconds: float
     error_block_status: int
+    day_zone: str | None = None
 
     @classmethod
     def of(cls, settings: ExactSettings) -> "Limits":
@@ -42,7 +45,16 @@ class Limits:
             settings.error_limit,
             settings.error_seconds,
             settings.error_block_status,
+            settings.day_zone,
         )
+
+    def day_of(self, now: float) -> tuple[float, float]:
+        """When the present day of calls began and ends, in seconds since 1970; where clocks change it has 23 or 25 hours."""
+        if self.day_zone is None:
+            start = now // self.day_seconds * self.day_seconds
+            return start, start + self.day_seconds
+        midnight = datetime.fromtimestamp(now, ZoneInfo(self.day_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight.timestamp(), (midnight + timedelta(days=1)).timestamp()
 
 
 @dataclass
@@ -72,16 +84,16 @@ class Gate:
         """Counts one call and returns its headers. Raises `ApiError` 429 with the headers of the limit that was hit.
 
         The minute is the wall clock's, not a sliding one: its window starts at a multiple of its length. The day resets
-        at 00:00 UTC. All resets are in milliseconds since 1970.
+        at 00:00 UTC, or at midnight of another zone. All resets are in milliseconds since 1970.
         """
         now = self.clock()
         window = self._window(client_id, division, now)
-        day_start = now // self.limits.day_seconds * self.limits.day_seconds
+        day_start, day_end = self.limits.day_of(now)
         known_start, today = self._days.get((client_id, division), (day_start, 0))
         if known_start != day_start:
             today = 0
         minute_reset = round((window.start + self.limits.minute_seconds) * 1000)
-        day_reset = round((day_start + self.limits.day_seconds) * 1000)
+        day_reset = round(day_end * 1000)
         minute = {
             "X-RateLimit-Minutely-Limit": str(self.limits.minute_limit),
             "X-RateLimit-Minutely-Remaining": str(max(0, self.limits.minute_limit - window.used - 1)),

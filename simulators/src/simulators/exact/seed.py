@@ -8,7 +8,6 @@ from simulators.exact.wire import Row
 from simulators.exact.world import Division, World
 
 DEMO_DIVISION, TEST_DIVISION = 100001, 100002
-YEARS = (2025, 2026, 2027)
 
 # (code, description, type, balance type)
 _LEDGER_ACCOUNTS = (
@@ -96,7 +95,7 @@ def seed(world: World) -> None:
 
 
 def _periods(division: Division) -> None:
-    for year in YEARS:
+    for year in division.settings.years:
         for month in range(1, 13):
             last = calendar.monthrange(year, month)[1]
             division.create(

@@ -22,6 +22,7 @@ class ExactSettings:
     more_clients: tuple[tuple[str, str], ...] = ()  # further apps: (client id, client secret)
     user_name: str = "kruispost"
     more_divisions: tuple[int, ...] = ()  # beside the two that are always there
+    years: tuple[int, ...] = (2025, 2026, 2027)  # financial years, of twelve months each
     granted_divisions: tuple[int, ...] | None = None  # None: the user granted all of them
     missing_scopes: tuple[str, ...] = ()  # scopes, as the reference names them, that the app did not ask for
     code_seconds: float = 180.0
@@ -37,6 +38,7 @@ class ExactSettings:
     minute_seconds: float = 60.0
     day_limit: int = 5_000
     day_seconds: float = 86_400.0
+    day_zone: str | None = None  # the day of calls begins at midnight there; None: at 00:00 UTC, as was recorded
     error_limit: int = 10
     error_seconds: float = 3_600.0
     error_block_status: int = 403  # unknown: what Exact answers while the key is blocked
