@@ -108,10 +108,10 @@ def test_nothing_is_reachable_unless_a_policy_says_so():
         for to in rule["to"]
         if "ipBlock" in to
     ]
-    assert [selected(policy) for policy in to_the_internet] == [{"ingest", "exact-writer", "payment-matcher"}]
+    assert [selected(policy) for policy in to_the_internet] == [{"ingest", "exact-writer", "payment-matcher", "tools"}]
     assert to_the_internet[0]["spec"]["egress"][0]["ports"] == [{"protocol": "TCP", "port": 443}]
-    assert selected(policies["allow-postgres"]) == {*SERVICES, "migrate"}
-    assert selected(policies["allow-rabbitmq"]) == {*SERVICES}
+    assert selected(policies["allow-postgres"]) == {*SERVICES, "tools", "migrate"}
+    assert selected(policies["allow-rabbitmq"]) == {*SERVICES, "tools"}
     assert selected(policies["allow-ingress-to-ingest"]) == {"ingest"}
 
 
@@ -133,7 +133,8 @@ def test_manifests_hold_no_secret_and_name_only_settings_that_exist(folder):
 def test_only_those_who_need_a_secret_get_it():
     holders: dict[str, set[str]] = {}
     databases: dict[str, str] = {}
-    for name, pod in manifests.pods(rendered(BASE)).items():
+    pods = manifests.pods(rendered(BASE))
+    for name, pod in ((name, pod) for name, pod in pods.items() if name != "tools"):
         for variable in pod["containers"][0]["env"]:
             holders.setdefault(variable["name"].removeprefix("KRUISPOST_"), set()).add(name)
             if variable["name"] == "KRUISPOST_DATABASE_URL":
@@ -145,6 +146,11 @@ def test_only_those_who_need_a_secret_get_it():
     assert holders["WEBHOOK_PASSWORD"] == holders["EXACT_WEBHOOK_SECRET"] == {"ingest"}
     assert holders["CHARGEBEE_API_KEY"] == {"ingest", "payment-matcher"}
     assert holders["ADMIN_TOKEN"] == {"exact-writer", "console"}
+    # Where people run commands, which is not there unless they want it, all of it is at hand.
+    tools = {variable["name"].removeprefix("KRUISPOST_"): variable for variable in pods["tools"]["containers"][0]["env"]}
+    assert tools.keys() - {"DATA_DIR"} == holders.keys()
+    assert tools["DATABASE_URL"]["valueFrom"]["secretKeyRef"]["key"] == "KRUISPOST_DATABASE_URL_OPERATOR"
+    assert manifests.of_kind(rendered(BASE), "Deployment")["tools"]["spec"]["replicas"] == 0
 
 
 def test_the_demo_brings_every_secret_and_the_configuration_of_the_demo(tmp_path):
