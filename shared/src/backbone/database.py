@@ -164,6 +164,8 @@ def _postgresql_engine(url: sa.URL, service: str, process: str, size: int, *, re
         "search_path": schema_of(service),
         "application_name": process,
         "timezone": "UTC",
+        # The server guesses a page of a large table to be all of it, and would compile the statement for longer than it runs.
+        "jit": "off",
         # A process that hangs inside a transaction would hold back every reader of the event logs.
         "idle_in_transaction_session_timeout": "60000",
         # A machine that vanished does not say goodbye: the server finds out within 11 seconds and gives its locks back.
