@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
@@ -87,6 +87,13 @@ class Proof:
     strange: tuple[PaidOutLine, ...]
     differing: tuple[tuple[BookedMovement, PaidOutLine], ...]
     elsewhere: tuple[Elsewhere, ...] = ()
+
+    def with_transfer(self, other: str, amount_minor: int) -> Proof:
+        """Return the proof after so much was booked by hand from this account to another one; negative: from that one to this."""
+        moved = Counter({each.account: each.amount_minor for each in self.elsewhere})
+        moved[other] -= amount_minor
+        left = tuple(Elsewhere(account=account, amount_minor=amount) for account, amount in sorted(moved.items()) if amount)
+        return replace(self, balance_minor=self.balance_minor - amount_minor, elsewhere=left)
 
     @property
     def unexplained_minor(self) -> int:

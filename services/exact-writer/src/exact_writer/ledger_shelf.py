@@ -104,6 +104,13 @@ class LedgerShelf:
         async for row in self._by_day(division, first, last, sa.select(*_COLUMNS).where(table.c.journal.in_(journals), ~ours)):
             yield _line(row)
 
+    async def strangers_on(self, division: int, accounts: Sequence[str], last: date) -> list[LedgerLine]:
+        """Lines on these ledger accounts, up to a day, whose entry no command of ours made."""
+        ours = sa.exists().where(commands.c.division == table.c.division, commands.c.exact_id == table.c.entry_id)
+        mine = (table.c.division == division, table.c.account.in_(accounts), table.c.day <= last, table.c.line_number > 0)
+        async with self._database.reading() as connection:
+            return [_line(row) for row in await connection.execute(sa.select(*_COLUMNS).where(*mine, ~ours))]
+
     async def owners(self, division: int, first: date, last: date) -> AsyncIterator[LedgerOwner]:
         """Which commands made the entries of these days; one of several documents has several."""
         entries = sa.select(table.c.day, table.c.entry_id, table.c.line_id, table.c.entry_number)

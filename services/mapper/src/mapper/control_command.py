@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from backbone.clock import SystemClock
+from backbone.command_database import CHECK_AND_MIGRATE, run_command
 from backbone.configuration import load_configuration
 from backbone.settings import Settings
 from bookkeeping.control_accounts import BookedMovement, BookedPayout, Direction, PaidOutLine, Proof, ProofMaker
@@ -20,6 +21,7 @@ from bookkeeping.money import format_minor
 from contracts import chargebee
 from contracts.commands import PostEntry
 from contracts.settlements import LineKind, Payout, SettledLine
+from mapper import control_transfers
 from mapper.configuration import mappings_of
 from mapper.history import Kept, PagedStore, Selection, documents
 from mapper.reading import ask
@@ -67,7 +69,7 @@ def show_control_accounts(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     async def question(store: PagedStore) -> dict[Place, Proof]:
         return await proofs_of(store, mappings, wish.division, on)
 
-    proofs = ask(settings, question)
+    proofs = _after_transfers(settings, ask(settings, question), on)
     due = on - timedelta(days=wish.days)
     if as_json:
         shown = [_as_dict(place, proof, due) for place, proof in proofs.items()]
@@ -78,6 +80,16 @@ def show_control_accounts(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     if not proofs and not as_json:
         typer.echo(say("no_control_movements", lang))
     return all(proof.is_sound and not proof.older_than(due) for proof in proofs.values())
+
+
+def _after_transfers(settings: Settings, proofs: dict[Place, Proof], on: date) -> dict[Place, Proof]:
+    """Take off what a person booked from one control account to another already, as Exact's ledger shows."""
+    if not control_transfers.are_named(proofs):
+        return proofs
+    seen = run_command(control_transfers.read(settings, proofs, on), "Exact's ledger cannot be read", CHECK_AND_MIGRATE)
+    for division, lines in seen.items():
+        proofs = control_transfers.with_transfers(proofs, control_transfers.transfers_in(division, lines))
+    return proofs
 
 
 async def proofs_of(store: PagedStore, mappings: dict[int, Mapping], division: int | None, on: date) -> dict[Place, Proof]:

@@ -55,6 +55,9 @@ class Ledger(Protocol):
     def strangers(self, division: int, journals: Sequence[str], first: date, last: date) -> AsyncIterator[LedgerLine]:
         """Give the lines of entries that no command of ours made, an entry's of one day together."""
 
+    async def strangers_on(self, division: int, accounts: Sequence[str], last: date) -> list[LedgerLine]:
+        """Return the lines on these ledger accounts, up to a day, of entries that no command of ours made."""
+
     def owners(self, division: int, first: date, last: date) -> AsyncIterator[LedgerOwner]:
         """Give the commands that made the entries of these days."""
 
