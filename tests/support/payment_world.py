@@ -265,8 +265,8 @@ def _received(event: dict[str, Any]) -> Envelope:
 
 
 @asynccontextmanager
-async def payment_world(directory: Path, **division: Any) -> AsyncIterator[World]:
-    """Give a world that starts on the writer's first day, with the catalogue of the test shop."""
+async def payment_world(directory: Path, *, exact: dict[str, Any] | None = None, **division: Any) -> AsyncIterator[World]:
+    """Give a world that starts on the writer's first day, with the catalogue of the test shop; `exact` are its switches."""
     settings = configuration(**division)
     app = stock(create_app(ChargebeeSettings(started_at=int(START.timestamp()))))
     async with AsyncExitStack() as stack:
@@ -274,7 +274,7 @@ async def payment_world(directory: Path, **division: Any) -> AsyncIterator[World
             (directory / name).mkdir()
         mapper = await stack.enter_async_context(database_for("sqlite", directory / "mapper", "mapper"))
         matcher = await stack.enter_async_context(database_for("sqlite", directory / "matcher", "payment-matcher"))
-        limits: dict[str, Any] = {"minute_limit": 1_000_000, "day_limit": 10_000_000}
+        limits: dict[str, Any] = {"minute_limit": 1_000_000, "day_limit": 10_000_000, **(exact or {})}
         writer = await stack.enter_async_context(
             virtual_writer(directory / "writer", configuration=settings, answer_seconds=0.0, poll_seconds=POLL_SECONDS, **limits)
         )

@@ -7,6 +7,7 @@ from datetime import date
 import msgspec
 
 VAT_LINE = 5  # LineType of the line that Exact itself adds for the VAT of another one
+EXCHANGE_DIFFERENCE = 82  # Type of the entries by which Exact closes what it matched in another currency in its own, too
 DEFERRED_REVENUE = 84  # Type of the lines by which Exact releases revenue over time
 
 

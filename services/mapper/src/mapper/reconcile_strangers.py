@@ -8,7 +8,7 @@ from typing import Any
 
 from bookkeeping.journal import Entry
 from bookkeeping.reconciliation import Kind, places
-from contracts.ledger import LedgerLine, LedgerOwner
+from contracts.ledger import EXCHANGE_DIFFERENCE, LedgerLine, LedgerOwner
 from mapper.reconcile_columns import Columns, Wish
 from mapper.reconcile_judging import bookings_of, found_of, minor
 from mapper.reconcile_scratch import Finding, Scratch
@@ -82,7 +82,9 @@ class Strangers:
         booked = {each.command.command_id: each.entry for each in bookings_of(rows.values(), self._receivable_account).values()}
         for entry in page:
             head = entry[0]
-            owner = next((ours[name] for name in _references(entry) if name in ours), None)
+            # Exact's own entry names the invoice that it matched, and changes nothing of its debt in its currency.
+            is_exchange = all(line.type == EXCHANGE_DIFFERENCE for line in entry)
+            owner = next((ours[name] for name in _references(entry) if name in ours and not is_exchange), None)
             debt = self._columns.stranger(entry, customers)
             kind: Kind = "not_ours"
             details: dict[str, Any] = {"entry": head.entry_number, "journal": head.journal, "day": head.day.isoformat()}
@@ -93,7 +95,7 @@ class Strangers:
                 details["booked"] = mine.receivable_minor if mine is not None else 0
             finding = Finding(
                 kind=kind,
-                name=f"entry_{kind}",
+                name="entry_exchange_difference" if is_exchange else f"entry_{kind}",
                 document="entry",
                 number=owner.your_ref if owner is not None else head.your_ref or str(head.entry_number),
                 currency=head.currency,

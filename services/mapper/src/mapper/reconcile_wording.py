@@ -147,6 +147,10 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("{document} is entry {entry} in journal {journal}, which somebody else booked.", ""),
         ("{document} is boeking {entry} in dagboek {journal}, door iemand anders geboekt.", ""),
     ),
+    "entry_exchange_difference": (
+        ("Entry {entry} in journal {journal} of {day} ({number}) is Exact's own: an exchange difference of what it matched.", ""),
+        ("Boeking {entry} in dagboek {journal} van {day} ({number}) is van Exact zelf: koersverschil van een aflettering.", ""),
+    ),
     "entry_not_ours": (
         ("Entry {entry} in journal {journal} of {day} ({number}) is not ours.", ""),
         ("Boeking {entry} in dagboek {journal} van {day} ({number}) is niet van ons.", ""),

@@ -2,12 +2,14 @@ import uuid
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from simulators.exact import ledger
 from simulators.exact.ledger import Heading, Posting
 from simulators.exact.refusals import Refusal
 from simulators.exact.wire import Row
 from simulators.exact.world import Division
 
 TERMS = "terms"
+TYPE_EXCHANGE_DIFFERENCE = 82
 OPEN, MATCHED = 20, 50
 _SALES = (20, 21)
 
@@ -127,7 +129,45 @@ def match(division: Division, one: Row, other: Row) -> None:
         division.update(TERMS, term["ID"], changes)
     for term in (one, other):
         _mark_fully_paid(division, term)
+    _book_exchange_difference(division, one, other, latest)
     division.notify("FinancialTransactions", one["TransactionEntryID"])
+
+
+def _book_exchange_difference(division: Division, one: Row, other: Row, day: datetime) -> None:
+    """Brings the debtor to zero in the division's currency, where two terms of another one are worth something else."""
+    places, left = division.settings.exchange_difference, one["AmountDC"] + other["AmountDC"]
+    if places is None or left == 0 or one["Currency"] != other["Currency"] or one["AmountFC"] + other["AmountFC"] != 0:
+        return
+    journal = division.by_code("financial/Journals", places[0])
+    debtors = division.table("financial/GLAccounts").get(one["GLAccount"])
+    differences = division.by_code("financial/GLAccounts", places[1])
+    if journal is None or debtors is None or differences is None:
+        raise LookupError(f"journal {places[0]} or ledger account {places[1]} is not there")
+    year, period = max((t["TransactionReportingYear"], t["TransactionReportingPeriod"]) for t in (one, other))
+    number = ledger.entry_number(division, journal["Code"], year, None)
+    if number is None:
+        raise LookupError(f"journal {places[0]} has no number left")
+    invoice = one if one["TransactionType"] in _SALES else other
+    heading = Heading(
+        entry_id=division.world.next_id(),
+        number=number,
+        journal=journal,
+        type=TYPE_EXCHANGE_DIFFERENCE,
+        date=day,
+        year=year,
+        period=period,
+        currency=one["Currency"],
+        rate=Decimal(1),
+        your_ref=invoice.get("YourRef"),
+    )
+    amount = -division.settings.receivable_sign * left
+    account = division.table("crm/Accounts").get(one["Account"])
+    sides = ((debtors, amount, account), (differences, -amount, None))
+    postings = [
+        Posting(place, gl_account, Decimal(0), dc, "Koersverschil", owner)
+        for place, (gl_account, dc, owner) in enumerate(sides, 1)
+    ]
+    ledger.post(division, heading, postings)
 
 
 def match_part(division: Division, one: Row, other: Row, amount: Decimal) -> None:

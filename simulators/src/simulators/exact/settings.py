@@ -65,6 +65,9 @@ class ExactSettings:
     several_equal: Literal["oldest", "none"] = "oldest"  # unknown: several receivables of the same amount
     match_by_our_ref: bool = False  # unknown: OurRef on a bank line chooses among receivables of the same amount
     match_credit_notes: bool = False  # unknown: an invoice and a credit note of the same amount find each other
+    # Unknown: Exact has entries of type 82 for it, on an account of its own settings; by which journal, is a guess. None: the
+    # euros that two terms of one currency are apart stay on the debtor.
+    exchange_difference: tuple[str, str] | None = None  # journal and ledger account
     receivable_sign: Literal[-1, 1] = -1  # receivables stand with a negative amount: it is still to be received
     bare_list_with_top: bool = True  # `$top` answers {"d": [...]} in place of {"d": {"results": [...]}}
     int64_as_text: bool = True  # WCF writes Edm.Int64 (Timestamp) as text; one public .NET client reads both
