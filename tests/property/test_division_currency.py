@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from support.golden import chart, months
 
+from bookkeeping.deferral import EarlierCredit
 from bookkeeping.discounts import DiscountRule, DiscountRules
 from bookkeeping.documents import CreditedLine, CreditNote, DocumentLine, Invoice, LineDiscount, LineTax, Payout, VatReclaim
 from bookkeeping.entries import make_entry, reverse
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
-from bookkeeping.money import worth_at
+from bookkeeping.money import allocate, worth_at
 from bookkeeping.periods import Periods
 from bookkeeping.placement import place_in_period
 
@@ -152,6 +153,68 @@ def test_an_invoice_with_its_whole_credit_or_mirror_is_nothing_on_any_account_in
         both.update(of_lines(back))
         assert not any(both.values()), both
         assert sum(line.amount_minor + line.vat_minor for line in back.lines) == 0
+
+
+Weights = list[list[int]]
+WEIGHTS = st.lists(st.lists(st.integers(min_value=0, max_value=9), min_size=6, max_size=6), min_size=2, max_size=5)
+
+
+def notes_of(sale: Sale, weights: Weights) -> list[CreditNote]:
+    """The whole credit of a sale in several notes, which share each line's amount, discount and VAT by these weights."""
+    whole = document_of(sale, credit=True)
+    assert isinstance(whole, CreditNote)
+    lines: list[list[DocumentLine]] = [[] for _ in weights]
+    for index, line in enumerate(whole.lines):
+        shares = [each[index] for each in weights]
+        parts = shares if any(shares) else [1, *([0] * (len(shares) - 1))]
+        earlier: list[EarlierCredit] = []
+        taxes = allocate(sum(each.amount_minor for each in line.taxes), parts)
+        discounts = allocate(line.discount_minor, parts)
+        for number, amount in enumerate(allocate(line.amount_minor, parts)):
+            net = amount - discounts[number]
+            assert line.credited is not None
+            lines[number].append(
+                replace(
+                    line,
+                    amount_minor=amount,
+                    discounts=tuple(replace(each, amount_minor=discounts[number]) for each in line.discounts),
+                    taxes=tuple(replace(each, amount_minor=taxes[number], taxable_minor=net) for each in line.taxes),
+                    credited=replace(line.credited, earlier=tuple(earlier)),
+                )
+            )
+            earlier.append(EarlierCredit(net, CREDITED_ON + timedelta(days=number), None))
+    notes = []
+    for number, some in enumerate(lines):
+        tax = sum(each.amount_minor for line in some for each in line.taxes)
+        net = sum(line.amount_minor - line.discount_minor for line in some)
+        day = CREDITED_ON + timedelta(days=number)
+        named = {"number": f"CN-{number}", "document_date": day, "lines": tuple(some)}
+        notes.append(replace(whole, **named, total_minor=net + tax, tax_minor=tax, reference_rate=sale.rate))
+    return [note for note in notes if note.total_minor]
+
+
+@settings(max_examples=250, deadline=None)
+@given(SALES, POSTINGS, WEIGHTS)
+@example(Sale("USD", Decimal("0.9213"), ((21, 100_001, True, 0),)), NET, [[1] * 6] * 3)
+@example(Sale("USD", Decimal("1.0001"), ((21, 599_999, True, 7), (9, 33_333, False, 7))), GROSS, [[1, 2] * 3, [3] * 6])
+def test_an_invoice_that_several_notes_credit_in_whole_is_nothing_on_any_account(sale: Sale, posting: Mapping, weights: Weights):
+    """The last note takes what the others leave, so that each account and box of the VAT return is at nothing in euros."""
+    notes, entries = notes_of(sale, weights), [booked(document_of(sale, credit=False), posting)]
+    for note in notes:
+        is_last = note is notes[-1] and len(notes) > 1
+        entries.append(booked(replace(note, beside=tuple(entries)) if is_last else note, posting))
+    sums: Counter[str] = Counter()
+    for each in entries:
+        sums.update(of_lines(each))
+        assert sum(of_lines(each).values()) == 0, "each entry balances in euros"
+    debtor, cents = sums.pop("1300"), sums.pop("4910", 0)
+    assert not any(sums.values()), sums
+    assert debtor == -cents, "what applying the notes brings to the account of differences"
+    assert sum(each.receivable_minor for each in entries) == 0
+    # Made again with all of them booked, none of them is another: nothing is left to take.
+    for place, note in enumerate(notes[:-1], start=1):
+        others = [each for index, each in enumerate(entries) if index != place]
+        assert booked(replace(note, beside=tuple(others)), posting) == entries[place]
 
 
 @settings(max_examples=150, deadline=None)

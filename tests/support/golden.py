@@ -229,11 +229,18 @@ def document_of(data: dict[str, Any]) -> Document:
             reference_invoice=data.get("credits"),
             reason=normal_reason(data.get("because")),
             is_adjustment=data.get("type", "adjustment") == "adjustment",
+            beside=tuple(_booked(each) for each in data.get("beside", ())),
         )
         if data["kind"] == "credit_note":
             return note
         return VatReclaim(note=note, document_date=reclaim_day(data["due"], note.document_date))
     return Invoice(**shared, due_date=data["date"], terms=Terms(**data.get("terms", {})))
+
+
+def _booked(data: dict[str, Any]) -> Entry:
+    made = make_entry(document_of(data), chart().mapping, chart().products)
+    assert isinstance(made, Entry), made
+    return made
 
 
 def _money_of(data: dict[str, Any]) -> Document:

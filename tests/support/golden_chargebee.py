@@ -56,7 +56,9 @@ def surroundings(site: str, data: dict[str, Any]) -> list[facts.Observed]:
     for number, charge in data.get("charges", {}).items():
         paid = {**charge, "kind": "payment", "number": number, "gateway": data["gateway"]}
         known.append(observed(facts.TransactionObserved, _transaction(paid), site=site))
-    if data.get("credits"):
+    if data.get("beside"):
+        known += _credited_by_several(site, data)
+    elif data.get("credits"):
         known.append(observed(facts.InvoiceObserved, _credited_invoice(data), site=site))
     return known
 
@@ -184,6 +186,17 @@ def _discounts_of_document(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {"entity_type": kind, "entity_id": coupon, **({"coupon_set_code": code} if code else {})} for kind, coupon, code in listed
     ]
+
+
+def _credited_by_several(site: str, data: dict[str, Any]) -> list[facts.Observed]:
+    """Return the invoice that several notes credit, which it lists, and the notes before the case's own."""
+    sale, *others = data["beside"]
+    listed = [
+        {"cn_id": each["number"], "cn_date": instant(each["date"]), "cn_total": minor(each["total"]), "cn_status": "adjusted"}
+        for each in (*others, data)
+    ]
+    shown = observed(facts.InvoiceObserved, _sales(sale) | {"adjustment_credit_notes": listed}, site=site)
+    return [shown, *(document(site, each) for each in others)]
 
 
 def _credited_invoice(data: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import msgspec
 
 from bookkeeping.debtors import Debtor, Terms
 from bookkeeping.deferral import EarlierCredit
+from bookkeeping.journal import Entry
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,7 +157,8 @@ class CreditNote(SalesDocument, frozen=True, kw_only=True):
     and its date (`reference_date`) the VAT rules. `reference_given_up` says that it is not waited for any more. `reason` is why
     the note was made, in lower case with underscores. An adjustment lowers what is due, others leave a credit. `awaits` is what
     must be seen before its deferred lines can be split: earlier credits leave less of them to release. `reference_rate` is the
-    rate that the invoice is booked at, where it is in another currency than the division's.
+    rate that the invoice is booked at, where it is in another currency than the division's. `beside` are the invoice and its
+    other notes as they are booked, where this one brings what is credited to the whole of it: it takes what they leave.
     """
 
     reference_invoice: str | None = None
@@ -167,6 +169,7 @@ class CreditNote(SalesDocument, frozen=True, kw_only=True):
     reason: str | None = None
     is_adjustment: bool = False
     awaits: str | None = None
+    beside: tuple[Entry, ...] = ()
 
 
 class VatReclaim(msgspec.Struct, frozen=True, kw_only=True):

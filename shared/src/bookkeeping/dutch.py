@@ -41,9 +41,9 @@ DUTCH_REASONS: dict[str, tuple[str, str, str]] = {
         "",
     ),
     "waiting_for_credits": (
-        "{document} crediteert uitgestelde omzet, en {missing} is nog niet bekend, die zegt hoeveel daarvan over is.",
-        "Niets te doen: het wordt geboekt zodra dat uit Chargebee binnenkomt.",
-        _FETCH.format(what="{missing}") + "; heeft Chargebee het niet meer, boek dit document dan met de hand.",
+        "{document} neemt wat eerdere creditnota's van de factuur overlaten, en {missing}, waarvan dat afhangt, moet nog komen.",
+        "Niets te doen: het wordt geboekt zodra dat uit Chargebee binnenkomt, of geboekt is.",
+        _FETCH.format(what="{missing}") + "; wordt het vastgehouden, los dat op; of boek dit document met de hand.",
     ),
     "waiting_for_booked_invoice": (
         "{document} neemt factuur {invoice} terug, waarvan de boeking de koers en de uitstelling bepaalt en er nog niet is.",

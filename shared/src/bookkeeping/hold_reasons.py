@@ -57,10 +57,10 @@ REASONS: dict[str, Reason] = {
         action="Backfill that invoice, or book this document by hand.",
     ),
     "waiting_for_credits": Reason(
-        sentence="{document} credits deferred revenue, and {missing}, which says how much of it is left, is not known yet.",
-        action="Nothing to do: it is booked as soon as that arrives from Chargebee.",
+        sentence="{document} takes what earlier credits of its invoice leave, and {missing}, which decides it, is still to come.",
+        action="Nothing to do: it is booked as soon as that has arrived from Chargebee, or is booked.",
         waiting=True,
-        overdue="Fetch {missing} with `kruispost backfill --from DAY`; when Chargebee has none, book this document by hand.",
+        overdue="Fetch {missing} with `kruispost backfill --from DAY`; if it is held, mend that; or book this document by hand.",
     ),
     "waiting_for_booked_invoice": Reason(
         sentence="{document} takes invoice {invoice} back, whose booking decides its rate and its deferral and is still to come.",

@@ -24,7 +24,7 @@ from bookkeeping.parts import Part, label, parts_of
 from bookkeeping.reasons import LineReason, Share
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.rules import RevenueRule
-from bookkeeping.split_cents import worth_the_same
+from bookkeeping.split_cents import worth_the_rest, worth_the_same
 from bookkeeping.telling import InTwo, rule_in_dutch, tell
 from bookkeeping.wording import empty_fields, texts_of_line, words_of_document
 
@@ -94,7 +94,15 @@ def sales_entry(
         explanation=(*explanation, *_explanation_of_credit(document)),
         reasons=tuple(reasons),
     )
-    return entry if rate.rate is None else worth_the_same(entry, _discounts_last(whole, mapping), booked, mapping)
+    return entry if rate.rate is None else _worth_what_it_takes_back(entry, document, whole, booked, mapping)
+
+
+def _worth_what_it_takes_back(
+    entry: Entry, document: Invoice | CreditNote, whole: list[Line], booked: list[Line], mapping: Mapping
+) -> Entry:
+    """Return the entry in another currency, worth what its lines are before they are split, and what other credits leave."""
+    made = worth_the_same(entry, _discounts_last(whole, mapping), booked, mapping)
+    return worth_the_rest(made, document.beside, mapping) if isinstance(document, CreditNote) else made
 
 
 def is_deferred_credit(note: CreditNote, mapping: Mapping, products: MappingOf[str, Product]) -> bool:

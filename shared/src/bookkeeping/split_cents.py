@@ -3,6 +3,7 @@
 A few minor units that move between the parts (`division_currency`) do it for most rates. Near a whole rate they do not: what is
 1.0001 worth of a unit is a cent more only after fifty of them. There, and for discounts that were split, lines that are nothing
 in the entry's own currency bring the cents: on the same account and VAT code, so that an invoice and its whole credit are zero.
+So they do where several notes credit an invoice, each rounded by itself: the one that completes the credit brings what is left.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from itertools import count, zip_longest
 
 from msgspec.structs import replace
 
-from bookkeeping.journal import Entry, Line
+from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import Worth, decimals_of, format_minor, worth_at
-from bookkeeping.telling import tell
+from bookkeeping.telling import InTwo, tell
 
 QUARTER = Decimal("0.25")
 
@@ -28,14 +29,68 @@ def worth_the_same(entry: Entry, whole: Sequence[Line], parts: Sequence[Line], m
     Compared by account, VAT code and dimensions, base and VAT apart; amounts in the entry's own currency are the same in both.
     """
     worth = worth_at(entry.exchange_rate, entry.currency, mapping.currency)
-    if worth is None or entry.exchange_rate is None or whole == parts:
+    if worth is None or whole == parts:
         return entry
     base, tax = _missing(whole, parts, worth)
+    told = [
+        tell("split_cents", amount=_amount(base[place], tax[place], mapping), currency=mapping.currency, account=place.account)
+        for place in base
+        if base[place] or tax[place]
+    ]
+    return _with(entry, base, tax, worth, mapping, told)
+
+
+def worth_the_rest(entry: Entry, beside: Sequence[Entry], mapping: Mapping) -> Entry:
+    """Return the entry of the note that brings what is credited of an invoice to the whole of it, worth what the others leave.
+
+    `beside` are the invoice and the other notes as booked. Wherever all of them are nothing in their own currency, they are
+    nothing in the division's too: bases by account, VAT code and dimensions, VAT by its code. Not where one of them is booked at
+    another rate.
+    """
+    worth = worth_at(entry.exchange_rate, entry.currency, mapping.currency)
+    if not beside or worth is None or any(other.exchange_rate != entry.exchange_rate for other in beside):
+        return entry
+    lines = [
+        replace(line, role=Role.REVENUE, customer_id=None)
+        for each in (entry, *beside)
+        for line in each.lines
+        if not line.is_receivable and line.account != mapping.exchange_difference_account
+    ]
+    base, tax = _missing((), lines, worth)
+    left, left_tax = _missing((), lines, int)
+    # VAT counts by its code, on whatever account its base is: what is missing of a code comes beside the first base of it.
+    by_code: dict[str | None, Line] = {}
+    taxes, left_taxes = Counter[Line](), Counter[Line]()
+    for place, amount_minor in tax.items():
+        beside_base = by_code.setdefault(place.vat_code, place)
+        taxes[beside_base] += amount_minor
+        left_taxes[beside_base] += left_tax[place]
+    bases = Counter({place: 0 if left[place] else amount_minor for place, amount_minor in base.items()})
+    taxes = Counter({place: 0 if left_taxes[place] else amount_minor for place, amount_minor in taxes.items()})
+    told = [
+        tell("rest_of_credits", amount=_amount(amount_minor, 0, mapping), currency=mapping.currency, account=place.account)
+        for place, amount_minor in bases.items()
+        if amount_minor
+    ]
+    told += [
+        tell("rest_of_vat", amount=_amount(0, amount_minor, mapping), currency=mapping.currency, code=place.vat_code or "")
+        for place, amount_minor in taxes.items()
+        if amount_minor
+    ]
+    return _with(entry, bases, taxes, worth, mapping, told)
+
+
+def _amount(base_minor: int, tax_minor: int, mapping: Mapping) -> str:
+    return format_minor(abs(base_minor) + abs(tax_minor), mapping.currency)
+
+
+def _with(entry: Entry, base: Counter[Line], tax: Counter[Line], worth: Worth, mapping: Mapping, told: Sequence[InTwo]) -> Entry:
+    """Return the entry with lines that are nothing in its own currency, and worth so much base and VAT at these places."""
     places = [place for place in dict.fromkeys((*base, *tax)) if base[place] or tax[place]]
-    if not places:
+    if not places or entry.exchange_rate is None:
         return entry
     rate = entry.exchange_rate.scaleb(decimals_of(mapping.currency) - decimals_of(entry.currency))
-    lines, told = list[Line](), []
+    lines: list[Line] = []
     for place in places:
         taxes = amounts_worth(tax[place], worth, rate)
         bases = amounts_worth(base[place], worth, rate) or (_beside(worth) if taxes else [])
@@ -43,8 +98,6 @@ def worth_the_same(entry: Entry, whole: Sequence[Line], parts: Sequence[Line], m
             replace(place, amount_minor=amount, vat_minor=vat, description=mapping.texts.word("exchange_rounding"))
             for amount, vat in zip_longest(bases, taxes, fillvalue=0)
         ]
-        amount = format_minor(abs(base[place]) + abs(tax[place]), mapping.currency)
-        told.append(tell("split_cents", amount=amount, currency=mapping.currency, account=place.account))
     return replace(entry, lines=(*entry.lines, *lines), explanation=(*entry.explanation, *told))
 
 

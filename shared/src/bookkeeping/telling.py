@@ -91,6 +91,14 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "Parts of a split line are each rounded to {currency}: {amount} of that is put back on {account}, to be worth the whole.",
         "Delen van een gesplitste regel worden elk op {currency} afgerond: {amount} daarvan komt op {account} terug.",
     ),
+    "rest_of_vat": (
+        "With this note the whole invoice is credited: {amount} {currency} that rounding left of VAT code {code} goes with it.",
+        "Met deze nota is de hele factuur gecrediteerd: {amount} {currency} afronding van btw-code {code} gaat mee.",
+    ),
+    "rest_of_credits": (
+        "With this note the whole invoice is credited: {amount} {currency} that rounding left on {account} goes with it.",
+        "Met deze nota is de hele factuur gecrediteerd: {amount} {currency} die afronding op {account} overliet, gaat mee.",
+    ),
     "discount": (
         "'{line}' discount {amount} on {account} by rule ({rule}).",
         "'{line}' korting {amount} op {account} volgens regel ({rule}).",

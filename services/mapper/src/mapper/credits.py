@@ -28,7 +28,7 @@ async def credits_before(
         seen = await newest_life(store, site, "credit_note", number, chargebee.CreditNote)
         if seen is None:
             return CreditsBefore({}, f"credit_note:{number}")
-        if _stood(seen, note):
+        if stood(seen, note):
             try:
                 taken = credits_of(seen, zone)
             except UnreadableInstantError:
@@ -38,6 +38,6 @@ async def credits_before(
     return found
 
 
-def _stood(earlier: chargebee.CreditNote, note: chargebee.CreditNote) -> bool:
-    """Tell whether a note stood when the later one was made; what is a write-off and takes none, the division's rules say."""
+def stood(earlier: chargebee.CreditNote, note: chargebee.CreditNote) -> bool:
+    """Tell whether a note stood when another one was made; what is a write-off and takes none, the division's rules say."""
     return not earlier.deleted and (earlier.status != "voided" or (earlier.voided_at or 0) > (note.date or 0))

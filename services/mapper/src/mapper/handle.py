@@ -145,8 +145,8 @@ class Mapper:
             return
         identity = resource.number if isinstance(resource, chargebee.CreditNote) else resource.id
         await self._plan_all(store, await store.waiting_for(site, f"{stored_as}:{identity}"), cause)
-        if isinstance(resource, chargebee.Invoice) and (resource.deleted or resource.status == "voided"):
-            await self._plan_all(store, await store.waiting_for(site, waits_for(resource.id)), cause)
+        if resource.deleted or resource.status == "voided":
+            await self._plan_all(store, await store.waiting_for(site, waits_for(identity)), cause)
 
     async def _may_differ(self, store: Store, site: str, money: chargebee.Transaction) -> bool:
         """Tell whether money in another currency came in, or came in before and failed since."""
