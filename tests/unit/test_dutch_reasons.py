@@ -96,7 +96,9 @@ def test_a_hold_is_told_in_both_languages():
         "Van creditnota CN-7 is de vervaldatum niet bruikbaar.",
     )
     waits = reject("waiting_for_credits", document="credit note CN-7", missing="invoice INV-1")
-    assert waits.sentence_nl.startswith("Creditnota CN-7 crediteert uitgestelde omzet, en factuur INV-1 is nog niet bekend")
+    assert waits.sentence_nl.startswith(
+        "Creditnota CN-7 neemt wat eerdere creditnota's van de factuur overlaten, en factuur INV-1,"
+    )
     asked = reject(
         "period_closed", document="invoice INV-1", date="2026-02-28", rest=InTwo(", and none is open", ", en geen is open")
     )
