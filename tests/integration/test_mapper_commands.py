@@ -116,6 +116,17 @@ async def test_the_difference_is_told_by_account_for_what_is_booked_and_what_is_
     assert [each["number"] for each in by_account["documents"]] == ["INV-1"]
 
 
+async def test_another_policy_of_closed_periods_is_told_because_no_difference_shows_it(installed):
+    await installed.stage.hear(customer(), period(10, is_open=False), period(11, is_open=True), invoice())
+    new = installed.write(installed.directory / "new.yaml", period_policy="hold")
+    code, found = await installed.json("diff", str(new))
+    assert (code, found["differing"], found["periods_not_compared"]) == (0, 0, [100001])
+    told = (await installed.run("diff", str(new), "--lang", "nl")).stdout.splitlines()
+    assert told[-1].startswith("Wat administratie 100001 met gesloten perioden doet is anders:")
+    _, same = await installed.json("diff", str(installed.directory / "kruispost.yaml"))
+    assert same["periods_not_compared"] == []
+
+
 async def test_a_product_that_chargebee_never_showed_is_named_beside_the_difference(installed):
     await installed.stage.hear(customer(), observed(facts.ItemPriceObserved, {"id": "Team-EUR", "item_id": "Team"}), invoice())
     new = installed.write(installed.directory / "new.yaml", revenue=[{"when": {"item_price": "Taem-EUR"}, "account": "8060"}])

@@ -169,6 +169,8 @@ IN_DIVISION: list[tuple[str, int, str, str]] = [
      " {posting: gross, rules: [...]}")),
     ("periods:\n  answers:\n    - {document: A, into: 2026-03}\n    - {document: A, into: 2026-04}", 4, "periods.answers[1]",
      "A is answered twice; keep one of the answers"),
+    ("periods:\n  answers:\n    - {period: 2026-03, into: 2026-02}", 3, "periods.answers[0]",
+     "nothing can be reported in 2026-02, before its own period 2026-03; name a later one"),
     ("periods:\n  answers:\n    - {document: A, into: maart}", 3, "periods.answers[0].into",
      "write a year and a period, such as 2026-03, not maart"),
     ("customers: {links: {a: x}}", 1, "customers.links.a", "write the code of an account in Exact, in digits, or new, not x"),

@@ -196,6 +196,10 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "an answer names a document, or a period and perhaps its journal: {answer}",
         "een antwoord noemt een document, of een periode en misschien het dagboek: {answer}",
     ),
+    (
+        "nothing can be reported in {into}, before its own period {period}; name a later one",
+        "in {into} kan niets komen, want het ligt voor de eigen periode {period}; noem een latere",
+    ),
     ("{what} is answered twice; keep one of the answers", "op {what} zijn twee antwoorden; houd er een"),
     (
         "code_at_supplier holds Chargebee's customer id (chargebee_id); give account_fields another field",

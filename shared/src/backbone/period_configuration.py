@@ -25,6 +25,8 @@ class PeriodAnswer(Strict):
         if (self.document is None) == (self.period is None) or (self.document is not None and self.journal is not None):
             message = "an answer names a document, or a period and perhaps its journal: {period: 2026-02, into: 2026-03}"
             raise ValueError(message)
+        if self.period is not None and self.into < self.period:
+            raise ValueError(f"nothing can be reported in {self.into}, before its own period {self.period}; name a later one")
         return self
 
 

@@ -154,10 +154,7 @@ DUTCH_REASONS: dict[str, tuple[str, str, str]] = {
             "Een kortingsregel vraagt naar een couponset, en wat van {document} bewaard is zegt niet met welke code coupon"
             " {coupon} op regel '{line}' is gegeven."
         ),
-        (
-            "Voer één keer `kruispost replay` uit: dat leest opnieuw wat Chargebee stuurde. Helpt dat niet, boek dit document dan"
-            " met de hand."
-        ),
+        "Voer `kruispost replay` uit, dat opnieuw leest wat Chargebee stuurde; helpt dat niet, boek dit dan met de hand.",
         "",
     ),
     "no_discount_account": (
@@ -266,6 +263,11 @@ DUTCH_REASONS: dict[str, tuple[str, str, str]] = {
             " [{{period: {period}, into: {into}}}] voor de hele periode, of [{{document: {number}, into: {into}}}] voor alleen"
             " dit document."
         ),
+        "",
+    ),
+    "answer_too_early": (
+        "{document} is van {date}, en het antwoord in kruispost.yaml noemt periode {into}, die eerder is afgelopen.",
+        "Noem onder divisions.{division}.periods.answers een latere, open periode{first}; eerder dan zijn datum komt niets.",
         "",
     ),
     "no_financial_year": (

@@ -270,6 +270,13 @@ REASONS: dict[str, Reason] = {
             " document alone."
         ),
     ),
+    "answer_too_early": Reason(
+        sentence="{document} is dated {date}, and the answer in kruispost.yaml names period {into}, which ended before that.",
+        action=(
+            "Name a later, open period{first} under divisions.{division}.periods.answers; nothing is reported earlier than its"
+            " date."
+        ),
+    ),
     "no_financial_year": Reason(
         sentence="{document} needs a period on {date}, and Exact's division {division} has no financial year for it.",
         action="Create the financial year in Exact; the document is planned again as soon as its periods arrive.",

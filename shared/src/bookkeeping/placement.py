@@ -52,6 +52,8 @@ def _elsewhere(entry: Entry, name: str, own: Period | None, periods: Periods, ma
     answer = rules.answer(entry.reference, own, entry.journal)
     if answer is not None:
         into = periods.named(answer)
+        if into is not None and into.ends < entry.entry_date:
+            return _too_early(entry, name, own, into, periods, mapping)
         if into is not None and into.is_open:
             return into
         rest = InTwo(f", and the answer {answer} is not open either", f", en het antwoord {answer} is ook niet open")
@@ -98,6 +100,15 @@ def _question(entry: Entry, name: str, own: Period | None, mapping: Mapping, res
         division=mapping.division,
         number=entry.reference,
     )
+
+
+def _too_early(entry: Entry, name: str, own: Period | None, into: Period, periods: Periods, mapping: Mapping) -> Rejection:
+    following = periods.first_open_after(own) if own is not None else None
+    first = InTwo("", "")
+    if following is not None:
+        first = InTwo(f" ({following} is the first)", f" ({following} is de eerste)")
+    day = entry.entry_date.isoformat()
+    return reject("answer_too_early", document=name, date=day, into=into, first=first, division=mapping.division)
 
 
 def _how_to_answer(entry: Entry, mapping: Mapping) -> InTwo:

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from backbone.clock import SystemClock
-from backbone.configuration import load_configuration
+from backbone.configuration import Configuration, load_configuration
+from backbone.mapping_configuration import DivisionConfiguration
 from backbone.settings import Settings
 from bookkeeping.journal import Entry
 from bookkeeping.money import format_minor
@@ -67,10 +68,22 @@ def show_diff(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     ask(settings, question)
     if as_json:
         answer = {**summary.as_dict(), "documents": [found.as_dict() for found in listed], "listed": fitting, "unseen": unknown}
+        answer["periods_not_compared"] = moved_otherwise(old, new)
         typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
-        typer.echo("\n".join([*_text(summary, listed, fitting, lang), *_unseen(wish.new, unknown)]))
+        told = [say("periods_not_compared", lang, division=number) for number in moved_otherwise(old, new)]
+        typer.echo("\n".join([*_text(summary, listed, fitting, lang), *told, *_unseen(wish.new, unknown)]))
     return summary.differing > 0
+
+
+def moved_otherwise(old: Configuration, new: Configuration) -> list[int]:
+    """Return the divisions whose rules about closed periods differ, which no entry shows that is made by its legal date."""
+    both = sorted(old.divisions.keys() & new.divisions.keys())
+    return [each for each in both if _of_periods(old.divisions[each]) != _of_periods(new.divisions[each])]
+
+
+def _of_periods(division: DivisionConfiguration) -> tuple[object, ...]:
+    return division.period_policy, division.periods, division.vat_return, division.filed_until
 
 
 def _unseen(file: Path, unknown: list[dict[str, Any]]) -> list[str]:

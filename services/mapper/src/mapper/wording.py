@@ -212,6 +212,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "{count} of these are dated in a closed period",
         "{count} daarvan zijn gedateerd in een gesloten periode",
     ),
+    "periods_not_compared": (
+        "What division {division} does about closed periods is another: that is not compared, and what is booked stays there.",
+        "Wat administratie {division} met gesloten perioden doet is anders: dat is niet vergeleken, en wat geboekt is blijft.",
+    ),
     "before": ("before", "eerst"),
     "after": ("after", "dan"),
     "difference": ("difference", "verschil"),
