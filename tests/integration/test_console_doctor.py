@@ -121,6 +121,10 @@ def test_rules_that_contradict_each_other_are_all_named(tmp_path: Path):
 
 def test_contradictions_are_told_in_dutch(tmp_path: Path):
     (tmp_path / "kruispost.yaml").write_text(CONTRADICTING, encoding="utf-8")
+    text = kruispost_here("doctor", "--lang", "nl", directory=tmp_path).stdout
+    assert "FIX KRUISPOST_ADMIN_TOKEN: het is niet gezet; `kruispost login` en" in text
+    assert "FIX site orphan-test: site orphan-test boekt in geen administratie" in text
+    assert "is not set" not in text
     done = kruispost_here("doctor", "--lang", "nl", "--json", directory=tmp_path)
     told = [each["sentence"] for each in json.loads(done.stdout)["findings"] if each["subject"] == "mapper rules"]
     assert re.search(r"kruispost\.yaml:12: divisions\.123456\.revenue\[0\]: twee omzetregels zijn even specifiek", told[0])

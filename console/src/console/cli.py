@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 
 from backbone.clock import SystemClock
 from backbone.configuration import json_schema, load_configuration
@@ -49,8 +48,7 @@ app = typer.Typer(
     help=__doc__,
     pretty_exceptions_enable=False,
 )
-# Names of products and messages of Exact have brackets and colons in them, which are no markup.
-out = Console(markup=False, emoji=False, highlight=False)
+out = show.screen()
 ConsoleUrl = Annotated[
     str | None,
     typer.Option("--console-url", envvar="KRUISPOST_CONSOLE_URL", help="ask the console there instead of reading the database"),
@@ -216,7 +214,7 @@ def doctor(
         int | None, typer.Option(metavar="DIVISION", help="with --probe: its number once more, in place of being asked")
     ] = None,
     even_if_booked: Annotated[bool, typer.Option(help="with --probe: also in a division that the mapping books in")] = False,
-    lang: Annotated[Language, typer.Option(help="en or nl, for what is said about a division")] = "en",
+    lang: Annotated[Language, typer.Option(help="en or nl")] = "en",
     as_json: AsJson = False,
 ) -> None:
     """Check configuration, secrets and systems, and the mapping against the division in Exact. Only --probe writes anything.
@@ -236,7 +234,7 @@ def doctor(
     if as_json:
         _print_json({"findings": [finding.as_dict() for finding in findings]})
     else:
-        show.findings(out, findings)
+        show.findings(out, findings, lang)
     raise typer.Exit(0 if all(finding.is_well for finding in findings) else WRONG)
 
 

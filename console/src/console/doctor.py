@@ -22,6 +22,7 @@ from backbone.database import Database
 from backbone.errors import ConfigurationError, KruispostError
 from backbone.settings import Settings
 from console.answers import DATABASE_ERRORS
+from console.doctor_in_dutch import finding_in_dutch
 from console.live import NotLookedAtError, complaints_about, master_data_of
 from console.mistakes_in_dutch import in_dutch
 from console.sentences import Language
@@ -77,6 +78,16 @@ class Look:
 
 async def examine(look: Look) -> list[Finding]:
     """Look at settings, configuration, secrets, database, broker, both outside systems, and the divisions in Exact."""
+    findings = await _examine(look)
+    return [_in_dutch(each) for each in findings] if look.lang == "nl" else findings
+
+
+def _in_dutch(finding: Finding) -> Finding:
+    """Translate what the doctor says itself; what a service told in Dutch is in no list of his and stays."""
+    return replace(finding, sentence=finding_in_dutch(finding.sentence), advice=finding_in_dutch(finding.advice))
+
+
+async def _examine(look: Look) -> list[Finding]:
     try:
         settings = Settings()
     except (ValidationError, ConfigurationError) as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
+from console.doctor_in_dutch import subject_in_dutch
 from console.folding import KINDS, STATES
 from console.sentences import Language, describe
 from console.words import named, say, told
@@ -15,6 +17,18 @@ from contracts.topology import Topology
 
 if TYPE_CHECKING:
     from console.doctor import Finding
+
+
+UNBROKEN = 100_000  # characters, so that a program that reads a table finds each row on a line of its own
+
+
+def screen() -> Console:
+    """Return standard output to print on; where it is no terminal, and COLUMNS says nothing, tables take the width they need."""
+    # Names of products and messages of Exact have brackets and colons in them, which are no markup.
+    made = Console(markup=False, emoji=False, highlight=False)
+    if not made.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
+        made.width = UNBROKEN
+    return made
 
 
 def money(amount_minor: int, decimals: int, currency: str) -> str:
@@ -130,12 +144,13 @@ def life(out: Console, found: Sequence[dict[str, Any]], language: Language) -> N
                 out.print(f"      {words}", soft_wrap=True)
 
 
-def findings(out: Console, found: Sequence[Finding]) -> None:
+def findings(out: Console, found: Sequence[Finding], lang: Language) -> None:
     """Show what the doctor found."""
     for finding in found:
         mark, style = ("ok  ", "green") if finding.is_well else ("FIX ", "red")
         advice = f" -> {finding.advice}" if finding.advice else ""
-        out.print(f"{mark}{finding.subject}: {finding.sentence}{advice}", style=style, soft_wrap=True)
+        subject = subject_in_dutch(finding.subject) if lang == "nl" else finding.subject
+        out.print(f"{mark}{subject}: {finding.sentence}{advice}", style=style, soft_wrap=True)
 
 
 def trials(out: Console, report: dict[str, Any]) -> None:
