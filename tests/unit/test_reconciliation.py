@@ -9,7 +9,7 @@ from decimal import Decimal
 from msgspec import structs
 
 from bookkeeping.journal import Entry, Line, Role
-from bookkeeping.number_series import Gap, Lacking, gaps, numbered
+from bookkeeping.number_series import Gap, Lacking, gaps, named_like, numbered
 from bookkeeping.reconciliation import Difference, Found, compare
 from mapper.reconcile_wording import untranslated
 
@@ -84,6 +84,11 @@ def test_series_have_gaps_where_numbers_are_not_there() -> None:
     assert one is not None
     assert (one.prefix, one.value, one.text) == ("INV-", 42, "INV-0042")
     assert numbered("zonder") is None
+    assert [named_like("INV-0042", 7), named_like("INV-0042", 10_000), named_like("INV-42", 7)] == [
+        "INV-0007",
+        "INV-10000",
+        "INV-7",
+    ]
 
 
 def test_each_sentence_says_the_same_in_both_languages() -> None:

@@ -47,6 +47,15 @@ def numbered(number: str) -> Numbered | None:
     return Numbered(found["prefix"], int(digits), len(digits) if digits.startswith("0") else 1)
 
 
+def named_like(number: str, value: int) -> str:
+    """Write a number of the series that `number` belongs to as its documents carry it: 7 of `INV-0042` is `INV-0007`.
+
+    Of a number that does not end with digits nothing is known but the value.
+    """
+    series = numbered(number)
+    return str(value) if series is None else replace(series, value=value).text
+
+
 def gaps(values: Iterable[int]) -> Iterator[Gap]:
     """Give the gaps between numbers that come in growing order; one that comes twice makes no gap."""
     before: int | None = None
@@ -78,9 +87,8 @@ class Lacking:
 
     def __iter__(self) -> Iterator[str]:
         """Give them as documents would carry them."""
-        series = numbered(self.first)
-        if series is None:
+        if numbered(self.first) is None:
             return
         for gap in self.gaps:
             for value in range(gap.first, gap.last + 1):
-                yield replace(series, value=value).text
+                yield named_like(self.first, value)

@@ -18,6 +18,7 @@ from backbone.configuration import Configuration, load_configuration
 from backbone.settings import Settings
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
+from bookkeeping.number_series import Gap, named_like
 from contracts.ledger import LedgerState
 from mapper.configuration import mappings_of
 from mapper.reading import chosen
@@ -112,10 +113,15 @@ def _gaps(scratch: Scratch) -> Iterator[Finding]:
     """Give a finding for each gap in a series; the others of the series were judged as documents."""
     for series in list(scratch.series()):
         for gap in series.missing:
-            first = f"{series.prefix}{gap.first}"
-            name = first if gap.count == 1 else f"{first} - {series.prefix}{gap.last}"
+            first, last = _ends(series, gap)
+            name = first if gap.count == 1 else f"{first} - {last}"
             details = {"count": gap.count, "prefix": series.prefix}
             yield Finding(kind="missing", name="number_missing", document=series.kind, number=name, details=details)
+
+
+def _ends(series: Series, gap: Gap) -> tuple[str, str]:
+    """Return the first and the last number of a gap as documents of the series would carry them."""
+    return named_like(series.first, gap.first), named_like(series.first, gap.last)
 
 
 def _print_json(options: Options, mapping: Mapping, scratch: Scratch, state: LedgerState, lang: Language) -> None:
@@ -182,8 +188,13 @@ def _series_json(series: Series) -> dict[str, Any]:
         "numbers": series.numbers,
         "booked": series.booked,
         "not_booked": series.reasons,
-        "missing": [{"first": gap.first, "last": gap.last} for gap in series.missing],
+        "missing": [_gap_json(series, gap) for gap in series.missing],
     }
+
+
+def _gap_json(series: Series, gap: Gap) -> dict[str, Any]:
+    first, last = _ends(series, gap)
+    return {"first": first, "last": last, "count": gap.count}
 
 
 def _lines(

@@ -16,6 +16,7 @@ from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.money import decimals_of
 from bookkeeping.periods import Periods
 from bookkeeping.reconciliation import Difference, Found, Kind, compare
+from bookkeeping.rejections import REASONS
 from bookkeeping.released import compare_releases
 from contracts import chargebee
 from contracts.commands import PostEntry
@@ -125,7 +126,8 @@ def of_document(case: Case) -> Iterator[Finding]:
     if not case.is_shown:
         yield Finding(kind="missing", name="document_not_shown", **shared)
     elif missing and pending is not None:
-        kind = _STATES[pending.state]
+        reason = REASONS.get(pending.code or "")
+        kind = "waiting" if reason is not None and reason.waiting and pending.state == "refused" else _STATES[pending.state]
         yield Finding(kind=kind, name=f"document_{kind}", code=pending.code or "", **shared)
     elif changed is not None:
         yield Finding(kind="held", name="document_held", code=changed.code or "", **shared)
