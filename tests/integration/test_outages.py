@@ -117,6 +117,25 @@ async def test_what_was_confirmed_before_the_connection_broke_is_there(rabbit):
     await eventually(lambda: set(confirmed) <= set(notebook.ids))
 
 
+@pytest.mark.broker
+async def test_a_broker_that_lost_its_data_gets_its_queues_anew_from_a_process_that_runs(rabbit):
+    notebook = Notebook()
+    await rabbit.broker.consume(WORK, notebook)
+    await rabbit.broker.publish(EXCHANGE, outgoing("a"))
+    await eventually(lambda: "a" in notebook.ids)
+    await remove_prefixed(AMQP_URL, rabbit.prefix, TOPOLOGY)
+    await eventually(lambda: _complaint_of(rabbit.broker, "is gone"))
+    await eventually(lambda: rabbit.broker.complaints() == [])
+    await rabbit.broker.publish(EXCHANGE, outgoing("b"))
+    await eventually(lambda: "b" in notebook.ids)
+    for queue in TOPOLOGY.queues:
+        assert await rabbit.broker.depth(queue.dead_letters) == 0, "the queues beside it are there as well"
+
+
+def _complaint_of(broker: RabbitBroker, words: str) -> bool:
+    return words in " ".join(broker.complaints())
+
+
 async def _cut_often(proxy: Proxy) -> None:
     while True:
         await asyncio.sleep(0.05)

@@ -63,6 +63,8 @@ class RabbitBroker:
         self._exchanges: dict[str, AbstractExchange] = {}
         self._consumers: list[RabbitConsumer] = []
         self._trouble: str | None = None
+        self._topology: Topology | None = None
+        self._declaring = asyncio.Lock()
 
     @property
     def prefix(self) -> str:
@@ -81,7 +83,20 @@ class RabbitBroker:
                 log.warning("waiting for the broker", reason=error.sentence)
                 await asyncio.sleep(RECONNECT_SECONDS)
             else:
+                self._topology = topology
                 return
+
+    async def declare_again(self) -> None:
+        """Create anew what a broker lost that came back empty, once for all who miss something of it.
+
+        Raises BrokerUnavailableError, or ConfigurationError as `declare` does.
+        """
+        topology = self._topology
+        if topology is None or self._declaring.locked():
+            return
+        async with self._declaring:
+            await self._declare(topology)
+        log.error("queues were gone and are declared anew; what was in them is lost: run `kruispost republish all`")
 
     async def _declare(self, topology: Topology) -> None:
         try:

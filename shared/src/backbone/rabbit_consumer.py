@@ -9,12 +9,12 @@ from typing import Any, Protocol
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
-from aiormq.exceptions import ChannelInvalidStateError
+from aiormq.exceptions import ChannelInvalidStateError, ChannelNotFoundEntity
 
 from backbone.broker import Delivery, Handler
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
-from backbone.errors import BrokerUnavailableError, reason_of
+from backbone.errors import BrokerUnavailableError, ConfigurationError, reason_of
 from backbone.retries import Bury, DeadLetterLimit, after_failure, hand_over, is_set_within
 from backbone.telemetry import log
 from contracts.topology import Queue
@@ -43,6 +43,10 @@ class Publisher(Protocol):
 
     async def publish_group(self, exchange: str, group: Sequence[tuple[str, aio_pika.Message]]) -> None:
         """Publish with confirms."""
+        ...
+
+    async def declare_again(self) -> None:
+        """Create anew the queues of a broker that lost them."""
         ...
 
     def forget(self, consumer: RabbitConsumer) -> None:
@@ -82,11 +86,22 @@ class RabbitConsumer:
                 if task is None or task.cancelling():
                     raise
                 log.warning("consumer reconnects", queue=self._queue.name, reason="the connection was lost")
+            except ChannelNotFoundEntity as error:
+                await self._declare_again(error)
             except (BrokerUnavailableError, *BROKER_ERRORS) as error:
                 log.warning("consumer reconnects", queue=self._queue.name, reason=reason_of(error))
             except Exception:  # noqa: BLE001 - a consumer that ended here would let its queue fill up in silence
                 log.exception("consumer reconnects", queue=self._queue.name)
             await is_set_within(self._stopping, RECONNECT_SECONDS)
+
+    async def _declare_again(self, error: Exception) -> None:
+        """The broker came back without its data, or somebody deleted the queue: `/ready` says so until it is there again."""
+        log.warning("consumer reconnects", queue=self._queue.name, reason=reason_of(error))
+        self.complaint = f"queue {self._queue.name} is gone from RabbitMQ"
+        try:
+            await self._broker.declare_again()
+        except (BrokerUnavailableError, ConfigurationError) as failure:
+            self.complaint = f"queue {self._queue.name} is gone from RabbitMQ and cannot be declared: {failure}"
 
     async def _session(self) -> None:
         """Consume over one channel until it is closed or we stop."""
@@ -99,6 +114,7 @@ class RabbitConsumer:
             await channel.set_qos(prefetch_count=self._prefetch)
             source = await channel.get_queue(self._broker.prefix + self._queue.name, ensure=False)
             await source.consume(arrived.put, no_ack=False)
+            self.complaint = None
             while (message := await self._next(arrived)) is not None:
                 await self._handle(message)
                 if self._limit.reached:
