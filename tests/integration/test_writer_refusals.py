@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from support.exact_server import DIVISION, ExactServer, exact_server
 from support.writer_stage import sale, save_account, writer_stage
 
+from backbone.clock import SystemClock
 from contracts import facts
 from contracts.commands import EntryLine
+from exact_writer.mirror import AGAIN_SECONDS, PERIODS_SECONDS
+from exact_writer.tables import mirror_state
 
 SALES = "POST salesentry/SalesEntries"
 
@@ -50,6 +54,11 @@ async def test_a_refusal_that_may_mean_another_period_closes_none(tmp_path: Path
         (refused,) = await stage.until(facts.EntryRefused)
         assert refused.code == "period_closed"
         assert all(fact.is_open for fact in await stage.said(facts.PeriodObserved)), "March takes entries as before"
+        async with stage.database.reading() as connection:
+            read_at = await connection.scalar(sa.select(mirror_state.c.read_at).where(mirror_state.c.kind == "period"))
+        soon = SystemClock().now().timestamp() - PERIODS_SECONDS + AGAIN_SECONDS
+        assert read_at is not None
+        assert read_at <= soon, "whoever has the division then looks at the periods within the minute, also after a restart"
         await stage.tell(sale("INV-3"))
         await stage.until(facts.EntryPosted, 2)
 

@@ -35,6 +35,7 @@ DAY_SECONDS: Final = 86_400.0
 PERIODS_SECONDS: Final = 3_600.0
 MOVES_SECONDS: Final = 21_600.0  # while row versions have started anew, nothing that changes is seen
 DELETIONS_SECONDS: Final = 21_600.0  # what a person deleted is missed by nobody else: as often as the ledger is read of itself
+_FRESH_SECONDS: Final = {"period": PERIODS_SECONDS, "division": MOVES_SECONDS, "deleted": DELETIONS_SECONDS}
 AGAIN_SECONDS: Final = 60.0  # how old a part must be before something missing in it is worth a call
 DELETIONS_KEPT_SECONDS: Final = 55 * DAY_SECONDS  # Exact keeps its log of deletions for two months
 CLOSED: Final = 1
@@ -122,7 +123,7 @@ class Mirror:
         """A part that has to be read: never read yet, or not for long and of an endpoint that the error limit does not close."""
         now = self._now()
         for kind in (*AT_START, *(kind for kind in self._read_at if kind not in AT_START)):
-            if kind not in SOURCES or now < self._read_at.get(kind, float("-inf")) + _fresh_seconds(kind):
+            if kind not in SOURCES or now < self._read_at.get(kind, float("-inf")) + _FRESH_SECONDS.get(kind, DAY_SECONDS):
                 continue
             if kind not in self._read_at or not any(endpoint in closed for endpoint in master_records.endpoints(kind)):
                 return kind
@@ -305,9 +306,12 @@ class Mirror:
         watched = self._watched()
         if not is_told or (watched is not None and not watched.has(year)):
             self._all_periods_at = NEVER
+            await self._note_read(connection, ALL_PERIODS, NEVER)
         if is_told:
             await self._tell_periods(connection, {code: msgspec.structs.replace(known, is_open=False)})
-        self._read_at["period"] = min(self._read_at.get("period", 0.0), self._now() - PERIODS_SECONDS + AGAIN_SECONDS)
+        # Stored, since a writer that takes over within that minute would look an hour later only.
+        soon = min(self._read_at.get("period", 0.0), self._now() - PERIODS_SECONDS + AGAIN_SECONDS)
+        await self._note_read(connection, "period", soon)
 
     def _watched(self) -> watched_years.Watched | None:
         return watched_years.watched(self._records["period"], self._clock.now().date())
@@ -385,16 +389,12 @@ class Mirror:
                 insert.on_conflict_do_update(index_elements=["division", "kind", "code"], set_={"record": body})
             )
 
-    async def _note_read(self, connection: AsyncConnection, kind: str) -> None:
-        values = {"timestamp": 0, "read_at": self._now()}
+    async def _note_read(self, connection: AsyncConnection, kind: str, at: float | None = None) -> None:
+        values = {"timestamp": 0, "read_at": self._now() if at is None else at}
         insert = self._database.insert(mirror_state).values(division=self._division, kind=kind, **values)
         await connection.execute(insert.on_conflict_do_update(index_elements=["division", "kind"], set_=values))
         if kind in SOURCES:
-            self._read_at[kind] = self._now()
+            self._read_at[kind] = values["read_at"]
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
-
-
-def _fresh_seconds(kind: Kind) -> float:
-    return {"period": PERIODS_SECONDS, "division": MOVES_SECONDS, "deleted": DELETIONS_SECONDS}.get(kind, DAY_SECONDS)
