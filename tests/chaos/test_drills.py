@@ -118,6 +118,29 @@ async def test_an_hour_old_backup_is_restored(tmp_path: Path) -> None:
         assert await stage.books() == before
 
 
+async def test_what_was_under_way_when_the_backup_was_made_is_sent_again(tmp_path: Path) -> None:
+    """The broker is not restored: what it had then was handled since, by databases that are gone."""
+    async with drill(tmp_path) as stage:
+        async with stage.running("ingest"):
+            await stage.receive(stage.later)
+            await stage.settle()
+        backup = stage.back_up()
+        async with stage.running():
+            await stage.settle()
+        before = await stage.books()
+        stage.restore(backup, keep="broker")
+        await stage.run("restored", "--wait", "0")
+        async with stage.running("exact-writer"):
+            pass  # `kruispost login`
+        await stage.run("restored")
+        await stage.run("republish", "all")
+        async with stage.running():
+            await stage.settle()
+        told = await stage.reconcile()
+        assert {each["kind"] for each in told["explained"]} <= {"held", "set_aside"}, "nothing waits for what will not come"
+        assert await stage.books() == before
+
+
 async def test_a_wrong_mapping_was_live_for_a_day(tmp_path: Path) -> None:
     """Booked back and anew where it differs and nowhere else, after a preview; the balances are those of the right mapping."""
     async with drill(tmp_path) as stage:

@@ -203,10 +203,14 @@ class Drill:
         shutil.copytree(self.settings.data_dir, backup)
         return backup
 
-    def restore(self, backup: Path) -> None:
-        """Put a copy in the place of the data directory."""
+    def restore(self, backup: Path, *, keep: str = "") -> None:
+        """Put a copy in the place of the data directory; the files of `keep` (`broker`) stay as they are."""
+        stay = [] if not keep else list(self.settings.data_dir.glob(f"{keep}.sqlite*"))
+        kept = {file.name: file.read_bytes() for file in stay}
         shutil.rmtree(self.settings.data_dir)
-        shutil.copytree(backup, self.settings.data_dir)
+        shutil.copytree(backup, self.settings.data_dir, ignore=lambda *_: [f"{keep}.sqlite{end}" for end in ("", "-wal", "-shm")])
+        for name, content in kept.items():
+            (self.settings.data_dir / name).write_bytes(content)
 
     async def _waiting(self) -> list[str]:
         """What is on its way still."""
