@@ -12,11 +12,11 @@ import msgspec
 from msgspec.structs import replace
 
 from bookkeeping.deferral import Method
+from bookkeeping.hold_reasons import REASONS
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.money import decimals_of
 from bookkeeping.periods import Periods
 from bookkeeping.reconciliation import Difference, Found, Kind, compare
-from bookkeeping.rejections import REASONS
 from bookkeeping.released import compare_releases
 from contracts import chargebee
 from contracts.commands import PostEntry
