@@ -225,19 +225,26 @@ async def documents(store: PagedStore, selection: Selection) -> AsyncIterator[Ke
         places = [tuple(row) for row in await store.connection.execute(numbers)]
         if not places:
             return
-        first, last = places[0], places[-1]
-        bounds = (
-            sa.tuple_(*order) >= sa.tuple_(*(sa.literal(value) for value in first)),
-            sa.tuple_(*order) <= sa.tuple_(*(sa.literal(value) for value in last)),
-        )
-        statement = sa.select(*tables.documents.c).where(*bounds).order_by(*order)
+        rows = [row async for row in _rows_of(store, places)]
         chosen = set(places)
-        rows = [row_of(row) for row in await store.connection.execute(statement)]
         page = [one for one in _grouped(rows) if (one.key.site, one.key.kind, one.key.number) in chosen]
         await store.page(page)
         for one in page:
             yield one
         after = places[-1]
+
+
+async def _rows_of(store: PagedStore, places: list[tuple[str, str, str]]) -> AsyncIterator[Row]:
+    """Give the rows between the first and the last of these places, which are in order.
+
+    One stretch of the key for each site and kind: where PostgreSQL compares whole rows it reads the index to its end.
+    """
+    column = tables.documents.c
+    for (site, kind), group in groupby(places, key=lambda place: place[:2]):
+        numbers = [number for _, _, number in group]
+        stretch = (column.site == site, column.kind == kind, column.number.between(numbers[0], numbers[-1]))
+        for row in await store.connection.execute(sa.select(*column).where(*stretch).order_by(column.number, column.suffix)):
+            yield row_of(row)
 
 
 def _grouped(rows: list[Row]) -> Iterable[Kept]:
