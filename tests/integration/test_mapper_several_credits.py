@@ -152,6 +152,19 @@ async def test_a_note_that_was_voided_before_the_last_one_was_made_counts_for_no
 C2 = note("CN-E", 3_333, day=4)
 
 
+async def test_the_last_note_waits_no_more_for_one_that_was_voided_before_it_was_booked(database):
+    """CN-A waits for its product, and CN-C for CN-A, until CN-A is left out: then nothing completes the credit in these books."""
+    stage = Stage(database, configured(**DIFFERENCES, voided_before_booking="skip"))
+    unknown = [line(3_333, 700, entity="Unseen-EUR", id="back_CN-A", reference_line_item_id="li_1")]
+    held = note("CN-A", 3_333, day=1, line_items=unknown)
+    voided = note("CN-A", 3_333, day=1, line_items=unknown, version=2, status="voided", voided_at=OCTOBER_5 + 5 * DAY)
+    await stage.hear(customer(), sale(1, held, B, C), held, B, C)
+    await stage.post_all()
+    assert await stage.reasons() == ["waiting_for_product", "waiting_for_credits"]
+    await stage.hear(voided)
+    assert await of(stage, "CN-C") == {"8000": 3_017, "VAT 2": 634}
+
+
 async def test_a_note_that_is_dated_before_those_that_are_booked_takes_what_they_leave(stage):
     await stage.hear(customer(), sale(1, B, C), B, C)
     await stage.post_all()

@@ -82,3 +82,12 @@ def test_contact_details_that_fit_are_sent_as_they_are():
     assert usable_contact(contact) == contact
     assert usable_contact(dict.fromkeys(CONTACT_LENGTHS)) == dict.fromkeys(CONTACT_LENGTHS)
     assert CONTACT_WORDS.keys() == CONTACT_LENGTHS.keys()
+
+
+def test_a_customer_has_the_payment_condition_that_is_in_force_on_the_day_on_which_he_is_sent():
+    rules = [{"code": "30", "until": "2026-06-30"}, {"code": "31", "from": "2026-07-01"}]
+    section = {"name": "A", "journals": {"invoices": 70, "credit_notes": 70, "payments": 90}, "receivable_account": 1300}
+    mapping = mapping_of(1, DivisionConfiguration.model_validate({**section, "payment_conditions": {"rules": rules}}))
+    customer = chargebee.Customer(id="CUST1", company="Voorbeeld B.V.")
+    days = [date(2026, 6, 30), date(2026, 7, 1)]
+    assert [save_account(customer, "acme", mapping, day).payment_condition for day in days] == ["30", "31"]
