@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from support.chargebee_shop import bill
 from support.engines import DATABASES
@@ -178,3 +179,47 @@ async def test_what_is_left_of_a_receipt_is_no_more_than_what_its_invoice_did_no
     assert other["status"] == "paid"
     told = {each.sentence.split(" with ")[0] for each in await stage.told(facts.PaymentNotRecorded)}
     assert told == {"Exact matched EUR 60.00"}
+
+
+async def test_a_receipt_that_the_bank_took_back_leaves_nothing_twice_and_nothing_unnamed(desk: Desk) -> None:
+    """Exact has it matched with what the bank took back, so that the invoice is open there, while its payment stands here."""
+    invoice = await paid(desk)
+    await desk.stage.see(bank_line(12_100, "betaling", is_matched=True, timestamp=4))
+    await desk.stage.see(bank_line(-12_100, "storno", line_id="99999999-aaaa", is_matched=True, timestamp=4))
+    await desk.stage.see(receivable(invoice["id"], 12_100, term=f"term-{invoice['id']}", timestamp=4, **OPEN))
+    await desk.stage.work()
+    await desk.stage.proposer.step()
+    (told,) = await desk.stage.told(facts.PaymentNotRecorded)
+    (payment,) = desk.stage.transactions()
+    assert (told.code, payment["id"] in told.sentence) == ("taken_back", True)
+    assert (await desk.run())[0] == 0, "neither line is left to decide about"
+    code, found = await desk.json("unequal", "--days", "0")
+    assert (code, [each["number"] for each in found["invoices"]]) == (1, [invoice["id"]])
+    delete_offline_transaction(desk.stage.chargebee.app.site, payment["id"])
+    shown = {**payment, "resource_version": int(payment["resource_version"]) + 1}
+    await desk.stage.see(observed(facts.TransactionObserved, shown, version=shown["resource_version"], deleted=True))
+    copy = msgspec.json.decode(msgspec.json.encode(invoice))
+    await desk.stage.see(observed(facts.InvoiceObserved, copy, version=int(invoice["resource_version"])))
+    await desk.stage.work()
+    assert (invoice["amount_due"], len([each for each in desk.stage.transactions() if not each["deleted"]])) == (12_100, 0)
+    assert (await desk.run("unequal", "--days", "0"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("shown", "code"),
+    [({"currency": "USD"}, "currency_differs"), ({"amount_minor": 0}, None), ({"amount_minor": -12_100}, None)],
+    ids=["another currency", "nothing", "less than nothing"],
+)
+async def test_a_matched_receivable_that_is_no_receipt_of_its_invoice_is_not_recorded(
+    desk: Desk, shown: dict[str, Any], code: str | None
+) -> None:
+    """What has another currency is told with what to do; what Exact does not expect money for is none, and needs nobody."""
+    invoice = await billed(desk)
+    seen: dict[str, Any] = {"amount_minor": 12_100, "account_id": "account-1", "timestamp": 2, **shown}
+    amount = seen.pop("amount_minor")
+    await desk.stage.see(receivable(invoice["id"], amount, term="term-other", whole_minor=12_100, **seen))
+    await desk.stage.work()
+    assert desk.stage.transactions() == []
+    told = await desk.stage.told(facts.PaymentNotRecorded)
+    assert [each.code for each in told] == ([] if code is None else [code])
+    assert all("USD" in each.sentence and "EUR" in each.sentence_nl for each in told)
