@@ -4,7 +4,8 @@
 share the entry of their day. They are of 1,000 customers, and 1,000 others have a backlog of 100,000 documents, most of them in
 mode ledger; all 2,000 are new. So payments of today settle no history, which would go before its turn then.
 Nights are quiet, Exact is away for three hours of the third day, and each day has 5,000 calls. All else is the writer's own: its
-turns, its database, its HTTP client. The stand-in counts in a process of its own, so that memory is the writer's alone.
+turns, its database, its HTTP client. The stand-in counts in a process of its own, and the forecast is made in one, so that memory
+is the writer's alone.
 
 `KRUISPOST_BENCH_WEEK=0.1` takes a tenth of the documents, of the customers and of the day's calls.
 """
@@ -12,11 +13,13 @@ turns, its database, its HTTP client. The stand-in counts in a process of its ow
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import tempfile
 from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import chain, islice
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,8 +28,10 @@ import sqlalchemy as sa
 from bench.exact_apart import apart
 from support.exact_server import DIVISION
 from support.virtual_writer import START, VirtualWriter, spent, virtual_writer, working_day
-from support.writer_stage import document, ledger_sale, payment, sale, save_account
+from support.writer_stage import document, ledger_sale, payment, sale, save_account, writer_environment
 
+from backbone.database import Database
+from backbone.settings import Settings
 from contracts.commands import EntryLine, PostEntry
 from exact_writer.forecast import forecast
 from exact_writer.outlook import limits_of, outlook_of
@@ -72,8 +77,9 @@ async def _week() -> dict[str, dict[str, Any]]:
                 memory[day + 1] = _resident_mib()
                 print(f"  day {day + 1}: {await stage.waiting():,} wait, {memory[day + 1]:.0f} MiB", flush=True)
                 if day + 1 in FORECASTS_AFTER_DAYS:
-                    said[stage.clock.seconds()] = await _forecast(stage)
-                    print(f"  forecast: {said[stage.clock.seconds()]}", flush=True)
+                    now = stage.clock.seconds()
+                    said[now] = _forecast(Path(directory), now)
+                    print(f"  forecast: {said[now]}", flush=True)
             # The payments of the last day share an entry after it.
             await stage.run(begins + DAYS * DAY + HOUR)
             print(f"  emptied at {await _emptied_at(stage) - begins:.0f} s", flush=True)
@@ -138,12 +144,29 @@ def _told(number: int, day: date) -> PostEntry:
     )
 
 
-async def _forecast(stage: VirtualWriter) -> float | None:
-    """In how many seconds the backlog is booked, as `kruispost forecast` says it now."""
-    now = stage.clock.seconds()
-    async with stage.database.reading() as connection:
-        outlook = await outlook_of(connection, DIVISION, now, poll_seconds=POLL_SECONDS, lists=True, with_pdfs=False)
-        return forecast(outlook, await limits_of(connection, DIVISION, now)).seconds.get("backfill")
+def _forecast(directory: Path, now: float) -> float | None:
+    """In how many seconds the backlog is booked, as `kruispost forecast` says it now: a process of its own, as the command is."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_tell_forecast, args=(theirs, directory, now), daemon=True)
+    process.start()
+    found: float | None = ours.recv()
+    process.join()
+    return found
+
+
+def _tell_forecast(pipe: Connection, directory: Path, now: float) -> None:
+    pipe.send(asyncio.run(_look_ahead(directory, now)))
+
+
+async def _look_ahead(directory: Path, now: float) -> float | None:
+    database = Database.open(Settings(data_dir=directory, **writer_environment("http://exact.test")), "exact-writer")
+    try:
+        async with database.reading() as connection:
+            outlook = await outlook_of(connection, DIVISION, now, poll_seconds=POLL_SECONDS, lists=True, with_pdfs=False)
+            return forecast(outlook, await limits_of(connection, DIVISION, now)).seconds.get("backfill")
+    finally:
+        await database.close()
 
 
 async def _emptied_at(stage: VirtualWriter) -> float:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+import sqlalchemy as sa
+from support.engines import DATABASES, settings_for
 from support.exact_server import DIVISION
+from support.fast_sqlite import migrated
 from support.virtual_writer import START, VirtualWriter, virtual_writer
-from support.writer_stage import configuration, ledger_sale, sale, save_account
+from support.writer_stage import configuration, ledger_sale, outgoing, sale, save_account, writer_environment
 
+from backbone.database import Database
 from contracts.commands import PostEntry
+from contracts.envelope import decode
+from exact_writer import journal
 from exact_writer.grouping import Run, entries_of
 from exact_writer.outlook import history_of, outlook_of
+from exact_writer.tables import commands as journal_rows
 from exact_writer.waiting import usual_arrivals
 from exact_writer.work_classes import WorkClass
 
@@ -145,3 +153,36 @@ class TestEntries:
         assert entries_of([run("today", same, 1), run("backfill", same, 2)]).calls == {"today": 1}
         assert entries_of([run("today", other, 1), run("backfill", same, 2)]).calls == {"today": 1, "backfill": 1}
         assert entries_of([run("backfill", same, 1), run("today", other, 2)]).calls == {"today": 1, "backfill": 1}
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_either_database_tells_the_same(tmp_path: Path, dialect: str) -> None:
+    """What waits, what would share entries, and what came in: asked of PostgreSQL as of SQLite."""
+    now, then = START.timestamp() + 3 * DAY, START.timestamp()
+    async with settings_for(dialect, tmp_path, **writer_environment("http://exact.test")) as settings:
+        database = Database.open(settings, "exact-writer")
+        try:
+            await migrated(database, "exact-writer")
+            single = (sale(f"S-{number}", f"C{number % 3}", entry_date=date(2025, number % 2 + 1, 5)) for number in range(30))
+            day: dict[str, Any] = {"entry_date": START.date(), "journal": "91"}
+            todays = [ledger_sale(f"T-{number}", "C0", **day) for number in range(4)]
+            bundled = ledger_sale("B-1", "C1", bundle="1290 x", not_before=START + timedelta(days=9), **day)
+            async with database.transaction() as connection:
+                for command in (*history(in_turn), *single, *todays, bundled):
+                    await journal.plan(database, connection, decode(outgoing(command).body), command, then)
+                ended = {"state": "posted", "is_open": False, "batch_id": "command-T-0"}
+                is_today = journal_rows.c.your_ref.in_([each.your_ref for each in todays])
+                await connection.execute(sa.update(journal_rows).where(is_today).values(**ended))
+            async with database.reading() as connection:
+                outlook = await outlook_of(connection, DIVISION, now, poll_seconds=300, lists=True, with_pdfs=True)
+                found = await history_of(connection, DIVISION)
+                kept = await usual_arrivals(connection, DIVISION, now, DAY)
+        finally:
+            await database.close()
+    # The singles of the first three customers follow their thirty entries; an entry for each of those, one call for each single.
+    assert outlook.waiting == {"backfill": DOCUMENTS / CUSTOMERS + 30, "pdf": 2.0 * DOCUMENTS / CUSTOMERS}
+    ((after, calls),) = outlook.later["today"]
+    assert (round(after), calls) == (6 * DAY, 1.0)
+    assert found == {"calls": 30.0, "ledger_calls": 11.0}, "the months of the second customer are the other way round"
+    assert sum(outlook.hourly["today"]) == pytest.approx((1 + 1) / 3), "an entry of four, and the one of a day that is to come"
+    assert kept == pytest.approx(1 / 3)
