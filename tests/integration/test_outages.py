@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,13 +15,14 @@ from support.lines import EXCHANGE, FACTS, FACTS_TOPOLOGY, TOPOLOGY, WORK, Noteb
 from support.proxy import Proxy, proxy_to
 
 from backbone import event_log
-from backbone.broker import Broker, Outgoing
+from backbone.broker import Broker, Delivery, Outgoing
 from backbone.broker_rabbitmq import RabbitBroker, remove_prefixed
 from backbone.clock import SystemClock
 from backbone.consumer import consume_envelopes
 from backbone.database import Database
 from backbone.errors import BrokerUnavailableError
 from backbone.migrations import migrate
+from backbone.rabbit_consumer import KILLS_SENTENCE, SUSPECT_DELIVERIES, losses_told
 from backbone.relay import Relay
 from backbone.settings import Settings
 from contracts import envelope as wire
@@ -134,6 +137,86 @@ async def test_a_broker_that_lost_its_data_gets_its_queues_anew_from_a_process_t
 
 def _complaint_of(broker: RabbitBroker, words: str) -> bool:
     return words in " ".join(broker.complaints())
+
+
+class LostConnection:
+    """A connection that is lost while a channel is opened on it: the library cancels whoever waits for that."""
+
+    is_closed = False
+    connected = asyncio.Event()
+
+    async def channel(self, **_: object) -> None:
+        """Wait for the broker's answer in vain."""
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+    async def close(self) -> None:
+        """It is lost."""
+
+
+async def test_a_connection_that_is_lost_while_a_channel_opens_ends_nobody(tmp_path):
+    """The relay, whose only complaint that would be, goes on; who is ended by us does end."""
+    broker = RabbitBroker("amqp://guest:guest@127.0.0.1:1/")
+    lost: Any = LostConnection()
+    lost.connected.set()
+    broker._connection = lost
+    for work in (
+        broker.publish(EXCHANGE, outgoing("m1")),
+        broker.depth("work"),
+        broker.dead_letters("work", 1),
+        broker.requeue("work"),
+    ):
+        with pytest.raises(BrokerUnavailableError):
+            await work
+    async with database_for("sqlite", tmp_path, "ingest") as database:
+        async with database.transaction() as connection:
+            await event_log.append(connection, "x/1", 0, [fact("f1")])
+        relay, stop = Relay(database, broker, SystemClock()), asyncio.Event()
+        running = asyncio.create_task(relay.run(stop))
+        await eventually(lambda: _complains(relay))
+        assert not running.done()
+        stop.set()
+        await running
+    hanging = asyncio.create_task(_hangs())
+    await asyncio.sleep(0)
+    hanging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hanging
+
+
+@losses_told()
+async def _hangs() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.broker
+async def test_what_stands_behind_a_message_that_kills_its_process_does_not_share_its_fate(rabbit):
+    """Process after process dies over the second message until it is a dead letter; the others are handled, in their order."""
+    await rabbit.broker.publish(EXCHANGE, outgoing("m1", "poison", "m2", "m3"))
+    handled: list[str] = []
+    deaths = 0
+    while not (letters := await rabbit.broker.dead_letters("work", 10)):
+        over_poison = asyncio.Event()
+
+        async def handle(delivery: Delivery, over_poison: asyncio.Event = over_poison) -> None:
+            if delivery.message_id == "poison":
+                over_poison.set()
+                await asyncio.Event().wait()
+            handled.append(delivery.message_id)
+
+        process = RabbitBroker(AMQP_URL, prefix=rabbit.prefix)
+        consumer = await process.consume(WORK, handle)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over_poison.wait(), 6)
+        if not over_poison.is_set():
+            await process.close()
+            continue
+        consumer._task.cancel()  # it dies: nothing is handled or acknowledged any more, and the connection is lost
+        await process._leave_connection()
+        deaths += 1
+    assert handled == ["m1", "m2", "m3"]
+    assert [(each.message_id, each.code, each.sentence) for each in letters] == [("poison", "delivery_limit", KILLS_SENTENCE)]
+    assert deaths == SUSPECT_DELIVERIES * (1 + len(WORK.retry_delays_seconds))
 
 
 async def _cut_often(proxy: Proxy) -> None:

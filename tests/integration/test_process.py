@@ -28,6 +28,12 @@ async def test_a_worker_that_fails_ends_the_process_for_the_supervisor_to_restar
         assert "a defect in a worker" in service.said
 
 
+async def test_a_worker_that_was_cancelled_before_anybody_asked_ends_the_process_too(tmp_path):
+    async with child(*TRIAL, "cancelled", directory=tmp_path) as service:
+        assert await service.ended() == 1
+        assert "worker failed" in service.said
+
+
 async def test_a_stopping_process_says_so_and_waits_no_longer_than_it_may(tmp_path):
     async with child(*TRIAL, "hang", directory=tmp_path, settings={"KRUISPOST_DRAIN_SECONDS": "1.5"}) as service:
         await service.get("/live")

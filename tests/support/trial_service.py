@@ -29,6 +29,12 @@ async def fail(_stop: asyncio.Event) -> None:
     raise ValueError("a defect in a worker")
 
 
+async def cancelled(_stop: asyncio.Event) -> None:
+    """End as a worker does that a library cancelled."""
+    await asyncio.sleep(0.2)
+    raise asyncio.CancelledError
+
+
 async def finish(_stop: asyncio.Event) -> None:
     """End as a worker does whose work is done."""
 
@@ -65,7 +71,7 @@ async def build_lines(context: Context) -> Application:
 async def build_worker(context: Context) -> Application:
     """Run one of the workers above."""
     del context
-    worker = {"fail": fail, "finish": finish, "hang": hang}[sys.argv[1]]
+    worker = {"fail": fail, "cancelled": cancelled, "finish": finish, "hang": hang}[sys.argv[1]]
     return Application("ingest", [worker])
 
 

@@ -24,12 +24,14 @@ from backbone.errors import BrokerUnavailableError, ConfigurationError, Unroutab
 from backbone.rabbit_consumer import (
     BROKER_ERRORS,
     CODE,
+    KILLS_SENTENCE,
     ORIGIN,
     RECONNECT_SECONDS,
     SENTENCE,
     RabbitConsumer,
     attempt_of,
     is_broker_error,
+    losses_told,
 )
 from backbone.rabbit_topology import declare, remove_prefixed
 from backbone.retries import DeadLetterLimit
@@ -98,6 +100,7 @@ class RabbitBroker:
             await self._declare(topology)
         log.error("queues were gone and are declared anew; what was in them is lost: run `kruispost republish all`")
 
+    @losses_told()
     async def _declare(self, topology: Topology) -> None:
         try:
             channel = await self.open_channel()
@@ -126,6 +129,7 @@ class RabbitBroker:
             group = [(self._prefix + queue_name, _outgoing(message)) for message in messages[start : start + GROUP]]
             await self.publish_group("", group)
 
+    @losses_told()
     async def publish_group(self, exchange: str, group: Sequence[tuple[str, aio_pika.Message]]) -> None:
         """Publish some messages together. Raises UnroutableError or BrokerUnavailableError; some may have been published."""
         try:
@@ -158,12 +162,14 @@ class RabbitBroker:
             self._exchanges[name] = await self._publishing.get_exchange(name, ensure=False)
         return self._exchanges[name]
 
+    @losses_told()
     async def _drop_channel(self) -> None:
         channel, self._publishing = self._publishing, None
         if channel is not None and not channel.is_closed:
-            with suppress(*BROKER_ERRORS):
+            with suppress(*BROKER_ERRORS, BrokerUnavailableError):
                 await asyncio.wait_for(channel.close(), RECONNECT_SECONDS)
 
+    @losses_told()
     async def _leave_connection(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None and not connection.is_closed:
@@ -176,6 +182,7 @@ class RabbitBroker:
         self._consumers.append(consumer)
         return consumer
 
+    @losses_told()
     async def dead_letters(self, queue: str, limit: int) -> list[DeadLetter]:
         """Show the oldest dead letters; they are taken without acknowledgement and go back in their order."""
         found: list[DeadLetter] = []
@@ -191,6 +198,7 @@ class RabbitBroker:
             await channel.close()  # what was not acknowledged returns to the queue
         return found
 
+    @losses_told()
     async def requeue(self, queue: str, message_ids: Collection[str] | None = None) -> list[str]:
         """Put dead letters back into their queue, each confirmed there before it is acknowledged; return their message ids."""
         moved: list[str] = []
@@ -210,6 +218,7 @@ class RabbitBroker:
             await channel.close()  # what was not acknowledged returns to the dead letters
         return moved
 
+    @losses_told()
     async def depth(self, queue_name: str) -> int:
         """Return how many messages wait in a queue."""
         channel = await self.open_channel()
@@ -240,6 +249,7 @@ class RabbitBroker:
         if consumer in self._consumers:
             self._consumers.remove(consumer)
 
+    @losses_told()
     async def open_channel(self) -> AbstractChannel:
         """Open a channel that confirms and returns; raises BrokerUnavailableError."""
         connection = await self.connection()
@@ -250,6 +260,7 @@ class RabbitBroker:
                 raise
             raise BrokerUnavailableError(f"The connection to RabbitMQ was lost: {error}.") from error
 
+    @losses_told()
     async def connection(self) -> AbstractConnection:
         """Return the open connection, made anew when it was lost. Raises BrokerUnavailableError."""
         async with self._connecting:
@@ -273,14 +284,13 @@ def _with_heartbeat(url: str) -> str:
 
 def _dead_letter(queue: str, message: AbstractIncomingMessage) -> DeadLetter:
     headers = message.headers
-    limit_sentence = "The message was delivered too often without an answer; the process that handled it died each time."
     return DeadLetter(
         queue=queue,
         message_id=message.message_id or "",
         routing_key=str(headers.get(ORIGIN) or message.routing_key or ""),
         body=message.body,
         code=str(headers.get(CODE) or "delivery_limit"),
-        sentence=str(headers.get(SENTENCE) or limit_sentence),
+        sentence=str(headers.get(SENTENCE) or KILLS_SENTENCE),
         attempt=attempt_of(message),
         died_at=message.timestamp.astimezone(UTC) if isinstance(message.timestamp, datetime) else None,
     )

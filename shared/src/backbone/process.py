@@ -220,7 +220,8 @@ async def _work(
     failed: list[asyncio.Task[Any]] = []
     while not (failed or stop.is_set() or serving.done()):  # a worker may end by itself when its work is done
         ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        failed = [task for task in ended if not task.cancelled() and task.exception() is not None]
+        # Nobody cancels a worker before it was asked to stop: what is cancelled then was lost.
+        failed = [task for task in ended if task.cancelled() or task.exception() is not None]
     asked = stop.is_set()
     stop.set()
     _, late = await asyncio.wait(workers, timeout=drain_seconds) if workers else (set(), set())
@@ -230,16 +231,19 @@ async def _work(
     server.should_exit = True
     stopping.cancel()
     await asyncio.gather(*workers, serving, stopping, return_exceptions=True)
-    return _exit_code((*workers, serving, declaring), asked=asked)
+    lost = [task for task in failed if task.cancelled()]
+    return _exit_code((*workers, serving, declaring), lost, asked=asked)
 
 
-def _exit_code(tasks: Sequence[asyncio.Task[Any]], *, asked: bool) -> int:
+def _exit_code(tasks: Sequence[asyncio.Task[Any]], lost: Sequence[asyncio.Task[Any]], *, asked: bool) -> int:
     """Log what failed; raises ConfigurationError when that was the reason."""
     code = 0 if asked else EXIT_FAILED
     for task in tasks:
         error = task.exception() if task.done() and not task.cancelled() else None
         if isinstance(error, ConfigurationError):
             raise error
+        if task in lost:
+            log.error("worker failed", worker=task.get_name(), code="cancelled")
         if error is not None:
             code = EXIT_FAILED
             reason = error.code if isinstance(error, KruispostError) else type(error).__name__

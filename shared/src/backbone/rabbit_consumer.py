@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import aio_pika
@@ -15,11 +16,15 @@ from backbone.broker import Delivery, Handler
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
 from backbone.errors import BrokerUnavailableError, ConfigurationError, reason_of
-from backbone.retries import Bury, DeadLetterLimit, after_failure, hand_over, is_set_within
+from backbone.retries import Bury, DeadLetterLimit, Retry, after_failure, hand_over, is_set_within
 from backbone.telemetry import log
 from contracts.topology import Queue
 
 RECONNECT_SECONDS = 1.0
+# RabbitMQ counts a delivery for every message that was in hand when a process died, so that all that stood behind one which kills
+# its process would be dead letters together with it. So the one that was the first in hand after so many is put aside by us.
+SUSPECT_DELIVERIES = 3
+KILLS_SENTENCE = "The message was delivered too often without an answer; the process that handled it died each time."
 ATTEMPT, CODE, SENTENCE, ORIGIN = "kruispost-attempt", "kruispost-code", "kruispost-sentence", "kruispost-routing-key"
 BROKER_ERRORS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, asyncio.InvalidStateError)
 
@@ -27,6 +32,22 @@ BROKER_ERRORS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, asy
 def is_broker_error(error: BaseException) -> bool:
     """Whether the broker or the way to it failed. The library tells some losses by a bare Exception, others by a RuntimeError."""
     return isinstance(error, BROKER_ERRORS) or type(error) in (Exception, RuntimeError)
+
+
+@asynccontextmanager
+async def losses_told() -> AsyncIterator[None]:
+    """Raise BrokerUnavailableError where the library cancels what waits on a connection that it lost; our own ending stays one.
+
+    A worker that was cancelled so would end, and nobody would notice.
+    """
+    task = asyncio.current_task()
+    asked = 0 if task is None else task.cancelling()
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        if task is None or task.cancelling() > asked:
+            raise
+        raise BrokerUnavailableError("The connection to RabbitMQ was lost.") from error
 
 
 class Publisher(Protocol):
@@ -115,8 +136,13 @@ class RabbitConsumer:
             source = await channel.get_queue(self._broker.prefix + self._queue.name, ensure=False)
             await source.consume(arrived.put, no_ack=False)
             self.complaint = None
+            is_first = True
             while (message := await self._next(arrived)) is not None:
-                await self._handle(message)
+                if is_first and _deliveries_of(message) >= SUSPECT_DELIVERIES:
+                    await self._put_aside(message)
+                else:
+                    await self._handle(message)
+                is_first = False
                 if self._limit.reached:
                     # The channel stays open, with its messages in hand: no other consumer may run into the same wall.
                     self.complaint = self._limit.complaint(self._queue.name)
@@ -160,21 +186,34 @@ class RabbitConsumer:
     def _complain(self, sentence: str | None) -> None:
         self.complaint = None if sentence is None else f"queue {self._queue.name} waits: {sentence}"
 
+    async def _put_aside(self, message: AbstractIncomingMessage) -> None:
+        """Let a message go behind the others over which processes died again and again, and in the end to the dead letters."""
+        delays, attempt = self._queue.retry_delays_seconds, attempt_of(message)
+        if attempt > len(delays):
+            await self._move(message, Bury("delivery_limit", KILLS_SENTENCE), KILLS_SENTENCE)
+        else:
+            await self._move(message, Retry(delays[attempt - 1]), "processes died, or lost RabbitMQ, while they had it in hand")
+        await message.ack()
+
     async def _after_failure(self, error: Exception, message: AbstractIncomingMessage, delivery: Delivery) -> None:
-        outcome = after_failure(error, delivery.attempt, self._queue)
-        headers: dict[str, Any] = {**message.headers, ORIGIN: delivery.routing_key}
-        about = {"queue": self._queue.name, "message_id": delivery.message_id}
+        await self._move(message, after_failure(error, delivery.attempt, self._queue), reason_of(error))
+
+    async def _move(self, message: AbstractIncomingMessage, outcome: Retry | Bury, reason: str) -> None:
+        """Publish a message to where it belongs now."""
+        attempt = attempt_of(message)
+        headers: dict[str, Any] = {**message.headers, ORIGIN: str(message.headers.get(ORIGIN) or message.routing_key or "")}
+        about = {"queue": self._queue.name, "message_id": message.message_id or ""}
         timestamp = message.timestamp
         if isinstance(outcome, Bury):
             self._limit.buried()
             log.error("message buried", code=outcome.code, reason=outcome.sentence, **about)
             target = self._queue.dead_letters
-            headers |= {CODE: outcome.code, SENTENCE: outcome.sentence, ATTEMPT: delivery.attempt}
+            headers |= {CODE: outcome.code, SENTENCE: outcome.sentence, ATTEMPT: attempt}
             timestamp = self._clock.now()
         else:
-            log.warning("message comes back later", delay_seconds=outcome.delay_seconds, reason=reason_of(error), **about)
+            log.warning("message comes back later", delay_seconds=outcome.delay_seconds, reason=reason, **about)
             target = self._queue.retry_queue(outcome.delay_seconds)
-            headers |= {ATTEMPT: delivery.attempt + 1}
+            headers |= {ATTEMPT: attempt + 1}
         copy = aio_pika.Message(
             message.body,
             message_id=message.message_id,
@@ -190,3 +229,9 @@ def attempt_of(message: AbstractIncomingMessage) -> int:
     """Return which attempt a delivery is, 1 for a message that was never retried."""
     value = message.headers.get(ATTEMPT)
     return value if isinstance(value, int) else 1
+
+
+def _deliveries_of(message: AbstractIncomingMessage) -> int:
+    """How often it was delivered before without an answer, as the queue counts it."""
+    value = message.headers.get("x-delivery-count")
+    return value if isinstance(value, int) else 0
