@@ -156,6 +156,20 @@ async def test_a_new_vat_code_holds_from_its_day_of_supply_and_a_credit_takes_th
     assert codes == {"INV-1": "OLD", "INV-2": "NEW", "INV-3": "NEW", "CN-1": "OLD"}
 
 
+async def test_a_credit_takes_the_account_and_the_dimensions_of_its_invoices_day(database):
+    """Else an invoice and its full credit would leave an amount on each of two accounts; alone, a credit goes by its own day."""
+    revenue = [{"account": "8000", "until": "2026-10-31"}, {"account": "8001", "from": "2026-11-01"}]
+    units = [{"code": "OLD", "until": "2026-10-31"}, {"code": "NEW", "from": "2026-11-01"}]
+    stage = Stage(database, configured(revenue=revenue, cost_units=units))
+    november = OCTOBER_5 + 30 * 86_400
+    await stage.hear(customer(), invoice("INV-1"), invoice("INV-2", date=november))
+    for number, of_invoice in (("CN-1", {"reference_invoice_id": "INV-1"}), ("CN-2", {})):
+        members = msgspec.to_builtins(invoice(number, status="adjusted", date=november))["resource"]
+        await stage.hear(observed(facts.CreditNoteObserved, {**members, **of_invoice}))
+    booked = {entry.your_ref: (entry.lines[0].gl_account, entry.lines[0].cost_unit) for entry in await stage.entries()}
+    assert booked == {"INV-1": ("8000", "OLD"), "INV-2": ("8001", "NEW"), "CN-1": ("8000", "OLD"), "CN-2": ("8001", "NEW")}
+
+
 async def test_each_booking_and_its_reversal_know_the_version_of_the_rules(database):
     stage = Stage(database, configured(mapping_version="2026 autumn"))
     await stage.hear(customer(), invoice())

@@ -47,7 +47,7 @@ def rules_of_line(
 
 
 def _question_of(part: Part, document: Invoice | CreditNote) -> Question:
-    """Return what a line asks the rules of accounts and dimensions, which are those of the document's day.
+    """Return what a line asks the rules of accounts and dimensions, which are those of the day of its rules.
 
     A line that carries tax has no reason to be exempt, whatever is written on it.
     """
@@ -62,7 +62,7 @@ def _question_of(part: Part, document: Invoice | CreditNote) -> Question:
         customer="business" if document.is_business else "consumer",
         fields=document.custom_fields,
         subscription_fields=None if line.awaits_subscription else line.subscription_fields or {},
-        day=document.document_date,
+        day=day_of_rules(document),
     )
 
 
@@ -160,6 +160,15 @@ def _vat_rule(
             customer=f"customer {document.customer_id}",
         )
     return found
+
+
+def day_of_rules(document: Invoice | CreditNote) -> date:
+    """Return the day whose rules of accounts, dimensions and discounts hold: the document's own, for a credit note its invoice's.
+
+    So an invoice and its full credit are zero on every account, also where another account began between the two.
+    """
+    invoiced = document.reference_date if isinstance(document, CreditNote) else None
+    return invoiced or document.document_date
 
 
 def day_of_supply(part: Part, document: Invoice | CreditNote) -> date:

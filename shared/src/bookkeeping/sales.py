@@ -17,7 +17,7 @@ from bookkeeping.division_currency import portions_in_step, taxes_of_portions
 from bookkeeping.documents import CreditedLine, CreditNote, Invoice, LineDiscount, Product
 from bookkeeping.exchange import RateUsed
 from bookkeeping.journal import Entry, Line, Role
-from bookkeeping.line_rules import rules_of_line, waiting_for_subscription
+from bookkeeping.line_rules import day_of_rules, rules_of_line, waiting_for_subscription
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor, worth_at
 from bookkeeping.parts import Part, label, parts_of
@@ -297,7 +297,7 @@ def _shown_discounts(part: Part, document: Invoice | CreditNote, mapping: Mappin
     if mapping.discounts is None:
         return shown
     for discount in part.discounts:
-        rule = mapping.discounts.find(discount, document.document_date)
+        rule = mapping.discounts.find(discount, day_of_rules(document))
         if not isinstance(rule, DiscountRule):
             return _no_account(discount, rule, part, document, mapping)
         net, tax = without_tax(discount.amount_minor, part.rate, inclusive=document.tax_inclusive)
