@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from support.chargebee_shop import bill
+from support.command_line import kruispost_here
 from support.engines import DATABASES
 from support.facts import SITE
 from support.matcher_stage import Stage, bank_line, matcher_stage, matching, receivable
@@ -129,6 +131,11 @@ async def test_the_matcher_is_as_it_was_between_two_receipts(
         made = kept(tmp_path / "past", "payment-matcher")
         for table, is_made, was in zip(matcher_tables.metadata.sorted_tables, await of_matcher(made), then, strict=True):
             assert is_made == was, table.name
+        place = {"KRUISPOST_DATA_DIR": str(tmp_path)} | ({"KRUISPOST_DATABASE_URL": stage.url} if stage.url else {})
+        replay = ("replay", "payment-matcher", "--keep", str(tmp_path / "told"))
+        done = await asyncio.to_thread(kruispost_here, *replay, directory=tmp_path, settings=place)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "proposals that nobody had decided about" in done.stdout, "what no log holds is said, not passed over"
         for database in (*logs.values(), made):
             await database.close()
 

@@ -18,6 +18,18 @@ from mapper.wording import Language
 
 PASTS = "kruispost.past"  # entry points: settings, a moment and a directory; returns of how many messages the state was made
 
+# What no log holds, so that nobody takes its absence for what was so then.
+_NOT_IN_A_LOG: dict[str, dict[Language, str]] = {
+    "exact-writer": {
+        "en": "Not in it, since no log holds it: Exact's master data and ledger, and how often a call was tried.",
+        "nl": "Niet daarin, want in geen log: de stamgegevens en het grootboek van Exact, en hoe vaak iets is geprobeerd.",
+    },
+    "payment-matcher": {
+        "en": "Not in it, since no log holds it: proposals that nobody had decided about; such lines stand there unjudged.",
+        "nl": "Niet daarin, want in geen log: voorstellen waarover niemand had beslist; zulke regels staan er onbeoordeeld.",
+    },
+}
+
 
 def show_past(service: str, until: datetime | None, keep: Path, lang: Language, *, as_json: bool) -> None:
     """Make the state of a service in a directory, and say how to look at it. Raises KruispostError."""
@@ -41,3 +53,5 @@ def show_past(service: str, until: datetime | None, keep: Path, lang: Language, 
         "nl": "{count} berichten tot {moment}: {service} zoals toen staat in {keep}; kijk ernaar met KRUISPOST_DATA_DIR={keep}.",
     }
     typer.echo(told[lang].format(count=count, moment=f"{moment:%Y-%m-%d %H:%M:%S}", service=service, keep=keep))
+    if service in _NOT_IN_A_LOG:
+        typer.echo(_NOT_IN_A_LOG[service][lang])
