@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.exact_server import DIVISION
 from support.virtual_writer import VirtualWriter, virtual_writer
 from support.writer_stage import said, sale, save_account
 
@@ -82,14 +83,17 @@ async def test_invoices_that_cannot_be_made_final_wait_with_their_pdfs_and_other
             await stage.run(stage.clock.seconds() + STEP)
             found.append(int((await stage.server.calls())["by_endpoint"].get(f"POST {FINAL}", 0)))
         assert most_in_an_hour(found) == STOP_AT
-        await stage.plan(sale("OTHER-1", "OTHER"))
+        invoices.append(sale("INV-3", "OTHER", lines=(line,), mode="document", pdf=True))
+        await stage.plan(sale("OTHER-1", "OTHER"), invoices[-1])
         await stage.run(stage.clock.seconds() + STEP)
+        drafts = [row["YourRef"] for row in stage.server.simulator.world.divisions[DIVISION].table("salesinvoice/SalesInvoices")]
+        assert "INV-3" not in drafts, "no draft is made that cannot become final"
         assert [fact.document.number for fact in await said(stage.database, facts.EntryPosted)] == ["OTHER-1"]
         told = await said(stage.database, facts.ConnectionChanged)
         assert any(fact.state == "blocked" and FINAL in fact.reason for fact in told)
         assert await said(stage.database, facts.PdfAttached) == []
         stage.server.simulator.traffic.faults.clear()
         await stage.run(stage.clock.seconds() + 3 * HOUR, while_waiting=True)
-        assert sorted(await stage.server.booked()) == ["INV-0", "INV-1", "INV-2", "OTHER-1"]
+        assert sorted(await stage.server.booked()) == ["INV-0", "INV-1", "INV-2", "INV-3", "OTHER-1"]
         assert len(await said(stage.database, facts.PdfAttached)) == len(invoices)
         assert (await stage.server.calls())["error_blocks"] == 0
