@@ -154,7 +154,10 @@ async def test_every_kind_of_credit_note(stage: Stage):
     for number, row in rows.items():
         if row["refers"] in ("whole", "part"):
             kind = {**plain, "further": "none", "entity": None, "tax": row["tax"], "currency": row["currency"]}
-            invoice = kinds.invoice(kind, f"for-{number}")
+            note = resources[number]
+            listed = {"cn_id": number, "cn_date": note["date"], "cn_total": note["total"], "cn_status": note["status"]}
+            where = "adjustment_credit_notes" if row["type"] == "adjustment" else "issued_credit_notes"
+            invoice = {**kinds.invoice(kind, f"for-{number}"), where: [listed]}  # as Chargebee shows it once the note is made
             await tell(stage, [observed(facts.InvoiceObserved, invoice, site=SITE)])
     await stage.post_all()
     await tell(stage, [observed(facts.CreditNoteObserved, resource, site=SITE) for resource in resources.values()])
