@@ -30,6 +30,7 @@ from backbone.telemetry import Telemetry
 from console.cli import app
 from contracts.commands import LinkedEntry, PostEntry
 from contracts.envelope import Message, seal
+from contracts.facts import DocumentHeld
 from mapper import tables
 from mapper.configuration import mappings_of
 from mapper.linked import linked_in
@@ -187,9 +188,11 @@ async def test_what_was_decided_and_never_sent_is_told_also_where_the_state_is_r
                 await connection.execute(sa.text("DROP SCHEMA mapper CASCADE"))
         await migrate(history.databases["mapper"], "mapper")
         code, report = await history.replay()
-        assert (code, report["missing"], report["never_sent"]) == (1, 5, 2)
+        assert (code, report["missing"], report["never_sent"], report["never_told"]) == (1, 5, 2, 1)
         code, report = await history.replay("--yes")
-        assert (code, report["installed"], report["sent_again"]) == (0, True, 2)
+        assert (code, report["installed"], report["sent_again"], report["told_again"]) == (0, True, 2, 1)
+        (held,) = await Heard(history.stage.database).said(DocumentHeld)
+        assert (held.document.number, held.code) == ("INV-4", "no_exchange_rate")
         await history.change(
             sa.text("DROP TRIGGER event_log_no_delete" if dialect == "sqlite" else "ALTER TABLE event_log DISABLE TRIGGER USER")
         )

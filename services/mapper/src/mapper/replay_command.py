@@ -58,7 +58,9 @@ class Report:
     superfluous: int = 0
     installed: bool = False
     sent_again: int = 0
+    told_again: int = 0
     never_sent: int = 0
+    never_told: int = 0
     skipped: list[str] = field(default_factory=list)
     documents: list[dict[str, Any]] = field(default_factory=list)
 
@@ -70,7 +72,7 @@ class Report:
     @property
     def is_well(self) -> bool:
         """Whether nothing is left to do."""
-        return (self.is_same or self.installed) and not self.never_sent
+        return (self.is_same or self.installed) and not (self.never_sent or self.never_told)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -118,12 +120,14 @@ async def _replay(settings: Settings, wish: Wish) -> Report:
         report.skipped = rebuild.skipped
         await _compare(scratch, present, report, wish.limit)
         if not wish.install:
-            report.never_sent = await send_what_is_missing(scratch, present, None)
+            missing = await send_what_is_missing(scratch, present, None)
+            report.never_sent, report.never_told = missing.commands, missing.reasons
         else:
             if not report.is_same:
                 before = await install(scratch, present, before)
                 report.installed = True
-            report.sent_again = await send_what_is_missing(scratch, present, before)
+            missing = await send_what_is_missing(scratch, present, before)
+            report.sent_again, report.told_again = missing.commands, missing.reasons
     return report
 
 
@@ -193,18 +197,21 @@ def _text(report: Report, lang: Language) -> list[str]:
         lines.append(f"  {len(report.skipped)} {told}: {', '.join(report.skipped[:NAMED])}")
     if report.installed:
         lines.append("De mapper heeft nu deze stand." if dutch else "The mapper has this state now.")
-    if report.sent_again:
-        lines.append(
-            f"{report.sent_again} opdrachten gaan alsnog naar de schrijver."
-            if dutch
-            else f"{report.sent_again} commands go to the writer that had not gone."
-        )
-    if report.never_sent:
-        lines.append(
-            f"{report.never_sent} opdrachten zijn nooit naar de schrijver gegaan."
-            if dutch
-            else f"{report.never_sent} commands never went to the writer."
-        )
+    said = (
+        (report.sent_again, "commands go to the writer that had not gone", "opdrachten gaan alsnog naar de schrijver"),
+        (
+            report.told_again,
+            "reasons of documents that are not booked are told again",
+            "redenen van wat niet geboekt is, gaan opnieuw uit",
+        ),
+        (report.never_sent, "commands never went to the writer", "opdrachten zijn nooit naar de schrijver gegaan"),
+        (
+            report.never_told,
+            "reasons of documents that are not booked were never told",
+            "redenen van wat niet geboekt is, zijn nooit verteld",
+        ),
+    )
+    lines += [f"{count} {nl if dutch else en}." for count, en, nl in said if count]
     if not report.is_well:
         lines.append(
             "Niets is gewijzigd; stop de mapper en herhaal dit met --yes."

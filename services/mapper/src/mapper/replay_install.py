@@ -1,8 +1,9 @@
-"""Puts a state that was made anew in the place of the mapper's, and sends what was decided and never sent."""
+"""Puts a state that was made anew in the place of the mapper's, and says what was decided and never said."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,13 +16,15 @@ from backbone.event_log import Position, Recorded
 from backbone.past import newest
 from contracts.commands import PostEntry, SaveAccount
 from contracts.envelope import Envelope
+from contracts.facts import DocumentHeld, DocumentRef, DocumentSetAside
 from contracts.messages import unseal
 from mapper import tables
 from mapper.rebuild import PAGE
 from mapper.store import Store
 
 KEPT = (tables.resources, tables.documents, tables.accounts, tables.merged_customers, tables.periods)
-_COMMANDS = frozenset((PostEntry.TYPE, SaveAccount.TYPE))
+_TYPES = frozenset((PostEntry.TYPE, SaveAccount.TYPE, DocumentHeld.TYPE, DocumentSetAside.TYPE))
+_Reason = DocumentHeld | DocumentSetAside
 # A plan that PostgreSQL keeps from when a table was empty reads all of it for each row once it is full.
 _PLAN_ANEW = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
 
@@ -63,31 +66,47 @@ async def install(scratch: Database, present: Database, before: Position) -> Pos
     return before
 
 
-async def send_what_is_missing(scratch: Database, present: Database, before: Position | None) -> int:
-    """Append the commands that the present log does not have: customers, and entries that Exact has not taken yet.
+@dataclass(slots=True)
+class Missing:
+    """What the present log does not have: commands for the writer, and reasons why documents are not booked."""
+
+    commands: int = 0
+    reasons: int = 0
+
+    def count(self, rows: Sequence[tuple[str, int, Envelope]]) -> None:
+        """Add some."""
+        for _, _, envelope in rows:
+            if envelope.type in (PostEntry.TYPE, SaveAccount.TYPE):
+                self.commands += 1
+            else:
+                self.reasons += 1
+
+
+async def send_what_is_missing(scratch: Database, present: Database, before: Position | None) -> Missing:
+    """Append what the present log does not have: customers, entries that Exact has not taken yet, and why others are not booked.
 
     Returns how many. Without `before` they are only counted; else they go a page a transaction, since no service's log is read on
     while one lasts. Stopped halfway and run again it finds the rest. Raises ReplayError when others have written meanwhile.
     """
-    count = 0
+    found = Missing()
     after = event_log.START
     async with scratch.reading() as made:
-        while page := await event_log.read_after(made, after, PAGE, _COMMANDS):
+        while page := await event_log.read_after(made, after, PAGE, _TYPES):
             after = page[-1].position
             wanted = await _wanted(made, page)
             if not wanted:
                 continue
             if before is None:
                 async with present.reading() as connection:
-                    count += len(await _missing(connection, wanted))
+                    found.count(await _missing(connection, wanted))
                 continue
             async with present.transaction() as connection:
                 await _alone(present, connection, before)
                 rows = await _missing(connection, wanted)
                 await event_log.append_at(connection, rows)
                 before = await newest(connection)
-                count += len(rows)
-    return count
+            found.count(rows)
+    return found
 
 
 async def _alone(present: Database, connection: AsyncConnection, before: Position) -> None:
@@ -99,28 +118,43 @@ async def _alone(present: Database, connection: AsyncConnection, before: Positio
 
 
 async def _wanted(made: AsyncConnection, page: Sequence[Recorded]) -> list[Recorded]:
-    """Those whose effect is still to come: an entry that was booked needs no command any more."""
-    asked = {recorded.envelope.id: unseal(recorded.envelope) for recorded in page}
+    """Those that still hold: an entry that was booked needs no command any more, nor does what is booked a reason why not."""
+    messages = [(recorded, unseal(recorded.envelope)) for recorded in page]
     column = tables.documents.c
-    ids = [message.command_id for message in asked.values() if isinstance(message, PostEntry)]
+    ids = [message.command_id for _, message in messages if isinstance(message, PostEntry)]
     planned = sa.select(column.command_id).where(column.command_id.in_(ids), column.state == "planned")
     open_ids = set((await made.execute(planned)).scalars())
+    numbers = [message.document.number for _, message in messages if isinstance(message, _Reason)]
+    rows = await made.execute(sa.select(*tables.documents.primary_key, column.code).where(column.number.in_(numbers)))
+    codes = {(row.site, row.kind, row.number, row.suffix): row.code for row in rows}
+
+    def holds(message: object) -> bool:
+        if isinstance(message, PostEntry):
+            return message.command_id in open_ids
+        return not isinstance(message, _Reason) or codes.get(_key(message.document)) == message.code
+
+    # Of a reason that was told, and told again after another one, the last one counts.
+    last = {_key(message.document): recorded for recorded, message in messages if isinstance(message, _Reason)}
     return [
         recorded
-        for recorded in page
-        if not isinstance(message := asked[recorded.envelope.id], PostEntry) or message.command_id in open_ids
+        for recorded, message in messages
+        if holds(message) and (not isinstance(message, _Reason) or last[_key(message.document)] is recorded)
     ]
 
 
+def _key(ref: DocumentRef) -> tuple[str, str, str, str]:
+    return ref.site, ref.kind, ref.number, ref.suffix
+
+
 async def _missing(connection: AsyncConnection, wanted: Sequence[Recorded]) -> list[tuple[str, int, Envelope]]:
-    """Those that nothing in the present log asks for, each with the version it takes in its stream."""
+    """Those that nothing in the present log says, each with the version it takes in its stream."""
     there = await event_log.read_streams(connection, (recorded.stream for recorded in wanted))
     known = {stream: [unseal(each.envelope) for each in recorded] for stream, recorded in there.items()}
     versions = {stream: recorded[-1].version if recorded else 0 for stream, recorded in there.items()}
     rows = []
     for recorded in wanted:
         stream, message = recorded.stream, unseal(recorded.envelope)
-        if any(_asks_the_same(message, each) for each in known[stream]):
+        if any(_says_the_same(message, each) for each in known[stream]):
             continue
         versions[stream] += 1
         known[stream].append(message)
@@ -128,7 +162,9 @@ async def _missing(connection: AsyncConnection, wanted: Sequence[Recorded]) -> l
     return rows
 
 
-def _asks_the_same(one: object, other: object) -> bool:
+def _says_the_same(one: object, other: object) -> bool:
     if isinstance(one, PostEntry):
         return isinstance(other, PostEntry) and one.command_id == other.command_id
+    if isinstance(one, _Reason):
+        return isinstance(other, _Reason) and (_key(one.document), one.code) == (_key(other.document), other.code)
     return isinstance(one, SaveAccount) and isinstance(other, SaveAccount) and one.division == other.division
