@@ -8,10 +8,11 @@ from datetime import date
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
 from support.audit_file_rules import NAMESPACE, wrong_in
 
 from contracts.ledger import LedgerLine, LedgerName, LedgerYear
-from mapper.audit_file import AuditFile, Company, Span
+from mapper.audit_file import AuditFile, Company, Span, percentage
 
 DAY = date(2026, 3, 2)
 GUID = "0e2b9a34-7d1c-4d2e-9d55-0a5a1f6b7c8d"
@@ -58,6 +59,62 @@ async def test_what_is_too_long_is_cut_and_what_xml_cannot_have_is_left_out() ->
     assert (len(name), name.startswith("Müller & Söhne x")) == (50, True)
     texts = [each.text or "" for each in root.iter(f"{NAMESPACE}desc")]
     assert any(text.startswith("ab <c> d") and len(text) == 9_999 for text in texts)
+
+
+async def test_what_the_schema_does_not_list_or_would_miss_is_written_so_that_it_takes_it() -> None:
+    """It lists the currencies of about 2004, with ZZZ for others; docRef, accDesc and the like may not lack."""
+    leu = line(12_100, "1300", currency="RON", fc_hundredths=60_000, your_ref=" \x00 ", description=" ", vat_code="2")
+    root = await written(leu, line(-12_100, "8000", currency="USD", fc_hundredths=-13_000), name=" ")
+    assert wrong_in(root) == []
+    assert [each.text for each in root.iter(f"{NAMESPACE}curCode")] == ["EUR", "ZZZ", "USD"]
+    assert [each.text for each in root.iter(f"{NAMESPACE}docRef")] == ["42", "42"]
+    assert [each.text for each in root.iter(f"{NAMESPACE}accDesc")] == ["1300", "8000"]
+    assert [percentage(each) for each in ("21", "9.0000", "0", "", "2.125")] == ["21.00", "9.00", "0.00", "0.00", "2.125"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("amntTp", "B"), ("accTp", "X"), ("jrnTp", "Q"), ("periodNumber", "1000"), ("periodNumber", "4"), ("trDt", "2-3-2026")),
+        *(("amnt", "1.234"), ("amnt", "0.02"), ("curCode", "RON"), ("taxRegistrationCountry", "XX"), ("vatPerc", "-1")),
+        *(("linesCount", "3"), ("totalDebit", "0.02"), ("totalCredit", "0.00"), ("linesCount", "12345678901")),
+        *(("jrnID", "7" * 36), ("accID", "8" * 36), ("nr", "9" * 36), ("custSupName", "x" * 51), ("taxRegIdent", "x" * 31)),
+        *(("docRef", "x" * 1000), ("accDesc", "x" * 1000), ("companyName", "x" * 1000), ("fiscalYear", "x" * 10)),
+    ],
+)
+async def test_the_rules_find_each_text_that_the_schema_refuses(name: str, text: str) -> None:
+    root = await whole()
+    next(root.iter(f"{NAMESPACE}{name}")).text = text
+    assert wrong_in(root), name
+
+
+OBLIGATORY = (
+    *("header", "company", "fiscalYear", "startDate", "endDate", "curCode", "dateCreated", "companyName", "taxRegIdent"),
+    *("taxRegistrationCountry", "custSupID", "ledgerAccount", "accID", "accDesc", "accTp", "vatID", "vatDesc", "periodNumber"),
+    *("startDatePeriod", "endDatePeriod", "linesCount", "totalDebit", "totalCredit", "jrnID", "nr", "trDt", "docRef", "effDate"),
+    *("amnt", "amntTp", "vatPerc", "vatAmnt", "vatAmntTp"),
+)
+
+
+@pytest.mark.parametrize("name", OBLIGATORY)
+async def test_the_rules_find_each_element_that_lacks_or_stands_elsewhere(name: str) -> None:
+    lacking, moved = await whole(), await whole()
+    for root, is_moved in ((lacking, False), (moved, True)):
+        for parent in [each for each in root.iter() if each.find(f"{NAMESPACE}{name}") is not None]:
+            for child in parent.findall(f"{NAMESPACE}{name}"):
+                place = 0 if parent[-1].tag == child.tag else len(parent) - 1  # the last goes in front, others to the end
+                parent.remove(child)
+                if is_moved:
+                    parent.insert(place, child)
+    assert wrong_in(lacking), name
+    if name != "ledgerAccount":  # it has no others beside it
+        assert wrong_in(moved), name
+
+
+async def whole() -> ET.Element:
+    """A file that has every element that we write for a sale."""
+    debt = line(1, "1300", relation_id=GUID)
+    return await written(debt, line(-1, "8000", vat_code="2"), name="Jansen")
 
 
 async def test_the_rules_of_the_test_itself_find_what_is_wrong() -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Final, TextIO
 from xml.sax.saxutils import escape
 
@@ -18,8 +19,17 @@ from contracts.ledger import LedgerLine, LedgerName, LedgerYear
 
 NAMESPACE: Final = "http://www.auditfiles.nl/XAF/3.2"
 SOFTWARE: Final = "Kruispost"
-# Lengths of the published schema.
-ID, NAME, TEXT, LONG, TAX_ID, VERSION = 35, 50, 999, 9999, 30, 20
+# Lengths of the published schema XAF 3.2 (XmlAuditfileFinancieel3.2.xsd), and its currencies: a list of about 2004.
+ID, NAME, TEXT, LONG, TAX_ID = 35, 50, 999, 9999, 30
+OTHER_CURRENCY: Final = "ZZZ"  # what it has for the others, such as RON and TRY
+_CURRENCIES: Final = (
+    "AED AFA ALL AMD ANG AOA ARS AUD AWG AZM BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYR BZD CAD CDF CHF CLP CNY "
+    "COP CRC CSD CUP CVE CYP CZK DJF DKK DOP DZD EEK EGP ERN ETB EUR FJD FKP GBP GEL GGP GHC GIP GMD GNF GTQ GYD HKD HNL HRK "
+    "HTG HUF IDR ILS IMP INR IQD IRR ISK JEP JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LTL LVL LYD "
+    "MAD MDL MGA MKD MMK MNT MOP MRO MTL MUR MVR MWK MXN MYR MZM NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR "
+    "ROL RUB RUR RWF SAR SBD SCR SDD SEK SGD SHP SIT SKK SLL SOS SPL SRD STD SVC SYP SZL THB TJS TMM TND TOP TRL TTD TVD TWD "
+    "TZS UAH UGX USD UYU UZS VEB VND VUV WST XAF XCD XOF XPF YER ZAR ZMK ZWD"
+)
 _PROFIT_AND_LOSS: Final = range(110, 161)  # types of Exact's ledger accounts
 _JOURNAL_TYPES: Final = {10: "C", 12: "B", 20: "S", 21: "S", 22: "P", 90: "M"}
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -66,7 +76,6 @@ class AuditFile:
         self._made_on = made_on
         self._percentages = {each.key: each.percentage for each in totals.vat_codes}
         self._customers = {each.key: customer_id(each) for each in totals.customers}
-        self._accounts = {each.key for each in totals.accounts}
 
     async def write(self, lines: AsyncIterator[LedgerLine]) -> Written:
         """Write all of it; return what the lines came to."""
@@ -84,14 +93,14 @@ class AuditFile:
         self._put("fiscalYear", str(self._span.year), 9)
         self._put("startDate", self._span.first.isoformat())
         self._put("endDate", self._span.last.isoformat())
-        self._put("curCode", self._company.currency)
+        self._put("curCode", currency_code(self._company.currency))
         self._put("dateCreated", self._made_on.isoformat())
         self._put("softwareDesc", SOFTWARE, NAME)
         self._close("header")
 
     def _company_itself(self) -> None:
         self._put("companyIdent", str(self._company.division), ID)
-        self._put("companyName", self._company.name, TEXT)
+        self._put("companyName", self._company.name, TEXT, otherwise=str(self._company.division))
         self._put("taxRegistrationCountry", self._company.country)
         self._put("taxRegIdent", self._company.vat_number, TAX_ID)
 
@@ -111,7 +120,7 @@ class AuditFile:
             for each in totals.accounts:
                 self._open("ledgerAccount")
                 self._put("accID", each.code, ID)
-                self._put("accDesc", each.name or each.code, TEXT)
+                self._put("accDesc", each.name, TEXT, otherwise=each.code)
                 self._put("accTp", "P" if each.type in _PROFIT_AND_LOSS else "B")
                 self._close("ledgerAccount")
             self._close("generalLedger")
@@ -119,7 +128,7 @@ class AuditFile:
         for each in totals.vat_codes:
             self._open("vatCode")
             self._put("vatID", each.code, ID)
-            self._put("vatDesc", each.name or f"{each.code} ({each.percentage} %)", TEXT)
+            self._put("vatDesc", each.name, TEXT, otherwise=f"{each.code} ({each.percentage} %)")
             self._close("vatCode")
         self._close("vatCodes")
         self._open("periods")
@@ -179,7 +188,7 @@ class AuditFile:
     def _journal(self, journal: LedgerName) -> None:
         self._open("journal")
         self._put("jrnID", journal.code, ID)
-        self._put("desc", journal.name or journal.code, LONG)
+        self._put("desc", journal.name, LONG, otherwise=journal.code)
         self._put("jrnTp", _JOURNAL_TYPES.get(journal.type, "Z"))
 
     def _transaction(self, line: LedgerLine) -> None:
@@ -197,7 +206,7 @@ class AuditFile:
         self._open("trLine")
         self._put("nr", str(written.lines), ID)
         self._put("accID", line.account, ID)
-        self._put("docRef", line.your_ref or str(line.invoice_number or line.entry_number), TEXT)
+        self._put("docRef", line.your_ref or "", TEXT, otherwise=str(line.invoice_number or line.entry_number))
         self._put("effDate", line.day.isoformat())
         self._put("desc", line.description or "", LONG)
         self._put("amnt", amount(abs(line.dc_hundredths)))
@@ -206,17 +215,17 @@ class AuditFile:
             self._put("custSupID", self._customers[line.relation_id], ID)
         self._put("invRef", str(line.invoice_number) if line.invoice_number else "", TEXT)
         self._put("costID", line.cost_center or "", ID)
-        if line.vat_code is not None and (line.is_vat or not line.vat_fc_hundredths):
+        if line.vat_code and (line.is_vat or not line.vat_fc_hundredths):
             # The VAT of a line is one of its own in the ledger; where there is none the code stands with the base.
             self._open("vat")
             self._put("vatID", line.vat_code, ID)
-            self._put("vatPerc", f"{float(self._percentages[line.vat_code]):.2f}")
+            self._put("vatPerc", percentage(self._percentages[line.vat_code]))
             self._put("vatAmnt", amount(abs(line.dc_hundredths) if line.is_vat else 0))
             self._put("vatAmntTp", side(line.dc_hundredths))
             self._close("vat")
         if line.currency != self._company.currency:
             self._open("currency")
-            self._put("curCode", line.currency)
+            self._put("curCode", currency_code(line.currency))
             self._put("curAmnt", amount(abs(line.fc_hundredths)))
             self._close("currency")
         self._close("trLine")
@@ -227,9 +236,9 @@ class AuditFile:
     def _close(self, name: str) -> None:
         self._stream.write(f"</{name}>\n")
 
-    def _put(self, name: str, text: str, most: int | None = None) -> None:
-        """Write an element, cut to what the schema takes; an empty one is left out."""
-        shown = " ".join(_NOT_IN_XML.sub("", text).split())[:most].strip()
+    def _put(self, name: str, text: str, most: int | None = None, *, otherwise: str = "") -> None:
+        """Write an element, cut to what the schema takes; of an empty one what it has `otherwise`, else it is left out."""
+        shown = shown_text(text, most) or shown_text(otherwise, most)
         if shown:
             self._stream.write(f"<{name}>{escape(shown)}</{name}>")
 
@@ -238,6 +247,22 @@ def amount(hundredths: int) -> str:
     """Return an amount with two decimals."""
     whole, cents = divmod(abs(hundredths), 100)
     return f"{'-' if hundredths < 0 else ''}{whole}.{cents:02d}"
+
+
+def percentage(written: str) -> str:
+    """Return a percentage with two decimals, three where it has them."""
+    rounded = Decimal(written or "0").quantize(Decimal("0.001"))
+    return f"{rounded:f}" if rounded != rounded.quantize(Decimal("0.01")) else f"{rounded:.2f}"
+
+
+def currency_code(currency: str) -> str:
+    """Return a currency as the schema lists it."""
+    return currency if currency in _CURRENCIES.split() else OTHER_CURRENCY
+
+
+def shown_text(text: str, most: int | None = None) -> str:
+    """Return a text as it is written: without what XML cannot have, on one line, cut to what the schema takes."""
+    return " ".join(_NOT_IN_XML.sub("", text).split())[:most].strip()
 
 
 def side(hundredths: int) -> str:
