@@ -70,8 +70,8 @@ CONSENT: tuple[Row, ...] = (
     ("file_not_written", "The file of `kruispost export` or `reconcile --csv` cannot be written.", "Choose another place."),
     (
         "file_not_read",
-        "The file to verify is none that was exported, or cannot be read.",
-        "Name one that `kruispost export` wrote.",
+        "The file to verify is none that was exported, or cannot be read; or the hashes beside an audit file are gone.",
+        "Name one that `kruispost export` wrote; put the `.sha256.csv` back beside its audit file.",
     ),
     (
         "links_file",

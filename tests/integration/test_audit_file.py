@@ -73,6 +73,8 @@ async def test_a_year_is_a_file_that_the_schema_takes_and_equal_to_the_ledger(tm
             file = tmp_path / f"{year}.xaf"
             done = await run(month, "export", "--xaf", str(year), "--out", str(file), *(("--wait", "0") if year > 2026 else ()))
             assert done.returncode == 0, done.stderr
+            verified = await run(month, "export", "--verify", str(file))
+            assert (verified.returncode, verified.stdout.split()[-1]) == (0, done.stdout.split()[-1])
             root = ET.parse(file).getroot()  # noqa: S314 - we wrote it
             assert wrong_in(root) == []
             header, company = root[0], root[1]
@@ -110,6 +112,7 @@ async def test_a_year_is_a_file_that_the_schema_takes_and_equal_to_the_ledger(tm
         assert nothing.returncode == 2
         assert "no lines of financial year 2019" in nothing.stderr
         assert not (tmp_path / "2019.xaf").exists()
+        assert not (tmp_path / "2019.xaf.sha256.csv").exists()
 
 
 async def test_without_the_companys_vat_number_there_is_no_file(tmp_path: Path) -> None:

@@ -53,33 +53,48 @@ class Checked:
 
 
 def check(stream: TextIO, noted: str | None = None) -> Checked:
-    """Compute every hash anew, and look for one that was noted; raises ValueError for a file that is no such file."""
+    """Compute every hash anew, and look for one that was noted; raises ValueError for a file that is no such file.
+
+    A line whose values are as they were is broken all the same where it is not written byte by byte as `ChainWriter` does.
+    """
     rows = _rows(stream)
-    heading = next(rows, None)
+    heading, as_written = next(rows, ([], True))
     if not heading or heading[-1] != HASH:
-        raise ValueError("its last column is not called sha256")
+        raise ValueError("line 1: its last column is not called sha256")
     last, lines = link(START, heading[:-1]), 0
     has_noted = last == noted  # the last hash of a file without lines, as a log was before its first message
-    for number, row in enumerate(rows, start=2):
+    if not as_written:
+        return Checked(lines, last, 1, has_noted)
+    for number, (row, as_written) in enumerate(rows, start=2):
         last = link(last, row[:-1])
-        if not row or row[-1] != last:
+        if not row or row[-1] != last or not as_written:
             return Checked(lines, last, number, has_noted)
         lines += 1
         has_noted = has_noted or last == noted
     return Checked(lines, last, None, has_noted)
 
 
-def _rows(stream: TextIO) -> Iterator[list[str]]:
-    """Give the lines; one that is no CSV any more is empty, which no line that was written is."""
+def _rows(stream: TextIO) -> Iterator[tuple[list[str], bool]]:
+    """Give the lines, and whether each is written as we write it; one that is no CSV any more is empty, which none of ours is."""
     csv.field_size_limit(LONGEST_VALUE)
-    rows = csv.reader(stream)
+    read: list[str] = []
+
+    def pieces() -> Iterator[str]:
+        for piece in stream:
+            read.append(piece)
+            yield piece
+
+    rows = csv.reader(pieces())
     while True:
         try:
-            yield next(rows)
+            row = next(rows)
         except StopIteration:
             return
         except csv.Error:
-            yield []
+            row = []
+        again = ",".join('"' + value.replace('"', '""') + '"' for value in row) + "\n"
+        yield row, "".join(read) == again
+        read.clear()
 
 
 def link(before: str, values: Sequence[str]) -> str:

@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final, TextIO
+from typing import Final
 from xml.sax.saxutils import escape
 
 from contracts.ledger import LedgerLine, LedgerName, LedgerYear
+from mapper.audit_file_hashes import Output
 
 NAMESPACE: Final = "http://www.auditfiles.nl/XAF/3.2"
 SOFTWARE: Final = "Kruispost"
@@ -68,7 +69,7 @@ class Written:
 class AuditFile:
     """Writes the file to a stream."""
 
-    def __init__(self, stream: TextIO, company: Company, span: Span, totals: LedgerYear, made_on: date) -> None:
+    def __init__(self, stream: Output, company: Company, span: Span, totals: LedgerYear, made_on: date) -> None:
         self._stream = stream
         self._company = company
         self._span = span

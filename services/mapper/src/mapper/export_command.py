@@ -23,8 +23,9 @@ from contracts.commands import PostEntry
 from contracts.facts import DocumentKind, EntryPosted
 from contracts.ledger import LedgerYear
 from mapper import tables
-from mapper.audit_chain import ChainWriter, check
+from mapper.audit_chain import ChainWriter, Checked, check
 from mapper.audit_file import AuditFile, Company, Span, Written, amount
+from mapper.audit_file_hashes import check_pair, hashes_of, is_audit_file, written_with_hashes
 from mapper.configuration import mappings_of
 from mapper.drift_decisions import entries_of_decisions
 from mapper.issue import booked_entry
@@ -92,7 +93,7 @@ def export_audit_file(year: int, file: Path, division: int | None, patience_seco
         currency=section.currency,
     )
 
-    async def run() -> tuple[Written, int]:
+    async def run() -> tuple[Written, int, str | None]:
         async with open_sources(settings) as sources:
             if patience_seconds:
                 await sources.ledger.refresh(mapping.division, patience_seconds)
@@ -106,21 +107,27 @@ def export_audit_file(year: int, file: Path, division: int | None, patience_seco
                     " missing here; give the command again without --wait 0.",
                 )
             span = await _span(sources, mapping.division, year, totals)
-            with written_whole(file) as stream:
+            with written_with_hashes(file) as (stream, chain):
                 made = AuditFile(stream, company, span, totals, SystemClock().now().date())
                 written = await made.write(sources.ledger.lines_of_year(mapping.division, year))
                 told = (totals.lines, totals.debit_hundredths, totals.credit_hundredths)
                 if (written.lines, written.debit_hundredths, written.credit_hundredths) != told:
                     raise KruispostError("ledger_changed", "The ledger was read anew meanwhile; give the command again.")
-            return written, len(totals.opening)
+            return written, len(totals.opening), chain.last if chain is not None else None
 
-    written, opening = run_command(run(), "The databases cannot be read", f"check their address. {file} is as it was")
+    written, opening, last = run_command(run(), "The databases cannot be read", f"check their address. {file} is as it was")
     totals = {"lines": written.lines, "debit": amount(written.debit_hundredths), "credit": amount(written.credit_hundredths)}
     words = (
         "{lines} lines of {year} in {file}: debit {debit}, credit {credit}; {opening} accounts in the opening balance.",
         "{lines} regels van {year} in {file}: debet {debit}, credit {credit}; {opening} rekeningen in de beginbalans.",
     )
     typer.echo(words[lang == "nl"].format(year=year, file=file, opening=opening, **totals))
+    if last is not None:
+        words = (
+            f"Its hashes are in {hashes_of(file)}. Note the last one where nobody can change it: {last}",
+            f"De hashes staan in {hashes_of(file)}. Noteer de laatste waar niemand die kan wijzigen: {last}",
+        )
+        typer.echo(words[lang == "nl"])
 
 
 async def _span(sources: Sources, division: int, year: int, totals: LedgerYear) -> Span:
@@ -157,28 +164,41 @@ def verify(file: Path, lang: Language, noted: str | None = None) -> bool:
     With a hash that was noted earlier, the file must have it: then all up to there is what it was when that was noted.
     """
     try:
-        # A byte that is no UTF-8 was not written so: its line is broken, and the file is an export none the less.
-        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            found = check(stream, noted)
+        pair = check_pair(file, noted) if is_audit_file(file) else None
+        if pair is not None:
+            found = pair.chain
+        else:
+            # A byte that is no UTF-8 was not written so: its line is broken, and the file is an export none the less.
+            with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+                found = check(stream, noted)
     except (OSError, ValueError) as error:
-        raise KruispostError("file_not_read", f"{file} is no export of Kruispost ({error}); name one.") from error
-    if found.broken_at is not None:
-        words = (
-            f"Line {found.broken_at} of {file} is not as it was written, or one before it is missing.",
-            f"Regel {found.broken_at} van {file} is niet zoals die is geschreven, of er ontbreekt er een voor.",
+        raise KruispostError("file_not_read", f"{file} is no export of Kruispost, or not whole ({error}); name one.") from error
+    broken, at = (
+        (hashes_of(file), found.broken_at) if pair is not None and found.broken_at is not None else (file, found.broken_at)
+    )
+    if pair is not None and pair.broken_at is not None:
+        at = pair.broken_at
+    words = _outcome(found, broken, at, noted)
+    typer.echo(words[lang == "nl"])
+    return at is None and (noted is None or found.has_noted)
+
+
+def _outcome(found: Checked, file: Path, broken_at: int | None, noted: str | None) -> tuple[str, str]:
+    """Say in English and Dutch what came of checking a file."""
+    if broken_at is not None:
+        return (
+            f"Line {broken_at} of {file} is not as it was written, or one before it is missing.",
+            f"Regel {broken_at} van {file} is niet zoals die is geschreven, of er ontbreekt er een voor.",
         )
-    elif noted is not None and not found.has_noted:
-        words = (
+    if noted is not None and not found.has_noted:
+        return (
             f"{file} does not have the hash that was noted: something before it was changed, left out or added since.",
             f"{file} heeft de genoteerde hash niet: sindsdien is ervoor iets gewijzigd, weggelaten of toegevoegd.",
         )
-    else:
-        words = (
-            f"{found.lines} lines, as they were written. It is the whole file if the last hash noted was {found.last}",
-            f"{found.lines} regels, zoals ze zijn geschreven. Het is het hele bestand als de genoteerde hash {found.last} was",
-        )
-    typer.echo(words[lang == "nl"])
-    return found.broken_at is None and (noted is None or found.has_noted)
+    return (
+        f"{found.lines} lines, as they were written. It is the whole file if the last hash noted was {found.last}",
+        f"{found.lines} regels, zoals ze zijn geschreven. Het is het hele bestand als de genoteerde hash {found.last} was",
+    )
 
 
 async def _booked(sources: Sources, division: int) -> AsyncIterator[tuple[PostEntry, EntryPosted, float]]:
