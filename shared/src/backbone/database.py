@@ -22,6 +22,7 @@ from backbone.locks import FileLock, Holders, LockSession, SessionLock, process_
 from backbone.settings import Settings
 
 Dialect = Literal["postgresql", "sqlite"]
+SCRATCH_CACHE_KIB = 65_536
 BUSY_TIMEOUT_MS = 30_000
 
 
@@ -72,12 +73,15 @@ class Database:
         self._writing_task: asyncio.Task[Any] | None = None
 
     @classmethod
-    def open(cls, settings: Settings, service: str) -> Database:
-        """Prepare the engines; the first use connects. Raises ConfigurationError for an unusable database_url."""
+    def open(cls, settings: Settings, service: str, *, is_scratch: bool = False) -> Database:
+        """Prepare the engines; the first use connects. Raises ConfigurationError for an unusable database_url.
+
+        `is_scratch` is for a SQLite file that is filled once and need not outlive a loss of power, such as a replay's.
+        """
         if settings.database_url is None:
             settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = settings.data_dir / f"{schema_of(service)}.sqlite"
-            writer = _sqlite_engine(path, begin="BEGIN IMMEDIATE", query_only=False, pool_size=1)
+            writer = _sqlite_engine(path, begin="BEGIN IMMEDIATE", query_only=False, pool_size=1, is_scratch=is_scratch)
             reader = _sqlite_engine(path, begin="BEGIN", query_only=True, pool_size=settings.database_pool_size)
             return cls(service, "sqlite", writer, reader, settings.data_dir)
         url = make_url(settings.database_url)
@@ -187,7 +191,7 @@ def _postgresql_engine(url: sa.URL, service: str, process: str, size: int, *, re
     )
 
 
-def _sqlite_engine(path: Path, *, begin: str, query_only: bool, pool_size: int) -> AsyncEngine:
+def _sqlite_engine(path: Path, *, begin: str, query_only: bool, pool_size: int, is_scratch: bool = False) -> AsyncEngine:
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=pool_size, max_overflow=0, hide_parameters=True)
 
     def connected(connection: Any, _record: Any) -> None:
@@ -197,7 +201,9 @@ def _sqlite_engine(path: Path, *, begin: str, query_only: bool, pool_size: int) 
         for pragma in (
             f"busy_timeout = {BUSY_TIMEOUT_MS}",
             "journal_mode = WAL",
-            "synchronous = FULL",
+            f"synchronous = {'OFF' if is_scratch else 'FULL'}",
+            # Ids are hashes, so each write is somewhere else in an index, of which a long history has more than fits the default.
+            *((f"cache_size = -{SCRATCH_CACHE_KIB}",) if is_scratch else ()),
             "foreign_keys = ON",
             f"query_only = {'ON' if query_only else 'OFF'}",
         ):

@@ -127,7 +127,7 @@ async def beside(directory: Path, service: str) -> AsyncIterator[Database]:
     """Give an empty database of a service in a directory of its own; raises PastError where there is one already."""
     if (directory / f"{schema_of(service)}.sqlite").exists():
         raise PastError(f"{directory} has a database of {service} already; name another directory by --keep.")
-    database = Database.open(Settings(data_dir=directory, database_url=None), service)
+    database = Database.open(Settings(data_dir=directory, database_url=None), service, is_scratch=True)
     try:
         await migrate(database, service)
         yield database

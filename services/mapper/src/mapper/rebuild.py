@@ -255,6 +255,6 @@ def _key(ref: facts.DocumentRef) -> Key:
 
 async def new_scratch(directory: Path) -> Database:
     """Return an empty mapper's database in a directory; the caller closes it."""
-    database = Database.open(Settings(data_dir=directory, database_url=None), MAPPER)
+    database = Database.open(Settings(data_dir=directory, database_url=None), MAPPER, is_scratch=True)
     await migrate(database, MAPPER)
     return database
