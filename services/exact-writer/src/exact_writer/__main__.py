@@ -171,6 +171,7 @@ async def _read_ledger(settings: Settings, database: Database, division: int, wi
             telemetry=telemetry,
             every_seconds=0,
             suspense=SuspenseLines(division, section.bank_matching.suspense_accounts, mirror),
+            mirror=mirror,
         )
         await reader.read_until(wish, clock.now().timestamp() + patience_seconds)
     except (ConsentNeededError, NoTokenNowError, NotAllowedNowError, CallError, UnreadableAnswerError) as error:
@@ -251,6 +252,7 @@ def writer_of(
             telemetry=telemetry,
             every_seconds=context.settings.ledger_seconds,
             suspense=SuspenseLines(division, configuration.bank_matching.suspense_accounts, mirror),
+            mirror=mirror,
         ),
         subscriptions=Subscriptions(
             division,

@@ -59,6 +59,12 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         return self.answered < self.asks or self.next_page is not None or self.in_deletions
 
     @property
+    def begins_for_somebody(self) -> bool:
+        """Whether the next page is the first one of a reading that somebody asked for, and only of what changed."""
+        is_first = self.next_page is None and not self.in_deletions
+        return is_first and self.answered < self.asks and max(self.timestamp, self.deleted_timestamp) > FIRST_TIMESTAMP
+
+    @property
     def endpoint(self) -> str:
         """What is read now: lines, or what was deleted."""
         return DELETED if self.in_deletions else ENDPOINT

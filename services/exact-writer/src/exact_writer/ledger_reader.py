@@ -19,9 +19,12 @@ from exact_writer.bank_lines import SuspenseLines
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import ForbiddenError, NotFoundError, RefusedError, Request
 from exact_writer.ledger_lines import DELETED, ENDPOINT, Reading
+from exact_writer.mirror import Mirror
 
 PAUSE_SECONDS: Final = 3600.0  # after a refusal of the whole resource, such as a missing scope: it counts against the error limit
 DELETIONS_KEPT_SECONDS: Final = 55 * 86_400.0  # Exact keeps its log of deletions for two months
+# After a move, until it is noticed, new lines look as if they were missing: whoever asks gets an answer that knows of a move.
+MOVES_SECONDS: Final = 180.0
 NEVER: Final = float("inf")
 
 
@@ -38,6 +41,7 @@ class LedgerReader:
         telemetry: Telemetry,
         every_seconds: float,
         suspense: SuspenseLines,
+        mirror: Mirror,
     ) -> None:
         self._division = division
         self._database = database
@@ -46,11 +50,12 @@ class LedgerReader:
         self._telemetry = telemetry
         self._every_seconds = every_seconds
         self._suspense = suspense
+        self._mirror = mirror
         self._since = clock.now().timestamp()
-        self._paused_until = self._no_deletions_until = 0.0
+        self._paused_until = self._no_deletions_until = self._no_looks_until = 0.0
 
     async def turn(self, epoch: int | None) -> float | None:
-        """Read one page: None when that was done, else the instant from which there may be one to read.
+        """Read one page, or look for a move: None when that was done, else the instant from which there may be one to read.
 
         Raises CallError only for what stands in the way of every call, LeaseLostError, and UnreadableAnswerError.
         """
@@ -71,6 +76,8 @@ class LedgerReader:
         if found.read_at is not None and found.read_at + DELETIONS_KEPT_SECONDS < now and not found.in_deletions:
             await self._start_anew(epoch)
             return None
+        if found.begins_for_somebody and await self._looked_for_a_move(now):
+            return None  # where the division was moved, all of it is to be read
         await self._read(epoch, found, now)
         return None if self._paused_until <= now else self._paused_until
 
@@ -91,6 +98,17 @@ class LedgerReader:
             if at > until:
                 raise NotAllowedNowError(at, "Exact's limits, or the right to read the ledger, stand in the way")
             await self._clock.sleep(max(0.0, at - self._clock.now().timestamp()))
+
+    async def _looked_for_a_move(self, now: float) -> bool:
+        """Look before a reading that somebody asked for, unless that was done just now or Exact refuses it."""
+        if self._no_looks_until > now:
+            return False
+        try:
+            return await self._mirror.look_for_a_move(MOVES_SECONDS)
+        except (NotFoundError, RefusedError) as error:
+            log.warning("moves are not seen", division=self._division, status=error.status, reason=error.message)
+            self._no_looks_until = now + PAUSE_SECONDS
+            return True
 
     async def _read(self, epoch: int | None, found: Reading, now: float) -> None:
         if found.in_deletions and self._no_deletions_until > now:

@@ -21,13 +21,13 @@ from backbone.mapping_configuration import DivisionConfiguration
 from backbone.telemetry import log
 from contracts.commands import PostEntry
 from contracts.facts import PeriodObserved
-from exact_writer import announce, ledger_lines, master_records, odata, payment_terms, watched_years
+from exact_writer import announce, ledger_lines, master_records, odata, payment_terms, versions_base, watched_years
 from exact_writer.account_mirror import AccountMirror
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import ForbiddenError
 from exact_writer.master_records import SOURCES, STATUSES, Kind, Record
 from exact_writer.row_versions import NEVER, Follower, Rows
-from exact_writer.tables import ledger_readings, master_data, mirror_state, receivables
+from exact_writer.tables import master_data, mirror_state
 
 DAY_SECONDS: Final = 86_400.0
 # A period that was opened again is seen within the hour, in a year that is not watched within the day; a closed one by the
@@ -40,7 +40,6 @@ AGAIN_SECONDS: Final = 60.0  # how old a part must be before something missing i
 DELETIONS_KEPT_SECONDS: Final = 55 * DAY_SECONDS  # Exact keeps its log of deletions for two months
 CLOSED: Final = 1
 PAYMENT_TERMS: Final = "payment_term"
-VERSIONS_BASE: Final = "versions_base"
 ALL_PERIODS: Final = "all_periods"
 NO_RIGHT: Final = "no_right_to_"
 ALL_PERIODS_SECONDS: Final = DAY_SECONDS - PERIODS_SECONDS  # so that none is older than a day
@@ -69,6 +68,7 @@ class Mirror:
         self._records: dict[Kind, dict[str, Record]] = {}
         self._read_at: dict[Kind, float] = {}
         self._all_periods_at = NEVER  # when the periods of all years were read last
+        self._refused: set[Kind] = set()  # parts whose last look Exact refused: each more of them counts against the error limit
         self._no_journals: set[str] = set()  # what was looked for in vain since the journals were last read
 
     async def load(self) -> None:
@@ -76,18 +76,19 @@ class Mirror:
         records: dict[Kind, dict[str, Record]] = {kind: {} for kind in SOURCES}
         read_at: dict[Any, float] = {}
         async with self._database.reading() as connection:
-            self.versions_base = await self._base(connection)
+            self.versions_base = await versions_base.of(connection, self._division)
             rows = await connection.execute(sa.select(master_data).where(master_data.c.division == self._division))
             for row in rows:
                 records[row.kind][row.code] = msgspec.json.decode(bytes(row.record), type=Record)
             for row in await connection.execute(sa.select(mirror_state).where(mirror_state.c.division == self._division)):
-                if row.read_at > NEVER and row.kind != VERSIONS_BASE:
+                if row.read_at > NEVER and row.kind != versions_base.KIND:
                     read_at[row.kind] = row.read_at
-        self._all_periods_at = read_at.pop(ALL_PERIODS, NEVER)
+        self._all_periods_at, self._refused = read_at.pop(ALL_PERIODS, NEVER), set()
         for kind in _OPTIONAL:
             refused_at = read_at.pop(f"{NO_RIGHT}{kind}", NEVER)
             if refused_at > read_at.get(kind, NEVER):
                 read_at[kind] = refused_at
+                self._refused.add(kind)
         self._records, self._read_at = records, read_at
 
     def find(self, kind: Kind, code: str) -> Record | None:
@@ -156,9 +157,21 @@ class Mirror:
             endpoint = SOURCES[kind].endpoint
             self._calls.forbidden.discard(endpoint)
             self._read_at[kind] = self._now()  # each try counts against the error limit, that of a next start as well
+            self._refused.add(kind)
             async with self._database.transaction() as connection:
                 await self._note_read(connection, f"{NO_RIGHT}{kind}")
             log.warning("deletions or moves are not seen", division=self._division, endpoint=endpoint, reason=str(error))
+
+    async def look_for_a_move(self, older_than_seconds: float) -> bool:
+        """Look whether the division was moved unless that was done since; whether that took a call. Raises what `refresh` raises.
+
+        Where Exact refused the last look, or its endpoint is closed, the look at the interval is the next: whoever asks reads on.
+        """
+        is_closed = SOURCES["division"].endpoint in self._calls.blocked_endpoints()
+        if is_closed or "division" in self._refused or not self.is_older_than("division", older_than_seconds):
+            return False
+        await self.refresh("division")
+        return True
 
     async def learn_journals(self, codes: Iterable[str]) -> None:
         """Read the journals again before rows are stored that name one which is not known; raises what `refresh` raises.
@@ -201,6 +214,7 @@ class Mirror:
                 await self._note_read(connection, kind)
             self._records[kind] = found
         self._read_at[kind] = self._now()
+        self._refused.discard(kind)
 
     async def _store_ledgers(self, connection: AsyncConnection, rows: Rows) -> None:
         await self._store(connection, "ledger", dict(master_records.records("ledger", rows)))
@@ -225,7 +239,7 @@ class Mirror:
             log.warning("the division was moved, so everything is read anew", division=self._division)
             self._forgotten()
             async with self._database.reading() as connection:
-                self.versions_base = await self._base(connection)
+                self.versions_base = await versions_base.of(connection, self._division)
         self._records["division"][code] = found
 
     async def _follow_deletions(self) -> None:
@@ -260,27 +274,12 @@ class Mirror:
         """Have all lists of changes read from their beginning; with payment terms only when their row versions started anew."""
         ours = mirror_state.c.division == self._division
         if with_terms:
-            # All of a division's row versions come from one counter, so that none that was told is higher than this. The terms
-            # that are kept count as well: a position stays behind what it saw while pages come out of order.
-            base = await self._base(connection)
-            statements = (
-                sa.select(base + sa.func.max(mirror_state.c.timestamp)).where(ours, mirror_state.c.kind != VERSIONS_BASE),
-                sa.select(base + sa.func.max(ledger_readings.c.highest)).where(ledger_readings.c.division == self._division),
-                sa.select(sa.func.max(receivables.c.timestamp)).where(receivables.c.division == self._division),
-            )
-            highest = [int(await connection.scalar(statement) or 0) for statement in statements]
-            values = {"timestamp": max(base, *highest), "read_at": self._now()}
-            insert = self._database.insert(mirror_state).values(division=self._division, kind=VERSIONS_BASE, **values)
-            await connection.execute(insert.on_conflict_do_update(index_elements=["division", "kind"], set_=values))
+            await versions_base.put_above(self._database, connection, self._division, self._now())
             await ledger_lines.start_anew(self._database, connection, self._division)
         gone = [*_FOLLOWED, *((PAYMENT_TERMS,) if with_terms else ())]
         await connection.execute(sa.delete(mirror_state).where(ours, mirror_state.c.kind.in_(gone)))
         await self._clear(connection, "ledger")
         await self.accounts.clear(connection)
-
-    async def _base(self, connection: AsyncConnection) -> int:
-        where = (mirror_state.c.division == self._division, mirror_state.c.kind == VERSIONS_BASE)
-        return int(await connection.scalar(sa.select(mirror_state.c.timestamp).where(*where)) or 0)
 
     def _forgotten(self) -> None:
         self._records["ledger"] = {}
