@@ -79,11 +79,18 @@ class Month:
 
     async def receive(self, events: Iterable[dict[str, Any]]) -> None:
         """Take events as the door does, and make facts of them; the mapper hears nothing of them yet."""
+        await self.translate(await self.store(events))
+
+    async def store(self, events: Iterable[dict[str, Any]]) -> int:
+        """Take events as the door does, and leave them; how many are new."""
         received = [read_event(json.dumps(event).encode()) for event in events]
-        fresh = sum(await asyncio.gather(*(self._store.store(SITE, each) for each in received)))
+        return sum(await asyncio.gather(*(self._store.store(SITE, each) for each in received)))
+
+    async def translate(self, count: int) -> None:
+        """Make facts of so many events that were stored."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while fresh > 0:  # the log shows what is committed only when no older transaction of the server is open any more
-                fresh -= await self._translator.translate_batch()
+            while count > 0:  # the log shows what is committed only when no older transaction of the server is open any more
+                count -= await self._translator.translate_batch()
 
     async def book(self, seconds: float = 2 * PATIENCE_SECONDS) -> None:
         """Let the mapper hear everything, and wait until Exact has all that it makes of it."""

@@ -13,7 +13,8 @@ import httpx
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backbone.database import Database, schema_of
+from backbone.command_database import NOT_MIGRATED
+from backbone.database import Database, is_not_migrated, schema_of
 from backbone.settings import Settings
 from console import moves, queries
 from console.projection import SOURCE
@@ -126,6 +127,8 @@ def _read(settings: Settings, question: Callable[[AsyncConnection], Awaitable[Re
     try:
         return asyncio.run(ask())
     except DATABASE_ERRORS as error:
+        if is_not_migrated(error):
+            raise UnusableError(f"The console's database cannot be read: {NOT_MIGRATED}") from error
         raise UnusableError(
             f"The console's database cannot be read ({error}); check KRUISPOST_DATABASE_URL or KRUISPOST_DATA_DIR, "
             "and run `kruispost migrate`."

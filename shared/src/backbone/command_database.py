@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from backbone.database import Database, is_away, schema_of
+from backbone.database import Database, is_away, is_not_migrated, schema_of
 from backbone.errors import KruispostError
 from backbone.settings import Settings
 
 CHECK_AND_MIGRATE = "check KRUISPOST_DATABASE_URL or KRUISPOST_DATA_DIR, and run `kruispost migrate`"
+NOT_MIGRATED = "its tables are not there, or are of another version; run `kruispost migrate`."
 Result = TypeVar("Result")
 
 
@@ -44,6 +45,8 @@ def run_command(work: Coroutine[Any, Any, Result], cannot: str, remedy: str = "c
     except Exception as error:
         if isinstance(error, KruispostError) or not (is_away(error) or isinstance(error, SQLAlchemyError)):
             raise
+        if is_not_migrated(error):
+            raise UnreadableError(f"{cannot}: {NOT_MIGRATED}") from error
         raise UnreadableError(f"{cannot} ({error}); {remedy}.") from error
 
 

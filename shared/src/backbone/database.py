@@ -29,6 +29,8 @@ BUSY_TIMEOUT_MS = 30_000
 # SQLSTATE classes and codes with which PostgreSQL says "not now": connection, login, database, resources, deadlock, lock or
 # query timed out, shutting down or starting up, a transaction that idled too long.
 _NOT_NOW = ("08", "28", "3D", "53", "40", "55P03", "57014", "57P", "25P03")
+_NOT_THERE = ("42P01", "3F000", "42703")  # table, schema, column
+_SQLITE_NOT_THERE = ("no such table", "no such column", "has no column named")
 _SQLITE_NOT_NOW = ("locked", "busy", "disk", "full", "unable to open", "readonly")
 
 # All that using a database may raise. Connecting raises the driver's own, bare.
@@ -47,6 +49,14 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):  # connecting raises these bare
         return str(error.sqlstate or "").startswith(_NOT_NOW)
     return isinstance(error, (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError))
+
+
+def is_not_migrated(error: BaseException) -> bool:
+    """Say whether an error means that a schema, table or column is not there, as before `kruispost migrate`."""
+    if not isinstance(error, DBAPIError):
+        return False
+    words = str(error.orig)
+    return getattr(error.orig, "sqlstate", None) in _NOT_THERE or any(each in words for each in _SQLITE_NOT_THERE)
 
 
 def schema_of(service: str) -> str:

@@ -197,14 +197,14 @@ async def read_streams(connection: AsyncConnection, streams: Iterable[str]) -> d
 
 
 async def read_after(
-    connection: AsyncConnection, position: Position, limit: int, types: frozenset[str] | None = None
+    connection: AsyncConnection, position: Position, limit: int, types: frozenset[str] | None = None, *, settled: bool = True
 ) -> list[Recorded]:
     """Return at most `limit` messages after a position, in the order of the log, of these types only if given.
 
     On PostgreSQL messages become readable when every transaction of the cluster that began before theirs has ended, which is
-    a moment after their commit.
+    a moment after their commit. `settled=False` is for who only looks, and wants the others as well.
     """
-    statement = sa.select(*_columns).where(_after(position), *_settled(connection))
+    statement = sa.select(*_columns).where(_after(position), *(_settled(connection) if settled else ()))
     if types is not None:
         statement = statement.where(event_log.c.type.in_(sorted(types)))
     rows = await connection.execute(statement.order_by(event_log.c.transaction_id, event_log.c.sequence).limit(limit))

@@ -23,6 +23,7 @@ Kind = Literal[
     "edited",
     "exchange_rate",
     "waiting",
+    "unread",
     "held",
     "set_aside",
     "not_ours",

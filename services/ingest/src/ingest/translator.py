@@ -126,7 +126,7 @@ class Translator:
         observations = [part for part in parts if isinstance(part, Observation)]
         unreadable = [part for part in parts if isinstance(part, Unreadable)]
         ends = {one.end_key for one in observations if one.ends}
-        stored = await _stored_versions(connection, ends.union(one.key for one in observations))
+        stored = await stored_versions(connection, ends.union(one.key for one in observations))
         seen = {key: version for key, (version, _) in stored.items()}
         fresh = list(news(seen, observations))
         await _append(connection, fresh, {key: facts for key, (_, facts) in stored.items()})
@@ -187,7 +187,7 @@ async def _next_events(connection: AsyncConnection, limit: int) -> list[Recorded
     return await event_log.read_after(connection, position, limit, frozenset({EVENT_RECEIVED}))
 
 
-async def _stored_versions(connection: AsyncConnection, keys: Iterable[ResourceKey]) -> dict[ResourceKey, tuple[int, int]]:
+async def stored_versions(connection: AsyncConnection, keys: Iterable[ResourceKey]) -> dict[ResourceKey, tuple[int, int]]:
     """Return the newest version and the number of facts of each resource that was seen before."""
     columns = resource_versions.c
     wanted = tuple_(columns.site, columns.kind, columns.resource_id).in_([tuple(key) for key in keys])

@@ -25,6 +25,7 @@ from mapper.reading import chosen
 from mapper.reconcile_columns import By, Wish
 from mapper.reconcile_scratch import Finding, Scratch, Series, Sum
 from mapper.reconcile_sources import open_sources
+from mapper.reconcile_unread import note_unread
 from mapper.reconcile_wording import sentence_of, word
 from mapper.reconciling import Reconciler, Told
 from mapper.whole_file import written_whole
@@ -76,7 +77,9 @@ def _run(
             if options.patience_seconds:
                 await sources.ledger.refresh(mapping.division, options.patience_seconds)
             wish = Wish(division=mapping.division, first=options.first, last=options.last, by=options.by)
-            return await Reconciler(wish, configuration, mapping, sources, scratch, rows.write).run()
+            reconciler = Reconciler(wish, configuration, mapping, sources, scratch, rows.write)
+            await note_unread(sources, reconciler, scratch)
+            return await reconciler.run()
 
     return run_command(run(), "The databases cannot be read", CHECK_AND_MIGRATE)
 

@@ -89,6 +89,16 @@ class Shown:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An event (`acme/event/ev_1`) that nobody was told of, when it came, and what it says of documents that is news."""
+
+    event: str
+    at: datetime
+    shown: list[Shown]
+    is_readable: bool
+
+
 class Sources:
     """The mapper's tables, ingest's log, and the ledger; for reading only."""
 
@@ -121,8 +131,12 @@ class Sources:
             return []
         async with self._ingest.reading() as connection:
             page = await event_log.read_last_of(connection, streams)
-        found = [(recorded.envelope, unseal(recorded.envelope)) for recorded in page]
-        return [Shown(fact, envelope.id, envelope.time) for envelope, fact in found if isinstance(fact, facts.Observed)]
+        return _shown(recorded.envelope for recorded in page)
+
+    async def unread(self) -> AsyncIterator[list[Unread]]:
+        """Give the events that came from Chargebee and that ingest has told nobody of yet, a page after another."""
+        async for page in _documents("untranslated")(self._ingest):
+            yield [Unread(event, at, _shown(envelopes), readable) for event, at, envelopes, readable in page]
 
     def numbered(self, site: str, kind: str, prefix: str) -> AsyncIterator[list[str]]:
         """Give the ids of Chargebee's documents of one kind that begin with a text, a page after another."""
@@ -190,6 +204,11 @@ async def customers_of(sources: Sources, division: int, entries: Iterable[Sequen
     """Return the customers (`site/id`) of the accounts that stand in entries, by account."""
     relations = sorted({line.relation_id for lines in entries for line in lines if line.relation_id is not None})
     return await sources.ledger.customers(division, relations) if relations else {}
+
+
+def _shown(envelopes: Iterable[Envelope]) -> list[Shown]:
+    found = [(envelope, unseal(envelope)) for envelope in envelopes]
+    return [Shown(fact, envelope.id, envelope.time) for envelope, fact in found if isinstance(fact, facts.Observed)]
 
 
 def _documents(name: str) -> Any:

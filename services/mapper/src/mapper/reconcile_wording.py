@@ -22,6 +22,17 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
                            ("{document} wordt volgens regel niet geboekt: {code}.", "")),
     "document_unhandled": (("{document} came from Chargebee and was not handled yet.", ""),
                            ("{document} kwam uit Chargebee en is nog niet verwerkt.", "")),
+    "events_unread": (
+        ("Ingest holds {count} events of Chargebee that it has told nobody of, the oldest of {oldest}, about these days{named}.",
+         "Let ingest run until `kruispost status` shows them, or look in its log for translation_failed; then reconcile again."),
+        ("Ingest heeft {count} events van Chargebee nog niet doorgegeven, de oudste van {oldest}, over deze dagen{named}.",
+         "Laat ingest draaien tot `kruispost status` ze toont, of zoek in zijn log translation_failed; vergelijk dan opnieuw."),
+    ),
+    "events_unread_of_others": (
+        ("Ingest holds {count} events of Chargebee that it has told nobody of, the oldest of {oldest}; none of these days.",
+         ""),
+        ("Ingest heeft {count} events van Chargebee nog niet doorgegeven, de oudste van {oldest}; niets van deze dagen.", ""),
+    ),
     "document_missing": (
         ("{document} came from Chargebee and nothing was made of it.",
          "Compare `kruispost replay mapper`, and book it with --yes; report this as a defect."),
@@ -165,6 +176,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kind_edited": ("edited in Exact", "gewijzigd in Exact"),
     "kind_exchange_rate": ("exchange rate", "wisselkoers"),
     "kind_waiting": ("waiting", "wacht"),
+    "kind_unread": ("not read yet", "nog niet gelezen"),
     "kind_held": ("held", "vastgehouden"),
     "kind_set_aside": ("set aside", "terzijde gelegd"),
     "kind_not_ours": ("not ours", "niet van ons"),
@@ -205,6 +217,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "hand": ("; last changed by {modifier} on {when}", "; laatst gewijzigd door {modifier} op {when}"),
     "somebody": ("somebody", "iemand"),
     "entry": ("entry", "boeking"),
+    "event": ("event", "event"),
     "nobody": ("an account that is no customer of Chargebee's", "een relatie die geen klant van Chargebee is"),
 }
 
@@ -237,15 +250,24 @@ def _values(finding: Finding, lang: Language) -> Mapping[str, Any]:
     values |= {f"{name}_base": shown(details.get(name), base) for name in ("booked", "found")}
     if details.get("what") == "customer":
         values["found"] = details.get("found") or word("nobody", lang)
-    subject = word("entry", lang) if finding.document == "entry" else document_words(finding.document, finding.number, lang)
+    is_document = finding.document not in ("entry", "event")
+    subject = document_words(finding.document, finding.number, lang) if is_document else word(finding.document, lang)
     return {
         **values,
+        "named": _documents(details, lang),
         "document": subject,
         "number": finding.number,
         "code": finding.code,
         "place": str(details.get("place", "")).removeprefix(VAT),
         "hand": _hand(details, lang),
     }
+
+
+def _documents(details: Mapping[str, Any], lang: Language) -> str:
+    """Name the documents of events, without all of many."""
+    pairs = [str(each).partition(" ") for each in details.get("documents", ())]
+    names = ", ".join(document_words(kind, number, lang) if number else kind for kind, _, number in pairs)
+    return f" ({names})" if names else ""
 
 
 def _hand(details: Mapping[str, Any], lang: Language) -> str:

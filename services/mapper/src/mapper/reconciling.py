@@ -200,7 +200,22 @@ class Reconciler:
             if any(first <= day <= last for day in days):
                 self._judge(case)
 
+    async def of_these_days(self, page: Sequence[Shown]) -> list[str]:
+        """Return the names (`invoice INV-1`) of those documents that this reconciliation is about, also by their bookings."""
+        found = await self._with_rows(page)
+        bookings = bookings_of([row for _, rows in found for row in rows], self._mapping.receivable_account)
+        names = []
+        for shown, rows in found:
+            case = self._case(shown, rows, tuple(bookings[each.key] for each in rows if each.key in bookings), set())
+            if case is not None and in_range(case, self._wish.first, self._wish.last) and self._is_ours(shown, rows):
+                names.append(f"{case.kind} {case.number}")
+        return names
+
     async def _documents(self, page: Sequence[Shown]) -> None:
+        self._scratch.mark("shown", [_name(key) for each in page for key in _keys(each.fact)])
+        await self._take(await self._with_rows(page))
+
+    async def _with_rows(self, page: Sequence[Shown]) -> list[tuple[Shown | None, list[Row]]]:
         numbers: defaultdict[tuple[str, str], list[Shown]] = defaultdict(list)
         for shown in page:
             numbers[shown.fact.site, _kind(shown.fact)].append(shown)
@@ -210,8 +225,7 @@ class Reconciler:
             for row in await self._sources.rows(site, _KINDS[kind], [_number(each.fact) for each in members]):
                 rows[row.key.number].append(row)
             found += [(each, _ordered(rows[_number(each.fact)])) for each in members]
-            self._scratch.mark("shown", [_name(key) for each in members for key in _keys(each.fact)])
-        await self._take(found)
+        return found
 
     async def _take(self, found: Sequence[tuple[Shown | None, list[Row]]]) -> None:
         """Judge documents: what Chargebee shows of each, if it shows it, and its bookings."""
