@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -228,3 +229,27 @@ def test_a_position_survives_its_text_form():
     assert Position.decode(Position(12, 345).encode()) == Position(12, 345)
     with pytest.raises(ValueError):
         Position.decode("yesterday")
+
+
+async def test_reading_on_in_a_long_log_costs_what_it_costs_in_a_short_one(tmp_path):
+    """Every relay does it four times a second; SQLite reads a range of one column of an index only."""
+    steps = {}
+    for length in (200, 4_000):
+        async with database_for("sqlite", tmp_path / str(length), "mapper") as database:
+            async with database.transaction() as connection:
+                await event_log.append_new(connection, [(f"x/{number}", note(str(number))) for number in range(length)])
+            taken: list[int] = []
+
+            def count(taken: list[int] = taken) -> int:
+                taken.append(1)
+                return 0
+
+            async with database.reading() as connection:
+                end = await event_log.end_position(connection)
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                await driver.set_progress_handler(count, 10)
+                assert len(await event_log.read_after(connection, Position(0, end.sequence - 5), 500)) == 5
+                assert await event_log.read_after(connection, end, 500, frozenset({"chargebee.invoice.observed"})) == []
+                await driver.set_progress_handler(None, 0)
+            steps[length] = len(taken)
+    assert steps[4_000] <= steps[200] + 5

@@ -13,11 +13,14 @@ from support.engines import database_for
 from support.facts import SITE, invoice
 
 from backbone import event_log
+from backbone.checkpoints import write_checkpoint
 from backbone.database import Database
+from backbone.past import newest
 from contracts import commands, facts
 from contracts.envelope import encode, seal
 from exact_writer import tables as writer_tables
 from ingest import tables as ingest_tables
+from ingest.translator import CHECKPOINT as TRANSLATOR
 from mapper import tables as mapper_tables
 from mapper.store import Key, Row, values_of
 
@@ -56,6 +59,7 @@ async def fill_some(ingest: Database, mapper: Database, writer: Database, dated:
             for name, at in observed
         ]
         await connection.execute(sa.insert(ingest_tables.resource_versions), known)
+        await write_checkpoint(connection, TRANSLATOR, await newest(connection))  # all of it was translated
     async with mapper.transaction() as connection:
         rows = [_document(command) for command, _ in entries]
         await connection.execute(sa.insert(mapper_tables.documents), rows)

@@ -204,10 +204,10 @@ async def read_after(
     On PostgreSQL messages become readable when every transaction of the cluster that began before theirs has ended, which is
     a moment after their commit. `settled=False` is for who only looks, and wants the others as well.
     """
-    statement = sa.select(*_columns).where(_after(position), *(_settled(connection) if settled else ()))
+    statement = sa.select(*_columns).where(_after(connection, position), *(_settled(connection) if settled else ()))
     if types is not None:
         statement = statement.where(event_log.c.type.in_(sorted(types)))
-    rows = await connection.execute(statement.order_by(event_log.c.transaction_id, event_log.c.sequence).limit(limit))
+    rows = await connection.execute(statement.order_by(*_order(connection)).limit(limit))
     return [_recorded(row) for row in rows]
 
 
@@ -225,7 +225,15 @@ async def end_position(connection: AsyncConnection) -> Position:
     return START if row is None else Position(*row)
 
 
-def _after(position: Position) -> sa.ColumnElement[bool]:
+def _order(connection: AsyncConnection) -> tuple[sa.ColumnElement[Any], ...]:
+    """Return what the log is ordered by: on SQLite all transactions are 0, and it reads a range of one column only."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    return (event_log.c.sequence,) if is_sqlite else (event_log.c.transaction_id, event_log.c.sequence)
+
+
+def _after(connection: AsyncConnection, position: Position) -> sa.ColumnElement[bool]:
+    if connection.dialect.name == "sqlite":
+        return event_log.c.sequence > position.sequence
     here = sa.tuple_(event_log.c.transaction_id, event_log.c.sequence)
     return here > sa.tuple_(sa.literal(position.transaction_id, sa.BigInteger()), sa.literal(position.sequence, sa.BigInteger()))
 
