@@ -17,7 +17,8 @@ from exact_writer.tables import accounts, exact_accounts, master_data
 from exact_writer.tables import ledger_lines as table
 
 PAGE_LINES: Final = 2_000
-_ORDER: Final = (table.c.journal, table.c.entry_number, table.c.entry_id, table.c.period, table.c.line_number, table.c.line_id)
+# Within a journal. It begins as an index does, so that a page is found without sorting the year for it.
+_ORDER: Final = (table.c.entry_number, table.c.entry_id, table.c.period, table.c.line_number, table.c.line_id)
 _COLUMNS: Final = tuple(table.c[name] for name in LedgerLine.__struct_fields__)
 _AT_ONCE: Final = 500
 
@@ -55,20 +56,25 @@ async def year_of(connection: AsyncConnection, division: int, year: int) -> Ledg
 
 async def lines_of_year(database: Database, division: int, year: int) -> AsyncIterator[LedgerLine]:
     """Give the lines of a year by journal, entry, period and line; a page is in memory."""
-    after: tuple[Any, ...] | None = None
-    statement = sa.select(*_COLUMNS).where(table.c.division == division, table.c.year == year).order_by(*_ORDER).limit(PAGE_LINES)
-    while True:
-        page = statement
-        if after is not None:
-            page = statement.where(sa.tuple_(*_ORDER) > sa.tuple_(*(sa.literal(value) for value in after)))
-        async with database.reading() as connection:
-            rows = list(await connection.execute(page))
-        for row in rows:
-            yield LedgerLine(**row._asdict())
-        if len(rows) < PAGE_LINES:
-            return
-        last = rows[-1]
-        after = (last.journal, last.entry_number, last.entry_id, last.period, last.line_number, last.line_id)
+    where = (table.c.division == division, table.c.year == year)
+    async with database.reading() as connection:
+        journals = sa.select(table.c.journal).distinct().where(*where).order_by(table.c.journal)
+        found = list((await connection.execute(journals)).scalars())
+    for journal in found:
+        statement = sa.select(*_COLUMNS).where(*where, table.c.journal == journal).order_by(*_ORDER).limit(PAGE_LINES)
+        after: tuple[Any, ...] | None = None
+        while True:
+            page = statement
+            if after is not None:
+                page = statement.where(sa.tuple_(*_ORDER) > sa.tuple_(*(sa.literal(value) for value in after)))
+            async with database.reading() as connection:
+                rows = list(await connection.execute(page))
+            for row in rows:
+                yield LedgerLine(**row._asdict())
+            if len(rows) < PAGE_LINES:
+                break
+            last = rows[-1]
+            after = (last.entry_number, last.entry_id, last.period, last.line_number, last.line_id)
 
 
 async def _named(connection: AsyncConnection, division: int, kind: str, codes: Sequence[str]) -> tuple[LedgerName, ...]:
