@@ -179,11 +179,19 @@ class Drill:
 
     async def reconcile(self, code: int = 0) -> Any:
         """Compare both books; every difference must be explained unless told otherwise."""
-        done = await self.try_("reconcile", "--from", "2026-09-01", "--to", "2026-12-31", "--json")
-        assert done.exit_code in (0, 1), done.output
-        told = json.loads(done.stdout)
+        told, done = await self._reconcile()
+        if not code and any(each["kind"] == "unread" for each in told["findings"]):
+            # Caught up while the services stopped: they read it when they run.
+            async with self.running():
+                await self.settle()
+            told, done = await self._reconcile()
         assert done.exit_code == code, told["findings"]
         return told
+
+    async def _reconcile(self) -> tuple[Any, Any]:
+        done = await self.try_("reconcile", "--from", "2026-09-01", "--to", "2026-12-31", "--json")
+        assert done.exit_code in (0, 1), done.output
+        return json.loads(done.stdout), done
 
     async def books(self) -> Books:
         """What Exact has."""
