@@ -34,6 +34,7 @@ def test_the_books_are_right_after_any_faults(seed: int, tmp_path: Path) -> None
     outcome = simulate(tmp_path, seed, days=DAYS, happenings=HAPPENINGS)
     assert not outcome.wrong, outcome.told()
     assert outcome.counts["kill"] >= len(BUILDS) // 2, outcome.counts  # it did burn
+    assert outcome.counts["lost in the middle"], outcome.counts  # something was under way that the loss took along
 
 
 async def _elsewhere(directory: Path) -> str:

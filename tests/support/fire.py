@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from support import history_checker
 from support.business import Business, Customer, Knowledge
 from support.exact_server import DIVISION
 from support.history_checker import Seen
-from support.mortal import task_of_a_life
+from support.mortal import WRITERS_TURN_SECONDS, KilledError, Life, task_of_a_life
 from support.simulated import Company, simulated
 from support.simulated_process import BUILDS, Process, make_tables
 from support.simulation import DAY, HOUR, World
@@ -59,6 +60,15 @@ LOSSES = {
     ),
     "console": Loss(("console",), (("migrate",),), commands=(("republish", "all", "--to", "console"),)),
     "broker": Loss(tuple(BUILDS), commands=(("republish", "all"),)),
+}
+# What a service is in the middle of when its data is lost, as the steps that it comes by.
+UNDER_WAY = {
+    "mapper": ("mapper", ("before publish", "before ack")),  # planned and not said; taken from the queue for good
+    "payment-matcher": ("payment-matcher", ("before publish", "before ack", "before POST invoices")),
+    "ingest": ("ingest", ("before publish",)),  # stored, acknowledged and not told to anybody
+    "exact-writer": ("exact-writer", ("before POST", "after POST")),  # a call that writes is under way, or just answered
+    "console": ("console", ("before ack",)),
+    "broker": ("", ("after publish",)),  # confirmed and not delivered
 }
 QUIET_DAYS = 0.35  # after the last fault: an hour's errors are forgotten, webhooks come again, a person has logged in
 
@@ -115,9 +125,9 @@ class Fire:
                 self.poison,
                 self.close_period,
                 self.storm,
-                self.lose_database,
             ),
         ]
+        world.outside(self.lose_database(luck.random() * self.ends / 2))
         while (wait := luck.expovariate(1 / (1.5 * HOUR))) + world.clock.monotonic() < self.ends:
             await asyncio.sleep(wait)
             chosen = luck.choice(kinds)
@@ -215,21 +225,22 @@ class Fire:
         body = self.luck.choice((b"{", b"\x00", b'{"id": "x"}'))
         await _sent(broker, queue, Outgoing("poison.0", body, f"poison-{self.poisons}"))
 
-    async def lose_database(self) -> None:
+    async def lose_database(self, after_seconds: float) -> None:
         """Lose the database of one service or the broker's data, and do what docs/operating.md says; once a run."""
-        if self.world.counts["lose_database"] > 1:
-            return
         world = self.world
-        name = self.luck.choice(list(LOSSES))
+        name = list(LOSSES)[world.seed % len(LOSSES)]
         loss = LOSSES[name]
+        await asyncio.sleep(after_seconds)
+        is_under_way = await self._in_the_middle_of_something(name)
         world.counts[f"lost {name}"] += 1
+        world.counts["lost in the middle"] += is_under_way
         held = [each for service in loss.stopped for each in world.replicas(service)]
         for each in held:
             await each.hold()
         world.lose(name)
         if name == "broker":
             world.lost_letters += world.counts["poison"]
-        self._command(loss.first)
+        await self._command(loss.first)
         if loss.started:
             alone = world.replicas(loss.started)[0]
             await alone.release()
@@ -237,17 +248,46 @@ class Fire:
                 await world.log_in()
             await asyncio.sleep(60.0 * self.luck.random())
             await alone.hold()
-        self._command(loss.commands)
+        await self._command(loss.commands)
         for each in held:
             await each.release()
 
-    def _command(self, commands: Iterable[tuple[str, ...]]) -> None:
-        """Give commands, which a person would repeat until Chargebee answers."""
+    async def _in_the_middle_of_something(self, name: str) -> bool:
+        """Wait until something is under way that the loss takes along, and kill whose it is there; False when nothing came."""
+        service, steps = UNDER_WAY[name]
+        world, struck = self.world, asyncio.Event()
+        wanted: tuple[str, ...] = (self.luck.choice(steps),)
+
+        def watch(life: Life, step: str) -> None:
+            process = world.processes[life.name]
+            if struck.is_set() or not step.startswith(wanted) or service not in ("", process.service) or "token" in step:
+                return
+            world.note(f"lost at {step} of {life.name}")
+            struck.set()
+            process.kill("its data is lost")
+            raise KilledError(step)
+
+        world.ground.watch = watch
+        for share in (0.5, 1.0):
+            seconds = max(0.0, self.ends - 2 * HOUR - world.clock.monotonic())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(struck.wait(), share * seconds)
+            wanted = steps  # whatever comes, where the one that was drawn does not
+        world.ground.watch = None
+        return struck.is_set()
+
+    async def _command(self, commands: Iterable[tuple[str, ...]]) -> None:
+        """Give commands, which a person would repeat until Chargebee answers.
+
+        Time stands still while one runs, so that nobody may be in the middle of a transaction then: it would wait for its end.
+        """
         way = self.world.way_to_chargebee
-        before, way.faults_per_mille, way.cut_until = way.faults_per_mille, 0, 0.0
         for arguments in commands:
+            while any(not each.is_over for each in self.world.ground.writing.values()):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(WRITERS_TURN_SECONDS)
+            before, way.faults_per_mille, way.cut_until = way.faults_per_mille, 0, 0.0
             self.world.command(*arguments)
-        way.faults_per_mille = before
+            way.faults_per_mille = before
 
     async def close_period(self) -> None:
         """Close or open an accounting period of all journals."""
