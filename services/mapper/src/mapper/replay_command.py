@@ -124,7 +124,7 @@ async def _replay(settings: Settings, wish: Wish) -> Report:
             report.never_sent, report.never_told = missing.commands, missing.reasons
         else:
             if not report.is_same:
-                before = await install(scratch, present, before)
+                await install(scratch, present, before)
                 report.installed = True
             missing = await send_what_is_missing(scratch, present, before)
             report.sent_again, report.told_again = missing.commands, missing.reasons

@@ -52,10 +52,10 @@ async def pages(connection: AsyncConnection, table: sa.Table) -> AsyncIterator[l
         after = tuple(getattr(page[-1], key.name) for key in keys)
 
 
-async def install(scratch: Database, present: Database, before: Position) -> Position:
-    """Put the rebuilt tables in the place of the present ones, all or nothing; return where the mapper's log ends.
+async def install(scratch: Database, present: Database, before: Position) -> None:
+    """Put the rebuilt tables in the place of the present ones, all or nothing.
 
-    Raises ReplayError when it has grown beyond `before`.
+    Raises ReplayError when the mapper's log has grown beyond `before`.
     """
     async with scratch.reading() as made, present.transaction() as connection:
         await _alone(present, connection, before)
@@ -63,7 +63,6 @@ async def install(scratch: Database, present: Database, before: Position) -> Pos
             await connection.execute(sa.delete(table))
             async for page in pages(made, table):
                 await connection.execute(sa.insert(table), [each._asdict() for each in page])
-    return before
 
 
 @dataclass(slots=True)
