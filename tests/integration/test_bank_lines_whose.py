@@ -98,6 +98,8 @@ async def test_an_older_database_learns_who_else_shares_an_account_from_the_invo
             "ALTER TABLE terms DROP COLUMN paid_on",
             "ALTER TABLE bank_lines DROP COLUMN matched_account",
             "ALTER TABLE bank_lines DROP COLUMN was_matched",
+            *(f"ALTER TABLE bank_line_parts DROP COLUMN {name}" for name in ("your_ref", "settled_on")),
+            *(f"ALTER TABLE bank_line_parts DROP COLUMN first_{name}" for name in ("your_ref", "settled_on")),
             "CREATE TABLE credit_notes (site TEXT, number TEXT)",
             "CREATE TABLE accounts (division INTEGER, account_id TEXT, site TEXT, customer_id TEXT)",
             "UPDATE schema_version SET version_num = '0004'",

@@ -70,10 +70,10 @@ class Customer(Year):
             return f"{chosen.__name__} refused: {refusal}"
         return chosen.__name__
 
-    async def _receive(self, amount_minor: int, text: str, account: str = "1300") -> None:
+    async def receive(self, amount_minor: int, text: str, account: str = "1300") -> None:
         """Money comes in at the bank; a bookkeeper waits with it while its period is closed."""
         try:
-            await super()._receive(amount_minor, text, account)
+            await super().receive(amount_minor, text, account)
         except AssertionError as refused:
             if "afgesloten" not in str(refused):
                 raise

@@ -257,7 +257,7 @@ class Year:
 
     # what comes in at the bank
 
-    async def _receive(self, amount_minor: int, text: str, account: str = "1300") -> None:
+    async def receive(self, amount_minor: int, text: str, account: str = "1300") -> None:
         body = {"account": self.name} if account == "1300" else {}
         day = self.world.clock.now().date().isoformat()
         known = [row for row in self.world.exact.table("crm/Accounts") if row["Name"] == self.name]
@@ -279,43 +279,43 @@ class Year:
     async def transfer(self) -> None:
         """Receive exactly what is due on an invoice."""
         if invoice := self._any_due():
-            await self._receive(invoice["amount_due"], self.luck.choice([f"factuur {invoice['id']}", "abonnement"]))
+            await self.receive(invoice["amount_due"], self.luck.choice([f"factuur {invoice['id']}", "abonnement"]))
 
     async def transfer_a_part(self) -> None:
         """Receive less than is due."""
         if (invoice := self._any_due()) and invoice["amount_due"] > 100:
-            await self._receive(self.luck.randint(50, invoice["amount_due"] - 50), f"deel {invoice['id']}")
+            await self.receive(self.luck.randint(50, invoice["amount_due"] - 50), f"deel {invoice['id']}")
 
     async def transfer_too_much(self) -> None:
         """Receive more than is due."""
         if invoice := self._any_due():
-            await self._receive(invoice["amount_due"] + self.luck.randint(1, 2_000), invoice["id"])
+            await self.receive(invoice["amount_due"] + self.luck.randint(1, 2_000), invoice["id"])
 
     async def transfer_short(self) -> None:
         """Receive a cent or two less, within the tolerance."""
         if (invoice := self._any_due()) and invoice["amount_due"] > 10:
-            await self._receive(invoice["amount_due"] - self.luck.randint(1, TOLERANCE_MINOR), invoice["id"])
+            await self.receive(invoice["amount_due"] - self.luck.randint(1, TOLERANCE_MINOR), invoice["id"])
 
     async def transfer_for_several(self) -> None:
         """Receive what is due on several invoices at once."""
         chosen = self.luck.sample(self.due(), min(2, len(self.due())))
         if chosen:
             text = " ".join(each["id"] for each in chosen)
-            await self._receive(sum(each["amount_due"] for each in chosen), text)
+            await self.receive(sum(each["amount_due"] for each in chosen), text)
 
     async def transfer_in_advance(self) -> None:
         """Receive what nobody was invoiced for yet."""
-        await self._receive(self.luck.randint(100, 20_000), "voorschot")
+        await self.receive(self.luck.randint(100, 20_000), "voorschot")
 
     async def transfer_unknown(self) -> None:
         """Receive money on the suspense account, with or without a hint."""
         invoice = self._any_due()
         text = invoice["id"] if invoice and self.luck.random() < 0.5 else "spoedbetaling"
-        await self._receive(invoice["amount_due"] if invoice else 777, text, account="1660")
+        await self.receive(invoice["amount_due"] if invoice else 777, text, account="1660")
 
     async def take_money_out(self) -> None:
         """Pay something to the customer by bank, or nothing at all."""
-        await self._receive(self.luck.choice([-777, -1_210]), "terugbetaling")
+        await self.receive(self.luck.choice([-777, -1_210]), "terugbetaling")
 
     # what people do
 

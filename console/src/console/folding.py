@@ -26,7 +26,7 @@ State = Literal["received", "waiting", "held", "set_aside", "planned", "booked"]
 STATES: tuple[State, ...] = ("received", "waiting", "held", "set_aside", "planned", "booked")
 # The one hold that concerns what is booked: it stands whether the mapper saw the change before the entry was made or after.
 # Refusals that follow a recorded payment: of it, or of another receipt of the same invoice.
-AFTER_PAYMENT = frozenset({"taken_back", "matched_anew", "shortage_changed", "money_without_debt"})
+AFTER_PAYMENT = frozenset({"taken_back", "matched_anew", "receipt_matched_anew", "shortage_changed", "money_without_debt"})
 CHANGED_AFTER_BOOKING = "changed_after_booking"
 TOLD_OF_BOOKED = frozenset((CHANGED_AFTER_BOOKING, "linked_changed"))
 KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)

@@ -18,7 +18,8 @@ class BankLineObserved(Message, frozen=True, kw_only=True):
     the line's own id on a suspense account. `amount_minor` is this part in hundredths of `currency`, positive for money received.
     `is_gone` is true once the part was deleted or booked elsewhere, and is said of all parts where `part_id` is empty.
     `gl_account` is a code, `account_id` Exact's account (a GUID) that the line stands with, empty where nobody said whose it is.
-    `iban` is the payer's, where Exact shows one.
+    `iban` is the payer's, where Exact shows one. Of a part that is matched, `your_ref` is the number of the invoice where it is
+    matched with only one, and `settled_on` the latest day of all that it is matched with.
     """
 
     TYPE: ClassVar[str] = "exact.bank_line.observed"
@@ -33,6 +34,7 @@ class BankLineObserved(Message, frozen=True, kw_only=True):
     currency: str = "EUR"
     amount_minor: int = 0
     is_matched: bool = False
+    settled_on: date | None = None
     is_gone: bool = False
     gl_account: str = ""
     account_id: str = ""

@@ -21,7 +21,7 @@ from exact_writer.mirror import Mirror
 
 TERM_SELECT: Final = (
     *("TransactionID", "Journal", "EntryNumber", "EntryDate", "GLAccountCode", "AccountName", "PaymentReference"),
-    "AccountBankAccountNumber",
+    *("AccountBankAccountNumber", "EndDate"),
 )
 # Types of financial/Journals that money comes in by: cash, bank, payment service.
 MONEY_JOURNALS: Final = frozenset((10, 12, 16))
@@ -48,6 +48,7 @@ def of_term(division: int, row: Mapping[str, Any], mirror: Mirror) -> BankLineOb
         currency=odata.code(row["Currency"]) or "EUR",
         amount_minor=int((Decimal(str(row["AmountFC"] or 0)) * 100).to_integral_value()),
         is_matched=bool(row["IsFullyPaid"]) or int(row["Status"] or 0) == MATCHED,
+        settled_on=odata.day_in(row["EndDate"]),
         gl_account=odata.code(row["GLAccountCode"]),
         account_id=str(row["Account"] or ""),
         account_name=row["AccountName"] or "",

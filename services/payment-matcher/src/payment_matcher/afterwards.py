@@ -18,6 +18,7 @@ from payment_matcher.tables import intents
 
 SOURCE = "payment-matcher"
 TAKEN_BACK, MATCHED_ANEW, RESOLVED = "taken_back", "matched_anew", "money_resolved"
+RECEIPT_ANEW = "receipt_matched_anew"  # what is said where the receipt shows it, and not the invoice
 
 
 async def tell_taken_back(
@@ -36,17 +37,22 @@ async def tell_matched_anew(
     reference: str,
     document: DocumentRef,
     payment: Recorded,
-    days: tuple[date | None, date | None],
+    days: tuple[date | None, date | None] | None,
     cause: Envelope,
     now: datetime,
 ) -> None:
-    """Say that Exact has an invoice paid on another day than it had, and that its receipt may be matched with something else."""
+    """Say that a receipt may be matched with something else than its invoice.
+
+    `days` are on which Exact had the invoice paid then, and now; without them it is the receipt that shows it.
+    """
     await _doubt(connection, reference, MATCHED_ANEW)
-    then, shown = (day.isoformat() if day is not None else "?" for day in days)
     amount = f"{document.currency} {format_minor(payment.amount_minor, document.currency)}"
-    details = {"number": document.number, "amount": amount, "transaction": payment.transaction_id, "then": then, "now": shown}
+    details = {"number": document.number, "amount": amount, "transaction": payment.transaction_id}
+    if days is not None:
+        details["then"], details["now"] = (day.isoformat() if day is not None else "?" for day in days)
     _, version = await _last_said(connection, reference)
-    await _tell(connection, reference, version, document, MATCHED_ANEW, details, cause, now)
+    code = MATCHED_ANEW if days is not None else RECEIPT_ANEW
+    await _tell(connection, reference, version, document, code, details, cause, now)
 
 
 async def _doubt(connection: AsyncConnection, reference: str, code: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
@@ -114,20 +114,23 @@ async def lock(connection: AsyncConnection, division: int, line_id: str) -> None
     await connection.execute(query.with_for_update())
 
 
-async def fold(database: Database, connection: AsyncConnection, fact: BankLineObserved) -> bool:
+Change = Literal["freed", "matched_anew", "none"]
+
+
+async def fold(database: Database, connection: AsyncConnection, fact: BankLineObserved) -> Change:
     """Keep the newest state of a part, and what its line says; an older message changes nothing.
 
-    Returns whether Exact took back what it had matched of the line.
+    Returns whether Exact took back what it had matched of the line, or matched it with something else than before.
     """
     await lock(connection, fact.division, fact.line_id)
     if fact.is_gone and not fact.part_id:
-        return await _forget_parts(connection, fact)
+        return "freed" if await _forget_parts(connection, fact) else "none"
     of_part = (bank_line_parts.c.division == fact.division, bank_line_parts.c.part_id == fact.part_id)
-    seen = sa.select(bank_line_parts.c.timestamp, bank_line_parts.c.is_matched, bank_line_parts.c.is_gone).where(*of_part)
-    before = (await connection.execute(seen)).one_or_none()
+    before = (await connection.execute(sa.select(bank_line_parts).where(*of_part))).one_or_none()
     if (before is None and fact.is_gone) or (before is not None and before.timestamp > fact.timestamp):
-        return False
-    is_freed = before is not None and before.is_matched and not before.is_gone and (fact.is_gone or not fact.is_matched)
+        return "none"
+    was_matched = before is not None and before.is_matched and not before.is_gone
+    is_freed = was_matched and (fact.is_gone or not fact.is_matched)
     if fact.is_gone:
         values = {"is_gone": True, "timestamp": fact.timestamp}
         await connection.execute(sa.update(bank_line_parts).where(*of_part).values(**values))
@@ -139,6 +142,7 @@ async def fold(database: Database, connection: AsyncConnection, fact: BankLineOb
             "amount_hundredths": fact.amount_minor,
             "is_matched": fact.is_matched,
             "is_gone": is_left,
+            **_matched_with(before if was_matched else None, fact),
         }
         insert = database.insert(bank_line_parts).values(division=fact.division, part_id=fact.part_id, **part)
         await connection.execute(insert.on_conflict_do_update(index_elements=["division", "part_id"], set_=part))
@@ -148,7 +152,24 @@ async def fold(database: Database, connection: AsyncConnection, fact: BankLineOb
         of_line = (bank_lines.c.division == fact.division, bank_lines.c.line_id == fact.line_id)
         await connection.execute(sa.update(bank_lines).where(*of_line).values(was_matched=True))
     await refresh(connection, fact.division, fact.line_id)
-    return is_freed
+    is_anew = was_matched and not is_freed and await connection.scalar(sa.select(is_matched_anew()).where(*of_part))
+    return "freed" if is_freed else "matched_anew" if is_anew else "none"
+
+
+def _matched_with(before: Any, fact: BankLineObserved) -> dict[str, str | date | None]:
+    """Return what a part is settled with, as Exact shows it and as it did at first; `before` is the part while it was matched."""
+    shown = (fact.your_ref, fact.settled_on) if fact.is_matched else ("", None)
+    first = (None, None) if before is None else (before.first_your_ref, before.first_settled_on)
+    kept = [old or new for old, new in zip(first, shown, strict=True)] if fact.is_matched else shown
+    return {"your_ref": shown[0], "settled_on": shown[1], "first_your_ref": kept[0], "first_settled_on": kept[1]}
+
+
+def is_matched_anew() -> sa.ColumnElement[bool]:
+    """Whether Exact shows a part as settled with something else than at first, without having shown it as open since."""
+    part = bank_line_parts.c
+    other_invoice = (part.first_your_ref != "") & (part.your_ref != part.first_your_ref)
+    stands = part.is_matched & part.is_gone.is_(sa.false())
+    return stands & (other_invoice | (sa.func.coalesce(part.settled_on, part.first_settled_on) != part.first_settled_on))
 
 
 async def _is_left(connection: AsyncConnection, fact: BankLineObserved) -> bool:

@@ -30,7 +30,9 @@ from payment_matcher.tables import intents as intent_rows
 
 PAGE = 500  # messages that are folded in one transaction
 PAYMENT_OF = "payment/"  # before the reference, in the name of a stream
-NO_END = frozenset(("taken_back", "matched_anew", "money_resolved"))  # told of a payment that had ended before
+NO_END = frozenset(
+    ("taken_back", "matched_anew", "receipt_matched_anew", "money_resolved")
+)  # told of a payment that had ended before
 HEARD: Mapping[str, Types] = {
     "ingest": frozenset(each.TYPE for each in (facts.CustomerObserved, facts.InvoiceObserved, facts.TransactionObserved)),
     "exact-writer": frozenset(

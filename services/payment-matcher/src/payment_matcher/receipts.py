@@ -76,7 +76,8 @@ class Receipts:
     async def _fold_bank_line(self, connection: AsyncConnection, envelope: Envelope, message: BankLineObserved) -> None:
         now = self._clock.now()
         is_out = message.is_matched and message.amount_minor < 0
-        if await lines.fold(self._database, connection, message) or is_out:
+        change = await lines.fold(self._database, connection, message)
+        if change != "none" or is_out:
             place = (message.division, message.line_id)
             await rechecks.plan(self._database, connection, envelope, *place, now)
         of_account = terms.on_account(message.division, message.account_id)

@@ -3,7 +3,8 @@
 Between two looks at Exact a person may match the invoice with something else. Then it shows as matched all the time, while the
 receipt that its payment was recorded for is free again, or went out by bank. Exact does not say what it matched with what; but
 where more is recorded of an account than Exact has matched of money there, one of these payments has no receipt any more. Where
-that depends on what went out by bank, the day on which Exact says that an invoice was paid tells whether it was matched anew.
+that depends on what went out by bank, the day on which Exact says that an invoice was paid tells whether it was matched anew, or
+the invoice and the day that it shows at the receipt.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ CHECK_OF = "check/"  # what an intent's term is called that looks again
 
 @dataclass(frozen=True)
 class Recheck:
-    """A bank line that Exact took a match of back, or that went out, or a receivable that was paid on another day than before.
+    """A bank line of which Exact took a match back, which it matched anew or which went out, or a receivable paid otherwise.
 
     No call to Chargebee is needed.
     """
@@ -122,15 +123,15 @@ async def _check_matched_anew(connection: AsyncConnection, work: Recheck, accoun
         return
     if most < 0:
         suspects, missing_minor = await _suspects(connection, account, -most)
-        suspects.sort(key=lambda each: not each.is_paid_otherwise)
+        suspects.sort(key=lambda each: not each.is_matched_anew)
         for payment in _lacking(suspects, missing_minor):
             told = (payment.reference, payment.document, payment.recorded)
             await afterwards.tell_taken_back(connection, *told, work.intent.cause, now)
     elif least < 0:
         suspects, missing_minor = await _suspects(connection, account, -least)
-        for payment in _lacking([each for each in suspects if each.is_paid_otherwise], missing_minor):
+        for payment in _lacking([each for each in suspects if each.is_matched_anew], missing_minor):
             told = (payment.reference, payment.document, payment.recorded)
-            days = (payment.paid_on, payment.shown_paid_on)
+            days = (payment.paid_on, payment.shown_paid_on) if payment.is_paid_otherwise else None
             await afterwards.tell_matched_anew(connection, *told, days, work.intent.cause, now)
 
 

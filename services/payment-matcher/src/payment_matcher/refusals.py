@@ -60,6 +60,14 @@ REFUSALS: dict[str, Refusal] = {
         " die in Chargebee staat als {transaction} lijkt met iets anders afgeletterd, zoals geld dat wegging.",
         "Kijk in Exact waarmee factuur en ontvangst zijn afgeletterd; letter ze weer af, of haal die betaling in Chargebee weg.",
     ),
+    "receipt_matched_anew": Refusal(
+        "Exact has the receipt of {amount} on invoice {number}, which Chargebee has as {transaction}, matched anew, and it seems"
+        " to be matched with something else now, such as money that went out.",
+        "Look in Exact what the invoice and the receipt are matched with; match them again, or remove that payment in Chargebee.",
+        "Exact heeft de ontvangst van {amount} op factuur {number}, die in Chargebee staat als {transaction}, opnieuw"
+        " afgeletterd, en ze lijkt nu met iets anders afgeletterd, zoals geld dat wegging.",
+        "Kijk in Exact waarmee factuur en ontvangst zijn afgeletterd; letter ze weer af, of haal die betaling in Chargebee weg.",
+    ),
     "voided": Refusal(
         "Invoice {number} is voided in Chargebee, so the receipt seen in Exact cannot be recorded.",
         "Check in Exact whether the customer paid an invoice that no longer exists, and refund it or book it elsewhere.",

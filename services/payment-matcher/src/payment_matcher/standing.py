@@ -8,7 +8,7 @@ of the same day that was entered anew in the place of one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import sqlalchemy as sa
@@ -18,11 +18,11 @@ from bookkeeping.money import decimals_of
 from contracts import envelope as envelopes
 from contracts.facts import DocumentRef, ReceivableObserved
 from contracts.messages import unseal
-from payment_matcher import account_money, afterwards
+from payment_matcher import account_money, afterwards, lines
 from payment_matcher.decision import HUNDREDTHS
 from payment_matcher.intents import Recorded
 from payment_matcher.lines import Line
-from payment_matcher.tables import account_owners, intents, terms
+from payment_matcher.tables import account_owners, bank_line_parts, bank_lines, intents, terms
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Payment:
     doubt: str | None
     paid_on: date | None
     shown_paid_on: date | None
+    is_receipt_matched_anew: bool
 
     @property
     def is_paid_otherwise(self) -> bool:
@@ -43,9 +44,14 @@ class Payment:
         return None not in (self.paid_on, self.shown_paid_on) and self.paid_on != self.shown_paid_on
 
     @property
+    def is_matched_anew(self) -> bool:
+        """Whether Exact shows of the invoice or of its receipt that it is matched with something else than it was then."""
+        return self.is_paid_otherwise or self.is_receipt_matched_anew
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether a person was told that its receipt may be gone, and Exact has not put it right since."""
-        return self.doubt is not None and (self.doubt != afterwards.MATCHED_ANEW or self.is_paid_otherwise)
+        return self.doubt is not None and (self.doubt != afterwards.MATCHED_ANEW or self.is_matched_anew)
 
     @property
     def amount_hundredths(self) -> int:
@@ -68,14 +74,35 @@ async def on_account(connection: AsyncConnection, division: int, account_id: str
     columns = (terms.c.is_matched, terms.c.timestamp, terms.c.paid_on.label("shown_paid_on"))
     query = sa.select(intents, *columns).select_from(intents.join(terms, same))
     rows = await connection.execute(query.where(*of_account, intents.c.transaction_id.is_not(None)))
+    anew = await _matched_anew(connection, division, account_id, currency)
     found = []
     for row in sorted(rows.mappings(), key=lambda each: -int(each["timestamp"])):
         seen = unseal(envelopes.decode(bytes(row["cause"])))
         if isinstance(seen, ReceivableObserved) and seen.document is not None:
             recorded = Recorded(row["transaction_id"], row["amount_minor"])
             days = (seen.last_payment_date, row["shown_paid_on"])
-            found.append(Payment(row["reference"], seen.document, recorded, bool(row["is_matched"]), row["doubt"], *days))
+            payment = Payment(row["reference"], seen.document, recorded, bool(row["is_matched"]), row["doubt"], *days, False)
+            of_it = (payment.document.number, payment.amount_hundredths, payment.paid_on)
+            found.append(replace(payment, is_receipt_matched_anew=any(_is_receipt_of(*of_it, *each) for each in anew)))
     return found
+
+
+async def _matched_anew(
+    connection: AsyncConnection, division: int, account_id: str, currency: str
+) -> Sequence[sa.Row[tuple[str, int, date | None]]]:
+    """Return the receipts of an account that Exact matched anew: the invoice that it named at first, their amount and day."""
+    part = bank_line_parts.c
+    same = (bank_lines.c.division == part.division) & (bank_lines.c.line_id == part.line_id)
+    of_account = (bank_lines.c.division == division, bank_lines.c.account_id == account_id, bank_lines.c.currency == currency)
+    query = sa.select(part.first_your_ref, part.amount_hundredths, bank_lines.c.day).join(bank_lines, same)
+    return (await connection.execute(query.where(*of_account, lines.is_matched_anew()))).all()
+
+
+def _is_receipt_of(
+    number: str, amount_hundredths: int, paid_on: date | None, named: str, received_hundredths: int, day: date | None
+) -> bool:
+    """Whether a receipt was a payment's: by the invoice that Exact named at it, or by amount and day where it named none."""
+    return named == number if named else (received_hundredths, day) == (amount_hundredths, paid_on)
 
 
 async def without_receipt(connection: AsyncConnection, division: int, account_id: str, currency: str) -> list[Payment]:
@@ -125,7 +152,7 @@ async def doubtful(connection: AsyncConnection, division: int | None = None) -> 
         least = await account_money.money_hundredths(connection, *place, may_pay_notes=False)
         known = {each.reference for each in lacking}
         for payment in await on_account(connection, *place):
-            is_anew = payment.is_paid_otherwise and least is not None and least < 0
+            is_anew = payment.is_matched_anew and least is not None and least < 0
             if payment.is_matched and payment.is_doubtful and (payment.reference in known or is_anew):
                 found.append(payment)
     return sorted(found, key=lambda each: (each.document.number, each.reference))

@@ -138,6 +138,7 @@ bank_lines = sa.Table(
     sa.Column("matched_account", sa.Text, nullable=False, server_default=""),
 )
 sa.Index("bank_lines_state", bank_lines.c.state, bank_lines.c.division)
+# What Exact says that a matched part is settled with, as it shows it now and as it did first since the part was open.
 bank_line_parts = sa.Table(
     "bank_line_parts",
     metadata,
@@ -148,5 +149,9 @@ bank_line_parts = sa.Table(
     sa.Column("amount_hundredths", sa.BigInteger, nullable=False),
     sa.Column("is_matched", sa.Boolean, nullable=False),
     sa.Column("is_gone", sa.Boolean, nullable=False),
+    sa.Column("your_ref", sa.Text, nullable=False, server_default=""),
+    sa.Column("settled_on", sa.Date),
+    sa.Column("first_your_ref", sa.Text, nullable=False, server_default=""),
+    sa.Column("first_settled_on", sa.Date),
 )
 sa.Index("bank_line_parts_of", bank_line_parts.c.division, bank_line_parts.c.line_id)

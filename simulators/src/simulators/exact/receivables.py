@@ -124,7 +124,8 @@ def match(division: Division, one: Row, other: Row) -> None:
             "LastPaymentDate": payment["InvoiceDate"],
             "match_id": match_id,
         }
-        if term is payment and invoice.get("YourRef"):
+        is_receipt = term["TransactionType"] not in _SALES and invoice["TransactionType"] in _SALES
+        if is_receipt and invoice.get("YourRef"):
             changes["YourRef"] = invoice["YourRef"]
         division.update(TERMS, term["ID"], changes)
     for term in (one, other):
@@ -205,6 +206,8 @@ def unmatch(division: Division, entry_id: uuid.UUID) -> int:
         for term in division.table(TERMS).where("Account", account):
             if term["Status"] == MATCHED and term["match_id"] in match_ids:
                 empty = dict.fromkeys(("EndDate", "EndYear", "EndPeriod", "LastPaymentDate", "match_id"))
+                if division.settings.your_ref_of_opened == "emptied" and term["TransactionType"] not in _SALES:
+                    empty["YourRef"] = None
                 division.update(TERMS, term["ID"], {**empty, "Status": OPEN, "IsFullyPaid": False})
                 opened += 1
     return opened

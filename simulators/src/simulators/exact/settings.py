@@ -63,6 +63,7 @@ class ExactSettings:
     deferral_method: Literal["period", "day"] = "period"
     payment_condition_mandatory: bool = False  # False: the division's own condition is taken
     several_equal: Literal["oldest", "none"] = "oldest"  # unknown: several receivables of the same amount
+    your_ref_of_opened: Literal["kept", "emptied"] = "kept"  # unknown: of a receipt whose match is taken back
     match_by_our_ref: bool = False  # unknown: OurRef on a bank line chooses among receivables of the same amount
     match_credit_notes: bool = False  # unknown: an invoice and a credit note of the same amount find each other
     # Unknown: Exact has entries of type 82 for it, on an account of its own settings; by which journal, is a guess. None: the
