@@ -165,19 +165,23 @@ class Bookkeeper:
         return [each for each in self.world.exact.table(receivables.TERMS) if str(each["TransactionID"]) == line_id]
 
     def _move(self, line: Line) -> Any:
-        """Book what was recorded of a line off the suspense account, onto the account of the customer who paid."""
+        """Book what was recorded of a line off the suspense account, onto the account of the customer who paid.
+
+        Each payment that it became has a line of its own: in one sum, Exact would match it with an invoice of that amount, a part
+        of which was paid otherwise.
+        """
         division = self.world.exact
-        query = next(each for each in self.world.site.all("transaction") if each["id"] in self._transactions[line.line_id])
-        name = self.world.site.get("customer", query["customer_id"])["company"]
+        recorded = [each for each in self.world.site.all("transaction") if each["id"] in self._transactions[line.line_id]]
+        name = self.world.site.get("customer", recorded[0]["customer_id"])["company"]
         (account,) = [row for row in division.table("crm/Accounts") if row["Name"] == name]
-        amount = Decimal(line.recorded_hundredths) / 100
         suspense, debtors = (division.by_code("financial/GLAccounts", code) for code in ("1660", "1300"))
         assert suspense is not None
         assert debtors is not None
-        sent = [
-            {"GLAccount": suspense["ID"], "AmountFC": amount, "Description": "overboeking"},
-            {"GLAccount": debtors["ID"], "AmountFC": -amount, "Account": account["ID"], "Description": "overboeking"},
-        ]
+        amounts = [Decimal(each["amount"]) / 100 for each in recorded]
+        assert sum(amounts) * 100 == line.recorded_hundredths
+        sent = [{"GLAccount": suspense["ID"], "AmountFC": sum(amounts), "Description": "overboeking"}]
+        of_customer = {"GLAccount": debtors["ID"], "Account": account["ID"], "Description": "overboeking"}
+        sent += [{**of_customer, "AmountFC": -amount} for amount in amounts]
         entry = journal_entries.create(division, {"JournalCode": "90", "GeneralJournalEntryLines": sent})
         return entry["EntryID"]
 
