@@ -9,6 +9,7 @@ import pytest
 from support.chargebee_shop import bill, shop
 from support.history_checker import Seen, check
 
+from simulators.chargebee.invoices import void_invoice
 from simulators.chargebee.payments import Money, pay_invoice
 
 LINES = [("1300", 12_100), ("8000", -10_000), ("1500", -2_100)]
@@ -68,13 +69,35 @@ def test_a_hold_passes_only_for_a_reason_that_the_document_deserves(books: Any) 
     without = {"entries": ledger["entries"][1:]}
     held = [seen[0]._replace(state="held", code="no_vat_code"), seen[1]]
 
-    def knows(source: Any) -> frozenset[str]:
+    def knows(source: Any, _at: int) -> frozenset[str]:
         return frozenset({"no_vat_code"}) if source["id"] == seen[0].number else frozenset()
 
     assert check(site, without, held, reasons=knows) == []
     assert any("which it does not deserve" in each for each in check(site, without, held))
     other = [held[0]._replace(code="period_closed"), seen[1]]
     assert any("which it does not deserve" in each for each in check(site, without, other, reasons=knows))
+
+
+def test_a_reversal_that_is_held_leaves_the_books_as_they_were(books: Any) -> None:
+    site, _, _ = books
+    invoice = bill_again(site)
+    site.clock.skip(40 * 86_400)
+    void_invoice(site, invoice["id"])
+    ledger = {"entries": [entry("70", invoice["id"], LINES)]}
+    number = invoice["id"]
+    seen = [Seen("invoice", number, "", "booked", ""), Seen("invoice", number, "R", "held", "period_closed")]
+
+    def knows(_source: Any, at: int) -> frozenset[str]:
+        return frozenset({"period_closed"} if at == invoice["voided_at"] else ())
+
+    def told(ledger: dict[str, Any], seen: list[Seen]) -> list[str]:
+        return [each for each in check(site, ledger, seen, reasons=knows) if number in each]
+
+    assert told(ledger, seen) == []
+    assert any("should come to" in each for each in told({"entries": []}, seen))
+    assert any("should come to {}" in each for each in told(ledger, seen[:1]))
+    held = [seen[0]._replace(state="held", code="period_closed")]
+    assert any("which it does not deserve" in each for each in told({"entries": []}, held))
 
 
 def test_what_was_never_received_must_not_be_recorded(books: Any) -> None:

@@ -128,12 +128,12 @@ class Knowledge:
         self._site, self._holds = world.shop, holds_closed_periods
         self._division: Division = world.exact.simulator.world.divisions[DIVISION]
 
-    def reasons(self, source: Resource) -> frozenset[str]:
-        """The reasons that this invoice, credit note or transaction may be held for."""
+    def reasons(self, source: Resource, at: int) -> frozenset[str]:
+        """The reasons that a booking of this invoice, credit note or transaction may be held for which is dated then."""
         found = set()
         if self._is_unmapped(source):
             found.add("no_vat_code")
-        if self._holds and self._is_closed(source["date"]):
+        if self._holds and self._is_closed(at):
             found.add("period_closed")
         return frozenset(found)
 

@@ -2,7 +2,8 @@
 
 - Every document is booked once, held for a reason that it deserves by what the world itself knows of it, or set aside with a
   reason; nothing waits any more once all is quiet, except for money of which Chargebee does not know yet whether it comes.
-- What Exact has of a document is what Chargebee says, in the document's currency and by account, to the cent.
+- What Exact has of a document is what Chargebee says, in the document's currency and by account, to the cent. While the reversal
+  of one that is gone is held, that is what it came to before.
 - The totals of each account over all of our entries are those of the documents, and no entry of ours is without a document.
 - A customer who owes nothing in another currency owes nothing in euros for it either.
 - No more is recorded in Chargebee as paid by bank than came in at the bank.
@@ -23,7 +24,8 @@ HOME = "EUR"
 QUIET = frozenset({"booked", "held", "set_aside"})
 
 
-Reasons = Callable[[Resource], frozenset[str]]  # why an invoice, a credit note or a transaction may be held; none: it must not
+# Why an invoice, a credit note or a transaction may be held whose booking is dated at an instant; none: it must not.
+Reasons = Callable[[Resource, int], frozenset[str]]
 
 
 class Books(Protocol):
@@ -54,6 +56,7 @@ class Document:
     currency: str
     source: Resource
     lines: Counter[str] = field(default_factory=Counter)
+    before: Counter[str] = field(default_factory=Counter)  # the same, had it not been taken back since
     is_under_way: bool = False  # Chargebee itself does not know yet how it ends
 
 
@@ -65,7 +68,7 @@ class Booked:
     references: Counter[str] = field(default_factory=Counter)
 
 
-def never(_source: Resource) -> frozenset[str]:
+def never(_source: Resource, _at: int) -> frozenset[str]:
     """No reason: nothing may be held."""
     return frozenset()
 
@@ -79,14 +82,14 @@ def documents(site: Books) -> list[Document]:
 
 def _sale(source: Resource, kind: str, sign: int) -> Document:
     document = Document(kind, source["id"], source["customer_id"], source["currency_code"], source)
-    if source["status"] in ("pending", "voided") or source["deleted"]:
-        return document
     total, tax, rounding = source["total"], source["tax"], source["round_off_amount"]
-    document.lines[DEBTORS] = sign * total
+    document.before[DEBTORS] = sign * total
     if (source.get("create_reason_code") or "").lower().replace(" ", "_") == "write_off":
-        document.lines[LOST] = -sign * total
+        document.before[LOST] = -sign * total
     else:
-        document.lines.update({REVENUE: -sign * (total - tax - rounding), VAT: -sign * tax, ROUNDING: -sign * rounding})
+        document.before.update({REVENUE: -sign * (total - tax - rounding), VAT: -sign * tax, ROUNDING: -sign * rounding})
+    if source["status"] not in ("pending", "voided") and not source["deleted"]:
+        document.lines.update(document.before)
     return document
 
 
@@ -94,10 +97,11 @@ def _money(source: Resource) -> Document:
     incoming = source["type"] == "payment"
     document = Document("payment" if incoming else "refund", source["id"], source["customer_id"], source["currency_code"], source)
     document.is_under_way = source["status"] == "in_progress"
-    moved = source["status"] == "success" and source["gateway"] != "not_applicable" and not source["deleted"]
-    if moved:
-        sign = 1 if incoming else -1
-        document.lines.update({CONTROL: sign * source["amount"], DEBTORS: -sign * source["amount"]})
+    sign = 1 if incoming else -1
+    if source["gateway"] != "not_applicable":
+        document.before.update({CONTROL: sign * source["amount"], DEBTORS: -sign * source["amount"]})
+    if source["status"] == "success" and not source["deleted"]:
+        document.lines.update(document.before)
     return document
 
 
@@ -121,7 +125,7 @@ def check(
     wrong += _balanced(ledger)
     for document in expected:
         wrong += _of_document(document, booked.get(document.number, Booked()), rows[document.number], reasons)
-    wrong += _totals(expected, booked, rows) + _rates(expected, ledger)
+    wrong += _totals(expected, booked, rows) + _rates(expected, booked, ledger)
     return wrong if received_minor is None else wrong + _receipts(site, received_minor)
 
 
@@ -193,18 +197,30 @@ def _of_document(document: Document, booked: Booked, rows: list[Seen], reasons: 
     if not document.is_under_way:
         wrong += [f"{about}{row.suffix} still waits: {row.state} {row.code}" for row in rows if row.state not in QUIET]
     held = [row for row in rows if row.state == "held"]
-    deserved = reasons(document.source) if held else frozenset()
     wrong += [
-        f"{about}{row.suffix} is held for {row.code}, which it does not deserve" for row in held if row.code not in deserved
+        f"{about}{row.suffix} is held for {row.code}, which it does not deserve"
+        for row in held
+        if row.code not in reasons(document.source, _dated(document.source, row))
     ]
-    has, should = _trimmed(booked.lines), _trimmed(document.lines)
+    still_stands = any(_is_reversal(row) for row in held)
+    has, should = _trimmed(booked.lines), _trimmed(document.before if still_stands else document.lines)
     if has == should:
         if has and not any(row.state == "booked" for row in rows):
             wrong.append(f"{about} is booked and shown as {rows}")
         return wrong
-    if held and not has:
+    if held and not has and not still_stands:
         return wrong
     return [*wrong, f"{about} should come to {dict(should)} and is booked as {dict(has)}, shown as {rows}"]
+
+
+def _is_reversal(row: Seen) -> bool:
+    return row.suffix.rpartition("/")[2].startswith("R")
+
+
+def _dated(source: Resource, row: Seen) -> int:
+    """When a booking of a document is dated: a reversal on the day that the document was gone, if that is after its own."""
+    date = int(source["date"])
+    return max(date, source.get("voided_at") or source["updated_at"]) if _is_reversal(row) else date
 
 
 def _trimmed(lines: Counter[str]) -> dict[str, int]:
@@ -226,12 +242,12 @@ def _totals(expected: list[Document], booked: Mapping[str, Booked], rows: Mappin
     ]
 
 
-def _rates(expected: list[Document], ledger: Mapping[str, Any]) -> list[str]:
-    """Whoever owes nothing in another currency owes nothing for it in our own."""
+def _rates(expected: list[Document], booked: Mapping[str, Booked], ledger: Mapping[str, Any]) -> list[str]:
+    """Whoever owes nothing in another currency owes nothing for it in our own, as far as it is booked."""
     foreign: Counter[str] = Counter()
     for document in expected:
         if document.currency != HOME:
-            foreign[document.customer_id] += document.lines[DEBTORS]
+            foreign[document.customer_id] += booked[document.number].lines[DEBTORS]
     home: Counter[str] = Counter()
     owner = {each.number: each.customer_id for each in expected}
     for entry in ledger["entries"]:

@@ -62,7 +62,7 @@ def judged(books: dict[str, Any]) -> list[str]:
     return history_checker.check(Kept(books["chargebee"]), books["exact"], seen, reasons=_reasons)
 
 
-def _reasons(source: Mapping[str, Any]) -> frozenset[str]:
+def _reasons(source: Mapping[str, Any], _at: int) -> frozenset[str]:
     """The product that came up during the month has no mapping; everything else must be booked."""
     is_unmapped = any(line["entity_id"] == UNMAPPED_ITEM_PRICE for line in source.get("line_items", ()))
     return frozenset({"no_revenue_account"} if is_unmapped else ())
