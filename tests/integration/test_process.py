@@ -60,11 +60,9 @@ async def test_without_a_broker_the_process_lives_and_says_what_is_missing(tmp_p
 async def test_a_process_that_waits_for_its_database_stops_when_asked(tmp_path):
     settings = {"KRUISPOST_DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none"}
     async with child(*TRIAL, "finish", directory=tmp_path, settings=settings) as service:
-        await asyncio.sleep(6)
-        assert service.process.returncode is None
+        await service.says("waiting for the database", times=3)  # a signal before it listens to any would kill it
         service.terminate()
         assert await service.ended(10) == 0
-        assert "waiting for the database" in service.said
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,17 @@ class Child:
 
     @property
     def said(self) -> str:
-        """What it wrote to standard error until it ended."""
+        """What it wrote to standard error until it ended, or as far as `says` read it."""
         return self._output.decode()
+
+    async def says(self, words: str, times: int = 1, seconds: float = 60) -> None:
+        """Wait until it has said something so often on standard error, however long it takes to start."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(seconds):
+            while self.said.count(words) < times:
+                line = await self.process.stderr.readline()
+                assert line, f"it ended and said {self.said!r}"
+                self._output += line
 
     def terminate(self) -> None:
         """Ask it to stop, as Kubernetes does."""
