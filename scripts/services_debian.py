@@ -206,8 +206,27 @@ def _launch_rabbitmq(programs: pathlib.Path, started: Started) -> None:
 
 def _launch(command: list[str], started: Started) -> subprocess.Popen[bytes]:
     """Start a program of RabbitMQ, and note it before what was started earlier, so that it is ended first."""
+    home = pathlib.Path(started.directory)
+    with (home / "output").open("ab") as output:
+        child = subprocess.Popen(
+            [*_as("rabbitmq"), *command],
+            env=_environment(started),
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    _children[child.pid] = child
+    # The pid of RabbitMQ is its script's, which hands SIGTERM on to the node.
+    started.processes = {str(child.pid): _began(child.pid), **started.processes}
+    return child
+
+
+def _environment(started: Started) -> dict[str, str]:
+    """What every program of RabbitMQ is told of a node."""
     home, ports = pathlib.Path(started.directory), started.ports
-    environment = {
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))},
         "HOME": str(home),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
@@ -222,20 +241,6 @@ def _launch(command: list[str], started: Started) -> subprocess.Popen[bytes]:
         "RABBITMQ_LOG_BASE": str(home / "log"),
         "RABBITMQ_PID_FILE": str(home / "pid"),
     }
-    with (home / "output").open("ab") as output:
-        child = subprocess.Popen(
-            [*_as("rabbitmq"), *command],
-            env=environment,
-            cwd=home,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    _children[child.pid] = child
-    # The pid of RabbitMQ is its script's, which hands SIGTERM on to the node.
-    started.processes = {str(child.pid): _began(child.pid), **started.processes}
-    return child
 
 
 def _run(command: list[str], home: pathlib.Path) -> None:

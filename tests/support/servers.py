@@ -67,6 +67,20 @@ class Server:
         """Let it go on (SIGCONT)."""
         os.killpg(self._pid(), signal.SIGCONT)
 
+    async def does(self, expression: str) -> None:
+        """Let RabbitMQ's node do what no client can ask of it, in Erlang."""
+        programs = services_debian._programs("rabbitmq")
+        assert programs is not None
+        told = await asyncio.create_subprocess_exec(
+            *(*services_debian._as("rabbitmq"), str(programs / "rabbitmqctl"), "eval", expression),
+            env=services_debian._environment(self._started),
+            cwd=self._started.directory,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        out, _ = await told.communicate()
+        assert told.returncode == 0, out.decode()
+
     def _pid(self) -> int:
         return int(next(iter(self._started.processes)))
 
@@ -90,20 +104,23 @@ class Servers:
 
 
 @asynccontextmanager
-async def own_servers(directory: Path) -> AsyncIterator[Servers]:
-    """Start both on free ports; nothing that runs already is touched."""
-    started: list[Started] = []
+async def own_server(name: str, directory: Path) -> AsyncIterator[Server]:
+    """Start `postgres` or `rabbitmq` on a free port; nothing that runs already is touched."""
     try:
-        try:
-            started.append(await asyncio.to_thread(services_debian.start, "postgres", directory, _say_nothing))
-            started.append(await asyncio.to_thread(services_debian.start, "rabbitmq", directory, _say_nothing))
-        except CannotStartError as error:
-            unreachable("A server of our own", error)
-        database, broker = (Server(name, each) for name, each in zip(("postgres", "rabbitmq"), started, strict=True))
-        yield Servers(database, broker)
+        started = await asyncio.to_thread(services_debian.start, name, directory, _say_nothing)
+    except CannotStartError as error:
+        unreachable("A server of our own", error)
+    try:
+        yield Server(name, started)
     finally:
-        for each in started:
-            await asyncio.to_thread(services_debian.stop, each)
+        await asyncio.to_thread(services_debian.stop, started)
+
+
+@asynccontextmanager
+async def own_servers(directory: Path) -> AsyncIterator[Servers]:
+    """Start both."""
+    async with own_server("postgres", directory) as database, own_server("rabbitmq", directory) as broker:
+        yield Servers(database, broker)
 
 
 def _say_nothing(_sentence: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
-from aiormq.exceptions import ChannelInvalidStateError, ChannelNotFoundEntity
+from aiormq.exceptions import ChannelInvalidStateError, ChannelNotFoundEntity, ConnectionInternalError
 
 from backbone.broker import Delivery, Handler
 from backbone.clock import Clock
@@ -21,6 +21,9 @@ from backbone.telemetry import log
 from contracts.topology import Queue
 
 RECONNECT_SECONDS = 1.0
+# What RabbitMQ says of a queue that is not there. It answers NOT_FOUND also for one that it has, with its messages, and cannot
+# reach: "home node ... is down or inaccessible", "process is stopped by supervisor", "has crashed and failed to restart".
+ABSENT = "NOT_FOUND - no queue"
 # RabbitMQ counts a delivery for every message that was in hand when a process died, so that all that stood behind one which kills
 # its process would be dead letters together with it. So the one that was the first in hand after so many is put aside by us.
 SUSPECT_DELIVERIES = 3
@@ -108,16 +111,22 @@ class RabbitConsumer:
                     raise
                 log.warning("consumer reconnects", queue=self._queue.name, reason="the connection was lost")
             except ChannelNotFoundEntity as error:
-                await self._declare_again(error)
+                log.warning("consumer reconnects", queue=self._queue.name, reason=reason_of(error))
+                if ABSENT in str(error):
+                    await self._declare_again()
+                else:
+                    self.complaint = f"queue {self._queue.name} is out of RabbitMQ's reach, with all that is in it: {error}"
+            except ConnectionInternalError as error:  # RabbitMQ's way to refuse a queue without a leader
+                log.warning("consumer reconnects", queue=self._queue.name, reason=reason_of(error))
+                self.complaint = f"RabbitMQ cannot serve queue {self._queue.name}; its log says why"
             except (BrokerUnavailableError, *BROKER_ERRORS) as error:
                 log.warning("consumer reconnects", queue=self._queue.name, reason=reason_of(error))
             except Exception:  # noqa: BLE001 - a consumer that ended here would let its queue fill up in silence
                 log.exception("consumer reconnects", queue=self._queue.name)
             await is_set_within(self._stopping, RECONNECT_SECONDS)
 
-    async def _declare_again(self, error: Exception) -> None:
+    async def _declare_again(self) -> None:
         """The broker came back without its data, or somebody deleted the queue: `/ready` says so until it is there again."""
-        log.warning("consumer reconnects", queue=self._queue.name, reason=reason_of(error))
         self.complaint = f"queue {self._queue.name} is gone from RabbitMQ"
         try:
             await self._broker.declare_again()
