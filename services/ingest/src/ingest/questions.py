@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
 from backbone.database import DATABASE_ERRORS, Database, is_away
+from backbone.errors import reason_of
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
 from contracts.envelope import derived_id
@@ -91,7 +92,7 @@ class Asker:
             except (StoreUnavailableError, *DATABASE_ERRORS) as error:
                 if isinstance(error, DATABASE_ERRORS) and not is_away(error):
                     raise
-                log.warning("questions wait", reason=str(error), retry_after_seconds=AWAY_PAUSE_SECONDS)
+                log.warning("questions wait", reason=reason_of(error), retry_after_seconds=AWAY_PAUSE_SECONDS)
                 pause = AWAY_PAUSE_SECONDS
             if pause > 0:
                 await self._pause(stop, pause)
