@@ -8,6 +8,7 @@ of them, `make chaos` at all.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ _killed: set[Place] = set()  # a place that one setting has in common with anoth
 
 
 @pytest.mark.parametrize("name", SETTINGS if EVERYWHERE else ["entry"])
-def test_a_death_anywhere_changes_nothing(name: str, tmp_path: Path) -> None:
+def test_a_death_anywhere_changes_nothing(name: str, tmp_path: Path, tell: Callable[[str], None]) -> None:
     setting = SETTINGS[name]
     calm, wrong = run(tmp_path / "calm", setting)
     assert not wrong
@@ -57,7 +58,9 @@ def test_a_death_anywhere_changes_nothing(name: str, tmp_path: Path) -> None:
     if not EVERYWHERE:
         deaths = deaths[len(deaths) // FEW // 2 :: len(deaths) // FEW]
     wrongs: dict[tuple[Place, ...], list[str]] = {}
-    for number, together in enumerate(dealt(deaths, TOGETHER)):
+    runs = dealt(deaths, TOGETHER)
+    for number, together in enumerate(runs):
+        tell(f"run {number + 1} of {len(runs)}, with {len(together)} of {len(deaths)} deaths")
         wrongs |= _wrong_after(tmp_path / str(number), setting, together)
     _killed.update(death.place for death in deaths)
     assert not wrongs, wrongs

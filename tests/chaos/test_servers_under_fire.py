@@ -23,12 +23,13 @@ from support.servers import Servers, own_servers
 
 EVERYWHERE = os.environ.get("KRUISPOST_CHAOS") == "everywhere"
 DOCUMENTS, PLAY_SECONDS, ROUNDS = (400, 480, 3) if EVERYWHERE else (30, 20, 1)
-PATIENCE_SECONDS = 1_500.0 if EVERYWHERE else 600.0
+# Where others use the machine the writer books a document in ten seconds: what was counted and did not leave at once is not sent.
+PATIENCE_SECONDS = 4_200.0 if EVERYWHERE else 600.0
 FIRST_DOCUMENTS = 5
 STILL_SECONDS = 20.0
 SERVICES = ("ingest", "mapper", "exact-writer", "payment-matcher", "console")
 
-pytestmark = [pytest.mark.slow, pytest.mark.broker, pytest.mark.postgres, pytest.mark.timeout(1_800 if EVERYWHERE else 900)]
+pytestmark = [pytest.mark.slow, pytest.mark.broker, pytest.mark.postgres, pytest.mark.timeout(5_400 if EVERYWHERE else 900)]
 
 
 async def both_killed(servers: Servers) -> None:
@@ -136,15 +137,17 @@ async def playing(directory: Path, servers: Servers) -> AsyncIterator[Play]:
             await process.communicate()
 
 
-async def test_servers_that_die_under_load_change_nothing(tmp_path: Path) -> None:
+async def test_servers_that_die_under_load_change_nothing(tmp_path: Path, tell: Callable[[str], None]) -> None:
     faults = ALL * ROUNDS if EVERYWHERE else FEW
     async with own_servers(tmp_path / "servers") as servers, playing(tmp_path / "demo", servers) as play:
         await play.until(lambda progress: progress["documents_created"] >= FIRST_DOCUMENTS)
         under_load = 0
-        for fault in faults:
+        for number, fault in enumerate(faults):
+            tell(f"{number + 1} of {len(faults)}: {fault.__name__}")
             under_load += not (await play.until(lambda _: True))["finished"]
             await fault(servers)
             await asyncio.sleep(2.0)
+        tell("the month is played to its end and compared")
         report = report_of(play.directory, await play.ended())
     assert under_load * 2 >= len(faults), "too little of it happened under load"
     assert report["restarts"] == {}, "a service died with a server"
