@@ -1,6 +1,6 @@
 """What the controller's texts, debtor accounts, payment conditions and rates make of documents, from the fact to the command."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 import yaml
 from support.engines import database_for
 from support.facts import customer, invoice, line
-from support.mapper_stage import CONFIGURATION, Stage, payment
+from support.mapper_stage import CONFIGURATION, Stage, payment, posted
 
 from backbone.configuration import Configuration, load_configuration
 from backbone.errors import ConfigurationError
@@ -187,6 +187,21 @@ async def test_a_journal_may_belong_to_one_currency(stage_with):
     dollars: dict[str, Any] = {"currency_code": "USD", "base_currency_code": "EUR", "exchange_rate": 0.92}
     await stage.hear(customer(), invoice(), invoice("INV-2", **dollars), payment())
     assert {entry.your_ref: entry.journal for entry in await stage.entries()} == {"INV-1": "70", "INV-2": "72", "txn_1": "90"}
+
+
+async def test_a_new_journal_begins_on_its_day_and_what_is_taken_back_after_it_goes_there(stage_with):
+    dated = [{"from": "2026-10-06", "invoices": "75", "credit_notes": "76"}, {"from": "2026-10-06", "payments": "95"}]
+    stage = await stage_with(journals={"invoices": "70", "credit_notes": "71", "payments": "90", "dated": dated})
+    later = int(datetime(2026, 10, 6, 12, tzinfo=UTC).timestamp())
+    await stage.hear(customer(), invoice(), payment(), invoice("INV-2", date=later), payment(id="txn_2", date=later))
+    booked = {entry.your_ref: entry.journal for entry in await stage.entries()}
+    assert booked == {"INV-1": "70", "txn_1": "90", "INV-2": "75", "txn_2": "95"}
+    explained = {each.document.number: " ".join(each.explanation) for each in await stage.said(facts.DocumentPlanned)}
+    assert "Journal 75 is that of (journal: invoices, from: 2026-10-06)." in explained["INV-2"]
+    assert "Journal" not in explained["INV-1"]
+    await stage.hear(*[posted(entry) for entry in await stage.entries()])
+    await stage.hear(invoice(version=2, status="voided", voided_at=later))
+    assert (await stage.entries())[-1].journal == "76"
 
 
 async def test_coupons_and_promotional_credits_reach_the_accounts_of_their_own(stage_with):

@@ -196,8 +196,7 @@ async def chain(configuration: Configuration, closed: list[str], directory: Path
 
 def journals_of(configuration: Configuration) -> set[str]:
     """Return the codes of the journals that the division books in."""
-    journals = configuration.divisions[DEMO_DIVISION].journals
-    return {code for code in journals.model_dump().values() if isinstance(code, str)}
+    return configuration.divisions[DEMO_DIVISION].journals.codes()
 
 
 def _complete(exact: ExactServer, number: int, journals: set[str]) -> None:

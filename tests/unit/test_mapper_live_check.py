@@ -88,6 +88,8 @@ def test_mode_ledger_needs_the_sales_journals_where_revenue_is_deferred():
     deferred = [{"when": {"family": "saas"}, "account": "8000", "cost_center": "NL", "defer": True}]
     wrong = ("no_such_journal", ("journals", "credit_notes"))
     assert wrong not in found(mode="ledger", journals=journals)
+    later = {**JOURNALS, "ledger": "91", "dated": [{"from": "2027-01-01", "credit_notes": "99"}]}
+    assert found(mode="ledger", journals=later) == []
     assert wrong in found(mode="ledger", journals=journals, revenue=deferred)
 
 
@@ -176,6 +178,18 @@ def test_each_mistake_is_named_where_it_stands(changes: dict[str, Any], code: st
             ("journals", "currencies", "USD", "invoices"),
         ),
         ({"currencies": {"GBP": {"invoices": "70"}}}, "no_such_currency", ("journals", "currencies", "GBP")),
+        ({"dated": [{"from": "2027-01-01", "invoices": "75"}]}, "no_such_journal", ("journals", "dated", 0, "invoices")),
+        ({"dated": [{"from": "2027-01-01", "payments": "70"}]}, "wrong_journal_type", ("journals", "dated", 0, "payments")),
+        (
+            {"dated": [{"from": "2027-01-01", "currency": "USD", "invoices": "73"}]},
+            "journal_of_other_currency",
+            ("journals", "dated", 0, "invoices"),
+        ),
+        (
+            {"dated": [{"from": "2027-01-01", "currency": "GBP", "invoices": "70"}]},
+            "no_such_currency",
+            ("journals", "dated", 0, "currency"),
+        ),
     ],
 )
 def test_each_wrong_journal_is_named(journals: dict[str, Any], code: str, path: tuple[str | int, ...]):

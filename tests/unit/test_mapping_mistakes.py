@@ -186,6 +186,15 @@ IN_DIVISION: list[tuple[str, int, str, str]] = [
     ("bank_matching: {entry_link: 'https://x/{id}'}", 1, "bank_matching.entry_link",
      "{id} is not known of an entry; use {division}, {entry_id}, {entry_number}"),
 ]  # fmt: skip
+
+
+def dated(*items: str) -> str:
+    """A file whose journals have others for a time, one a line from the ninth on."""
+    return SITE + DIVISION.replace(
+        "payments: 90}", "payments: 90, dated: [\n" + ",\n".join(f"      {{{each}}}" for each in items) + "]}"
+    )
+
+
 # The whole file, the mistaken line of it, and all that stands behind file and line.
 OF_FILES: list[tuple[str, int, str]] = [
     ("", 1, "write keys with values here (known are divisions, sites, version); nothing is written here"),
@@ -207,6 +216,21 @@ OF_FILES: list[tuple[str, int, str]] = [
      f"{DIVISION}"), 6, ("sites.acme.routes[0]: two routes are equally specific and can fit one line (country: NL) and"
      " (currency: EUR) (the other is on line 7); make one of them more specific, or add a rule for what both cover and narrow"
      " these two.")),
+    (dated("invoices: 75"), 9, ("divisions.7.journals.dated[0]: write from, until or both; journals for all days stand under"
+     " journals itself")),
+    (dated("from: 2027-01-01"), 9, "divisions.7.journals.dated[0]: name at least one journal, such as invoices"),
+    (dated("from: 2027-01-01, currency: USD, invoices: 75, ledger: 91"), 9, ("divisions.7.journals.dated[0].ledger: a currency"
+     " has no journal of its own for this; write it in another item, without currency")),
+    (dated("from: 2027-01-01, invoice: 75"), 9,
+     "divisions.7.journals.dated[0].invoice: there is no key invoice; did you mean invoices?"),
+    (dated("from: 2027-01-01, payments: 92", "from: 2027-01-01, payments: 93, invoices: 75", "from: 2028-01-01, invoices: 80"), 9,
+     ("divisions.7.journals.dated[0]: two journals are for journal: payments, from: 2027-01-01 (the other is on line 10); remove"
+      " one of them.\n10: divisions.7.journals.dated[1]: two journals with the same conditions are in force on the same days"
+      " (journal: invoices, from: 2027-01-01) and (journal: invoices, from: 2028-01-01) (the other is on line 11); write until:"
+      " 2027-12-31 in the earlier one.")),
+    (dated("until: 2026-12-30, currency: USD, payments: 92", "from: 2027-01-01, currency: USD, payments: 93"), 9,
+     ("divisions.7.journals.dated[0]: the rule for journal: payments, currency: USD has no version from 2026-12-31 until"
+      " 2026-12-31 (the other is on line 10); let the first end until: 2026-12-31, or the second begin from: 2026-12-31.")),
     (SITE + DIVISION.replace("  7:", "  acme:"), 6, "divisions.acme: for the key write a whole number, not acme"),
     (SITE.replace("version: 1", "version: 2") + DIVISION, 1, "version: write 1, not 2"),
 ]  # fmt: skip
@@ -232,7 +256,7 @@ def test_a_mistake_in_a_division_says_where_it_is_and_what_to_write(tmp_path, wr
 
 @pytest.mark.parametrize(("text", "line", "sentence"), OF_FILES, ids=[each[2][:60] for each in OF_FILES])
 def test_a_mistake_in_the_file_says_where_it_is_and_what_to_write(tmp_path, text, line, sentence):
-    assert told(tmp_path, text) == [f"{line}: {sentence}"]
+    assert told(tmp_path, text) == f"{line}: {sentence}".split("\n")
 
 
 DUTCH = re.compile(r"\b(de|er|dit|deze|is geen|zijn|schrijf|noem|voeg|verwijder|twee|een|laat|staat|heeft|hier)\b")

@@ -1,4 +1,4 @@
-"""The small rules behind discounts, texts, debtor accounts, payment conditions and rates."""
+"""The small rules behind discounts, texts, debtor accounts, payment conditions, journals and rates."""
 
 from dataclasses import replace
 from datetime import date
@@ -14,7 +14,8 @@ from bookkeeping.discounts import DiscountRule, DiscountRules, without_tax
 from bookkeeping.documents import DocumentLine, Invoice, LineDiscount, LineTax
 from bookkeeping.entries import make_entry
 from bookkeeping.exchange import DatedRate, ExchangeRates
-from bookkeeping.journal import Entry
+from bookkeeping.journal import Entry, Line, Role
+from bookkeeping.journals import JournalRule, Journals
 from bookkeeping.mapping import ControlAccount, control_troubles
 from bookkeeping.texts import OF_ENTRIES, Template, cut
 from bookkeeping.vat import AmbiguousRulesError
@@ -221,6 +222,72 @@ def test_a_control_account_goes_by_the_day_of_the_movement_and_then_the_one_name
     assert mapping.control_account(gateway, currency, day) == account
     between = {mapping.control_account(gateway, currency, date(2026, month, 1)) for month in range(1, 13)}
     assert mapping.control_accounts_between(gateway, currency, date(2026, 1, 1), date(2026, 12, 1)) == between
+
+
+NEW_YEAR = Journals(
+    [
+        JournalRule(purpose="invoices", code="70"),
+        JournalRule(purpose="payments", code="90"),
+        JournalRule(purpose="write_offs", code="90"),
+        JournalRule(purpose="ledger", code="91"),
+        JournalRule(purpose="invoices", code="72", currency="USD"),
+        JournalRule(purpose="invoices", code="75", first=date(2027, 1, 1)),
+        JournalRule(purpose="payments", code="95", first=date(2027, 1, 1), last=date(2027, 12, 31)),
+        JournalRule(purpose="write_offs", code="95", first=date(2028, 1, 1)),
+        JournalRule(purpose="invoices", code="69", currency="USD", last=date(2025, 12, 31)),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "currency", "day", "code"),
+    [
+        ("invoices", "EUR", date(2026, 12, 31), "70"),
+        ("invoices", "EUR", date(2027, 1, 1), "75"),
+        ("invoices", "USD", date(2027, 1, 1), "72"),
+        ("invoices", "USD", date(2025, 12, 31), "69"),
+        ("payments", "USD", date(2027, 12, 31), "95"),
+        ("payments", "USD", date(2028, 1, 1), "90"),
+    ],
+)
+def test_a_journal_goes_by_currency_and_then_by_the_day(purpose, currency, day, code):
+    assert NEW_YEAR.code(purpose, currency, day) == code
+    with pytest.raises(LookupError):
+        NEW_YEAR.code("settlements", currency, day)
+
+
+@pytest.mark.parametrize(
+    ("journal", "booked", "day", "mirrored"),
+    [
+        ("90", date(2026, 12, 31), date(2026, 12, 31), "90"),
+        ("90", date(2026, 12, 31), date(2027, 1, 1), "90"),  # which write-offs still go to
+        ("90", date(2026, 12, 31), date(2028, 1, 1), "90"),
+        ("95", date(2027, 12, 31), date(2028, 1, 1), "95"),
+        ("95", date(2027, 12, 31), date(2029, 1, 1), "95"),
+        ("91", date(2026, 12, 31), date(2027, 1, 1), "91"),
+        ("20", date(2026, 12, 31), date(2027, 1, 1), "20"),  # none of ours any more
+    ],
+)
+def test_a_general_entry_is_taken_back_in_its_journal_while_that_is_in_use(journal, booked, day, mirrored):
+    assert NEW_YEAR.of_mirror(general(journal, booked), day) == mirrored
+
+
+def test_a_general_entry_is_taken_back_in_the_journal_that_followed_its_own():
+    journals = Journals(
+        [
+            JournalRule(purpose="payments", code="90"),
+            JournalRule(purpose="ledger", code="91"),
+            JournalRule(purpose="payments", code="95", first=date(2027, 1, 1)),
+            JournalRule(purpose="ledger", code="96", first=date(2027, 1, 1)),
+        ]
+    )
+    taken_back = [journals.of_mirror(general(code, date(2026, 12, 31)), date(2027, 1, 1)) for code in ("90", "91")]
+    assert taken_back == ["95", "96"]
+
+
+def general(journal: str, day: date) -> Entry:
+    lines = tuple(Line(role=Role.CONTROL, account="1290", amount_minor=amount) for amount in (100, -100))
+    return Entry(kind="general", journal=journal, reference="txn_1", entry_date=day, currency="EUR", lines=lines)
 
 
 def test_a_rate_holds_from_its_day_until_the_next_one():

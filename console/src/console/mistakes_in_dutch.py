@@ -27,6 +27,7 @@ _NOUNS: Final[dict[str, str]] = {
     "rules of cost units": "regels voor kostendragers",
     "rules of payment conditions": "regels voor betalingscondities",
     "control accounts": "tussenrekeningen",
+    "journals": "dagboeken",
 }
 # The first that fits counts, so what fits much stands last.
 SENTENCES: Final[tuple[tuple[str, str], ...]] = (
@@ -181,6 +182,15 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "modus ledger heeft journals.ledger nodig, een memoriaal van Exact met btw; voeg het toe, of gebruik mode: entry",
     ),
     (
+        "write from, until or both; journals for all days stand under journals itself",
+        "schrijf from, until of beide; dagboeken voor alle dagen staan onder journals zelf",
+    ),
+    ("name at least one journal, such as invoices", "noem ten minste één dagboek, zoals invoices"),
+    (
+        "a currency has no journal of its own for this; write it in another item, without currency",
+        "een valuta heeft hiervoor geen eigen dagboek; schrijf het in een ander item, zonder currency",
+    ),
+    (
         "{section} needs a general journal of Exact; add {journal}",
         "{section} heeft een memoriaal van Exact nodig; voeg {journal} toe",
     ),
@@ -247,6 +257,7 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "two control accounts are for gateway_account: {account}, currency: {currency}",
         "twee tussenrekeningen zijn voor gateway_account: {account}, currency: {currency}",
     ),
+    ("two journals are for {words}", "twee dagboeken zijn voor {words}"),
     ("remove one of them", "verwijder er een"),
     ("write until: {day} in the earlier one", "schrijf until: {day} in de eerste"),
     ("let one end on the day before the other begins", "laat de een eindigen op de dag voor de ander begint"),

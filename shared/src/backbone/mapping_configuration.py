@@ -9,13 +9,13 @@ from pydantic import Field, model_validator
 
 from backbone.configuration_types import OWN_COUNTRY, Code, Currency, PlacedError, Strict
 from backbone.customer_configuration import CustomersConfiguration
+from backbone.journal_configuration import Journals
 from backbone.matching_configuration import BankMatching
 from backbone.period_configuration import Deferral, Periods
 from backbone.posting_configuration import (
     DebtorRule,
     Discounts,
     ExchangeRates,
-    JournalsOfCurrency,
     PaymentConditions,
     Pdf,
     Texts,
@@ -24,33 +24,6 @@ from backbone.rule_configuration import Dated, DimensionRule, Products, RevenueR
 
 PERCENT = r"^\d{1,2}(\.\d{1,2})?$"
 CURRENCY_OR_ANY = r"^([A-Z]{3}|\*)$"
-
-
-class Journals(Strict):
-    """The journal codes in Exact that entries go to."""
-
-    invoices: Code
-    credit_notes: Code
-    payments: Code
-    write_offs: Code | None = Field(None, description="a general journal, for debts that are written off")
-    ledger: Code | None = Field(None, description="a general journal that allows VAT, for invoices in mode ledger")
-    settlements: Code | None = Field(
-        None, description="a general journal, for payouts of gateways; with VAT where fees have a code"
-    )
-    currencies: dict[Currency, JournalsOfCurrency] = Field(
-        default_factory=dict, description="other journals for the documents of one currency"
-    )
-
-    def codes(self) -> set[str]:
-        """Return every journal that is named."""
-        named = {
-            code
-            for code in (self.invoices, self.credit_notes, self.payments, self.write_offs, self.ledger, self.settlements)
-            if code is not None
-        }
-        for journals in self.currencies.values():
-            named |= {code for code in (journals.invoices, journals.credit_notes, journals.payments) if code is not None}
-        return named
 
 
 class Rounding(Strict):

@@ -1,4 +1,4 @@
-"""How a division's entries look beside their accounts: discounts, texts, debtor accounts, payment conditions, rates, journals."""
+"""How a division's entries look beside their accounts: discounts, texts, debtor accounts, payment conditions and rates."""
 
 from __future__ import annotations
 
@@ -20,14 +20,6 @@ DiscountType = Literal[
     "prorated_credits",
 ]
 ExchangeRate = Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0)]
-
-
-class JournalsOfCurrency(Strict):
-    """The journals of documents in one currency; what is left out goes to the journals of all currencies."""
-
-    invoices: Code | None = None
-    credit_notes: Code | None = None
-    payments: Code | None = None
 
 
 class DiscountWhen(Strict):

@@ -38,6 +38,12 @@ from bookkeeping.write_offs import is_write_off, reclaim_entry, write_off_entry
 
 def make_entry(document: Document, mapping: Mapping, products: MappingOf[str, Product]) -> Entry | Rejection | SetAside:
     """Make the balanced entry of a document, or say why it cannot be booked now, or why it is not to be booked."""
+    made = _made(document, mapping, products)
+    told = mapping.journals.explanation(made) if isinstance(made, Entry) else []
+    return replace(made, explanation=(*made.explanation, *told)) if isinstance(made, Entry) and told else made
+
+
+def _made(document: Document, mapping: Mapping, products: MappingOf[str, Product]) -> Entry | Rejection | SetAside:
     if isinstance(document, VatReclaim):
         return reclaim_entry(document, mapping)
     if isinstance(document, CreditNote) and is_write_off(document, mapping):
@@ -93,10 +99,11 @@ def reverse(entry: Entry, day: date, mapping: Mapping, credits_of_it: Sequence[E
             )
             for portion, tax in zip(portions, taxes, strict=True)
         ]
-    journal = entry.journal
     if entry.kind == "sales":
         debt = sum(line.amount_minor for line in lines if line.role is Role.RECEIVABLE)
-        journal = mapping.journal("credit_notes" if debt < 0 else "invoices", entry.currency)
+        journal = mapping.journals.code("credit_notes" if debt < 0 else "invoices", entry.currency, day)
+    else:
+        journal = mapping.journals.of_mirror(entry, day)
     mirror = replace(
         entry,
         journal=journal,

@@ -93,7 +93,7 @@ def _difference(document: ExchangeDifference | Application, mapping: Mapping, si
     opposite = Line(role=Role.EXCHANGE, account=account, amount_minor=-side.amount_minor, description=side.description)
     return Entry(
         kind="general",
-        journal=mapping.journal("payments", mapping.currency),
+        journal=mapping.journals.code("payments", mapping.currency, document.document_date),
         reference=document.number,
         entry_date=document.document_date,
         currency=mapping.currency,

@@ -14,6 +14,7 @@ from bookkeeping.deferral import Method
 from bookkeeping.discounts import DiscountRules
 from bookkeeping.documents import MoneyMovement, SalesDocument
 from bookkeeping.exchange import ExchangeRates, RateUsed, rate_of
+from bookkeeping.journals import Journals
 from bookkeeping.periods import PeriodPolicy, PeriodRules
 from bookkeeping.rejections import Rejection, reject
 from bookkeeping.rules import CodeRule, RevenueRule, Rules
@@ -21,7 +22,6 @@ from bookkeeping.texts import Texts
 from bookkeeping.troubles import Trouble
 from bookkeeping.versions import DAY, InForce, version_troubles
 
-JournalKind = Literal["invoices", "credit_notes", "payments"]
 WRITE_OFF = "write_off"
 
 
@@ -64,7 +64,6 @@ class WriteOffs:
     """Where debts go that nobody pays; `reasons` are the reason codes of credit notes that write off, beside write_off."""
 
     account: str
-    journal: str
     vat_reclaim: Literal["after_one_year", "by_hand"] = "after_one_year"
     vat_code: str | None = None
     reasons: frozenset[str] = frozenset()
@@ -86,7 +85,6 @@ class FeeVat:
 class Settlements:
     """Where payouts of gateways go: `payout_account` is money under way to the bank, whose statement takes it off again."""
 
-    journal: str
     payout_account: str
     fee_account: str
     chargeback_fee_account: str | None = None
@@ -100,9 +98,7 @@ class Mapping:
     division: int
     version: str
     currency: str
-    invoice_journal: str
-    credit_note_journal: str
-    payment_journal: str
+    journals: Journals
     receivable_account: str
     revenue: Rules[RevenueRule]
     vat: Rules[CodeRule]
@@ -119,7 +115,6 @@ class Mapping:
     book_payments: bool = True
     payments: Literal["each", "daily"] = "each"
     mode: Literal["entry", "document", "ledger"] = "entry"
-    ledger_journal: str | None = None
     changes: Literal["hold", "correct"] = "hold"
     customers: CustomerRules = field(default_factory=CustomerRules)
     voided_before_booking: Literal["book_both", "skip"] = "book_both"
@@ -139,22 +134,12 @@ class Mapping:
     exchange_rates: ExchangeRates = field(default_factory=ExchangeRates)
     pdf_policy: Literal["always", "business", "on_demand", "never"] = "on_demand"
     pdf_of_credit_notes: bool = True
-    currency_journals: MappingOf[tuple[JournalKind, str], str] = field(default_factory=dict)
 
     @property
     def asks_subscriptions(self) -> bool:
         """Whether a rule or a text asks for fields of subscriptions."""
         rules = (self.revenue, self.cost_centers, self.cost_units)
         return bool(self.texts.subscription_fields) or any(each is not None and each.asks_subscriptions for each in rules)
-
-    def journal(self, kind: JournalKind, currency: str) -> str:
-        """Return the journal of a kind of document, which may be another one for one currency."""
-        own = self.currency_journals.get((kind, currency))
-        if own is not None:
-            return own
-        if kind == "invoices":
-            return self.invoice_journal
-        return self.credit_note_journal if kind == "credit_notes" else self.payment_journal
 
     def wants_pdf(self, kind: str, *, is_business: bool) -> bool:
         """Tell whether a document's entry gets its PDF without being asked; payments have none."""

@@ -21,7 +21,7 @@ def in_mode(entry: Entry, mapping: Mapping) -> Entry:
         return entry
     if mapping.mode == "document" and entry.currency != mapping.currency:
         return _told(entry, tell("no_rate_on_invoice"))
-    if mapping.mode != "ledger" or mapping.ledger_journal is None:
+    if mapping.mode != "ledger":
         return entry
     if any(line.first is not None for line in entry.lines):
         return _told(entry, tell("deferred_by_itself"))
@@ -30,7 +30,8 @@ def in_mode(entry: Entry, mapping: Mapping) -> Entry:
     if not _balances_converted(entry, mapping.currency):
         return _told(entry, tell("would_not_balance", currency=mapping.currency))
     lines = tuple(line for line in entry.lines if line.role is not Role.RECEIVABLE or line.amount_minor)
-    return replace(entry, kind="general", journal=mapping.ledger_journal, lines=lines)
+    journal = mapping.journals.code("ledger", entry.currency, entry.entry_date)
+    return replace(entry, kind="general", journal=journal, lines=lines)
 
 
 def _told(entry: Entry, sentence: InTwo) -> Entry:

@@ -61,7 +61,7 @@ def money_entry(document: Payment | Refund, mapping: Mapping) -> Entry | Rejecti
     ]
     return Entry(
         kind="general",
-        journal=mapping.journal("payments", document.currency),
+        journal=mapping.journals.code("payments", document.currency, document.document_date),
         reference=document.number,
         entry_date=document.document_date,
         currency=document.currency,
@@ -98,7 +98,7 @@ def withheld_entry(document: WithheldTax, mapping: Mapping) -> Entry | Rejection
     )
     return Entry(
         kind="general",
-        journal=mapping.journal("payments", document.currency),
+        journal=mapping.journals.code("payments", document.currency, document.document_date),
         reference=document.number,
         entry_date=document.document_date,
         currency=document.currency,

@@ -82,7 +82,9 @@ def sales_entry(
         explanation.append(tell("rounding", amount=format_minor(document.round_off_minor, document.currency)))
     entry = Entry(
         kind="sales",
-        journal=mapping.journal("invoices" if isinstance(document, Invoice) else "credit_notes", document.currency),
+        journal=mapping.journals.code(
+            "invoices" if isinstance(document, Invoice) else "credit_notes", document.currency, document.document_date
+        ),
         reference=document.number,
         entry_date=document.document_date,
         due_date=document.due_date if isinstance(document, Invoice) else None,

@@ -49,7 +49,7 @@ def payout_entry(payout: Payout, mapping: Mapping) -> Entry | Rejection | SetAsi
     paid, fees = (format_minor(amount, payout.currency) for amount in (payout.amount_minor, whole - payout.amount_minor))
     return Entry(
         kind="general",
-        journal=policy.journal,
+        journal=mapping.journals.code("settlements", payout.currency, payout.document_date),
         reference=payout.number,
         entry_date=payout.document_date,
         currency=payout.currency,

@@ -133,6 +133,7 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "{amount} tegen tussenrekening {account} van account {gateway} bij de betaaldienst.",
     ),
     "control_rule": ("Control account {account} is that of ({rule}).", "Tussenrekening {account} is die van ({rule})."),
+    "journal_rule": ("Journal {journal} is that of ({rule}).", "Dagboek {journal} is dat van ({rule})."),
     "payment_condition": ("Payment condition {code} by rule ({rule}).", "Betalingsconditie {code} volgens regel ({rule})."),
     "payments_of_a_day": (
         "It goes to Exact after its day, in one entry with the other payments of that account and currency.",

@@ -50,7 +50,7 @@ def write_off_entry(note: CreditNote, mapping: Mapping) -> Entry | Rejection | S
     words = f"{note.number} {of_invoice}"
     return Entry(
         kind="general",
-        journal=policy.journal,
+        journal=mapping.journals.code("write_offs", note.currency, note.document_date),
         reference=note.number,
         entry_date=note.document_date,
         currency=note.currency,
@@ -112,6 +112,7 @@ def reclaim_entry(reclaim: VatReclaim, mapping: Mapping) -> Entry | Rejection | 
     lines += [_line(policy, mapping.texts.word("base_taken_off"), -amount, policy.vat_code, 0) for amount in off]
     return structs.replace(
         made,
+        journal=mapping.journals.code("credit_notes", note.currency, reclaim.document_date),
         reference=note.number,
         entry_date=reclaim.document_date,
         lines=tuple(lines),

@@ -73,16 +73,12 @@ def mapping_of(division: int, configuration: DivisionConfiguration) -> Mapping:
     section = configuration.model_dump_json(exclude_defaults=True).encode()
     content = hashlib.blake2b(section, digest_size=6).hexdigest()
     name = configuration.mapping_version
-    journals, rounding, credit_notes = configuration.journals, configuration.rounding, configuration.credit_notes
+    rounding, credit_notes = configuration.rounding, configuration.credit_notes
     return Mapping(
         division=division,
         version=f"{name} ({content})" if name else content,
         currency=configuration.currency,
-        invoice_journal=journals.invoices,
-        credit_note_journal=journals.credit_notes,
-        payment_journal=journals.payments,
         mode=configuration.mode,
-        ledger_journal=journals.ledger,
         receivable_account=configuration.receivable_account,
         **line_rules(configuration),
         control_accounts=control_accounts(configuration),
@@ -124,12 +120,11 @@ def _period_rules(configuration: DivisionConfiguration) -> PeriodRules:
 
 
 def _write_offs(configuration: DivisionConfiguration) -> WriteOffs | None:
-    policy, journal = configuration.write_offs, configuration.journals.write_offs
-    if policy is None or journal is None:
+    policy = configuration.write_offs
+    if policy is None:
         return None
     return WriteOffs(
         account=policy.account,
-        journal=journal,
         vat_reclaim=policy.vat_reclaim,
         vat_code=policy.vat_code,
         reasons=frozenset(filter(None, map(normal_reason, policy.reasons))),
@@ -137,8 +132,8 @@ def _write_offs(configuration: DivisionConfiguration) -> WriteOffs | None:
 
 
 def _settlements(configuration: DivisionConfiguration) -> Settlements | None:
-    section, journal = configuration.settlements, configuration.journals.settlements
-    if section is None or journal is None:
+    section = configuration.settlements
+    if section is None:
         return None
     fee_vat = FeeVat(**section.fee_vat.model_dump())
-    return Settlements(journal=journal, fee_vat=fee_vat, **section.model_dump(exclude={"fee_vat"}))
+    return Settlements(fee_vat=fee_vat, **section.model_dump(exclude={"fee_vat"}))

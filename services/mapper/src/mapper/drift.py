@@ -95,7 +95,7 @@ def revert_of(booking: Booking, findings: Sequence[Finding], mapping: Mapping, c
         command_id=id_of_counter(command.division, reference),
         kind="general",
         mode="entry",
-        journal=mapping.payment_journal,
+        journal=mapping.journals.code("payments", command.currency, command.entry_date),
         customer_ref="",
         your_ref=reference,
         lines=lines if command.currency == mapping.currency else _in_pairs(lines),

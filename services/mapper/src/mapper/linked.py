@@ -9,7 +9,8 @@ from dataclasses import replace
 import msgspec
 
 from bookkeeping.journal import Entry, Line, Role
-from bookkeeping.mapping import JournalKind, Mapping
+from bookkeeping.journals import JournalPurpose
+from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import Rejection, SetAside, reject
 from contracts.commands import LinkedEntry, PostEntry
 from contracts.facts import EntryPosted
@@ -62,11 +63,11 @@ def stand_in(subject: Subject, decision: Rejection | SetAside) -> Entry | Reject
     is_nothing = isinstance(decision, SetAside) and decision.code != BEFORE_BOOK_FROM
     if is_nothing or mapping is None or subject.customer is None or ref.document_date is None or not ref.total_minor:
         return decision
-    kind: JournalKind = "credit_notes" if ref.kind == "credit_note" else "payments" if subject.is_money else "invoices"
+    purpose: JournalPurpose = "credit_notes" if ref.kind == "credit_note" else "payments" if subject.is_money else "invoices"
     other = Role.CONTROL if subject.is_money else Role.REVENUE
     return Entry(
         kind="general" if subject.is_money else "sales",
-        journal=mapping.journal(kind, ref.currency),
+        journal=mapping.journals.code(purpose, ref.currency, ref.document_date),
         reference=ref.number,
         entry_date=ref.document_date,
         currency=ref.currency,

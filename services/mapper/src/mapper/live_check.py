@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from difflib import get_close_matches
 
+from backbone.journal_configuration import PURPOSES, Journals, JournalsOfCurrency
 from backbone.mapping_configuration import DivisionConfiguration
 from backbone.rule_configuration import RevenueRule
 from contracts.master_data import Journal, Ledger, MasterData
@@ -21,6 +22,7 @@ REASONS_FOR_NO_TAX = (
 DEBTORS = 20
 PAYMENT_SERVICE = 16
 SALES, RETURNS, GENERAL = 20, 21, 90
+_TYPES = {"invoices": frozenset((SALES,)), "credit_notes": frozenset((SALES, RETURNS))}  # of all others: general
 MANDATORY, NOT_USED = 1, 2
 # Cash, bank, payment service, debtors, prepayments of debtors, creditors, VAT: Exact keeps these by itself or by other entries.
 _NOT_FOR_RESULTS = frozenset((10, 12, 16, 20, 21, 22, 24))
@@ -78,23 +80,18 @@ class _Section:
         # In mode ledger, what has deferred revenue goes as a sales entry all the same, and so does what Exact gives the rate of.
         at_own_rate = self._configuration.exchange_rates.policy == "exact"
         by_itself = at_own_rate or any(rule.defer for rule in self._configuration.revenue)
-        in_ledger = self._configuration.mode == "ledger" and not by_itself
-        wanted: list[tuple[str, str | None, frozenset[int]]] = [
-            ("invoices", None if in_ledger else journals.invoices, frozenset((SALES,))),
-            ("credit_notes", None if in_ledger else journals.credit_notes, frozenset((SALES, RETURNS))),
-            ("payments", journals.payments if self._configuration.book_payments else None, frozenset((GENERAL,))),
-            ("write_offs", journals.write_offs, frozenset((GENERAL,))),
-            ("ledger", journals.ledger, frozenset((GENERAL,))),
-            ("settlements", journals.settlements, frozenset((GENERAL,))),
-        ]
-        for purpose, code, types in wanted:
-            if code is not None:
-                yield from self._journal(("journals", purpose), purpose, code, types, own)
-        for currency, named in journals.currencies.items():
-            for purpose, _, types in wanted[:3]:
-                code = getattr(named, purpose)
-                if code is not None:
-                    yield from self._journal(("journals", "currencies", currency, purpose), purpose, code, types, currency)
+        unused = set[str]() if self._configuration.book_payments else {"payments"}
+        if self._configuration.mode == "ledger" and not by_itself:
+            unused |= {"invoices", "credit_notes"}
+        sections: list[tuple[tuple[Step, ...], Journals | JournalsOfCurrency, str]] = [((), journals, own)]
+        sections += [(("currencies", currency), named, currency) for currency, named in journals.currencies.items()]
+        sections += [(("dated", index), dated, dated.currency or own) for index, dated in enumerate(journals.dated)]
+        for steps, section, currency in sections:
+            for purpose in PURPOSES:
+                code = getattr(section, purpose, None)
+                if code is not None and (currency != own or purpose not in unused):
+                    types = _TYPES.get(purpose, frozenset((GENERAL,)))
+                    yield from self._journal(("journals", *steps, purpose), purpose, code, types, currency)
 
     def _journal(
         self, steps: tuple[Step, ...], purpose: str, code: str, types: frozenset[int], currency: str
@@ -266,6 +263,8 @@ class _Section:
         configuration, told = self._configuration, {each.code for each in self._data.currencies}
         named: list[tuple[tuple[Step, ...], str | None]] = [(("currency",), configuration.currency)]
         named += [(("journals", "currencies", currency), currency) for currency in configuration.journals.currencies]
+        dated = enumerate(configuration.journals.dated)
+        named += [(("journals", "dated", index, "currency"), each.currency) for index, each in dated if each.currency is not None]
         named += [(("revenue", index, "when"), rule.when.currency) for index, rule in enumerate(configuration.revenue)]
         named += [
             (("control_accounts", index, "currency"), control.currency)

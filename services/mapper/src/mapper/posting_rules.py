@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypedDict
+from dataclasses import replace
+from typing import TypedDict, get_args
 
+from backbone.journal_configuration import Journals as ConfiguredJournals
+from backbone.journal_configuration import JournalsOfCurrency
 from backbone.mapping_configuration import DivisionConfiguration
 from bookkeeping.debtors import DebtorRule, DebtorRules, TermsRule, TermsRules, debtor_troubles, terms_troubles
 from bookkeeping.discounts import DiscountRule, DiscountRules, discount_troubles
 from bookkeeping.exchange import DatedRate, ExchangeRates, rate_troubles
-from bookkeeping.mapping import ControlAccount, JournalKind, control_troubles
+from bookkeeping.journals import JournalPurpose, JournalRule, Journals, journal_troubles
+from bookkeeping.mapping import ControlAccount, control_troubles
 from bookkeeping.texts import OF_ENTRIES, OF_LINES, Template, TemplateError, Texts
 from bookkeeping.troubles import Trouble
 
@@ -25,7 +29,7 @@ class PostingRules(TypedDict):
     debtors: DebtorRules
     terms: TermsRules | None
     exchange_rates: ExchangeRates
-    currency_journals: dict[tuple[JournalKind, str], str]
+    journals: Journals
 
 
 def posting_rules(configuration: DivisionConfiguration) -> PostingRules:
@@ -37,7 +41,7 @@ def posting_rules(configuration: DivisionConfiguration) -> PostingRules:
         debtors=_debtors(configuration),
         terms=_terms(configuration),
         exchange_rates=_exchange_rates(configuration),
-        currency_journals=_currency_journals(configuration),
+        journals=Journals(_journal_rules(configuration)),
     )
 
 
@@ -48,6 +52,7 @@ def posting_troubles(configuration: DivisionConfiguration) -> Iterator[tuple[Pla
     yield ("payment_conditions", "rules"), terms_troubles(_terms_rules(configuration))
     yield ("exchange_rates", "table"), rate_troubles(_rates(configuration))
     yield ("control_accounts",), control_troubles(control_accounts(configuration))
+    yield ("journals", "dated"), _dated_journal_troubles(configuration)
 
 
 def text_mistakes(configuration: DivisionConfiguration) -> Iterator[tuple[Place, str]]:
@@ -139,12 +144,31 @@ def _exchange_rates(configuration: DivisionConfiguration) -> ExchangeRates:
     return ExchangeRates(configuration.exchange_rates.policy, _rates(configuration))
 
 
-def _currency_journals(configuration: DivisionConfiguration) -> dict[tuple[JournalKind, str], str]:
-    found: dict[tuple[JournalKind, str], str] = {}
-    kinds: tuple[JournalKind, ...] = ("invoices", "credit_notes", "payments")
-    for currency, journals in configuration.journals.currencies.items():
-        for kind in kinds:
-            code = getattr(journals, kind)
-            if code is not None:
-                found[kind, currency] = code
-    return found
+def _journal_rules(configuration: DivisionConfiguration) -> list[JournalRule]:
+    journals = configuration.journals
+    rules = _named_journals(journals)
+    for currency, own in journals.currencies.items():
+        rules += [replace(rule, currency=currency) for rule in _named_journals(own)]
+    return rules + [rule for _, rule in _dated_journals(configuration)]
+
+
+def _dated_journals(configuration: DivisionConfiguration) -> list[tuple[int, JournalRule]]:
+    """Return the journals that are in force for a time, each with the place of its item in the list."""
+    return [
+        (index, replace(rule, currency=dated.currency, first=dated.first, last=dated.last))
+        for index, dated in enumerate(configuration.journals.dated)
+        for rule in _named_journals(dated)
+    ]
+
+
+def _named_journals(section: ConfiguredJournals | JournalsOfCurrency) -> list[JournalRule]:
+    purposes: tuple[JournalPurpose, ...] = get_args(JournalPurpose)
+    named = ((purpose, getattr(section, purpose, None)) for purpose in purposes)
+    return [JournalRule(purpose=purpose, code=code) for purpose, code in named if code is not None]
+
+
+def _dated_journal_troubles(configuration: DivisionConfiguration) -> list[Trouble]:
+    """Return what is wrong with dated journals, by their items: one item may be the journal of several purposes."""
+    dated = _dated_journals(configuration)
+    found = journal_troubles([rule for _, rule in dated])
+    return [replace(each, rules=tuple(dated[index][0] for index in each.rules)) for each in found]
