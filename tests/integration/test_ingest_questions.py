@@ -16,12 +16,12 @@ from backbone.telemetry import Telemetry
 from contracts.envelope import decode
 from contracts.messages import unseal
 from ingest.events_api import EventsError
-from ingest.questions import UNASKED, Asker
+from ingest.questions import UNASKED, Asker, ask
 from ingest.questions_api import ChargebeeQuestions, whole
 from ingest.received import read_event
 from ingest.store import EventStore
-from ingest.tables import questions
-from ingest.translate import EVENT_RECEIVED
+from ingest.tables import questions, resource_versions
+from ingest.translate import EVENT_RECEIVED, ResourceKey
 from ingest.translator import Translator
 from simulators.chargebee import catalogue, coupon_sets
 from simulators.chargebee.invoices import update_details
@@ -177,6 +177,26 @@ async def test_the_rest_of_a_long_document_is_read_and_takes_the_place_of_the_pa
         await ingest.ask()
         # Changed within a millisecond, so that there is no version between the two for its part.
         assert [len(each.resource.line_items) for each in await ingest.facts("invoice")] == [100, 700, 700]
+
+
+async def test_the_whole_of_a_document_is_news_where_an_older_release_took_its_part_for_the_version(tmp_path):
+    whole_of_it = {"id": "INV-9", "customer_id": "c", "resource_version": 1_000, "line_items": []}
+    async with stage(tmp_path, Answers(whole_of_it, whole_of_it)) as ingest:
+        await ingest.hear(event("ev_1", {**whole_of_it, "line_items_next_offset": "x"}))
+        async with ingest.database.transaction() as connection:  # as the older release left it
+            await connection.execute(sa.update(resource_versions).values(resource_version=1_000))
+        await ingest.ask()
+        assert [(each.resource_version, each.resource.line_items_next_offset) for each in await ingest.facts("invoice")] == [
+            (999, "x"),
+            (1_001, None),
+        ]
+        # The webhook of the part once more asks nothing; neither does an answer that comes twice, after a crash, tell anything.
+        await ingest.hear(event("ev_again", {**whole_of_it, "line_items_next_offset": "x"}))
+        assert await ingest.open() == []
+        async with ingest.database.transaction() as connection:
+            await ask(ingest.database, connection, [ResourceKey(SITE, "invoice", "INV-9")])
+        await ingest.ask()
+        assert (len(await ingest.facts("invoice")), await ingest.open()) == (2, [])
 
 
 async def test_a_question_outlives_failures_and_a_refused_key_is_told(tmp_path):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+from collections import Counter
 from datetime import date, timedelta
+from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from support.engines import DATABASES, database_for, settings_for
@@ -126,6 +129,42 @@ async def test_what_was_booked_by_an_older_release_is_found_by_its_day(tmp_path,
                 assert len(set(had)) == len(days)
         for database in opened:
             await database.close()
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_documents_that_an_older_release_heard_of_in_part_are_asked_for_once(tmp_path, dialect):
+    cut: dict[str, Any] = {"line_items_next_offset": "100"}
+    said: list[tuple[str, str, dict[str, Any], type[facts.Observed], bool]] = [
+        ("invoice", "INV-1", cut, facts.InvoiceObserved, False),
+        ("invoice", "INV-2", cut, facts.InvoiceObserved, False),
+        ("invoice", "INV-2", {}, facts.InvoiceObserved, False),  # came as a whole since
+        ("invoice", "INV-3", cut, facts.InvoiceObserved, True),
+        ("credit_note", "CN/1", cut, facts.CreditNoteObserved, False),
+        ("credit_note", "CN-2", cut, facts.CreditNoteObserved, False),  # asked for already
+    ]
+    async with settings_for(dialect, tmp_path, empty=True) as settings:
+        database = Database.open(settings, "ingest")
+        await migrate(database, database.service)
+        async with database.transaction() as connection:
+            versions = Counter[str]()
+            for kind, number, more, fact, deleted in said:
+                stream = f"acme-test/{kind}/{number}"
+                made = msgspec.structs.replace(observed(fact, {"id": number, **more}, versions[stream] + 1), deleted=deleted)
+                await event_log.append(connection, stream, versions[stream], [envelope(made)])
+                versions[stream] += 1
+            await connection.execute(
+                sa.text("INSERT INTO questions VALUES ('acme-test', 'credit_note', 'CN-2', 3, 9.0)"),
+            )
+            await connection.execute(sa.text("UPDATE schema_version SET version_num = '0006'"))
+        await migrate(database, database.service)
+        async with database.reading() as connection:
+            asked = await connection.execute(sa.text("SELECT kind, resource_id, attempts FROM questions ORDER BY resource_id"))
+            assert [tuple(row) for row in asked] == [
+                ("credit_note", "CN-2", 3),
+                ("credit_note", "CN/1", 0),
+                ("invoice", "INV-1", 0),
+            ]
+        await database.close()
 
 
 @pytest.mark.parametrize("dialect", DATABASES)

@@ -142,6 +142,11 @@ class Asker:
 
     async def _take(self, site: str, kind: str, resource: dict[str, Any]) -> None:
         name, version = str(resource["id"]), resource.get("resource_version")
+        if kind != CODE and version is not None and version == await self._known_version(ResourceKey(site, kind, name)):
+            # An older release told a part of it as this version, so the whole is news under the next one. No change has that: the
+            # document had none since, and a later one is of a later millisecond.
+            version += 1
+            resource = {**resource, "resource_version": version}
         what = str(resource.get("coupon_set_id", "")) if kind == CODE else str(version)
         event = {
             "id": str(derived_id("chargebee.answered", site, kind, name, what)),
@@ -153,6 +158,13 @@ class Asker:
             await self._store.store(site, read_event(msgspec.json.encode(event)))
         except UnusableEventError as error:
             log.error("an answer of Chargebee cannot be stored", site=site, kind=kind, id=name, reason=error.sentence)
+
+    async def _known_version(self, key: ResourceKey) -> int | None:
+        column = resource_versions.c
+        where = (column.site == key.site, column.kind == key.kind, column.resource_id == key.resource_id)
+        async with self._database.reading() as connection:
+            version: int | None = await connection.scalar(sa.select(column.resource_version).where(*where))
+        return version
 
     async def _later(self, rows: list[sa.Row[Any]], error: EventsError) -> None:
         attempts = max(row.attempts for row in rows)
