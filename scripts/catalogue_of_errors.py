@@ -166,6 +166,7 @@ EXACT_SAYS: dict[str, str] = {
     "unknown_account": "Exact has no account with the code that the customer is linked to; found before the call.",
     "exists_otherwise": "Exact has an entry that may be the document, booked by somebody else; found before the call.",
     "linked_entry_gone": "The entry that the document was linked to is not there; found before the call.",
+    "withdrawn": "A person took it back before it was sent (`kruispost withdraw`).",
     "other": "Exact refused in words that this release does not know.",
 }
 PDFS_SAY: dict[str, str] = {

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 from support.exact_server import DIVISION, exact_server
+from support.virtual_writer import virtual_writer
 from support.writer_stage import configuration, ledger_sale, payment, sale, save_account, writer_stage
 
 from backbone.broker import Outgoing
@@ -254,3 +255,23 @@ async def test_a_pdf_that_may_be_of_the_next_document_with_the_number_is_not_att
         documents, _ = hung(server)
     assert (told.code, told.document.suffix) == ("pdf_of_another", "")
     assert [each["Subject"] for each in documents] == (["INV-1#2"] if following == "#2" else [])
+
+
+async def test_pdfs_that_wait_rest_while_the_policy_is_that_none_is_attached_and_go_on_afterwards(tmp_path):
+    always, never = (configuration(pdf={"policy": policy}) for policy in ("always", "never"))
+    async with virtual_writer(tmp_path, configuration=always) as stage:
+        await stage.restart(never)
+        sales = [msgspec.structs.replace(sale(f"INV-{number}"), pdf=True) for number in range(3)]
+        await stage.plan(save_account(), *sales, ledger_sale("L-1"), ledger_sale("L-2"))
+        await stage.run(stage.clock.seconds() + 3_600.0)
+        _, files = hung(stage.server)
+        assert [row["FileName"].partition(".")[2] for row in files] == ["csv"], "the list of an entry is ours, and goes"
+        assert await stage.waiting() == 3
+        async with stage.database.transaction() as connection:  # a person had asked before
+            await attachments.plan(stage.database, connection, DIVISION, "command-INV-2", is_asked=True)
+        await stage.run(stage.clock.seconds() + 3_600.0)
+        assert await stage.waiting() == 2
+        await stage.restart(always)
+        await stage.run(stage.clock.seconds() + 3_600.0)
+        assert await stage.waiting() == 0
+        assert len(hung(stage.server)[1]) == 4

@@ -155,7 +155,8 @@ class TestForecast:
     def test_the_choices_change_what_they_say(self) -> None:
         outlook = Outlook(waiting={"backfill": 20_000.0, "pdf": 2_000.0}, pdf_calls_per_call={"backfill": 1.0})
         now = forecast(outlook, self.LIMITS).done_after_seconds
-        chosen = variants(outlook, self.LIMITS, {"calls": 20_000.0, "ledger_calls": 100.0})
+        without = Outlook(waiting={"backfill": 20_000.0})
+        chosen = variants(outlook, self.LIMITS, {"calls": 20_000.0, "ledger_calls": 100.0}, without=without)
         after = {name: forecast(*each).done_after_seconds for name, each in chosen.items()}
         assert now is not None
         assert set(after) == {"no_pdfs", "history_in_ledger", "double_daily_calls"}

@@ -26,7 +26,7 @@ class Installation:
     def __init__(self, stage: Stage, directory: Path, settings: dict[str, str]) -> None:
         self.stage = stage
         self.directory = directory
-        self._settings = settings
+        self.settings = settings
         self.write(directory / "kruispost.yaml")
 
     def write(self, path: Path, **changes: Any) -> Path:
@@ -38,11 +38,11 @@ class Installation:
 
     async def run(self, *arguments: str) -> Any:
         """Run the command line."""
-        return await asyncio.to_thread(kruispost_here, *arguments, directory=self.directory, settings=self._settings)
+        return await asyncio.to_thread(kruispost_here, *arguments, directory=self.directory, settings=self.settings)
 
     async def json(self, *arguments: str) -> tuple[int, Any]:
         """Run it in this process, which is quicker."""
-        environment_ = environment(self.directory, self._settings)
+        environment_ = environment(self.directory, self.settings)
         done = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--json"], env=environment_)
         assert done.stderr == ""
         return done.exit_code, json.loads(done.stdout)

@@ -119,16 +119,18 @@ class Arrival(NamedTuple):
 class VirtualWriter:
     """The writer, its clock and its database."""
 
-    def __init__(self, begin: Callable[[], DivisionWriter], clock: VirtualClock, database: Database, server: ExactServer) -> None:
+    def __init__(
+        self, begin: Callable[[Configuration], DivisionWriter], clock: VirtualClock, database: Database, server: ExactServer
+    ) -> None:
         self._begin = begin
         self.writer: DivisionWriter
         self.clock = clock
         self.database = database
         self.server = server
 
-    async def restart(self) -> None:
+    async def restart(self, configuration: Configuration = CONFIGURATION) -> None:
         """Let another process take the division over: all that is not in the database is forgotten."""
-        self.writer = self._begin()
+        self.writer = self._begin(configuration)
         self.writer.journal_check_seconds = 3_600.0  # nobody else brings commands here
         await self.writer.take_over()
 
@@ -156,6 +158,9 @@ class VirtualWriter:
             wake = min(pause_until, until, following.at if following is not None else until)
             # A pause may have ended while the turn was taken; a moment must pass in any case.
             self.clock.advance(max(0.001, wake - self.clock.seconds()))
+        while following is not None and following.at <= self.clock.seconds():
+            await self.plan(*following.commands)
+            following = next(coming, None)
 
     async def waiting(self) -> int:
         """How many commands and PDFs have not ended."""
@@ -206,15 +211,15 @@ async def virtual_writer(
         try:
             await migrated(database, "exact-writer")
             await log_in(server, settings, database, obtained_at=clock.seconds())
-            context = Context(settings, configuration, clock, database, broker, telemetry)
 
-            def begin() -> DivisionWriter:
+            def begin(configuration: Configuration) -> DivisionWriter:
+                context = Context(settings, configuration, clock, database, broker, telemetry)
                 login = login_of(settings, database, clock, telemetry, client)
                 relay = Relay(database, broker, clock, telemetry=telemetry)
                 return writer_of(DIVISION, context, client, login, relay, timing)
 
             stage = VirtualWriter(begin, clock, database, server)
-            await stage.restart()
+            await stage.restart(configuration)
             yield stage
         finally:
             await client.close()

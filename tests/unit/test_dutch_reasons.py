@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from bookkeeping.dutch import DUTCH_REASONS, DUTCH_SET_ASIDES, document_in_dutch
+from bookkeeping.dutch import DUTCH_REASONS, DUTCH_SET_ASIDES
+from bookkeeping.dutch_values import document_in_dutch
 from bookkeeping.hold_reasons import REASONS
 from bookkeeping.reasons import LineReason
 from bookkeeping.rejections import SET_ASIDES, reject, set_aside

@@ -301,6 +301,10 @@ REASONS: dict[str, Reason] = {
         sentence="{document} is not booked, since Exact may have it already: {message}",
         action="`kruispost links accept {number} --entry ENTRY` links it, `kruispost links book {number}` books it.",
     ),
+    "withdrawn": Reason(
+        sentence="{document} was taken back before it was sent to Exact.",
+        action="Start the mapper with the changed mapping, or run `kruispost retry --code withdrawn`.",
+    ),
     "division_not_configured": Reason(
         sentence="{document} was booked in division {division}, which is not in the configuration any more.",
         action="Put divisions.{division} back until the reversal is booked, or book it back by hand.",

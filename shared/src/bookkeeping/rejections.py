@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date
 
-from bookkeeping.dutch import DUTCH_REASONS, DUTCH_SET_ASIDES, value_in_dutch
+from bookkeeping.dutch import DUTCH_REASONS, DUTCH_SET_ASIDES
+from bookkeeping.dutch_values import value_in_dutch
 from bookkeeping.hold_reasons import REASONS
 from bookkeeping.telling import InTwo
 

@@ -234,6 +234,8 @@ def writer_of(
         telemetry=telemetry,
         timing=timing,
     )
+    pdfs = PdfPoster(division, database=database, clock=clock, calls=calls, keys=keys, telemetry=telemetry, timing=timing)
+    pdfs.rests = configuration.pdf.policy == "never"
     return DivisionWriter(
         division,
         database=database,
@@ -242,7 +244,7 @@ def writer_of(
         calls=calls,
         mirror=mirror,
         poster=poster,
-        pdfs=PdfPoster(division, database=database, clock=clock, calls=calls, keys=keys, telemetry=telemetry, timing=timing),
+        pdfs=pdfs,
         keys=keys,
         ledger=LedgerReader(
             division,

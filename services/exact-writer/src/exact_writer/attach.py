@@ -44,7 +44,11 @@ GONE: Final = "invalid_reference"  # refusals.classify of Exact's words for a ke
 
 
 class PdfPoster:
-    """Attaches the PDFs of one division."""
+    """Attaches the PDFs of one division.
+
+    While it `rests`, those that nobody asked for and that were not fetched yet wait: the division's policy is that none is
+    attached (`never`), and they go on when it is another again. The lists of mode ledger are ours, and go all the same.
+    """
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class PdfPoster:
         self._keys = keys
         self._telemetry = telemetry
         self._timing = timing
+        self.rests = False
         self._paused_until = 0.0
 
     async def turn(self, epoch: int, *, is_owed: bool = False, is_asked: bool = False) -> float | None:
@@ -83,7 +88,8 @@ class PdfPoster:
                 return NEVER
             ready = await attachments.next_ready(connection, self._division, now, is_asked=is_asked)
             to_ask = attachments.next_to_ask
-            asking = None if ready else await to_ask(connection, self._division, now, MOST_UNDER_WAY, is_asked=is_asked)
+            most = 0 if self.rests else MOST_UNDER_WAY
+            asking = None if ready else await to_ask(connection, self._division, now, most, is_asked=is_asked)
             if ready is None and asking is None:
                 return await attachments.next_instant(connection, self._division) or NEVER
         room_at = None if is_asked else self._calls.room_for_extras_at(is_owed=is_owed)

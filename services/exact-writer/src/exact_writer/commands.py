@@ -1,4 +1,4 @@
-"""What the writer adds to `kruispost`: `pdf`, `hurry`, `restored` (which write into its journal), `forecast` and `webhooks`.
+"""The commands of the writer: `forecast`, `webhooks`, and those that write into its journal, such as `pdf` and `withdraw`.
 
 Light on purpose: `kruispost --help` imports this module for the first line of each command.
 """
@@ -33,6 +33,27 @@ def hurry(
     from exact_writer.asking import ask_to_hurry
 
     _tell(ask_to_hurry, number, division, f"No command for {number} has reached the writer.", as_json=as_json)
+
+
+def withdraw(
+    number: Annotated[str | None, typer.Argument(help="only what waits under this number; all without it")] = None,
+    history: Annotated[bool, typer.Option("--history", help="only history, not what came in lately")] = False,
+    division: Annotated[int | None, typer.Option(help="only this division")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="take it back; without it, say how much it would be")] = False,
+    lang: Annotated[str, typer.Option(help="en or nl")] = "en",
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
+) -> None:
+    """Take back what waits and was never sent, to be decided anew under a changed mapping. Exit code 1 when nothing is."""
+    from backbone.errors import KruispostError
+    from exact_writer.withdrawing import Wish, tell_withdrawn
+
+    wish = Wish(number=number, history=history, division=division)
+    try:
+        found = tell_withdrawn(wish, "nl" if lang == "nl" else "en", install=yes, as_json=as_json)
+    except KruispostError as error:
+        typer.echo(error.sentence, err=True)
+        raise typer.Exit(IMPOSSIBLE) from error
+    raise typer.Exit(0 if found else WRONG)
 
 
 def forecast(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -90,14 +91,18 @@ async def of_division(
 ) -> dict[str, Any]:
     """The forecast of one division as it is printed; `per_day` documents are expected in place of what came in lately."""
     pdf = configuration.divisions[division].pdf
-    with_pdfs = pdf.policy != "never"
     limits = await looking.limits_of(connection, division, now)
-    outlook = await looking.outlook_of(connection, division, now, poll_seconds=poll_seconds, lists=pdf.lists, with_pdfs=with_pdfs)
-    if per_day is not None:
-        outlook = msgspec.structs.replace(outlook, hourly={"today": (per_day / 24,) * 24})
+
+    async def outlook_of(*, with_pdfs: bool) -> Outlook:
+        ask = partial(looking.outlook_of, connection, division, now)
+        found = await ask(poll_seconds=poll_seconds, lists=pdf.lists, with_pdfs=with_pdfs)
+        return found if per_day is None else msgspec.structs.replace(found, hourly={"today": (per_day / 24,) * 24})
+
+    outlook = await outlook_of(with_pdfs=pdf.policy != "never")
     history = await looking.history_of(connection, division)
     found = forecast(outlook, limits)
-    choices = {name: _instant(forecast(*chosen), now) for name, chosen in looking.variants(outlook, limits, history).items()}
+    variants = looking.variants(outlook, limits, history, without=await outlook_of(with_pdfs=False))
+    choices = {name: _instant(forecast(*chosen), now) for name, chosen in variants.items()}
     told = {"division": division, **_described(outlook, limits, found, now), "choices": choices if found.seconds else {}}
     paused = await paused_sites(connection)
     return {**told, "paused_sites": sorted(paused & configuration.sites.keys())}

@@ -45,7 +45,7 @@ async def outlook_of(
     `lists` says whether a list of its documents hangs on each entry of mode ledger, `with_pdfs` whether PDFs are attached at all.
     """
     waiting, later, shared = await _waiting(connection, division, now, lists=lists)
-    waiting["pdf"] = await _pdf_calls(connection, division) + waiting.get("pdf", 0.0)
+    waiting["pdf"] = await _pdf_calls(connection, division, with_pdfs=with_pdfs) + waiting.get("pdf", 0.0)
     return Outlook(
         waiting=waiting,
         later={work_class: tuple(parts) for work_class, parts in later.items()},
@@ -109,12 +109,16 @@ def _entries_since(division: int, since: float) -> sa.Subquery:
     )
 
 
-async def _pdf_calls(connection: AsyncConnection, division: int) -> float:
-    """Two calls for each PDF that waits, one for each whose document is in Exact already."""
+async def _pdf_calls(connection: AsyncConnection, division: int, *, with_pdfs: bool) -> float:
+    """Two calls for each PDF that waits, one for each whose document is in Exact already.
+
+    Not `with_pdfs`, those that nobody asked for and that are not under way go on waiting.
+    """
+    goes = [] if with_pdfs else [attachments.c.is_asked | (attachments.c.state != "waiting")]
     statement = (
         sa.select(sa.func.count().label("pdfs"), sa.func.count(attachments.c.document_id).label("half_done"))
         .select_from(attachments)
-        .where(attachments.c.division == division, attachments.c.is_open)
+        .where(attachments.c.division == division, attachments.c.is_open, *goes)
     )
     row = (await connection.execute(statement)).one()
     return CALLS_PER_PDF * int(row.pdfs) - int(row.half_done)
@@ -215,10 +219,15 @@ def _share_of_calls(row: Any, together: int, usual_share: float) -> float:
     return made + usual_share * unsent
 
 
-def variants(outlook: Outlook, limits: Limits, history: Mapping[str, float]) -> dict[str, tuple[Outlook, Limits]]:
-    """What could be chosen otherwise; `history` has the calls of history outside mode ledger, and what they would be there."""
-    without = msgspec.structs.replace(outlook, pdf_calls_per_call={}, waiting={**outlook.waiting, "pdf": 0.0})
-    found = {"no_pdfs": (without, limits)} if any(outlook.pdf_calls_per_call.values()) or outlook.waiting.get("pdf") else {}
+def variants(
+    outlook: Outlook, limits: Limits, history: Mapping[str, float], *, without: Outlook
+) -> dict[str, tuple[Outlook, Limits]]:
+    """What could be chosen otherwise; `without` is the outlook where no PDFs are attached.
+
+    `history` has the calls of history outside mode ledger, and what they would be there.
+    """
+    have_pdfs = any(outlook.pdf_calls_per_call.values()) or outlook.waiting.get("pdf") != without.waiting.get("pdf")
+    found = {"no_pdfs": (without, limits)} if have_pdfs else {}
     if history["calls"]:
         apart = outlook.waiting.get("backfill", 0.0)
         together = apart - history["calls"] + history["ledger_calls"]

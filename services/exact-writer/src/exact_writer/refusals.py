@@ -58,6 +58,7 @@ ACTIONS: Final[dict[str, str]] = {
     "unknown_account": "Correct the code under customers.links, or create the account in Exact.",
     "exists_otherwise": "Compare both; `kruispost links` links them, or lets the document be booked all the same.",
     "linked_entry_gone": "Look in Exact which entry it is, and name that with `kruispost links accept`.",
+    "withdrawn": "Start the mapper with the changed mapping, or run `kruispost retry --code withdrawn`.",
     "other": "Read Exact's message; then run `kruispost retry NUMBER`.",
 }
 

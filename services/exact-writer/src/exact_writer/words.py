@@ -177,6 +177,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "Entry {entry}, which it was linked to, is not in Exact's ledger, or is another document's.",
         "Boeking {entry}, waar het mee verbonden is, staat niet in het grootboek van Exact, of is van een ander document.",
     ),
+    "withdrawn": (
+        "A person took it back before it was sent to Exact.",
+        "Iemand heeft het teruggenomen voordat het naar Exact was verstuurd.",
+    ),
     "exact_failure": (
         "Exact failed {times} times and booked nothing.",
         "Exact faalde {times} keer en heeft niets geboekt.",
@@ -237,6 +241,7 @@ ACTIONS_NL: Final[dict[str, str]] = {
     "unknown_account": "Verbeter de code onder customers.links, of maak de relatie in Exact.",
     "exists_otherwise": "Vergelijk beide; `kruispost links` verbindt ze, of laat het document toch boeken.",
     "linked_entry_gone": "Zoek in Exact de boeking die het is en noem die met `kruispost links accept`.",
+    "withdrawn": "Start de mapper met de gewijzigde mapping, of doe `kruispost retry --code withdrawn`.",
     "other": "Lees wat Exact zegt en doe dan `kruispost retry NUMMER`.",
 }
 PDF_ACTIONS_NL: Final[dict[str, str]] = {

@@ -38,6 +38,7 @@ ATTEMPTS = 3
 VAT_RECLAIM = "vat_reclaim"
 EXCHANGE_DIFFERENCE = "exchange_difference"
 WAITED_FOR = ("invoice", "credit_note", "payment", "refund")
+OF_THEIR_OWN = ("exists_otherwise", "withdrawn")  # refusals that are no complaint of Exact
 HELD_FOR_PERIODS = ("period_closed", "period_question", "answer_too_early", "no_financial_year")
 DocumentFact = facts.InvoiceObserved | facts.CreditNoteObserved | facts.TransactionObserved | facts.PayoutImported
 Product = facts.ItemObserved | facts.ItemPriceObserved | facts.PlanObserved | facts.AddonObserved
@@ -231,9 +232,11 @@ class Mapper:
             await self._planner.hold(store, row, fact.document, decision, cause, state="refused")
             return
         await self._hold_refused(store, row, fact, cause)
+        if fact.code == "withdrawn":
+            await self._planner.plan(store, row.key, cause)  # other rules may hold since it was decided
 
     async def _hold_refused(self, store: Store, row: Row, fact: facts.EntryRefused, cause: Cause) -> None:
-        code = fact.code if fact.code == "exists_otherwise" else "exact_refused"
+        code = fact.code if fact.code in OF_THEIR_OWN else "exact_refused"
         decision = reject(
             code,
             document=_name_of(fact.document),
