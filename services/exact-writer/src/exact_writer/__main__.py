@@ -205,7 +205,7 @@ def writer_of(
 ) -> DivisionWriter:
     """The writer of one division with all its parts."""
     configuration = context.configuration.divisions[division]
-    database, clock, telemetry = context.database, context.clock, context.telemetry
+    database, clock, telemetry, pdf = context.database, context.clock, context.telemetry, configuration.pdf
     calls = DivisionCalls(
         division,
         database=database,
@@ -222,7 +222,7 @@ def writer_of(
     poster = Poster(
         division,
         configuration.currency,
-        attaches_lists=configuration.pdf.lists,
+        attaches_lists=pdf.lists,
         read_seconds=context.settings.poll_seconds,
         is_shadow=configuration.shadow,
         database=database,
@@ -234,8 +234,6 @@ def writer_of(
         telemetry=telemetry,
         timing=timing,
     )
-    pdfs = PdfPoster(division, database=database, clock=clock, calls=calls, keys=keys, telemetry=telemetry, timing=timing)
-    pdfs.rests = configuration.pdf.policy == "never"
     return DivisionWriter(
         division,
         database=database,
@@ -244,7 +242,7 @@ def writer_of(
         calls=calls,
         mirror=mirror,
         poster=poster,
-        pdfs=pdfs,
+        pdfs=PdfPoster(division, pdf, database=database, clock=clock, calls=calls, keys=keys, telemetry=telemetry, timing=timing),
         keys=keys,
         ledger=LedgerReader(
             division,

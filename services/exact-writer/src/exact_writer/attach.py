@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
 from backbone.database import Database
+from backbone.posting_configuration import Pdf
 from backbone.telemetry import Telemetry, log
 from contracts.envelope import Envelope, Message
 from contracts.facts import PdfAttached, PdfNotAttached, PdfWanted
@@ -53,6 +54,7 @@ class PdfPoster:
     def __init__(
         self,
         division: int,
+        wishes: Pdf,
         *,
         database: Database,
         clock: Clock,
@@ -68,7 +70,7 @@ class PdfPoster:
         self._keys = keys
         self._telemetry = telemetry
         self._timing = timing
-        self.rests = False
+        self._rests = wishes.policy == "never"
         self._paused_until = 0.0
 
     async def turn(self, epoch: int, *, is_owed: bool = False, is_asked: bool = False) -> float | None:
@@ -88,7 +90,7 @@ class PdfPoster:
                 return NEVER
             ready = await attachments.next_ready(connection, self._division, now, is_asked=is_asked)
             to_ask = attachments.next_to_ask
-            most = 0 if self.rests else MOST_UNDER_WAY
+            most = 0 if self._rests else MOST_UNDER_WAY
             asking = None if ready else await to_ask(connection, self._division, now, most, is_asked=is_asked)
             if ready is None and asking is None:
                 return await attachments.next_instant(connection, self._division) or NEVER
