@@ -71,7 +71,7 @@ class Child:
         """Ask it to stop, as Kubernetes does."""
         self.process.send_signal(signal.SIGTERM)
 
-    async def get(self, path: str, seconds: float = 30) -> httpx.Response:
+    async def get(self, path: str, seconds: float = 60) -> httpx.Response:
         """Ask over HTTP, patiently while it starts."""
         async with asyncio.timeout(seconds), httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}") as client:
             while True:
