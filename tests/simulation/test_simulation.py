@@ -18,7 +18,9 @@ from support.simulated_process import BUILDS
 LONG = os.environ.get("KRUISPOST_CHAOS") == "everywhere"
 SEED = os.environ.get("KRUISPOST_SEED")
 SEEDS = [int(SEED)] if SEED else list(range(int(os.environ.get("KRUISPOST_SIMULATIONS", "20"))) if LONG else (2, 4))
-DAYS, HAPPENINGS = (2.0, 80) if LONG or SEED else (0.3, 16)
+# A seed with other days is another run.
+DAYS = float(os.environ.get("KRUISPOST_DAYS", "2.0" if LONG or SEED else "0.3"))
+HAPPENINGS = int(os.environ.get("KRUISPOST_HAPPENINGS", "80" if LONG or SEED else "16"))
 ANOTHER = """
 import sys
 from pathlib import Path

@@ -78,6 +78,8 @@ class Outcome:
     """What a run came to."""
 
     seed: int
+    days: float
+    happenings: int
     wrong: list[str]
     digest: str
     counts: Counter[str]
@@ -86,7 +88,8 @@ class Outcome:
     def told(self) -> str:
         """What to print when it failed, with the command that repeats it."""
         lines = [f"seed {self.seed}:", *self.wrong, f"faults: {dict(sorted(self.counts.items()))}"]
-        return "\n".join([*lines, f"again: KRUISPOST_SEED={self.seed} make chaos CHAOS=tests/simulation"])
+        run = f"KRUISPOST_SEED={self.seed} KRUISPOST_DAYS={self.days} KRUISPOST_HAPPENINGS={self.happenings}"
+        return "\n".join([*lines, f"again: {run} make chaos CHAOS=tests/simulation"])
 
 
 class Fire:
@@ -393,4 +396,4 @@ def simulate(directory: Path, seed: int, *, days: float = 1.0, happenings: int =
         asyncio.Runner(loop_factory=lambda: loop) as runner,
     ):
         wrong = runner.run(live(world, days, happenings, burns=burns))
-    return Outcome(seed, wrong, world.final_digest, world.counts, world.history)
+    return Outcome(seed, days, happenings, wrong, world.final_digest, world.counts, world.history)
