@@ -69,10 +69,11 @@ def in_euros(entries: list[PostEntry]) -> Counter[str]:
     """What Exact makes of them: each amount rounded by itself, on its account and its VAT code; debit is positive."""
     sums: Counter[str] = Counter()
     for entry in entries:
+        rate = Decimal(1) if entry.currency == "EUR" else entry.exchange_rate or RATE
         for each in entry.lines:
             sign = -1 if entry.kind == "sales" else 1
             base, tax = (
-                sign * int((amount * (entry.exchange_rate or RATE)).quantize(Decimal(1), ROUND_HALF_UP))
+                sign * int((amount * rate).quantize(Decimal(1), ROUND_HALF_UP))
                 for amount in (each.amount_minor, each.vat_amount_minor or 0)
             )
             sums.update({each.gl_account: base, f"VAT {each.vat_code}": tax})
@@ -217,3 +218,38 @@ async def test_commands_make_each_note_as_it_is_booked_and_explain_says_what_wen
         told = (await installed.run("explain", "CN-A")).stdout
         assert "With this note the whole invoice is credited: 0.01 EUR that rounding left of VAT code 2 goes with it." in told
         assert "whole invoice" not in (await installed.run("explain", "CN-C")).stdout
+
+
+def with_tax(amount: int, tax: int, discount: int, line_id: str, **more: Any) -> dict[str, Any]:
+    """What a document on tax-inclusive prices says of its one line and the discount of that."""
+    items = [line(amount, tax, id=line_id, discount_amount=discount, **more)]
+    discounts = [{"line_item_id": line_id, "discount_type": "document_level_discount", "discount_amount": discount}]
+    return {
+        "line_items": items,
+        "line_item_discounts": discounts,
+        "price_type": "tax_inclusive",
+        "total": amount - discount,
+        "tax": tax,
+    }
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+async def test_of_discounts_shown_on_prices_with_tax_the_last_note_takes_the_cent_that_rounding_leaves(database, order):
+    """9.99 is 8.26 without its tax; three times 3.33 is 2.75 each."""
+    stage = Stage(database, configured(discounts={"posting": "gross", "rules": [{"account": "8090"}]}))
+    euros: dict[str, Any] = {"currency_code": "EUR", "exchange_rate": None}
+    notes = [
+        note(f"CN-{day}", 0, day=day, **with_tax(1_333, tax, 333, f"back_{day}", reference_line_item_id="li_1"), **euros)
+        for day, tax in ((1, 174), (2, 174), (3, 173))
+    ]
+    listed = [{"cn_id": f"CN-{day}", "cn_date": OCTOBER_5 + day * DAY, "cn_total": 1_000} for day in (1, 2, 3)]
+    sold = {**with_tax(3_999, 521, 999, "li_1"), "adjustment_credit_notes": listed}
+    await stage.hear(customer(), invoice(lines=sold.pop("line_items"), **sold), *(notes[each] for each in order))
+    await stage.post_all()
+    entries = await stage.entries()
+    assert [len(entries), {name: amount for name, amount in in_euros(entries).items() if amount}] == [4, {}]
+    booked = {each.your_ref: [(line.gl_account, abs(line.amount_minor)) for line in each.lines] for each in entries}
+    assert booked["CN-2"] == [("8000", 1_101), ("8090", 275)]
+    assert booked["CN-3"] == [("8000", 1_103), ("8090", 276)]
+    [last] = [each for each in await stage.said(facts.DocumentPlanned) if each.document.number == "CN-3"]
+    assert any("0.01 EUR that rounding left on 8090 goes with it" in sentence for sentence in last.explanation)

@@ -24,7 +24,7 @@ from bookkeeping.parts import Part, label, parts_of
 from bookkeeping.reasons import LineReason, Share
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from bookkeeping.rules import RevenueRule
-from bookkeeping.split_cents import worth_the_rest, worth_the_same
+from bookkeeping.split_cents import with_the_rest, worth_the_rest, worth_the_same
 from bookkeeping.telling import InTwo, rule_in_dutch, tell
 from bookkeeping.wording import empty_fields, texts_of_line, words_of_document
 
@@ -96,15 +96,19 @@ def sales_entry(
         explanation=(*explanation, *_explanation_of_credit(document)),
         reasons=tuple(reasons),
     )
-    return entry if rate.rate is None else _worth_what_it_takes_back(entry, document, whole, booked, mapping)
+    return _taking_the_rest(entry, document, whole, booked, mapping)
 
 
-def _worth_what_it_takes_back(
+def _taking_the_rest(
     entry: Entry, document: Invoice | CreditNote, whole: list[Line], booked: list[Line], mapping: Mapping
 ) -> Entry:
-    """Return the entry in another currency, worth what its lines are before they are split, and what other credits leave."""
-    made = worth_the_same(entry, _discounts_last(whole, mapping), booked, mapping)
-    return worth_the_rest(made, document.beside, mapping) if isinstance(document, CreditNote) else made
+    """Return the entry with what other credits leave; in another currency also worth what its lines are before they are split."""
+    beside = document.beside if isinstance(document, CreditNote) else ()
+    if beside and mapping.discounts is not None:
+        entry = with_the_rest(entry, beside, mapping)
+    if entry.exchange_rate is None:
+        return entry
+    return worth_the_rest(worth_the_same(entry, _discounts_last(whole, mapping), booked, mapping), beside, mapping)
 
 
 def is_deferred_credit(note: CreditNote, mapping: Mapping, products: MappingOf[str, Product]) -> bool:

@@ -4,6 +4,7 @@ A few minor units that move between the parts (`division_currency`) do it for mo
 1.0001 worth of a unit is a cent more only after fifty of them. There, and for discounts that were split, lines that are nothing
 in the entry's own currency bring the cents: on the same account and VAT code, so that an invoice and its whole credit are zero.
 So they do where several notes credit an invoice, each rounded by itself: the one that completes the credit brings what is left.
+In the entry's own currency that happens, too, to the discounts of tax-inclusive prices, from which each note takes the tax.
 """
 
 from __future__ import annotations
@@ -38,6 +39,50 @@ def worth_the_same(entry: Entry, whole: Sequence[Line], parts: Sequence[Line], m
         if base[place] or tax[place]
     ]
     return _with(entry, base, tax, worth, mapping, told)
+
+
+def with_the_rest(entry: Entry, beside: Sequence[Entry], mapping: Mapping) -> Entry:
+    """Return the entry of the note that brings what is credited of an invoice to the whole of it, with what the others leave.
+
+    On tax-inclusive prices the invoice and each note take the tax out of a shown discount and round it by themselves, so that
+    revenue and discount may keep cents of each other under one VAT code. Only such cents move: what is left of a VAT code as a
+    whole, or more than cents, as after a change of the rules, stays.
+    """
+    lines = [
+        replace(line, role=Role.REVENUE, customer_id=None)
+        for each in (entry, *beside)
+        for line in each.lines
+        if not line.is_receivable
+    ]
+    base, tax = _missing((), lines, int)
+    of_codes, taxes_of_codes = Counter[str | None](), Counter[str | None]()
+    for place in base:
+        of_codes[place.vat_code] += base[place]
+        taxes_of_codes[place.vat_code] += tax[place]
+    cents = [
+        place
+        for place, amount_minor in base.items()
+        if 0 < abs(amount_minor) <= len(lines) and not of_codes[place.vat_code] and not taxes_of_codes[place.vat_code]
+    ]
+    made = list(entry.lines)
+    for place in cents:
+        own = [line for line in made if not line.is_receivable and replace(_place(line), role=place.role) == place]
+        largest = max(own, key=lambda line: abs(line.amount_minor), default=None)
+        if largest is None:
+            largest = replace(place, role=Role.DISCOUNT, description=mapping.texts.word("discount"))
+            made.append(largest)
+        vat_minor = largest.vat_minor + tax[place]
+        made[made.index(largest)] = replace(largest, amount_minor=largest.amount_minor + base[place], vat_minor=vat_minor)
+    told = [
+        tell(
+            "rest_of_credits",
+            amount=format_minor(abs(base[place]), entry.currency),
+            currency=entry.currency,
+            account=place.account,
+        )
+        for place in cents
+    ]
+    return replace(entry, lines=tuple(made), explanation=(*entry.explanation, *told))
 
 
 def worth_the_rest(entry: Entry, beside: Sequence[Entry], mapping: Mapping) -> Entry:

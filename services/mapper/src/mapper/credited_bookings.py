@@ -54,17 +54,18 @@ async def as_booked(store: Store, subject: Subject, document: Document, name: st
         return document
     number = document.invoice if isinstance(document, WithheldTax) else document.reference_invoice
     is_foreign = document.currency != mapping.currency
-    is_deferred = _may_be_deferred(document, mapping)
-    if number is None or not (is_foreign or is_deferred):
+    is_deferred, is_rounded = _may_be_deferred(document, mapping), _is_rounded(document, mapping)
+    if number is None or not (is_foreign or is_deferred or is_rounded):
         return document
     booked = await _booked(store, subject.key.site, number)
     if booked.command is None and booked.is_to_come:
         store.stand_still()
-    if is_foreign:
-        at_rate = await _at_the_rate(store, subject, mapping, document, booked, name)
-        if isinstance(at_rate, Rejection):
-            return at_rate
-        document = at_rate
+    if is_foreign or is_rounded:
+        complete = _at_the_rate if is_foreign else _beside_others
+        completed = await complete(store, subject, mapping, document, booked, name)
+        if isinstance(completed, Rejection):
+            return completed
+        document = completed
     if not isinstance(document, CreditNote) or not is_deferred:
         return document
     if booked.command is None:
@@ -96,16 +97,31 @@ async def _at_the_rate(
         return reject("booked_rate_unknown", waits_for=waits_for(number), document=name, booked=f"invoice {number}")
     if rate is None and mapping.exchange_rates.policy == "exact" and (booked.is_to_come or booked.row is not None):
         return _waiting(number, name)
-    if isinstance(document, WithheldTax) or rate is None or is_write_off(document, mapping):
-        return replace(document, reference_rate=rate)
+    at_rate = replace(document, reference_rate=rate)
+    return at_rate if rate is None else await _beside_others(store, subject, mapping, at_rate, booked, name)
+
+
+async def _beside_others(
+    store: Store, subject: Subject, mapping: Mapping, document: CreditNote | WithheldTax, booked: _Booked, name: str
+) -> CreditNote | WithheldTax | Rejection:
+    """Return a note with what the invoice and its other notes are booked as, where it completes the credit of the invoice."""
+    if isinstance(document, WithheldTax) or is_write_off(document, mapping):
+        return document
     beside = await _completed(store, subject, document, booked, mapping, name)
-    return beside if isinstance(beside, Rejection) else replace(document, reference_rate=rate, beside=beside)
+    return beside if isinstance(beside, Rejection) else replace(document, beside=beside)
 
 
 def _may_be_deferred(document: CreditNote | WithheldTax, mapping: Mapping) -> bool:
     if not isinstance(document, CreditNote) or is_write_off(document, mapping):
         return False  # a write-off takes no revenue back
     return any(line.credited is not None for line in document.lines)
+
+
+def _is_rounded(document: CreditNote | WithheldTax, mapping: Mapping) -> bool:
+    """Tell whether a note takes the tax out of discounts that are shown: each note of an invoice rounds that by itself."""
+    if mapping.discounts is None or not isinstance(document, CreditNote) or is_write_off(document, mapping):
+        return False
+    return document.tax_inclusive and any(line.discounts for line in document.lines)
 
 
 async def _completed(
