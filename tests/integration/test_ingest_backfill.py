@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,20 @@ import pytest
 from support.chargebee_shop import STARTED_AT, bill, stock
 from support.chargebee_sim import RunningChargebee, running_chargebee
 from support.command_line import kruispost, kruispost_here
-from support.engines import DATABASES, database_for
+from support.engines import BROKER_BESIDE, DATABASES, broker_for, settings_for
 from support.ingest_stage import SITE, Stage, ingest_stage
+from support.lines import Notebook
 from support.newest_facts import live, told
 
+from backbone.broker import Broker
 from backbone.clock import SystemClock
+from backbone.database import Database
+from backbone.migrations import migrate
+from backbone.relay import Relay
+from backbone.settings import Settings
 from backbone.telemetry import Telemetry
 from contracts.facts import InvoiceObserved
+from contracts.topology import topology
 from ingest.backfill import Backfill, BackfillError
 from ingest.backfill_command import calls_by_mode
 from ingest.backfill_progress import DONE, PAUSED, Count, PausedError, begun, lines_of, set_state
@@ -74,9 +82,9 @@ async def chargebee():
         yield running
 
 
-@pytest.fixture
-async def ingest(tmp_path: Path):
-    async with ingest_stage("sqlite", tmp_path) as stage:
+@pytest.fixture(params=DATABASES)
+async def ingest(request, tmp_path: Path):
+    async with ingest_stage(request.param, tmp_path) as stage:
         yield stage
 
 
@@ -185,14 +193,45 @@ async def test_a_site_on_the_first_product_catalog_gives_plans_and_no_items(inge
         assert new(await fetching(ingest, events_of(chargebee)).run(SITE, *EVER, store=True)) == {"customer": 1}
 
 
-async def test_the_command_plans_first_and_fetches_when_told_to(chargebee, ingest, tmp_path):
+async def published(database: Database, broker: Broker, count: int) -> Counter[str]:
+    """Publish what ingest tells, and hear it in all of the mapper's queues; how often each of these came."""
+    notebook, queues = Notebook(), topology([]).queues
+    for queue in queues:
+        if queue.name.startswith("mapper."):
+            await broker.consume(queue, notebook)
+    stop = asyncio.Event()
+    relaying = asyncio.create_task(Relay(database, broker, SystemClock()).run(stop))
+    await notebook.wait_for(count)
+    stop.set()
+    await relaying
+    return Counter(notebook.ids)
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_the_command_plans_first_and_fetches_when_told_to(chargebee, dialect, tmp_path):
     live(chargebee.app, 5)
+    async with settings_for(dialect, tmp_path, empty=True) as found:
+        database = Database.open(found, "ingest")
+        await migrate(database, "ingest")
+        ingest = Stage(database)
+        try:
+            async with ingest.client, broker_for(BROKER_BESIDE[dialect], tmp_path, topology([])) as broker:
+                await give_commands(chargebee, ingest, found, tmp_path)
+                facts = [envelope.id for envelope, _ in await ingest.sealed_facts()]
+                assert await published(database, broker, len(facts)) == Counter(facts)
+        finally:
+            await database.close()
+
+
+async def give_commands(chargebee: RunningChargebee, ingest: Stage, found: Settings, tmp_path: Path) -> None:
+    """Plan, pause, be killed, go on, and be refused; in an installation that has ingest alone at first."""
     configuration = {"version": 1, "sites": {SITE: {"time_zone": "Europe/Amsterdam"}}, "divisions": {}}
     (tmp_path / "kruispost.yaml").write_text(json.dumps(configuration))
     settings = {
         "KRUISPOST_DATA_DIR": str(tmp_path),
         "KRUISPOST_CHARGEBEE_URL": chargebee.url,
         "KRUISPOST_CHARGEBEE_API_KEY": "test_key",
+        **({"KRUISPOST_DATABASE_URL": found.database_url} if found.database_url is not None else {}),
     }
 
     async def command(*arguments: str) -> Any:
@@ -215,8 +254,9 @@ async def test_the_command_plans_first_and_fetches_when_told_to(chargebee, inges
     assert killed.returncode == -signal.SIGKILL
     del settings["KRUISPOST_CRASH_AT"]
     assert (await command("--pause")).returncode == 2, "fetching is paused, booking cannot be"
-    async with database_for("sqlite", tmp_path, "exact-writer"):
-        pass  # now it is there, and has booked nothing yet
+    writer = Database.open(found, "exact-writer")
+    await migrate(writer, "exact-writer")  # now it is there, and has booked nothing yet
+    await writer.close()
     paused = await command("--pause")
     assert (paused.returncode, "History is not booked until" in paused.stdout) == (0, True)
     status = await command("--status")
@@ -230,7 +270,7 @@ async def test_the_command_plans_first_and_fetches_when_told_to(chargebee, inges
     await command("--pause")
     again = await command("--resume")
     assert (again.returncode, again.stdout) == (0, "History is booked again; nothing was left to fetch.\n")
-    assert len({fact.resource.id for fact in await ingest.facts() if fact.TYPE.endswith("invoice.observed")}) == 5
+    assert len({fact.resource.id for fact in await ingest.facts() if isinstance(fact, InvoiceObserved)}) == 5
     settings["KRUISPOST_CHARGEBEE_API_KEY"] = "wrong"
     refused = await run()
     assert refused.returncode == 2

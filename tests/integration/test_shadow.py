@@ -105,8 +105,9 @@ async def test_each_document_is_told_apart_and_nothing_is_written(tmp_path: Path
         assert f"OTHER-1, 2026-10-02, EUR 12.10 (boeking {stray}): alleen daar" in text
 
 
-async def test_on_the_day_on_which_we_write_only_what_is_missing_there_is_booked(tmp_path: Path) -> None:
-    async with rehearsal(tmp_path) as stage:
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_on_the_day_on_which_we_write_only_what_is_missing_there_is_booked(tmp_path: Path, dialect: str) -> None:
+    async with rehearsal(tmp_path, dialect=dialect) as stage:
         await stage.plan(save_account("FIRST"), sale("INV-1", "FIRST"))
         await stage.work()
         await forget_bookings(stage, ["command-INV-1"])

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from msgspec import structs
+from support.engines import settings_for
 from support.exact_server import DIVISION
 from support.fast_sqlite import in_place, migrated
 from support.faults import DiedError, FaultyExact
@@ -24,7 +25,6 @@ from backbone.broker_embedded import EmbeddedBroker
 from backbone.configuration import Configuration
 from backbone.database import is_away
 from backbone.relay import Relay
-from backbone.settings import Settings
 from backbone.telemetry import Telemetry
 from contracts import commands
 from contracts.envelope import decode
@@ -257,30 +257,32 @@ class Rehearsal:
 
 
 @asynccontextmanager
-async def rehearsal(directory: Path, **switches: Any) -> AsyncIterator[Rehearsal]:
+async def rehearsal(directory: Path, *, dialect: str = "sqlite", **switches: Any) -> AsyncIterator[Rehearsal]:
     """A writer that has taken over a fresh division, and the stand-in with wide limits and these switches."""
     clock = OurClock(datetime(2026, 3, 10, 10, tzinfo=UTC))
     wide = {"minute_limit": 1_000_000, "day_limit": 100_000_000}
     app = create_app(ExactSettings(clock=clock.true_seconds, **{**wide, **switches}))
     simulator: Simulator = app.state.simulator
-    settings = Settings(data_dir=directory, poll_seconds=600.0, **writer_environment("http://exact.test"))
-    timing = Timing.of(settings)
-    database = cast("FragileDatabase", FragileDatabase.open(settings, "exact-writer"))
-    in_place(database)
-    broker = EmbeddedBroker(directory / "broker.sqlite")
-    exact = FaultyExact(app, clock, timing)
-    exact.database = database
-    try:
-        await migrated(database, "exact-writer")
-        context = Context(settings, CONFIGURATION, clock, database, broker, Telemetry("exact-writer"))
-        stage = Rehearsal(context, database, simulator, exact, timing)
-        await stage.log_in()
-        await stage.start()
-        yield stage
-    finally:
-        await broker.close()
-        await database.close()
-        await simulator.webhooks.stop()
+    values = {"poll_seconds": 600.0, **writer_environment("http://exact.test")}
+    async with settings_for(dialect, directory, **values) as settings:
+        timing = Timing.of(settings)
+        database = cast("FragileDatabase", FragileDatabase.open(settings, "exact-writer"))
+        if dialect == "sqlite":
+            in_place(database)
+        broker = EmbeddedBroker(directory / "broker.sqlite")
+        exact = FaultyExact(app, clock, timing)
+        exact.database = database
+        try:
+            await migrated(database, "exact-writer")
+            context = Context(settings, CONFIGURATION, clock, database, broker, Telemetry("exact-writer"))
+            stage = Rehearsal(context, database, simulator, exact, timing)
+            await stage.log_in()
+            await stage.start()
+            yield stage
+        finally:
+            await broker.close()
+            await database.close()
+            await simulator.webhooks.stop()
 
 
 def told(kind: str, number: str, customer: str) -> list[commands.PostEntry]:

@@ -14,6 +14,7 @@ import httpx
 import sqlalchemy as sa
 import yaml
 from support.command_line import kruispost
+from support.engines import BROKER_BESIDE
 from support.exact_server import ExactServer, exact_server
 from support.mapper_stage import Stage as Mapper
 from support.writer_stage import WriterStage, writer_environment, writer_stage
@@ -205,7 +206,9 @@ async def whole_month(
     configuration = load_configuration(directory / "kruispost.yaml")
     async with (
         nullcontext(behind) if behind is not None else exact_server(**exact) as server,
-        writer_stage(server, directory / "data", dialect, configuration=configuration, ledger_seconds=0) as writer,
+        writer_stage(
+            server, directory / "data", dialect, configuration=configuration, ledger_seconds=0, engine=BROKER_BESIDE[dialect]
+        ) as writer,
     ):
         ingest, mapper = (Database.open(writer.settings, name) for name in ("ingest", "mapper"))
         try:
