@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import sqlalchemy as sa
+import yaml
 from integration.test_reconcile import DOCUMENTS
 from support.audit_file_rules import NAMESPACE, wrong_in
 from support.engines import DATABASES
@@ -115,8 +116,14 @@ async def test_a_year_is_a_file_that_the_schema_takes_and_equal_to_the_ledger(tm
         assert not (tmp_path / "2019.xaf.sha256.csv").exists()
 
 
-async def test_without_the_companys_vat_number_there_is_no_file(tmp_path: Path) -> None:
+async def test_without_the_companys_vat_number_or_in_a_country_of_no_list_there_is_no_file(tmp_path: Path) -> None:
     async with whole_month(tmp_path) as month:
         done = await run(month, "export", "--xaf", "2026", "--out", str(tmp_path / "2026.xaf"), "--wait", "0")
         assert done.returncode == 2
         assert f"add divisions.{DIVISION}.vat_number" in done.stderr
+        file = tmp_path / "kruispost.yaml"
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        data["divisions"][DIVISION] |= {"vat_number": "NL123456782B01", "country": "QQ"}
+        file.write_text(yaml.safe_dump(data), encoding="utf-8")
+        done = await run(month, "export", "--xaf", "2026", "--out", str(tmp_path / "2026.xaf"), "--wait", "0")
+        assert (done.returncode, f"no country QQ: correct divisions.{DIVISION}.country" in done.stderr) == (2, True)

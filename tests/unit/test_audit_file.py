@@ -7,10 +7,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.audit_file_example import GUID, line, write, write_example
-from support.audit_file_rules import NAMESPACE, wrong_in
+from support.audit_file_rules import COUNTRIES, NAMESPACE, wrong_in
 
 from contracts.ledger import LedgerLine
-from mapper.audit_file import percentage
+from mapper.audit_file import country_code, percentage
 
 
 async def written(*lines: LedgerLine, name: str) -> ET.Element:
@@ -40,6 +40,19 @@ async def test_what_the_schema_does_not_list_or_would_miss_is_written_so_that_it
     assert [each.text for each in root.iter(f"{NAMESPACE}docRef")] == ["42", "42"]
     assert [each.text for each in root.iter(f"{NAMESPACE}accDesc")] == ["1300", "8000"]
     assert [percentage(each) for each in ("21", "9.0000", "0", "", "2.125")] == ["21.00", "9.00", "0.00", "0.00", "2.125"]
+
+
+# Codes that ISO gave since the schema was made, and what the VAT and Kosovo have; then those of the schema itself.
+SINCE = {"BQ": "AN", "CW": "AN", "SX": "AN", "ME": "CS", "XK": "CS", "BL": "GP", "MF": "GP", "GG": "GB", "SS": "SD"}
+OTHERWISE = {"EL": "GR", "XI": "GB", "UK": "GB"}
+
+
+def test_a_country_is_written_by_the_code_that_the_schema_has_for_it() -> None:
+    assert {code: country_code(code) for code in {**SINCE, **OTHERWISE}} == {**SINCE, **OTHERWISE}
+    listed = [*COUNTRIES.split(), *SINCE.values(), *OTHERWISE.values()]
+    assert {country_code(code) for code in [*listed, *SINCE]} <= set(listed)
+    assert {code for code in COUNTRIES.split() if country_code(code) != code} == {"UK"}
+    assert [country_code(code) for code in ("XX", "ZZ", "EU", "")] == [None] * 4
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Final
 from xml.sax.saxutils import escape
 
+from backbone.configuration_types import ISO_CODES
 from contracts.ledger import LedgerLine, LedgerName, LedgerYear
 from mapper.audit_file_hashes import Output
 
@@ -31,6 +32,23 @@ _CURRENCIES: Final = (
     "ROL RUB RUR RWF SAR SBD SCR SDD SEK SGD SHP SIT SKK SLL SOS SPL SRD STD SVC SYP SZL THB TJS TMM TND TOP TRL TTD TVD TWD "
     "TZS UAH UGX USD UYU UZS VEB VND VUV WST XAF XCD XOF XPF YER ZAR ZMK ZWD"
 )
+# Its countries, of the same time; and under which of these it had those that got a code of their own since.
+_COUNTRIES: Final = (
+    "AD AE AF AG AI AL AM AN AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BM BN BO BR BS BT BV BW BY BZ CA CC CD "
+    "CF CG CH CI CK CL CM CN CO CR CS CU CV CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE "
+    "GF GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM "
+    "KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA "
+    "NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH "
+    "SI SJ SK SL SM SN SO SR ST SV SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UK UM US UY UZ VA VC VE VG "
+    "VI VN VU WF WS YE YT ZA ZM ZW"
+)
+_FORMERLY: Final = {
+    **dict.fromkeys(("BQ", "CW", "SX"), "AN"),  # the Netherlands Antilles
+    **dict.fromkeys(("ME", "XK"), "CS"),  # Serbia and Montenegro
+    **dict.fromkeys(("BL", "MF"), "GP"),
+    "GG": "GB",
+    "SS": "SD",
+}
 _PROFIT_AND_LOSS: Final = range(110, 161)  # types of Exact's ledger accounts
 _JOURNAL_TYPES: Final = {10: "C", 12: "B", 20: "S", 21: "S", 22: "P", 90: "M"}
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -38,7 +56,7 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Company:
-    """Whose books these are; `vat_number` is always named."""
+    """Whose books these are; `vat_number` is always named, and `country` as the schema lists it."""
 
     division: int
     name: str
@@ -259,6 +277,13 @@ def percentage(written: str) -> str:
 def currency_code(currency: str) -> str:
     """Return a currency as the schema lists it."""
     return currency if currency in _CURRENCIES.split() else OTHER_CURRENCY
+
+
+def country_code(country: str) -> str | None:
+    """Return a country as the schema lists it, None for what is none there."""
+    code = ISO_CODES.get(country, country)
+    listed = _FORMERLY.get(code, code)
+    return listed if listed in _COUNTRIES.split() else None
 
 
 def shown_text(text: str, most: int | None = None) -> str:

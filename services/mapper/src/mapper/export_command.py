@@ -24,7 +24,7 @@ from contracts.facts import DocumentKind, EntryPosted
 from contracts.ledger import LedgerYear
 from mapper import tables
 from mapper.audit_chain import ChainWriter, Checked, check
-from mapper.audit_file import AuditFile, Company, Span, Written, amount
+from mapper.audit_file import AuditFile, Company, Span, Written, amount, country_code
 from mapper.audit_file_hashes import check_pair, hashes_of, is_audit_file, written_with_hashes
 from mapper.configuration import mappings_of
 from mapper.drift_decisions import entries_of_decisions
@@ -85,11 +85,17 @@ def export_audit_file(year: int, file: Path, division: int | None, patience_seco
         raise ConfigurationError(
             f"An audit file names the company's VAT number: add divisions.{mapping.division}.vat_number to {settings.config}."
         )
+    country = country_code(section.country)
+    if country is None:
+        raise ConfigurationError(
+            f"The schema of audit files has no country {section.country}: correct divisions.{mapping.division}.country in"
+            f" {settings.config} to the ISO code of where the company pays VAT."
+        )
     company = Company(
         division=mapping.division,
         name=section.name,
         vat_number=section.vat_number,
-        country=section.country,
+        country=country,
         currency=section.currency,
     )
 
