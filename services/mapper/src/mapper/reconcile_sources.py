@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
 
@@ -16,7 +16,7 @@ from backbone.command_database import UnreadableError, check_installed
 from backbone.database import Database, schema_of
 from backbone.settings import Settings
 from backbone.tables import inbox
-from contracts import facts
+from contracts import chargebee, facts
 from contracts.envelope import Envelope
 from contracts.facts import EntryPosted
 from contracts.ledger import LedgerLine, LedgerOwner, LedgerState, LedgerYear
@@ -24,6 +24,7 @@ from contracts.messages import unseal
 from mapper import tables
 from mapper.reading import SERVICE
 from mapper.store import Row, row_of
+from mapper.subjects import Resource, kind_of
 
 LEDGERS = "kruispost.ledger"  # entry points: an async context of settings that gives a Ledger
 DOCUMENTS = "kruispost.dated_documents"  # entry points: which documents ingest has, by day and by number
@@ -87,6 +88,23 @@ class Shown:
     fact: facts.Observed
     message_id: str
     at: datetime
+
+    @property
+    def resource(self) -> Resource:
+        """The document itself."""
+        return cast("Resource", getattr(self.fact, "resource"))  # noqa: B009 - each kind of fact has one of its own type
+
+    @property
+    def kind(self) -> str:
+        """Which kind of document it is."""
+        if isinstance(self.resource, chargebee.Transaction):
+            return kind_of(self.resource)
+        return "credit_note" if isinstance(self.resource, chargebee.CreditNote) else "invoice"
+
+    @property
+    def number(self) -> str:
+        """The number by which people know it."""
+        return self.resource.number if isinstance(self.resource, chargebee.CreditNote) else self.resource.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from bookkeeping.reconciliation import Kind
 from mapper.reconcile_scratch import Finding, Scratch
 from mapper.reconcile_sources import Shown, Sources, Unread
-from mapper.reconciling import Reconciler
+from mapper.reconciling import SERIES, Reconciler
 
 MOST_NAMED = 10
+NOT_READ_YET = "not_read_yet"  # why a number of a series is not booked
 
 
 class _Events:
@@ -42,10 +44,11 @@ async def note_unread(sources: Sources, reconciler: Reconciler, scratch: Scratch
     async for page in sources.unread():
         for event in page:
             documents = await reconciler.of_these_days(event.shown) if event.shown else []
-            if event.shown and not documents:
+            before = await sources.shown_of([_stream(each) for each in event.shown])
+            _number(event.shown, before, scratch, in_range=bool(documents))
+            if before and not documents:
                 # A document may have had a day of these, and have another one now.
-                before = await sources.shown_of([_stream(each) for each in event.shown])
-                documents = await reconciler.of_these_days(before) if before else []
+                documents = await reconciler.of_these_days(before)
             if documents or not event.is_readable:
                 unsure.add(event, documents or [event.event])
             else:
@@ -56,7 +59,14 @@ async def note_unread(sources: Sources, reconciler: Reconciler, scratch: Scratch
         scratch.note(others.finding("waiting", "events_unread_of_others"))
 
 
+def _number(shown: Sequence[Shown], before: Sequence[Shown], scratch: Scratch, *, in_range: bool) -> None:
+    """Let numbers that came only with this event stand in their series with that reason, rather than as missing there."""
+    known = {_stream(each) for each in before}
+    for each in shown:
+        if each.kind in SERIES and _stream(each) not in known:
+            scratch.number(each.fact.site, each.kind, each.number, in_range=in_range, reason=NOT_READ_YET)
+
+
 def _stream(shown: Shown) -> str:
     _, kind, _ = shown.fact.TYPE.split(".")  # chargebee.invoice.observed
-    resource_id = getattr(shown.fact, "resource").id  # noqa: B009 - each kind of fact has one of its own type
-    return f"{shown.fact.site}/{kind}/{resource_id}"
+    return f"{shown.fact.site}/{kind}/{shown.resource.id}"

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, tzinfo
 from itertools import islice
-from typing import cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -25,7 +24,6 @@ from bookkeeping.bookings import booking_of
 from bookkeeping.deferral import UnreadableInstantError, local_date
 from bookkeeping.mapping import Mapping
 from bookkeeping.number_series import Lacking
-from contracts import chargebee, facts
 from contracts.ledger import LedgerLine, LedgerState
 from mapper.drift_decisions import Accepted, Countered, decisions, gone
 from mapper.linked import debtor_accounts
@@ -47,7 +45,7 @@ from mapper.reconcile_scratch import Finding, Scratch, Series
 from mapper.reconcile_sources import PAGE, Shown, Sources, customers_of
 from mapper.reconcile_strangers import Strangers
 from mapper.store import ISSUED, Key, Row, Store
-from mapper.subjects import RESOURCE_OF, Resource, kind_of
+from mapper.subjects import RESOURCE_OF
 
 _KINDS: dict[str, tuple[str, ...]] = {
     "invoice": ("invoice",),
@@ -56,7 +54,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "refund": ("refund", "exchange_difference"),
 }
 _OF_THEIR_OWN = ("payout", "tax_withheld", "application")  # Chargebee shows none of these as a document
-_SERIES = ("invoice", "credit_note")
+SERIES = ("invoice", "credit_note")
 MOST_LOOKED_UP = 10_000  # numbers that a series lacks; where it lacks more, those that there are are gone through
 
 
@@ -212,19 +210,19 @@ class Reconciler:
         return names
 
     async def _documents(self, page: Sequence[Shown]) -> None:
-        self._scratch.mark("shown", [_name(key) for each in page for key in _keys(each.fact)])
+        self._scratch.mark("shown", [_name(key) for each in page for key in _keys(each)])
         await self._take(await self._with_rows(page))
 
     async def _with_rows(self, page: Sequence[Shown]) -> list[tuple[Shown | None, list[Row]]]:
         numbers: defaultdict[tuple[str, str], list[Shown]] = defaultdict(list)
         for shown in page:
-            numbers[shown.fact.site, _kind(shown.fact)].append(shown)
+            numbers[shown.fact.site, shown.kind].append(shown)
         found: list[tuple[Shown | None, list[Row]]] = []
         for (site, kind), members in numbers.items():
             rows: defaultdict[str, list[Row]] = defaultdict(list)
-            for row in await self._sources.rows(site, _KINDS[kind], [_number(each.fact) for each in members]):
+            for row in await self._sources.rows(site, _KINDS[kind], [each.number for each in members]):
                 rows[row.key.number].append(row)
-            found += [(each, _ordered(rows[_number(each.fact)])) for each in members]
+            found += [(each, _ordered(rows[each.number])) for each in members]
         return found
 
     async def _take(self, found: Sequence[tuple[Shown | None, list[Row]]]) -> None:
@@ -250,14 +248,14 @@ class Reconciler:
             return self._booked(rows[0], bookings)
         if shown is None:
             return replace(self._booked(rows[0], bookings), rows=tuple(rows), owed_minor=0, is_shown=False)
-        resource, kind = _resource(shown.fact), _kind(shown.fact)
+        resource, kind = shown.resource, shown.kind
         is_gone = resource.deleted or shown.fact.deleted
         owed = 0 if is_gone else owed_minor(kind, resource)
         if is_gone and any(booking_of(row.key.suffix).life > 1 for row in rows):
             return None  # another document has the number now, and is judged with all bookings of it
         return Case(
             kind=kind,
-            number=_number(shown.fact),
+            number=shown.number,
             day=_day(resource.date, self._zones.get(shown.fact.site, UTC)),
             customer_id=resource.customer_id or "",
             currency=resource.currency_code or "",
@@ -287,7 +285,7 @@ class Reconciler:
         )
 
     def _number(self, shown: Shown | None, case: Case, *, in_range: bool) -> None:
-        if case.kind not in _SERIES:
+        if case.kind not in SERIES:
             return
         site = shown.fact.site if shown is not None else case.rows[0].key.site
         booked = any(each.row.key.kind == case.kind for each in case.bookings)
@@ -366,29 +364,13 @@ def _ordered(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=place)
 
 
-def _resource(fact: facts.Observed) -> Resource:
-    return cast("Resource", getattr(fact, "resource"))  # noqa: B009 - each kind of fact has one of its own type
-
-
-def _number(fact: facts.Observed) -> str:
-    resource = _resource(fact)
-    return resource.number if isinstance(resource, chargebee.CreditNote) else resource.id
-
-
-def _keys(fact: facts.Observed) -> list[Key]:
+def _keys(shown: Shown) -> list[Key]:
     """Return what the mapper may have booked of a document, without the suffixes."""
-    return [Key(fact.site, kind, _number(fact)) for kind in _KINDS[_kind(fact)]]
+    return [Key(shown.fact.site, kind, shown.number) for kind in _KINDS[shown.kind]]
 
 
 def _name(key: Key) -> str:
     return f"{key.kind}/{key.site}/{key.number}"
-
-
-def _kind(fact: facts.Observed) -> str:
-    resource = _resource(fact)
-    if isinstance(resource, chargebee.Transaction):
-        return kind_of(resource)
-    return "credit_note" if isinstance(resource, chargebee.CreditNote) else "invoice"
 
 
 def _day(instant: int | None, zone: tzinfo) -> date | None:
