@@ -8,15 +8,22 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
+import sqlalchemy as sa
 from support.command_line import kruispost, kruispost_here
-from support.engines import DATABASE_URL, DATABASES, settings_for
+from support.engines import DATABASE_URL, DATABASES, settings_for, unreachable
 from support.facts import invoice, observed
 from support.fast_sqlite import migrated
 from support.mapper_stage import Stage
 
+import services_debian
+from backbone import held_back
 from backbone.database import Database
+from backbone.settings import Settings
+from console import doctor
 from console.doctor import SECRETS
 from contracts import facts
 
@@ -248,3 +255,56 @@ def test_behind_one_address_the_process_is_found_that_acts_in_a_division(tmp_pat
         done = kruispost_here("doctor", "--live", "--writer-url", url, "--json", directory=tmp_path, settings={})
     said = {each["subject"]: each["sentence"] for each in json.loads(done.stdout)["findings"]}
     assert said["division 123456 in Exact"] == "it was not looked at: what its holder says"
+
+
+@pytest.mark.postgres
+async def test_a_transaction_that_stays_open_is_named_once_it_is_old(tmp_path: Path, monkeypatch):
+    async with settings_for("postgresql", tmp_path, empty=True) as settings:
+        other = await asyncpg.connect(settings.database_url)
+        try:
+            await other.execute("BEGIN; SELECT pg_current_xact_id()")
+            pid, database = await other.fetchval("SELECT pg_backend_pid()"), urlsplit(str(settings.database_url)).path[1:]
+            theirs = f"(pid {pid} of postgres in database {database})"
+            found = await wrong_in_postgresql(settings, tmp_path, "transaction")
+            assert not [each for each in found if theirs in each], "it is not old yet"
+            monkeypatch.setattr(doctor, "OPEN_FOR_SECONDS", -1.0)  # the others on the server are those of other tests
+            monkeypatch.setattr(held_back, "_OPEN_FOR", of_database(held_back._OPEN_FOR.text, database))
+            (told,) = await wrong_in_postgresql(settings, tmp_path, "transaction")
+            assert f"a transaction is open for 0 minutes {theirs}" in told
+            (told,) = await wrong_in_postgresql(settings, tmp_path, "transactie", "--lang", "nl")
+            assert "een transactie staat 0 minuten open" in told
+        finally:
+            await other.close()
+        assert await wrong_in_postgresql(settings, tmp_path, "transaction") == []
+
+
+@pytest.mark.slow
+async def test_a_server_without_autovacuum_is_complained_about(tmp_path: Path):
+    try:
+        server = await asyncio.to_thread(services_debian.start, "postgres", tmp_path / "server", lambda _: None)
+    except services_debian.CannotStartError as error:
+        unreachable("A server of our own", error)
+    try:
+        settings = Settings(database_url=server.url, data_dir=tmp_path)
+        assert await wrong_in_postgresql(settings, tmp_path, "") == []
+        owner = await asyncpg.connect(server.url)
+        await owner.execute("ALTER SYSTEM SET autovacuum = off")
+        await owner.execute("SELECT pg_reload_conf()")
+        await owner.close()
+        (told,) = await wrong_in_postgresql(settings, tmp_path, "")
+        assert told == "autovacuum is off on this server, so that tables only grow and everything becomes slower"
+    finally:
+        await asyncio.to_thread(services_debian.stop, server)
+
+
+def of_database(query: str, name: str) -> sa.TextClause:
+    """The same query, about one database."""
+    return sa.text(query.replace("ORDER BY", f"AND a.datname = '{name}' ORDER BY", 1))
+
+
+async def wrong_in_postgresql(settings: Settings, directory: Path, about: str, *arguments: str) -> list[str]:
+    given = {"KRUISPOST_DATABASE_URL": str(settings.database_url), "KRUISPOST_CONFIG": str(DEMO)}
+    told = ("doctor", "--json", "--no-live", *arguments)
+    done = await asyncio.to_thread(kruispost_here, *told, directory=directory, settings=given)
+    findings = json.loads(done.stdout)["findings"]
+    return [each["sentence"] for each in findings if each["subject"] == "PostgreSQL" and about in each["sentence"]]

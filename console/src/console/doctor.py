@@ -15,11 +15,13 @@ import httpx
 import sqlalchemy as sa
 from aio_pika.exceptions import AMQPError
 from pydantic import SecretStr, ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import SystemClock
 from backbone.configuration import Configuration, MistakenConfigurationError, load_configuration
 from backbone.database import Database
 from backbone.errors import ConfigurationError, KruispostError
+from backbone.held_back import OPEN_FOR_SECONDS, long_open
 from backbone.settings import Settings
 from console.answers import DATABASE_ERRORS
 from console.doctor_in_dutch import finding_in_dutch
@@ -96,7 +98,7 @@ async def _examine(look: Look) -> list[Finding]:
     if look.lang == "nl":
         findings = [replace(each, sentence=in_dutch(each.sentence)) for each in findings]
     findings += [_secret(settings, name, why) for name, why in SECRETS.items()]
-    findings.append(await _database(settings))
+    findings += await _database(settings)
     findings.append(await _broker(settings))
     findings += await _standing()
     if configuration is not None:
@@ -249,25 +251,44 @@ def _data_dir(directory: Path) -> Finding | None:
     return Finding("database", is_well=False, sentence=sentence, advice="set KRUISPOST_DATA_DIR or KRUISPOST_DATABASE_URL")
 
 
-async def _database(settings: Settings) -> Finding:
+async def _database(settings: Settings) -> list[Finding]:
     if settings.database_url is None:
         # Opening a SQLite file would make it, and looking must change nothing.
         complaint = _data_dir(settings.data_dir)
         if complaint is not None:
-            return complaint
+            return [complaint]
         made = settings.data_dir.exists()
         sentence = f"SQLite, in {settings.data_dir}" + ("" if made else ", which the first start makes")
-        return Finding("database", is_well=True, sentence=sentence)
+        return [Finding("database", is_well=True, sentence=sentence)]
     try:
         database = Database.open(settings, "console")
         try:
             async with database.reading() as connection:
-                await connection.execute(sa.text("SELECT 1"))
+                return [Finding("database", is_well=True, sentence="PostgreSQL answers"), *await _server(connection)]
         finally:
             await database.close()
     except (ConfigurationError, *DATABASE_ERRORS) as error:
-        return Finding("database", is_well=False, sentence=f"it does not answer: {error}", advice="check KRUISPOST_DATABASE_URL")
-    return Finding("database", is_well=True, sentence="PostgreSQL answers")
+        return [
+            Finding("database", is_well=False, sentence=f"it does not answer: {error}", advice="check KRUISPOST_DATABASE_URL")
+        ]
+
+
+async def _server(connection: AsyncConnection) -> list[Finding]:
+    """Complain about what slows all of it down on a PostgreSQL server, whoever did it."""
+    findings = []
+    if (await connection.execute(sa.text("SHOW autovacuum"))).scalar_one() == "off":
+        sentence = "autovacuum is off on this server, so that tables only grow and everything becomes slower"
+        advice = "switch it on: ALTER SYSTEM SET autovacuum = on; SELECT pg_reload_conf();"
+        findings.append(Finding("PostgreSQL", is_well=False, sentence=sentence, advice=advice))
+    held = await long_open(connection, OPEN_FOR_SECONDS)
+    if held is not None:
+        sentence = (
+            f"a transaction is open for {held.minutes} minutes ({held.who} of {held.user} in database {held.database}), and all"
+            " messages that were committed after it began wait for it"
+        )
+        advice = "end it, by pg_terminate_backend or ROLLBACK PREPARED, unless it is an import that will end by itself"
+        findings.append(Finding("PostgreSQL", is_well=False, sentence=sentence, advice=advice))
+    return findings
 
 
 async def _broker(settings: Settings) -> Finding:

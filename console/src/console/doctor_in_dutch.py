@@ -14,6 +14,7 @@ SUBJECTS: Final[tuple[tuple[str, str], ...]] = (
     ("settings", "instellingen"),
     ("configuration", "configuratie"),
     ("database", "database"),
+    ("PostgreSQL", "PostgreSQL"),
     ("broker", "broker"),
     ("products", "producten"),
     ("webhooks of Exact", "webhooks van Exact"),
@@ -94,6 +95,20 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     ("SQLite, in {place}, which the first start makes", "SQLite, in {place}, die de eerste start maakt"),
     ("SQLite, in {place}", "SQLite, in {place}"),
     ("PostgreSQL answers", "PostgreSQL antwoordt"),
+    (
+        "autovacuum is off on this server, so that tables only grow and everything becomes slower",
+        "autovacuum staat op deze server uit, zodat tabellen alleen groeien en alles trager wordt",
+    ),
+    (
+        (
+            "a transaction is open for {minutes} minutes ({who} of {user} in database {database}), and all messages that were"
+            " committed after it began wait for it"
+        ),
+        (
+            "een transactie staat {minutes} minuten open ({who} van {user} in database {database}), en alle berichten die na het"
+            " begin ervan zijn vastgelegd wachten erop"
+        ),
+    ),
     ("embedded, in the data directory", "ingebouwd, in de datamap"),
     ("RabbitMQ does not answer: {error}", "RabbitMQ antwoordt niet: {error}"),
     ("RabbitMQ answers", "RabbitMQ antwoordt"),
@@ -148,6 +163,14 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     ),
     ("install the services of one and the same release", "installeer de diensten van een en dezelfde versie"),
     ("set {variable} or {other}", "zet {variable} of {other}"),
+    (
+        "switch it on: ALTER SYSTEM SET autovacuum = on; SELECT pg_reload_conf();",
+        "zet het aan: ALTER SYSTEM SET autovacuum = on; SELECT pg_reload_conf();",
+    ),
+    (
+        "end it, by pg_terminate_backend or ROLLBACK PREPARED, unless it is an import that will end by itself",
+        "beëindig hem, met pg_terminate_backend of ROLLBACK PREPARED, tenzij het een import is die vanzelf eindigt",
+    ),
     ("make one with: {command}", "maak er een met: {command}"),
     ("{address} does not answer: {error}", "{address} antwoordt niet: {error}"),
     ("{address} answers", "{address} antwoordt"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +16,7 @@ from backbone.telemetry import Telemetry, log
 
 LOOK_SECONDS: Final = 5.0
 TOLD_AFTER_SECONDS: Final = 10.0
+OPEN_FOR_SECONDS: Final = 600.0  # from then on it is forgotten rather than at work
 # Locks are shown to everybody, and of other people's sessions no more than this. A prepared transaction has no session.
 _OLDEST = sa.text(
     """
@@ -25,6 +26,34 @@ _OLDEST = sa.text(
     ORDER BY age(l.transactionid) DESC LIMIT 1
     """
 )
+
+# When somebody else's session began its transaction is shown to members of pg_read_all_stats only.
+_OPEN_FOR = sa.text(
+    """
+    SELECT extract(epoch FROM now() - coalesce(a.xact_start, p.prepared)) / 60 AS minutes,
+        coalesce('pid ' || l.pid, 'prepared transaction ' || p.gid) AS who,
+        coalesce(a.datname, p.database) AS database, coalesce(a.usename, p.owner) AS "user"
+    FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid) LEFT JOIN pg_prepared_xacts p ON p.transaction = l.transactionid
+    WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted
+        AND coalesce(a.xact_start, p.prepared) < now() - :seconds * interval '1 second'
+    ORDER BY coalesce(a.xact_start, p.prepared) LIMIT 1
+    """
+)
+
+
+class LongOpen(NamedTuple):
+    """A transaction that writes and stays open: for how long, whose it is (a session or a prepared one), and where."""
+
+    minutes: int
+    who: str
+    database: str
+    user: str
+
+
+async def long_open(connection: AsyncConnection, seconds: float) -> LongOpen | None:
+    """Return the transaction on this PostgreSQL server that has been open longest, if it is longer than so many seconds."""
+    row = (await connection.execute(_OPEN_FOR, {"seconds": seconds})).one_or_none()
+    return None if row is None else LongOpen(int(row.minutes), row.who, row.database, row.user)
 
 
 class HeldBack:
