@@ -204,6 +204,19 @@ def _launch_rabbitmq(programs: pathlib.Path, started: Started) -> None:
         time.sleep(0.25)
 
 
+def control_rabbitmq(started: Started, *arguments: str, told: str = "") -> str:
+    """Run rabbitmqctl for a node that we started, with this as its input; returns what it says. Raises CannotStartError."""
+    programs = _programs("rabbitmq")
+    if programs is None:
+        raise CannotStartError("its programs are not where they were")
+    command = [*_as("rabbitmq"), str(programs / "rabbitmqctl"), "--quiet", *arguments]
+    environment, home = _environment(started), pathlib.Path(started.directory)
+    done = subprocess.run(command, env=environment, cwd=home, input=told, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CannotStartError(f"`{' '.join(command)}` failed: {(done.stderr or done.stdout).strip()[-600:]}")
+    return done.stdout
+
+
 def _launch(command: list[str], started: Started) -> subprocess.Popen[bytes]:
     """Start a program of RabbitMQ, and note it before what was started earlier, so that it is ended first."""
     home = pathlib.Path(started.directory)

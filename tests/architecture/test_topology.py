@@ -1,6 +1,7 @@
 """Every message reaches the queues that need it, once, and every queue has its ways out."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from contracts.topology import (
     MAPPER_PARTITIONS,
     MATCHER_QUEUE,
     PARCELS_EXCHANGE,
+    PUBLISHERS,
     command_routing_key,
     fact_routing_key,
     mapper_queue,
@@ -122,3 +124,22 @@ def test_every_queue_has_retry_queues_that_wait_longer_each_time_and_a_place_for
 
 def test_queues_are_bound_only_to_exchanges_that_are_declared():
     assert {binding.exchange for queue in TOPOLOGY.queues for binding in queue.bindings} <= {*TOPOLOGY.exchanges}
+
+
+def test_who_has_a_relay_or_sends_parcels_is_known_as_a_publisher():
+    root = Path(__file__).parents[2]
+    sources = {path: path.read_text() for part in ("services", "console") for path in (root / part).glob("**/src/**/*.py")}
+
+    def services_with(text: str) -> set[str]:
+        return {path.parent.name.replace("_", "-") for path, source in sources.items() if text in source}
+
+    assert services_with("Relay(") == {*PUBLISHERS[FACTS_EXCHANGE]}
+    assert services_with("publish(PARCELS_EXCHANGE") == {*PUBLISHERS[PARCELS_EXCHANGE]}
+    assert {*PUBLISHERS} == {*TOPOLOGY.exchanges}
+
+
+def test_every_queue_is_some_services_and_every_exchange_is_made_by_one():
+    owners = {queue.owner for queue in TOPOLOGY.queues}
+    parts = [TOPOLOGY.own(service) for service in sorted(owners)]
+    assert sorted(name for part in parts for name in part.exchanges) == sorted(TOPOLOGY.exchanges)
+    assert {queue.name for part in parts for queue in part.queues} == {queue.name for queue in TOPOLOGY.queues}

@@ -29,7 +29,7 @@ GROUP = 100
 # The relay's work is measured into one queue, as the ceiling's is: a second bound queue is the broker's work, not the relay's.
 ONE_QUEUE = Topology(
     exchanges=(FACTS_EXCHANGE,),
-    queues=(Queue(name="bench", bindings=(Binding(exchange=FACTS_EXCHANGE, pattern="#"),), single_active=False),),
+    queues=(Queue(name="bench", owner="bench", bindings=(Binding(exchange=FACTS_EXCHANGE, pattern="#"),), single_active=False),),
 )
 
 

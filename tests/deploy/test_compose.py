@@ -15,7 +15,7 @@ from backbone.settings import DEFAULT_PORTS, Settings
 
 SERVICES = ("ingest", "mapper", "exact-writer", "payment-matcher", "console")
 FILES = ["docker-compose.yml", "deploy/test-services.yml"]
-REFERENCE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::[-?][^}]*)?\}")
+REFERENCE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::[-?](?:\$\{[^}]*\}|[^}])*)?\}")
 
 
 def has_compose() -> bool:
@@ -81,7 +81,8 @@ def test_every_secret_comes_from_the_environment():
             if variable in secrets:
                 found = REFERENCE.fullmatch(value)
                 assert found is not None, f"{name}: {variable} has its value in the file"
-                assert found["name"] == variable
+                own = f"{variable}_{name.replace('-', '_').upper()}"
+                assert found["name"] == (own if variable == "KRUISPOST_AMQP_URL" else variable)
 
 
 def test_a_service_gets_only_the_secrets_it_uses():
@@ -98,7 +99,7 @@ def test_a_service_gets_only_the_secrets_it_uses():
 def test_the_demo_values_fill_every_gap_and_fit_each_other():
     text = (ROOT / "docker-compose.yml").read_text()
     values = read_env(DEMO / "demo.env")
-    required = {found["name"] for found in REFERENCE.finditer(text) if ":?" in found.group()}
+    required = {*re.findall(r"\$\{([A-Z_]+):\?", text)}
     assert required <= values.keys()
     assert urlsplit(values["KRUISPOST_DATABASE_URL"]).password == values["KRUISPOST_POSTGRES_PASSWORD"]
     assert urlsplit(values["KRUISPOST_AMQP_URL"]).password == values["KRUISPOST_RABBITMQ_PASSWORD"]

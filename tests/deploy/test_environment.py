@@ -5,6 +5,7 @@ import re
 import pytest
 from support.manifests import ROOT, read_env
 
+from backbone.roles import installed_services, role_of
 from backbone.settings import Settings
 
 EXAMPLE = ROOT / ".env.example"
@@ -34,5 +35,6 @@ def test_it_holds_no_secret():
 @pytest.mark.parametrize("file", ["Dockerfile", "docker-compose.yml", "deploy/k8s/base/environment.env"])
 def test_deployments_set_only_settings_that_exist(file):
     only_compose = {"KRUISPOST_VERSION", "KRUISPOST_YAML", "KRUISPOST_POSTGRES_PASSWORD", "KRUISPOST_RABBITMQ_PASSWORD"}
+    only_compose |= {f"KRUISPOST_AMQP_URL_{role_of(service, '')[1:].upper()}" for service in installed_services()}
     named = {*re.findall(r"\bKRUISPOST_[A-Z_]+\b", (ROOT / file).read_text())}
     assert named <= VARIABLES.keys() | only_compose

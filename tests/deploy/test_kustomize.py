@@ -132,15 +132,17 @@ def test_manifests_hold_no_secret_and_name_only_settings_that_exist(folder):
 
 def test_only_those_who_need_a_secret_get_it():
     holders: dict[str, set[str]] = {}
-    databases: dict[str, str] = {}
+    addresses: dict[str, dict[str, str]] = {"KRUISPOST_DATABASE_URL": {}, "KRUISPOST_AMQP_URL": {}}
     pods = manifests.pods(rendered(BASE))
     for name, pod in ((name, pod) for name, pod in pods.items() if name != "tools"):
         for variable in pod["containers"][0]["env"]:
             holders.setdefault(variable["name"].removeprefix("KRUISPOST_"), set()).add(name)
-            if variable["name"] == "KRUISPOST_DATABASE_URL":
-                databases[name] = variable["valueFrom"]["secretKeyRef"]["key"].removeprefix("KRUISPOST_DATABASE_URL")
-    assert databases.pop("migrate") == ""
-    assert databases == {name: f"_{name.replace('-', '_').upper()}" for name in SERVICES}
+            if variable["name"] in addresses:
+                key = variable["valueFrom"]["secretKeyRef"]["key"].removeprefix(variable["name"])
+                addresses[variable["name"]][name] = key
+    assert addresses["KRUISPOST_DATABASE_URL"].pop("migrate") == ""
+    for each in addresses.values():
+        assert each == {name: f"_{name.replace('-', '_').upper()}" for name in SERVICES}
     assert holders["DATABASE_URL"] == {*SERVICES, "migrate"}
     assert holders["EXACT_CLIENT_SECRET"] == holders["ENCRYPTION_KEYS"] == {"exact-writer"}
     assert holders["WEBHOOK_PASSWORD"] == holders["EXACT_WEBHOOK_SECRET"] == {"ingest"}
@@ -149,7 +151,8 @@ def test_only_those_who_need_a_secret_get_it():
     # Where people run commands, which is not there unless they want it, all of it is at hand.
     tools = {variable["name"].removeprefix("KRUISPOST_"): variable for variable in pods["tools"]["containers"][0]["env"]}
     assert tools.keys() - {"DATA_DIR"} == holders.keys()
-    assert tools["DATABASE_URL"]["valueFrom"]["secretKeyRef"]["key"] == "KRUISPOST_DATABASE_URL_OPERATOR"
+    for name in addresses:
+        assert tools[name.removeprefix("KRUISPOST_")]["valueFrom"]["secretKeyRef"]["key"] == f"{name}_OPERATOR"
     assert manifests.of_kind(rendered(BASE), "Deployment")["tools"]["spec"]["replicas"] == 0
 
 

@@ -17,12 +17,13 @@ PATIENCE_SECONDS = 20.0
 _BOTH = Binding(exchange=EXCHANGE, pattern="both.#")
 WORK = Queue(
     name="work",
+    owner="test",
     bindings=(Binding(exchange=EXCHANGE, pattern="work.*.done"), _BOTH),
     single_active=True,
     retry_delays_seconds=(1, 2),
     delivery_limit=4,
 )
-OTHER = Queue(name="other", bindings=(_BOTH,), single_active=True, retry_delays_seconds=(1,))
+OTHER = Queue(name="other", owner="test", bindings=(_BOTH,), single_active=True, retry_delays_seconds=(1,))
 TOPOLOGY = Topology(exchanges=(EXCHANGE,), queues=(WORK, OTHER))
 
 
@@ -75,6 +76,7 @@ async def eventually(check: Callable[[], object], *, seconds: float = PATIENCE_S
 # A queue for facts as the relay publishes them, and facts to send through it.
 FACTS = Queue(
     name="facts",
+    owner="test",
     bindings=(Binding(exchange=FACTS_EXCHANGE, pattern="#"),),
     single_active=True,
     retry_delays_seconds=(1,),

@@ -69,17 +69,7 @@ class Server:
 
     async def does(self, expression: str) -> None:
         """Let RabbitMQ's node do what no client can ask of it, in Erlang."""
-        programs = services_debian._programs("rabbitmq")
-        assert programs is not None
-        told = await asyncio.create_subprocess_exec(
-            *(*services_debian._as("rabbitmq"), str(programs / "rabbitmqctl"), "eval", expression),
-            env=services_debian._environment(self._started),
-            cwd=self._started.directory,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        out, _ = await told.communicate()
-        assert told.returncode == 0, out.decode()
+        await asyncio.to_thread(services_debian.control_rabbitmq, self._started, "eval", expression)
 
     def _pid(self) -> int:
         return int(next(iter(self._started.processes)))

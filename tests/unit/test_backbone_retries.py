@@ -8,7 +8,7 @@ from backbone.errors import Backpressure, Permanent, Transient
 from backbone.retries import Bury, DeadLetterLimit, Retry, after_failure
 from contracts.topology import Queue
 
-QUEUE = Queue(name="q", bindings=(), single_active=True, retry_delays_seconds=(1, 5, 30))
+QUEUE = Queue(name="q", owner="test", bindings=(), single_active=True, retry_delays_seconds=(1, 5, 30))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import asyncpg
 
 from backbone.broker_rabbitmq import remove_prefixed
 from backbone.roles import OPERATOR, installed_services, role_of, statements
+from console.demo_broker import broker_users, remove_broker_users
 from contracts.topology import topology
 
 DEFAULT_DATABASE_URL = "postgresql://postgres@127.0.0.1:5432/postgres"
@@ -46,8 +47,12 @@ def prepare_engine(name: str) -> Iterator[Engine]:
         "KRUISPOST_AMQP_PREFIX": f"{label}.",
     }
     try:
-        yield Engine(environment, _least_rights(environment["KRUISPOST_DATABASE_URL"], label))
+        of_service = _least_rights(environment["KRUISPOST_DATABASE_URL"], label)
+        for service, url in broker_users(amqp_url, label).items():
+            of_service.setdefault(service, {})["KRUISPOST_AMQP_URL"] = url
+        yield Engine(environment, of_service)
     finally:
+        remove_broker_users(amqp_url, label)
         roles = (*(role_of(service, label) for service in installed_services()), f"{label}_{OPERATOR}")
         asyncio.run(
             _execute(

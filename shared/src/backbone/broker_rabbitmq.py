@@ -15,7 +15,7 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
 from aio_pika.exceptions import DeliveryError, PublishError
-from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 
 from backbone.broker import PREFETCH, DeadLetter, Handler, Outgoing
 from backbone.clock import Clock, SystemClock
@@ -51,11 +51,17 @@ class RabbitBroker:
     """The Broker port on one RabbitMQ virtual host. `prefix` keeps several installations on one virtual host apart."""
 
     def __init__(
-        self, url: str, *, prefix: str = "", dead_letter_limit: int = 20, name: str = "kruispost", clock: Clock | None = None
+        self,
+        url: str,
+        *,
+        prefix: str = "",
+        dead_letter_limit: int = 20,
+        service: str = "kruispost",
+        clock: Clock | None = None,
     ) -> None:
         self._url = _with_heartbeat(url)
         self._prefix = prefix
-        self._name = name
+        self._service = service
         self._clock = clock or SystemClock()
         self._dead_letter_limit = dead_letter_limit
         self._connection: AbstractConnection | None = None
@@ -67,6 +73,8 @@ class RabbitBroker:
         self._trouble: str | None = None
         self._topology: Topology | None = None
         self._declaring = asyncio.Lock()
+        self._makes_only_its_own = False
+        self._awaited: tuple[str, ...] = ()
 
     @property
     def prefix(self) -> str:
@@ -103,9 +111,7 @@ class RabbitBroker:
     @losses_told()
     async def _declare(self, topology: Topology) -> None:
         try:
-            channel = await self.open_channel()
-            await declare(channel, topology, self._prefix)
-            await channel.close()
+            await self._make(topology)
         except (ChannelPreconditionFailed, ChannelAccessRefused) as error:
             raise ConfigurationError(
                 f"RabbitMQ refuses our exchanges and queues: {error}. Give the user the right to configure them, or let the old "
@@ -116,8 +122,55 @@ class RabbitBroker:
                 raise
             raise BrokerUnavailableError(f"Exchanges and queues cannot be declared: {error}.") from error
 
+    async def _make(self, topology: Topology) -> None:
+        """Make all of it; where the user may not, this service's own part, and see that the other services made theirs."""
+        own = topology.own(self._service)
+        if not self._makes_only_its_own:
+            try:
+                await self._make_all_of(topology)
+            except ChannelAccessRefused:
+                if not own.queues:
+                    raise
+                self._makes_only_its_own = True
+            else:
+                return
+        await self._make_all_of(Topology(exchanges=own.exchanges, queues=()))
+        # What is published before another service has its queue would not be in it.
+        self._awaited = tuple(queue.name for queue in topology.queues if queue not in own.queues)
+        bound = {binding.exchange for queue in own.queues for binding in queue.bindings}
+        await self._see_that_there_are(exchanges=sorted(bound))
+        await self._make_all_of(own)
+        await self._see_that_others_read()
+
+    async def _make_all_of(self, topology: Topology) -> None:
+        channel = await self.open_channel()
+        await declare(channel, topology, self._prefix)
+        await channel.close()
+
+    async def _see_that_others_read(self) -> None:
+        """Raise BrokerUnavailableError while a queue of another service is not there."""
+        await self._see_that_there_are(queues=self._awaited)
+        self._awaited = ()
+
+    @losses_told()
+    async def _see_that_there_are(self, *, exchanges: Sequence[str] = (), queues: Sequence[str] = ()) -> None:
+        channel = await self.open_channel()
+        name = ""
+        try:
+            for name in exchanges:
+                await channel.get_exchange(self._prefix + name)
+            for name in queues:
+                await channel.get_queue(self._prefix + name)
+            await channel.close()
+        except ChannelNotFoundEntity as error:
+            raise BrokerUnavailableError(f"{name} is not in RabbitMQ yet; its service makes it when it starts.") from error
+        except BROKER_ERRORS as error:
+            raise BrokerUnavailableError(f"RabbitMQ does not tell whether {name} is there: {error}.") from error
+
     async def publish(self, exchange: str, messages: Sequence[Outgoing]) -> None:
         """Publish in groups and wait for every confirm."""
+        if self._awaited:
+            await self._see_that_others_read()
         for start in range(0, len(messages), GROUP):
             group = [(message.routing_key, _outgoing(message)) for message in messages[start : start + GROUP]]
             await self.publish_group(self._prefix + exchange, group)
@@ -267,7 +320,7 @@ class RabbitBroker:
             if self._connection is None or not _is_open(self._connection):
                 await self._leave_connection()
                 try:
-                    properties: Any = {"connection_name": self._name}
+                    properties: Any = {"connection_name": f"kruispost-{self._service}"}
                     self._connection = await aio_pika.connect(self._url, timeout=TIMEOUT_SECONDS, client_properties=properties)
                 except BROKER_ERRORS as error:
                     self._trouble = "RabbitMQ cannot be reached; messages wait in the logs"

@@ -70,7 +70,7 @@ def open_broker(settings: Settings, name: str) -> Broker:
     if settings.amqp_url is None:
         return EmbeddedBroker(settings.data_dir / "broker.sqlite", dead_letter_limit=settings.dead_letter_limit)
     return RabbitBroker(
-        settings.amqp_url, prefix=settings.amqp_prefix, dead_letter_limit=settings.dead_letter_limit, name=f"kruispost-{name}"
+        settings.amqp_url, prefix=settings.amqp_prefix, dead_letter_limit=settings.dead_letter_limit, service=name
     )
 
 

@@ -231,7 +231,7 @@ class RabbitConsumer:
             timestamp=timestamp,
             headers={name: value for name, value in headers.items() if not name.startswith("x-")},
         )
-        await self._broker.publish_group("", [(self._broker.prefix + target, copy)])
+        await self._broker.publish_group(self._broker.prefix + self._queue.returns, [(self._broker.prefix + target, copy)])
 
 
 def attempt_of(message: AbstractIncomingMessage) -> int:

@@ -19,12 +19,14 @@ LOOKS_AT_DEAD_LETTERS = 1_000_000_000
 def queue_arguments(queue: Queue, prefix: str) -> Arguments:
     """Return the arguments of a queue: replicated, bounded in redeliveries, one active consumer where order matters.
 
-    Dead-lettering is at-least-once, which RabbitMQ does only for quorum queues that refuse rather than drop when full.
+    Who declares it must have the right to write to what it dead-letters into, so that this is the service's own exchange and not
+    the nameless one, through which every queue is reached. Dead-lettering is at-least-once, which RabbitMQ does only for quorum
+    queues that refuse rather than drop when full.
     """
     arguments: Arguments = {
         "x-queue-type": "quorum",
         "x-delivery-limit": queue.delivery_limit,
-        "x-dead-letter-exchange": "",
+        "x-dead-letter-exchange": prefix + queue.returns,
         "x-dead-letter-routing-key": prefix + queue.dead_letters,
         "x-dead-letter-strategy": "at-least-once",
         "x-overflow": "reject-publish",
@@ -37,7 +39,7 @@ def retry_arguments(queue: Queue, delay_seconds: int, prefix: str) -> Arguments:
     return {
         "x-queue-type": "quorum",
         "x-message-ttl": delay_seconds * 1000,
-        "x-dead-letter-exchange": "",
+        "x-dead-letter-exchange": prefix + queue.returns,
         "x-dead-letter-routing-key": prefix + queue.name,
         "x-dead-letter-strategy": "at-least-once",
         "x-overflow": "reject-publish",
@@ -51,14 +53,17 @@ def dead_letter_arguments() -> Arguments:
 
 async def declare(channel: AbstractChannel, topology: Topology, prefix: str) -> None:
     """Create every exchange, queue and binding that is not there yet."""
-    for name in topology.exchanges:
+    for name in (*topology.exchanges, *sorted({queue.returns for queue in topology.queues})):
         await channel.declare_exchange(prefix + name, aio_pika.ExchangeType.TOPIC, durable=True)
     for queue in topology.queues:
-        await channel.declare_queue(prefix + queue.dead_letters, durable=True, arguments=dead_letter_arguments())
-        declared = await channel.declare_queue(prefix + queue.name, durable=True, arguments=queue_arguments(queue, prefix))
+        made = [await channel.declare_queue(prefix + queue.dead_letters, durable=True, arguments=dead_letter_arguments())]
         for delay in queue.retry_delays_seconds:
             arguments = retry_arguments(queue, delay, prefix)
-            await channel.declare_queue(prefix + queue.retry_queue(delay), durable=True, arguments=arguments)
+            made.append(await channel.declare_queue(prefix + queue.retry_queue(delay), durable=True, arguments=arguments))
+        # The queue itself comes last: by its absence a consumer notices that something has to be declared.
+        declared = await channel.declare_queue(prefix + queue.name, durable=True, arguments=queue_arguments(queue, prefix))
+        for each in (*made, declared):
+            await each.bind(prefix + queue.returns, each.name)
         for binding in queue.bindings:
             await declared.bind(prefix + binding.exchange, binding.pattern)
 
@@ -71,8 +76,7 @@ async def remove_prefixed(url: str, prefix: str, topology: Topology) -> None:
     async with connection:
         channel = await connection.channel()
         for queue in topology.queues:
-            retries = (queue.retry_queue(delay) for delay in queue.retry_delays_seconds)
-            for name in (queue.name, queue.dead_letters, *retries):
+            for name in queue.names:
                 await channel.queue_delete(prefix + name)
-        for name in topology.exchanges:
+        for name in (*topology.exchanges, *{queue.returns for queue in topology.queues}):
             await channel.exchange_delete(prefix + name)

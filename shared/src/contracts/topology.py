@@ -11,6 +11,13 @@ FACTS_EXCHANGE = "kruispost.facts"
 COMMANDS_EXCHANGE = "kruispost.commands"
 PARCELS_EXCHANGE = "kruispost.parcels"
 
+# Who publishes to an exchange; the first of them makes it where each service may make only what is its own.
+PUBLISHERS: dict[str, tuple[str, ...]] = {
+    FACTS_EXCHANGE: ("ingest", "mapper", "exact-writer", "payment-matcher"),
+    COMMANDS_EXCHANGE: ("mapper",),
+    PARCELS_EXCHANGE: ("ingest",),
+}
+
 MAPPER_PARTITIONS = 4
 RETRY_DELAYS_SECONDS = (1, 5, 30, 300)
 DELIVERY_LIMIT = 20
@@ -26,10 +33,12 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
     """A durable quorum queue with its delayed retry queues and its dead-letter queue.
 
-    `single_active` means that one consumer at a time gets the messages, in order; the others stand by.
+    `owner` is the service that reads it. `single_active` means that one consumer at a time gets the messages, in order; the
+    others stand by.
     """
 
     name: str
+    owner: str
     bindings: tuple[Binding, ...]
     single_active: bool
     retry_delays_seconds: tuple[int, ...] = RETRY_DELAYS_SECONDS
@@ -39,6 +48,16 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     def dead_letters(self) -> str:
         """The queue for messages that no retry can help, where people see them."""
         return f"{self.name}.dead"
+
+    @property
+    def returns(self) -> str:
+        """The exchange by which its service puts a message of it off or aside: a name of one of its queues is the routing key."""
+        return f"kruispost.returns.{self.owner}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The queue itself, and those beside it."""
+        return self.name, self.dead_letters, *map(self.retry_queue, self.retry_delays_seconds)
 
     def retry_queue(self, delay_seconds: int) -> str:
         """The queue in which a message waits `delay_seconds` before it comes back."""
@@ -57,6 +76,11 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
             if queue.name == name:
                 return queue
         raise KeyError(name)
+
+    def own(self, service: str) -> Topology:
+        """The part that a service makes: the queues that it reads, and the exchanges that it is the first to publish to."""
+        exchanges = tuple(name for name in self.exchanges if PUBLISHERS.get(name, ("",))[0] == service)
+        return Topology(exchanges=exchanges, queues=tuple(queue for queue in self.queues if queue.owner == service))
 
 
 def partition(key: str, partitions: int = MAPPER_PARTITIONS) -> int:
@@ -108,6 +132,7 @@ def topology(divisions: Iterable[int]) -> Topology:
     mapper = [
         Queue(
             name=mapper_queue(number),
+            owner="mapper",
             single_active=True,
             bindings=facts(
                 f"chargebee.*.observed.{number}",
@@ -122,6 +147,7 @@ def topology(divisions: Iterable[int]) -> Topology:
     writers = [
         Queue(
             name=writer_queue(division),
+            owner="exact-writer",
             single_active=True,
             bindings=(Binding(exchange=COMMANDS_EXCHANGE, pattern=f"exact.*.*.{division}"),),
         )
@@ -130,6 +156,7 @@ def topology(divisions: Iterable[int]) -> Topology:
     parcels = [
         Queue(
             name=parcels_queue(division),
+            owner="exact-writer",
             single_active=True,
             bindings=tuple(
                 Binding(exchange=PARCELS_EXCHANGE, pattern=f"{parcel}.{division}")
@@ -138,9 +165,10 @@ def topology(divisions: Iterable[int]) -> Topology:
         )
         for division in sorted(set(divisions))
     ]
-    ingest = Queue(name=INGEST_QUEUE, single_active=True, bindings=facts("exact.pdf.wanted.*"))
+    ingest = Queue(name=INGEST_QUEUE, owner=INGEST_QUEUE, single_active=True, bindings=facts("exact.pdf.wanted.*"))
     matcher = Queue(
         name=MATCHER_QUEUE,
+        owner=MATCHER_QUEUE,
         single_active=True,
         bindings=facts(
             "chargebee.customer.observed.*",
@@ -153,6 +181,6 @@ def topology(divisions: Iterable[int]) -> Topology:
         ),
     )
     everything = tuple(Binding(exchange=exchange, pattern="#") for exchange in (FACTS_EXCHANGE, COMMANDS_EXCHANGE))
-    console = Queue(name=CONSOLE_QUEUE, single_active=True, bindings=everything)
+    console = Queue(name=CONSOLE_QUEUE, owner=CONSOLE_QUEUE, single_active=True, bindings=everything)
     exchanges = (FACTS_EXCHANGE, COMMANDS_EXCHANGE, PARCELS_EXCHANGE)
     return Topology(exchanges=exchanges, queues=(*mapper, *writers, *parcels, ingest, matcher, console))
