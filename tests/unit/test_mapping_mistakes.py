@@ -260,7 +260,7 @@ def test_a_mistake_in_the_file_says_where_it_is_and_what_to_write(tmp_path, text
 
 
 DUTCH = re.compile(r"\b(de|er|dit|deze|is geen|zijn|schrijf|noem|voeg|verwijder|twee|een|laat|staat|heeft|hier)\b")
-ENGLISH = re.compile(r"\b(the|this|write|there|two|remove|add|other|which|needs|are|not)\b")
+ENGLISH = re.compile(r"\b(the|this|write|there|two|remove|add|other|which|needs|are|not|and)\b")
 
 
 @pytest.mark.parametrize("sentence", [each[-1] for each in (*IN_DIVISION, *OF_FILES)])

@@ -320,6 +320,8 @@ def _hole(name: str, value: str) -> str:
         return value.replace(" or ", " of ")
     if name == "noun":
         return _NOUNS.get(value, value)
+    if name == "both":
+        value = value.replace(") and (", ") en (")
     return value.replace("(any line)", "(elke regel)") if name in ("both", "one", "other") else value
 
 
