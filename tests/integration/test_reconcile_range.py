@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -18,6 +16,7 @@ from support.command_line import kruispost_here
 from support.engines import database_for
 from support.equal_books import NOW, fill, seconds_of
 from support.facts import SITE, invoice
+from support.sqlite_steps import sqlite_steps
 
 from backbone import event_log
 from contracts.commands import PostEntry
@@ -31,25 +30,6 @@ FIRST, OTHER_DAY = date(2026, 3, 2), date(2026, 3, 28)
 A_DAY = 10  # documents
 WEEK = ("--from", "2026-03-09", "--to", "2026-03-15")  # INV-70 to INV-139
 MORE = 1.25  # a longer history has deeper indexes
-
-
-@contextmanager
-def sqlite_steps() -> Iterator[list[int]]:
-    """Count hundreds of steps of SQLite's machine in all databases that are opened meanwhile."""
-    made = [0]
-
-    def count() -> int:
-        made[0] += 1
-        return 0
-
-    def connected(connection: Any, _: Any) -> None:
-        connection.run_async(lambda driver: driver.set_progress_handler(count, 100))
-
-    sa.event.listen(sa.engine.Engine, "connect", connected)
-    try:
-        yield made
-    finally:
-        sa.event.remove(sa.engine.Engine, "connect", connected)
 
 
 async def of_the_week(directory: Path) -> tuple[int, Any]:

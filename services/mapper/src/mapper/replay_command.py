@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import SystemClock
 from backbone.command_database import UnreadableError, run_command
@@ -29,11 +26,12 @@ from backbone.past import readable_end
 from backbone.settings import Settings
 from mapper import tables
 from mapper.rebuild import MAPPER, Rebuild, logs_of, messages_in, new_scratch
-from mapper.replay_install import ReplayError, install, pages, send_what_is_missing
+from mapper.replay_install import ReplayError, bookings_of, install, name_of, pages, send_what_is_missing
 from mapper.wording import Language
 
 NAMED = 5  # messages that cannot be handled and are named
 LOOKED_AT = ("state", "code", "division", "command_id", "exchange_rate")
+_COMPARED = (*tables.documents.primary_key.columns, *(tables.documents.c[name] for name in LOOKED_AT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +116,7 @@ async def _replay(settings: Settings, wish: Wish) -> Report:
             now = wish.until or SystemClock().now()
             report.messages = await rebuild.fold(logs, now, lambda count: progress.advance(task, count), until=wish.until)
         report.skipped = rebuild.skipped
-        await _compare(scratch, present, report, wish.limit)
+        await compare(scratch, present, report, wish.limit)
         if not wish.install:
             missing = await send_what_is_missing(scratch, present, None)
             report.never_sent, report.never_told = missing.commands, missing.reasons
@@ -136,43 +134,33 @@ def _place(settings: Settings) -> Path:
     return settings.data_dir
 
 
-async def _compare(scratch: Database, present: Database, report: Report, limit: int) -> None:
+async def compare(scratch: Database, present: Database, report: Report, limit: int) -> None:
     """Compare every booking, page by page, so that memory does not grow with the history."""
     async with scratch.reading() as made, present.reading() as has:
-        async for page in pages(made, tables.documents):
-            found = await _same_keys(has, page)
+        async for page in pages(made, tables.documents, *_COMPARED):
+            found = await bookings_of(has, map(name_of, page), *_COMPARED)
             for row in page:
                 report.bookings += 1
-                other = found.get(_key(row))
+                other = found.get(name_of(row))
                 if other is not None and all(getattr(row, name) == getattr(other, name) for name in LOOKED_AT):
                     report.same += 1
                     continue
                 report.missing += other is None
                 report.differing += other is not None
                 _list(report, row, other, limit)
-        async for page in pages(has, tables.documents):
-            found = await _same_keys(made, page)
+        async for page in pages(has, tables.documents, *_COMPARED):
+            found = await bookings_of(made, map(name_of, page), *_COMPARED)
             for row in page:
-                if _key(row) not in found:
+                if name_of(row) not in found:
                     report.superfluous += 1
                     _list(report, None, row, limit)
 
 
 def _list(report: Report, made: Any, has: Any, limit: int) -> None:
     if len(report.documents) < limit:
-        site, kind, number, suffix = _key(made if made is not None else has)
+        site, kind, number, suffix = name_of(made if made is not None else has)
         states = {name: None if row is None else (row.code or row.state) for name, row in (("replayed", made), ("present", has))}
         report.documents.append({"site": site, "kind": kind, "number": number, "suffix": suffix, **states})
-
-
-def _key(row: Any) -> tuple[str, str, str, str]:
-    return row.site, row.kind, row.number, row.suffix
-
-
-async def _same_keys(connection: AsyncConnection, page: Iterable[Any]) -> dict[tuple[str, str, str, str], Any]:
-    table = tables.documents
-    numbers = sorted({row.number for row in page})
-    return {_key(row): row for row in await connection.execute(sa.select(*table.c).where(table.c.number.in_(numbers)))}
 
 
 def _text(report: Report, lang: Language) -> list[str]:

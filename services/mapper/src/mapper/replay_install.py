@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from backbone.event_log import Position, Recorded
 from backbone.past import newest
 from contracts.commands import PostEntry, SaveAccount
 from contracts.envelope import Envelope
-from contracts.facts import DocumentHeld, DocumentRef, DocumentSetAside
+from contracts.facts import DocumentHeld, DocumentSetAside
 from contracts.messages import unseal
 from mapper import tables
 from mapper.rebuild import PAGE
@@ -36,12 +37,15 @@ class ReplayError(KruispostError):
         super().__init__("replay_refused", sentence)
 
 
-async def pages(connection: AsyncConnection, table: sa.Table) -> AsyncIterator[list[Any]]:
-    """Give the rows of a table by its key, page by page, so that memory does not grow with the history."""
+Name = tuple[str, str, str, str]  # site, kind, number and suffix of a booking
+
+
+async def pages(connection: AsyncConnection, table: sa.Table, *columns: sa.Column[Any]) -> AsyncIterator[list[Any]]:
+    """Give columns of a table, its key among them, by its key and page by page, so that memory does not grow with the history."""
     keys = list(table.primary_key.columns)
     after: tuple[Any, ...] | None = None
     while True:
-        statement = sa.select(*table.c).order_by(*keys).limit(PAGE)
+        statement = sa.select(*columns).order_by(*keys).limit(PAGE)
         if after is not None:
             bound = (sa.literal(value, key.type) for value, key in zip(after, keys, strict=True))
             statement = statement.where(sa.tuple_(*keys) > sa.tuple_(*bound))
@@ -50,6 +54,24 @@ async def pages(connection: AsyncConnection, table: sa.Table) -> AsyncIterator[l
             return
         yield page
         after = tuple(getattr(page[-1], key.name) for key in keys)
+
+
+def name_of(booking: Any) -> Name:
+    """Return the name of a row, or of what a message says of one."""
+    return booking.site, booking.kind, booking.number, booking.suffix
+
+
+async def bookings_of(connection: AsyncConnection, names: Iterable[Name], *columns: sa.Column[Any]) -> dict[Name, Any]:
+    """Return these columns of the bookings of some documents, by name; those of their other bookings as well."""
+    column = tables.documents.c
+    numbers: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for site, kind, number, _ in names:
+        numbers[site, kind].add(number)
+    found = {}
+    for (site, kind), some in numbers.items():  # which the key begins with: by the number alone every row would be read
+        where = (column.site == site, column.kind == kind, column.number.in_(sorted(some)))
+        found |= {name_of(row): row for row in await connection.execute(sa.select(*columns).where(*where))}
+    return found
 
 
 async def install(scratch: Database, present: Database, before: Position) -> None:
@@ -61,7 +83,7 @@ async def install(scratch: Database, present: Database, before: Position) -> Non
         await _alone(present, connection, before)
         for table in KEPT:
             await connection.execute(sa.delete(table))
-            async for page in pages(made, table):
+            async for page in pages(made, table, *table.c):
                 await connection.execute(sa.insert(table), [each._asdict() for each in page])
 
 
@@ -121,28 +143,25 @@ async def _wanted(made: AsyncConnection, page: Sequence[Recorded]) -> list[Recor
     messages = [(recorded, unseal(recorded.envelope)) for recorded in page]
     column = tables.documents.c
     ids = [message.command_id for _, message in messages if isinstance(message, PostEntry)]
-    planned = sa.select(column.command_id).where(column.command_id.in_(ids), column.state == "planned")
-    open_ids = set((await made.execute(planned)).scalars())
-    numbers = [message.document.number for _, message in messages if isinstance(message, _Reason)]
-    rows = await made.execute(sa.select(*tables.documents.primary_key, column.code).where(column.number.in_(numbers)))
-    codes = {(row.site, row.kind, row.number, row.suffix): row.code for row in rows}
+    # The state is looked at here: SQLite would rather read all that are planned than find each by its command.
+    rows = await made.execute(sa.select(column.command_id, column.state).where(column.command_id.in_(ids)))
+    open_ids = {command_id for command_id, state in rows if state == "planned"}
+    names = [name_of(message.document) for _, message in messages if isinstance(message, _Reason)]
+    reasons = await bookings_of(made, names, *tables.documents.primary_key.columns, column.code)
+    codes = {name: row.code for name, row in reasons.items()}
 
     def holds(message: object) -> bool:
         if isinstance(message, PostEntry):
             return message.command_id in open_ids
-        return not isinstance(message, _Reason) or codes.get(_key(message.document)) == message.code
+        return not isinstance(message, _Reason) or codes.get(name_of(message.document)) == message.code
 
     # Of a reason that was told, and told again after another one, the last one counts.
-    last = {_key(message.document): recorded for recorded, message in messages if isinstance(message, _Reason)}
+    last = {name_of(message.document): recorded for recorded, message in messages if isinstance(message, _Reason)}
     return [
         recorded
         for recorded, message in messages
-        if holds(message) and (not isinstance(message, _Reason) or last[_key(message.document)] is recorded)
+        if holds(message) and (not isinstance(message, _Reason) or last[name_of(message.document)] is recorded)
     ]
-
-
-def _key(ref: DocumentRef) -> tuple[str, str, str, str]:
-    return ref.site, ref.kind, ref.number, ref.suffix
 
 
 async def _missing(connection: AsyncConnection, wanted: Sequence[Recorded]) -> list[tuple[str, int, Envelope]]:
@@ -165,5 +184,5 @@ def _says_the_same(one: object, other: object) -> bool:
     if isinstance(one, PostEntry):
         return isinstance(other, PostEntry) and one.command_id == other.command_id
     if isinstance(one, _Reason):
-        return isinstance(other, _Reason) and (_key(one.document), one.code) == (_key(other.document), other.code)
+        return isinstance(other, _Reason) and (name_of(one.document), one.code) == (name_of(other.document), other.code)
     return isinstance(one, SaveAccount) and isinstance(other, SaveAccount) and one.division == other.division

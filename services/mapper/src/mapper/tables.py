@@ -62,6 +62,7 @@ accounts = sa.Table(
     sa.Column("refusal_nl", sa.Text),  # the same in Dutch, where they were our own
     sa.Column("refusal_code", sa.Text),
 )
+sa.Index("accounts_of_customer", accounts.c.customer_ref)
 
 # Into which customer another one was merged, learned from a document that moved.
 merged_customers = sa.Table(
