@@ -127,6 +127,15 @@ async def test_another_policy_of_closed_periods_is_told_because_no_difference_sh
     assert same["periods_not_compared"] == []
 
 
+async def test_a_custom_field_that_nothing_ever_had_is_named_beside_the_difference(installed):
+    await installed.stage.hear_with(customer(), cf_project="Delft")
+    await installed.stage.hear(invoice())
+    rules = [{"when": {"field": {"name": name, "value": "Delft"}}, "account": "8060"} for name in ("cf_project", "cf_projekt")]
+    for rule, codes in zip(rules, ([], ["unseen_field"]), strict=True):
+        new = installed.write(installed.directory / "new.yaml", revenue=[rule])
+        assert [each["code"] for each in (await installed.json("diff", str(new)))[1]["unseen"]] == codes
+
+
 async def test_a_product_that_chargebee_never_showed_is_named_beside_the_difference(installed):
     await installed.stage.hear(customer(), observed(facts.ItemPriceObserved, {"id": "Team-EUR", "item_id": "Team"}), invoice())
     new = installed.write(installed.directory / "new.yaml", revenue=[{"when": {"item_price": "Taem-EUR"}, "account": "8060"}])

@@ -14,6 +14,8 @@ SHOWN = Catalogue(
     coupon=frozenset(("WELCOME10",)),
     coupon_set=frozenset(("cs_fair",)),
     coupon_code=frozenset(("FAIR-1",)),
+    field=frozenset(("cf_project",)),
+    subscription_field=frozenset(("cf_team",)),
 )
 DIVISION: dict[str, Any] = {
     "name": "Test",
@@ -67,6 +69,18 @@ def test_every_place_that_names_a_product_is_looked_at():
         "discounts.rules.1.when.coupon_set": ("unseen_coupon_set", "cs_fair"),
         "discounts.rules.2.when.coupon_code": ("unseen_coupon_code", "FAIR-1"),
     }
+
+
+def test_a_custom_field_that_nothing_had_yet_is_named_with_the_one_that_was_probably_meant():
+    def rules(field: str, of_subscription: str) -> list[dict[str, Any]]:
+        asked = [{"name": "sku", "value": "a"}, {"name": field, "value": "a"}]
+        return [{"when": {"field": asked, "subscription_field": {"name": of_subscription, "value": "a"}}, "account": "8000"}]
+
+    assert found({"acme": SHOWN}, revenue=rules("cf_projekt", "cf_teams")) == {
+        "revenue.0.when.field.1.name": ("unseen_field", "cf_project"),
+        "revenue.0.when.subscription_field.0.name": ("unseen_subscription_field", "cf_team"),
+    }
+    assert found({"acme": SHOWN}, revenue=rules("cf_project", "cf_team")) == {}
 
 
 def test_an_id_like_no_other_is_told_with_those_that_are_there():

@@ -1,4 +1,4 @@
-"""Which products and coupons the rules name that Chargebee has not shown. Pure: what was seen comes in, complaints go out."""
+"""Which products, coupons and custom fields the rules name that Chargebee has not shown. Pure: no database, no calls."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal
+from typing import Final, Literal
 
 from backbone.configuration import Configuration
 from backbone.mapping_configuration import DivisionConfiguration
 from backbone.rule_configuration import LineWhen, Products
+from mapper.custom_fields import PREFIX
 from mapper.live_words import CANDIDATES, Complaint, Step
 
-Kind = Literal["item_price", "item", "family", "coupon", "coupon_set", "coupon_code"]
+Kind = Literal["item_price", "item", "family", "coupon", "coupon_set", "coupon_code", "field", "subscription_field"]
 Named = tuple[tuple[Step, ...], Kind, str]
+_FIELDS: Final[tuple[Kind, ...]] = ("field", "subscription_field")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
     """The ids that a site has shown: price points (and plans and addons of the older catalogue), items, families, coupons.
 
-    Of coupon sets and their codes those that documents had.
+    Of coupon sets and their codes those that documents had; of custom fields those that had a value, of subscriptions apart.
     """
 
     item_price: frozenset[str] = frozenset()
@@ -30,6 +32,8 @@ class Catalogue:
     coupon: frozenset[str] = frozenset()
     coupon_set: frozenset[str] = frozenset()
     coupon_code: frozenset[str] = frozenset()
+    field: frozenset[str] = frozenset()
+    subscription_field: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,11 @@ def unseen(configuration: Configuration, catalogues: MappingOf[str, Catalogue]) 
 def names_coupons(configuration: Configuration) -> bool:
     """Tell whether a rule names a coupon: finding out which there are takes a look at every document."""
     return any(rule.when.coupon for each in configuration.divisions.values() for rule in each.discounts.rules)
+
+
+def names_fields(configuration: Configuration) -> bool:
+    """Tell whether a rule names a custom field: finding out which there are takes a look at everything that may have some."""
+    return any(kind in _FIELDS for _, named in _references(configuration) for _, kind, _ in named)
 
 
 def _references(configuration: Configuration) -> Iterator[tuple[list[str], list[Named]]]:
@@ -103,6 +112,14 @@ def _of_when(place: tuple[Step, ...], when: LineWhen) -> Iterator[Named]:
         code: str | None = getattr(when, kind)
         if code is not None:
             yield (*place, "when", kind), kind, code
+    yield from _of_fields(place, when)
+
+
+def _of_fields(place: tuple[Step, ...], when: LineWhen) -> Iterator[Named]:
+    for kind in _FIELDS:
+        for index, each in enumerate(getattr(when, kind)):
+            if each.name.startswith(PREFIX):  # what is no custom field is always there
+                yield (*place, "when", kind, index, "name"), kind, each.name
 
 
 def _of_products(place: tuple[Step, ...], products: Products) -> Iterator[Named]:

@@ -20,7 +20,7 @@ from backbone.settings import Settings
 from bookkeeping.journal import Entry
 from bookkeeping.money import format_minor
 from bookkeeping.rejections import Rejection
-from mapper.catalogue_check import names_coupons, unseen
+from mapper.catalogue_check import names_coupons, names_fields, unseen
 from mapper.comparison import ONLY_IN_TOTALS, Summary, particulars_of
 from mapper.configuration import mappings_of
 from mapper.differences import Comparer, Found, Wish
@@ -49,7 +49,7 @@ def show_diff(wish: Wish, lang: Language, *, as_json: bool) -> bool:
 
     async def question(store: PagedStore) -> None:
         nonlocal fitting
-        catalogues = await store.catalogues(coupons=names_coupons(new))
+        catalogues = await store.catalogues(coupons=names_coupons(new), fields=names_fields(new))
         unknown.extend(placed(new, complaint, lang) for complaint in unseen(new, catalogues).complaints)
         comparer = Comparer(store, before, after, today, wish)
         target: Any = wish.list_to.open("w", encoding="utf-8") if wish.list_to is not None else nullcontext()

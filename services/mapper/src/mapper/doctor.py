@@ -9,7 +9,7 @@ from backbone.command_database import UnreadableError
 from backbone.configuration import Configuration
 from backbone.settings import Settings
 from contracts.master_data import MasterData
-from mapper.catalogue_check import Catalogue, names_coupons, unseen
+from mapper.catalogue_check import Catalogue, names_coupons, names_fields, unseen
 from mapper.history import PagedStore
 from mapper.live_check import complaints
 from mapper.live_words import placed
@@ -38,7 +38,7 @@ async def products(settings: Settings, configuration: Configuration, lang: Langu
     """
 
     async def catalogues(store: PagedStore) -> dict[str, Catalogue]:
-        return await store.catalogues(coupons=names_coupons(configuration))
+        return await store.catalogues(coupons=names_coupons(configuration), fields=names_fields(configuration))
 
     found = unseen(configuration, await asked(settings, catalogues))
     return found.named, [placed(configuration, complaint, lang) for complaint in found.complaints]

@@ -32,6 +32,7 @@ PAGE_DOCUMENTS = 500
 CATALOGUE_RESOURCES = 20_000
 _PRODUCTS = frozenset(("item", "item_price", "plan", "addon"))
 _DISCOUNTED = frozenset(("invoice", "credit_note"))
+_WITH_FIELDS = _PRODUCTS | _DISCOUNTED | {"customer", "subscription"}
 _CATALOGUE = _PRODUCTS | {"subscription", COUPON_CODE}
 
 
@@ -52,6 +53,12 @@ class _Discounted(msgspec.Struct):
     """What a document's body says of its discounts."""
 
     line_item_discounts: list[chargebee.LineItemDiscount] = []
+
+
+class _WithFields(msgspec.Struct):
+    """The custom fields of a resource that have a value."""
+
+    custom_field_texts: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,8 +171,8 @@ class PagedStore(Store):
         items = (msgspec.json.decode(row.body, type=chargebee.Item) for row in rows)
         return {item.item_family_id: item.item_family_id for item in items if item.item_family_id}
 
-    async def catalogues(self, *, coupons: bool) -> dict[str, Catalogue]:
-        """Return what each site has shown of its products; of its coupons, which stand on documents only, where asked."""
+    async def catalogues(self, *, coupons: bool, fields: bool) -> dict[str, Catalogue]:
+        """Return what each site has shown of its products, and where asked of its coupons, on documents, and custom fields."""
         found: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         async for row in self._bodies(_PRODUCTS):
             family = msgspec.json.decode(row.body, type=_Sold).item_family_id
@@ -178,6 +185,9 @@ class PagedStore(Store):
         async for row in self._bodies(_DISCOUNTED if coupons else ()):
             discounts = msgspec.json.decode(row.body, type=_Discounted).line_item_discounts
             found[row.site]["coupon"].update(filter(None, map(coupon_of, discounts)))
+        async for row in self._bodies(_WITH_FIELDS if fields else ()):
+            kind = "subscription_field" if row.kind == "subscription" else "field"
+            found[row.site][kind].update(msgspec.json.decode(row.body, type=_WithFields).custom_field_texts)
         return {site: Catalogue(**{kind: frozenset(ids) for kind, ids in of_site.items()}) for site, of_site in found.items()}
 
     async def _bodies(self, kinds: Iterable[str]) -> AsyncIterator[sa.Row[Any]]:

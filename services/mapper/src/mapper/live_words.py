@@ -247,6 +247,18 @@ COMPLAINTS: dict[str, tuple[str, str, str, str]] = {
         "nog geen document had de code {code}, dus dit past tot nu toe op niets.",
         "bedoelde u {candidates}? Laat het anders staan, als hij nog niet gebruikt is",
     ),
+    "unseen_field": (
+        "no document, customer or product has had a value for {code} yet, so this fits nothing so far.",
+        "did you mean {candidates}? Else leave it, if nobody filled it in yet",
+        "nog geen document, klant of product had een waarde voor {code}, dus dit past tot nu toe op niets.",
+        "bedoelde u {candidates}? Laat het anders staan, als nog niemand het heeft ingevuld",
+    ),
+    "unseen_subscription_field": (
+        "no subscription has had a value for {code} yet, so this fits nothing so far.",
+        "did you mean {candidates}? Else leave it, if nobody filled it in yet",
+        "nog geen abonnement had een waarde voor {code}, dus dit past tot nu toe op niets.",
+        "bedoelde u {candidates}? Laat het anders staan, als nog niemand het heeft ingevuld",
+    ),
     "no_periods": (
         "the division has no financial periods for {year}, so documents of that year are refused.",
         "make the financial year in Exact",
