@@ -26,7 +26,7 @@ from backbone.tables import event_log
 from backbone.telemetry import Telemetry
 from contracts import facts
 from contracts.bank_lines import BankLineObserved
-from contracts.envelope import Message, decode
+from contracts.envelope import Envelope, Message, decode
 from contracts.messages import unseal
 from contracts.topology import topology
 from payment_matcher import decisions, open_invoices
@@ -120,6 +120,7 @@ class Stage:
         self, database: Database, broker: Broker, chargebee: RunningChargebee, configuration: Configuration = CONFIGURATION
     ) -> None:
         self.database, self.chargebee, self.configuration = database, chargebee, configuration
+        self.heard: list[Envelope] = []
         self._relay = Relay(database, broker, ManualClock())
         self.clock = ManualClock(datetime(2026, 10, 5, 10, tzinfo=UTC))
         self.recorder = self._recorder(self.clock)
@@ -147,8 +148,9 @@ class Stage:
 
     async def see(self, message: Message) -> None:
         """Let the matcher hear a fact."""
+        self.heard.append(envelope(message))
         async with self.database.transaction() as connection:
-            await self.receipts.handle(connection, envelope(message), message)
+            await self.receipts.handle(connection, self.heard[-1], message)
         self.clock.advance(SETTLE.total_seconds())
 
     async def work(self) -> float:
@@ -173,6 +175,12 @@ class Stage:
         is_open: dict[str, Any] = {"is_fully_paid": False, "status": 20, "last_payment_date": None, "account_id": "account-1"}
         name = term or f"term-{invoice['id']}"
         await self.see(receivable(invoice["id"], invoice["total"], term=name, **is_open))
+
+    async def show_transactions(self) -> None:
+        """Let the matcher hear how all money stands in Chargebee."""
+        for transaction in self.transactions():
+            copy = msgspec.json.decode(msgspec.json.encode(transaction))
+            await self.see(observed(facts.TransactionObserved, copy, version=int(transaction["resource_version"])))
 
     async def accept(self, line: Line, *invoices: dict[str, Any], tolerance_minor: int = 2) -> None:
         """A person says which invoices a line pays, in this order; the rest is kept for the customer."""

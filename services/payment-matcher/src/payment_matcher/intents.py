@@ -73,6 +73,11 @@ def rest_of(division: int, term_id: str) -> str:
     return _reference("rest", str(division), term_id)
 
 
+def reference_of_line(division: int, term_id: str, site: str, number: str, round_: int) -> str:
+    """Return the reference of what one decision made of a bank line: a payment of an invoice, or an excess without one."""
+    return _reference("bank", str(division), term_id, site, number, str(round_))
+
+
 def _reference(*parts: str) -> str:
     digest = uuid.UUID(envelopes.derived_id(*parts)).bytes
     return REFERENCE_PREFIX + base64.b32encode(digest).decode()[:REFERENCE_CHARACTERS]
@@ -187,7 +192,7 @@ async def plan_bank_payment(
     """
     term_id = (SHORTAGE_OF if is_shortage else MONEY_OF) + decided.line_id
     row = {
-        "reference": _reference("bank", str(decided.division), term_id, site, number, str(decided.round)),
+        "reference": reference_of_line(decided.division, term_id, site, number, decided.round),
         "division": decided.division,
         "term_id": term_id,
         "site": site,
@@ -199,6 +204,15 @@ async def plan_bank_payment(
         "customer_id": decided.customer_id,
     }
     await connection.execute(database.insert(intents).values(**row).on_conflict_do_nothing())
+
+
+async def look_for(connection: AsyncConnection, reference: str, now: datetime) -> bool:
+    """Look for a payment that was seen in Chargebee, where its intent had ended without one; says whether there is an intent."""
+    mine = intents.c.reference == reference
+    ended = (intents.c.outcome.is_not(None), intents.c.outcome != DELETED, intents.c.transaction_id.is_(None))
+    again = {"outcome": None, "state": "planned", "attempts": 0, "amount_minor": None, "due_at_ms": _milliseconds(now + SETTLE)}
+    await connection.execute(sa.update(intents).where(mine, *ended).values(**again))
+    return (await connection.execute(sa.select(intents.c.reference).where(mine))).first() is not None
 
 
 async def open_again(connection: AsyncConnection, of_terms: sa.Select[tuple[int, str]], now: datetime) -> None:

@@ -333,6 +333,14 @@ async def refresh(connection: AsyncConnection, division: int, line_id: str, why:
     )
 
 
+async def note_round(connection: AsyncConnection, division: int, line_id: str, round_: int) -> None:
+    """Note by which decision a locked line's payment was made that was found in Chargebee, so that the next one is another."""
+    mine = (bank_lines.c.division == division, bank_lines.c.line_id == line_id)
+    later = sa.case((bank_lines.c.round < round_, round_), else_=bank_lines.c.round)
+    await connection.execute(sa.update(bank_lines).where(*mine).values(round=later, reason=NOT_JUDGED))
+    await refresh(connection, division, line_id)
+
+
 async def forget_payment(connection: AsyncConnection, site: str, transaction_id: str) -> list[Line]:
     """Take a payment off its line: somebody deleted it in Chargebee, so the money has to be decided about again.
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
 from backbone.database import Database
-from payment_matcher import account_money, intents, terms
+from payment_matcher import account_money, intents, own_payments, terms
 from payment_matcher.chargebee_api import PaymentApi
 from payment_matcher.decision import (
     HUNDREDTHS,
@@ -69,12 +69,14 @@ class Payments:
     async def _pay(self, work: MatchedReceipt | BankPayment, zone: ZoneInfo) -> Done | Refuse | Nothing | None:
         intent, number = work.intent, work.document.number
         is_none = isinstance(work, MatchedReceipt) and await self._is_no_receipt(work)
-        if is_none and not intent.was_prepared:
+        async with self._database.reading() as connection:
+            may_stand = intent.was_prepared or await own_payments.stands(connection, work.site, intent.reference)
+        if is_none and not may_stand:
             return Nothing()
         invoice = await self._api.invoice(work.site, number)
         # An earlier attempt may have succeeded without its answer reaching us. Without a call made and without a payment on the
         # invoice there is nothing to find, and the look is saved: Chargebee allows few calls a minute.
-        if intent.was_prepared or invoice.has_payments:
+        if may_stand or invoice.has_payments:
             found = await self._api.find_payment(work.site, work.customer_id, intent.reference)
             if found is not None:
                 return Done(found, work.paid_on(zone), found=True)

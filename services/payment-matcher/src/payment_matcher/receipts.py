@@ -24,7 +24,7 @@ from contracts.facts import (
     ReceivableObserved,
     TransactionObserved,
 )
-from payment_matcher import account_money, afterwards, intents, lines, rechecks, terms
+from payment_matcher import account_money, afterwards, intents, lines, own_payments, rechecks, terms
 from payment_matcher.decision import is_settled
 
 
@@ -68,8 +68,11 @@ class Receipts:
                 await self._fold_bank_line(connection, envelope, message)
             case AccountSaved(division=division, account_id=account):
                 await self._note_account(connection, division, account, *message.customer_ref.split("/", 1))
-            case TransactionObserved(resource=money) if message.deleted or money.deleted:
-                await self._forget_payment(connection, message.site, money.id)
+            case TransactionObserved(resource=money):
+                if message.deleted or money.deleted:
+                    await self._forget_payment(connection, message.site, money.id)
+                paid_on, now = self._day(message.site, money.date), self._clock.now()
+                await own_payments.fold(self._database, connection, envelope, message, paid_on, now)
             case _:
                 pass
 
@@ -80,6 +83,8 @@ class Receipts:
         if change != "none" or is_out:
             place = (message.division, message.line_id)
             await rechecks.plan(self._database, connection, envelope, *place, now)
+        if not message.is_gone:
+            await own_payments.assign_to(self._database, connection, envelope, message.division, message.line_id)
         of_account = terms.on_account(message.division, message.account_id)
         await intents.look_again(connection, of_account, now)
         if is_out:
@@ -142,9 +147,12 @@ class Receipts:
                 f"invoice {document.number} is paid in Exact but its site {document.site} is not in the configuration; add it",
             )
         known, now = await intents.known_invoice(connection, document.site, document.number), self._clock.now()
+        reference = intents.reference_of(fact.division, fact.term_id)
+        is_recorded = await own_payments.stands(connection, document.site, reference)
         # An invoice paid online is seen paid in Exact too, by our own booking of that payment; but Exact may have matched money
         # with an invoice that Chargebee has as settled by something else.
-        if known is not None and is_settled(known["status"], known["amount_due_minor"], deleted=known["deleted"]):
+        is_paid = known is not None and is_settled(known["status"], known["amount_due_minor"], deleted=known["deleted"])
+        if is_paid and not is_recorded:
             money = await account_money.money_hundredths(connection, fact.division, fact.account_id, fact.currency)
             if not money or money <= 0:
                 return

@@ -19,7 +19,7 @@ from backbone.relay import Relay
 from backbone.telemetry import Telemetry, log
 from contracts.bank_lines import BankLineDecided
 from contracts.envelope import Message, seal
-from payment_matcher import account_money, afterwards, intents, lines, rechecks
+from payment_matcher import account_money, afterwards, intents, lines, rechecks, terms
 from payment_matcher.chargebee_api import (
     AccessDeniedError,
     BusyOrStaleError,
@@ -250,7 +250,12 @@ class Recorder:
     ) -> None:
         """Bring the bank line in step, and plan the write-off of what it fell short within the tolerance."""
         if isinstance(work, MatchedReceipt):
-            if payment is not None:
+            seen = work.receivable
+            if payment is not None and await terms.is_open(connection, seen.division, seen.term_id):
+                # Exact took it back while the call was under way, or before this database was lost.
+                told = (work.intent.reference, work.document, payment)
+                await afterwards.tell_taken_back(connection, *told, work.intent.cause, now)
+            elif payment is not None:
                 await self._plan_rest(connection, work, payment, now)
             return
         decided = work.decided

@@ -80,6 +80,25 @@ _still_open = intents.c.outcome.is_(None)
 sa.Index("intents_due", intents.c.due_at_ms, sqlite_where=_still_open, postgresql_where=_still_open)
 sa.Index("intents_term", intents.c.division, intents.c.term_id)
 
+# Payments of Chargebee that carry one of our references, as they were observed: what stands there is known also when this
+# database was lost. `numbers` are the invoices that they are on.
+own_payments = sa.Table(
+    "own_payments",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("transaction_id", sa.Text, primary_key=True),
+    sa.Column("reference", sa.Text, nullable=False),
+    sa.Column("resource_version", sa.BigInteger, nullable=False),
+    sa.Column("stands", sa.Boolean, nullable=False),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("amount_minor", sa.BigInteger, nullable=False),
+    sa.Column("paid_on", sa.Date),
+    sa.Column("numbers", sa.LargeBinary, nullable=False),
+)
+sa.Index("own_payments_reference", own_payments.c.reference)
+sa.Index("own_payments_day", own_payments.c.paid_on)
+
 # The names that payers may have.
 customers = sa.Table(
     "customers",
