@@ -19,6 +19,9 @@ Shop,,2026-10-07 00:00:00,MerchantPayout,EUR,120.50,,,118
 GOCARDLESS = """id,amount,currency,arrival_date,transaction_fee_debit,transaction_fee_credit
 PO1,98.80,EUR,2026-10-07,1.30,0.10
 """
+STRIPE = """automatic_payout_id,automatic_payout_effective_at,currency,gross,fee,net,reporting_category,charge_id
+po_1,2026-10-07,eur,1.00,0,1.00,charge,ch_1
+"""
 COSTS = [{"amountGross": {"currency": "EUR", "value": "2.5410"}}]
 MOLLIE: dict[str, Any] = {
     "resource": "settlement",
@@ -103,12 +106,37 @@ BAD = {
     "mollie an endless cost": ("mollie", mollie_with([], amount="97.46", cost="Infinity"), "not as Mollie writes it"),
     "mollie something else": ("mollie", json.dumps({"_embedded": 5}), "has no settlement in it"),
     "mollie without a bottom": ("mollie", "[" * 100_000, "nested too deeply"),
+    "adyen without a batch's number": ("adyen", ADYEN.replace(",118", ","), "no usable id"),
+    "gocardless without an amount": ("gocardless", GOCARDLESS.replace("98.80", ""), "file:2: amount is empty"),
+    "gocardless of which a value is no text": ("gocardless", GOCARDLESS.replace("PO1", "PO\0" + "1"), "no text that can be read"),
+    "stripe a charge twice without its movement's id": (
+        "stripe",
+        twice(STRIPE, 1),
+        "file:3: charge_id ch_1 stands on line 2 already",
+    ),
+    "stripe without an amount": ("stripe", STRIPE.replace("1.00", ""), "file:2: gross is empty"),
     "stripe nothing paid out": (
         "stripe",
         "automatic_payout_id,automatic_payout_effective_at,currency,gross,fee,net,reporting_category\n,,eur,1.00,0,1.00,charge\n",
         "has no payout in it",
     ),
 }
+
+
+def test_utf_16_without_its_mark_is_told_as_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "file.csv"
+    file.write_bytes(GOCARDLESS.encode("utf-16-le"))
+    with pytest.raises(
+        SettlementFileError, match=r"^file.csv is no text that can be read; export it again as CSV or JSON in UTF-8"
+    ):
+        read_payouts("gocardless", file)
+
+
+def test_a_settlement_of_mollie_without_costs_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text(mollie(periods={"2026": {"10": {"costs": None}}}))
+    (payout,) = read_payouts("mollie", file)
+    assert (payout.paid_minor, payout.fees_minor) == (9_746, 0)
 
 
 @pytest.mark.parametrize(("gateway", "content", "says"), BAD.values(), ids=BAD.keys())

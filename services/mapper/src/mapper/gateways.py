@@ -82,6 +82,11 @@ def stripe(path: Path) -> list[FoundPayout]:
     payouts: defaultdict[str, list[SettlementRow]] = defaultdict(list)
     rows = read_rows(path, _STRIPE, ("balance_transaction_id", *_STRIPE_IDS))
     _once(rows, "balance_transaction_id")
+    # Without that column only a charge is known not to come twice; its refunds may well be of one amount.
+    _once(
+        [row for row in rows if row.text("reporting_category") == "charge" and not row.text("balance_transaction_id")],
+        "charge_id",
+    )
     for row in rows:
         number = row.text("automatic_payout_id")
         if number:  # what is not paid out yet has none
@@ -95,7 +100,7 @@ def _stripe_payout(number: str, rows: Sequence[SettlementRow]) -> FoundPayout:
     paid = fees = 0
     told: int | None = None
     for row in rows:
-        gross, fee, net = (row.amount(name, currency) for name in ("gross", "fee", "net"))
+        gross, fee, net = (row.amount_there(name, currency) for name in ("gross", "fee", "net"))
         if gross - fee != net:
             raise row.wrong(f"gross {row.values['gross']} less fee {row.values['fee']} is not net {row.values['net']}")
         category = row.text("reporting_category")
@@ -156,7 +161,7 @@ def _adyen_payout(account: str, batch: str, rows: Sequence[SettlementRow]) -> Fo
         told, sum_ = (format_minor(amount, currency) for amount in (paid, kept))
         raise ends[0].wrong(f"batch {batch} pays {told} out, and its rows add up to {sum_}")
     return FoundPayout(
-        number=f"{account}-{batch}",
+        number=f"{account}-{batch}" if account and batch else "",
         day=ends[0].day("Creation Date"),
         currency=currency,
         paid_minor=paid,
@@ -180,7 +185,7 @@ def gocardless(path: Path) -> list[FoundPayout]:
                 number=row.text("id"),
                 day=row.day("arrival_date"),
                 currency=currency,
-                paid_minor=row.amount("amount", currency),
+                paid_minor=row.amount_there("amount", currency),
                 fees_minor=fees,
                 where=f"{row.file}:{row.line}",
             )
@@ -233,7 +238,7 @@ def _mollie_payout(data: dict[str, Any], lines: Mapping[str, list[SettledLine]],
     try:
         currency, paid = data["amount"]["currency"], data["amount"]["value"]
         months = [month for year in data["periods"].values() for month in year.values()]
-        costs = [cost for month in months for cost in month.get("costs", ())]
+        costs = [cost for month in months for cost in month.get("costs") or ()]
         gross = _mollie_sum(costs, "amountGross")
         tax = _mollie_sum([cost for cost in costs if cost.get("amountVat")], "amountVat")
         turnover = [each for month in months for each in month.get("revenue") or ()]

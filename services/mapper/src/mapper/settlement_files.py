@@ -49,6 +49,12 @@ class SettlementRow:
         """Return an amount that is written in whole units with a decimal point, in minor units; nothing is zero."""
         return minor_of(self.values.get(name, ""), currency, f"{self.file}:{self.line}", name)
 
+    def amount_there(self, name: str, currency: str) -> int:
+        """Return the same of an amount without which the row says nothing; raises SettlementFileError where it is empty."""
+        if not self.text(name):
+            raise self.wrong(f"{name} is empty")
+        return self.amount(name, currency)
+
     def day(self, *names: str) -> date:
         """Return the day of a column that begins with a date written as 2026-03-05; raises SettlementFileError."""
         text = self.text(*names)
@@ -73,9 +79,11 @@ def read_text(path: Path) -> str:
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), None)
     for each in [encoding] if encoding else ["utf-8", "cp1252"]:
         try:
-            return content.decode(each)
+            text = content.decode(each)
         except UnicodeDecodeError:
             continue
+        if "\0" not in text:  # as UTF-16 without its mark has it, or a file that is none of text
+            return text
     raise SettlementFileError(f"{path.name} is no text that can be read; export it again as CSV or JSON in UTF-8.")
 
 
