@@ -67,7 +67,7 @@ async def bookings_of(connection: AsyncConnection, names: Iterable[Name], *colum
     numbers: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for site, kind, number, _ in names:
         numbers[site, kind].add(number)
-    found = {}
+    found: dict[Name, Any] = {}
     for (site, kind), some in numbers.items():  # which the key begins with: by the number alone every row would be read
         where = (column.site == site, column.kind == kind, column.number.in_(sorted(some)))
         found |= {name_of(row): row for row in await connection.execute(sa.select(*columns).where(*where))}
