@@ -124,7 +124,7 @@ async def _end(connection: AsyncConnection, works: list[Work], clock: Clock) -> 
     of_works = sorted({work.command.division for work in works})
     # As the writer does before it sends: one of both waits for the other, and then finds what that did.
     await connection.execute(sa.select(divisions.c.epoch).where(divisions.c.division.in_(of_works)).with_for_update())
-    told = say(CODE).and_then(action(CODE))
+    told = say("withdrawn").and_then(action(CODE))
     ended = (
         sa.update(commands)
         .where(commands.c.command_id.in_([work.command_id for work in works]), *Wish().conditions)
