@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -65,10 +66,14 @@ async def test_the_others_go_on_while_a_queue_has_no_leader(server: Server, brok
     await broker.consume(OTHER, other)
     await broker.consume(WORK, work)
     await eventually(lambda: complained(broker, "cannot serve queue other"))
+    with capture_logs() as logs:
+        await asyncio.sleep(15)
+    tries = [each for each in logs if each.get("queue") == OTHER.name]
+    assert len(tries) <= 4, "each try closes the connection under the other queues too"
     with pytest.raises(BrokerUnavailableError):  # the relay keeps it for later
         await broker.publish(EXCHANGE, outgoing("a", key="both.a"))
     await eventually(lambda: "a" in work.ids)
     await server.does(LEADER)
     await broker.publish(EXCHANGE, outgoing("a", key="both.a"))
-    await eventually(lambda: other.ids == ["a"])
+    await eventually(lambda: "a" in other.ids)  # what was refused may come besides, once the leader is back
     await eventually(lambda: broker.complaints() == [])

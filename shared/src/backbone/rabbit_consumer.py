@@ -21,6 +21,9 @@ from backbone.telemetry import log
 from contracts.topology import Queue
 
 RECONNECT_SECONDS = 1.0
+# RabbitMQ refuses a queue without a leader by closing the whole connection, and every other queue of the process with it. Tried
+# each second, it left those no second in which to hand a message over.
+MOST_REFUSALS = 5  # that are counted: each doubles the pause
 # What RabbitMQ says of a queue that is not there. It answers NOT_FOUND also for one that it has, with its messages, and cannot
 # reach: "home node ... is down or inaccessible", "process is stopped by supervisor", "has crashed and failed to restart".
 ABSENT = "NOT_FOUND - no queue"
@@ -92,6 +95,7 @@ class RabbitConsumer:
         self._limit = limit
         self._stopping = asyncio.Event()
         self.complaint: str | None = None
+        self._refusals = 0
         self._task = asyncio.create_task(self._run(), name=f"consumer of {queue.name}")
 
     async def close(self) -> None:
@@ -119,11 +123,12 @@ class RabbitConsumer:
             except ConnectionInternalError as error:  # RabbitMQ's way to refuse a queue without a leader
                 log.warning("consumer reconnects", queue=self._queue.name, reason=reason_of(error))
                 self.complaint = f"RabbitMQ cannot serve queue {self._queue.name}; its log says why"
+                self._refusals = min(MOST_REFUSALS, self._refusals + 1)
             except (BrokerUnavailableError, *BROKER_ERRORS) as error:
                 log.warning("consumer reconnects", queue=self._queue.name, reason=reason_of(error))
             except Exception:  # noqa: BLE001 - a consumer that ended here would let its queue fill up in silence
                 log.exception("consumer reconnects", queue=self._queue.name)
-            await is_set_within(self._stopping, RECONNECT_SECONDS)
+            await is_set_within(self._stopping, RECONNECT_SECONDS * 2**self._refusals)
 
     async def _declare_again(self) -> None:
         """The broker came back without its data, or somebody deleted the queue: `/ready` says so until it is there again."""
@@ -144,7 +149,7 @@ class RabbitConsumer:
             await channel.set_qos(prefetch_count=self._prefetch)
             source = await channel.get_queue(self._broker.prefix + self._queue.name, ensure=False)
             await source.consume(arrived.put, no_ack=False)
-            self.complaint = None
+            self.complaint, self._refusals = None, 0
             is_first = True
             while (message := await self._next(arrived)) is not None:
                 if is_first and _deliveries_of(message) >= SUSPECT_DELIVERIES:
