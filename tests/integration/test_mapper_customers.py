@@ -286,3 +286,12 @@ async def test_custom_fields_are_shown_in_the_fields_that_the_mapping_names_and_
     assert (await kept.said(commands.SaveAccount))[-1].account_fields["remarks"] == "Gold"
     await kept.hear_with(customer(version=3), cf_note="Gold", cf_other="changed")
     assert len(await kept.said(commands.SaveAccount)) == 2, "what is not shown costs nothing"
+
+
+async def test_exacts_own_custom_fields_get_the_values_that_are_not_empty(quick_stage):
+    kept = Stage(quick_stage.database, configured(custom_fields={"Segment": "cf_segment", "Team": "cf_team"}))
+    await kept.hear_with(customer(), cf_segment="Retail", cf_team="", cf_other="never sent")
+    await kept.hear(invoice())
+    await kept.hear_with(customer(version=2), cf_segment="Retail", cf_team="North")
+    sent = [each.custom_fields for each in await kept.said(commands.SaveAccount)]
+    assert sent == [{"Segment": "Retail"}, {"Segment": "Retail", "Team": "North"}]

@@ -32,6 +32,8 @@ def test_the_example_in_the_page_can_be_used():
         ({"chamber_of_commerce": "kvk"}, "chamber_of_commerce"),
         ({"account_fields": {"search_code": "cf_x"}}, "account_fields"),
         ({"account_fields": {"code_at_supplier": "cf_x"}, "chargebee_id": "code_at_supplier"}, "chargebee_id"),
+        ({"custom_fields": {"Segment": "segment"}}, "custom_fields"),
+        ({"custom_fields": {" ": "cf_segment"}}, "custom_fields"),
         ({"chargebee_id": "name"}, "chargebee_id"),
         ({"link": {}}, "link"),
     ],

@@ -35,7 +35,8 @@ CHECKS = "kruispost.checks"
 # What the rules name that Chargebee has not shown: an async function of settings, configuration and language that returns
 # how many names were looked up and complaints like those of a live check.
 PRODUCT_CHECKS = "kruispost.product_checks"
-# What a service has set up outside and knows not to stand: async functions that return (subject, sentence) of each, or None.
+# What a service has set up outside: async functions that return None where nothing is, else of what that is, the sentence that
+# all of it stands, what to do else, and (subject, sentence) of each thing that does not stand.
 STANDING = "kruispost.standing"
 FERNET_KEY_BYTES = 32
 _AT_EXACTS_RATES = (
@@ -167,16 +168,18 @@ async def _standing() -> list[Finding]:
     findings = []
     for point in sorted(importlib.metadata.entry_points(group=STANDING), key=lambda each: each.name):
         try:
-            complaints = await point.load()()
+            told = await point.load()()
         except ConfigurationError as error:
-            findings.append(Finding("webhooks of Exact", is_well=False, sentence=error.sentence, advice="correct it"))
+            findings.append(Finding("settings", is_well=False, sentence=error.sentence, advice="correct it"))
             continue
         except KruispostError:
             continue  # without its database, about which there is a finding already
-        if complaints is not None and not complaints:
-            findings.append(Finding("webhooks of Exact", is_well=True, sentence="every topic is subscribed"))
-        advice = "`kruispost webhooks` shows each topic; docs/operating.md says what they need"
-        findings += [Finding(subject, False, sentence, advice) for subject, sentence in complaints or ()]
+        if told is None:
+            continue
+        what, well, advice, complaints = told
+        findings += [Finding(subject, False, sentence, advice) for subject, sentence in complaints]
+        if not complaints:
+            findings.append(Finding(what, is_well=True, sentence=well))
     return findings
 
 

@@ -19,6 +19,8 @@ SUBJECTS: Final[tuple[tuple[str, str], ...]] = (
     ("products", "producten"),
     ("webhooks of Exact", "webhooks van Exact"),
     ("webhooks of division {number}", "webhooks van administratie {number}"),
+    ("custom fields in Exact", "vrije velden in Exact"),
+    ("custom field {name} of division {number}", "vrij veld {name} van administratie {number}"),
     ("division {number} in Exact", "administratie {number} in Exact"),
     ("division {number}", "administratie {number}"),
     ("Chargebee site {name}", "Chargebee-site {name}"),
@@ -63,6 +65,35 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     ),
     ("{topics}: not subscribed.", "{topics}: geen abonnement."),
     ("{topics}: not subscribed. {reason}", "{topics}: geen abonnement. {reason}"),
+    ("Exact took every value so far", "Exact heeft tot nu toe elke waarde aangenomen"),
+    (
+        (
+            "accounts without it: {count}. Exact does not let us write custom fields: they need its edition Premium and the right"
+            " to extensibility."
+        ),
+        (
+            "relaties zonder: {count}. Van Exact mogen we geen vrije velden schrijven: daarvoor zijn de editie Premium en het"
+            " recht op uitbreidingen nodig."
+        ),
+    ),
+    (
+        "accounts without it: {count}. Exact has no such account any more.",
+        "relaties zonder: {count}. Exact heeft die relatie niet meer.",
+    ),
+    (
+        "accounts without it: {count}. Exact does not take the value: {said}",
+        "relaties zonder: {count}. Exact neemt de waarde niet aan: {said}",
+    ),
+    (
+        (
+            "accounts without it: {count}. Exact shows no custom field of this name with accounts, but {names}; where it shows a"
+            " field only once it has a value, write custom_field_component."
+        ),
+        (
+            "relaties zonder: {count}. Exact toont bij relaties geen vrij veld met deze naam, wel {names}; waar het een veld pas"
+            " toont als het een waarde heeft, schrijf custom_field_component."
+        ),
+    ),
     (
         "Chargebee has shown all {count} products and coupons that the rules name",
         "Chargebee heeft alle {count} producten en coupons laten zien die de regels noemen",
@@ -160,6 +191,16 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     (
         "`kruispost webhooks` shows each topic; docs/operating.md says what they need",
         "`kruispost webhooks` toont elk onderwerp; docs/operating.md zegt wat ze nodig hebben",
+    ),
+    (
+        (
+            "correct customers.custom_fields, or the value in Chargebee; where the edition has none, use customers.account_fields"
+            " (docs/bookkeeping.md)"
+        ),
+        (
+            "verbeter customers.custom_fields, of de waarde in Chargebee; waar de editie ze niet heeft, gebruik"
+            " customers.account_fields (docs/bookkeeping.md)"
+        ),
     ),
     ("install the services of one and the same release", "installeer de diensten van een en dezelfde versie"),
     ("set {variable} or {other}", "zet {variable} of {other}"),

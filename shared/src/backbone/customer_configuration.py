@@ -12,6 +12,7 @@ ACCOUNT_CODE = r"^(\d{1,18}|new)$"
 CUSTOM_FIELD_NAME = r"^cf_\w+$"
 AccountCode = Annotated[str, Field(pattern=ACCOUNT_CODE, description="code of an account in Exact, or new")]
 CustomField = Annotated[str, Field(pattern=CUSTOM_FIELD_NAME, description="name of a custom field in Chargebee, such as cf_kvk")]
+ExactName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$", description="a name as Exact shows it")]
 AccountField = Literal["remarks", "trade_name", "website", "code_at_supplier"]
 Mark = Literal["vat_number", "email"]
 
@@ -37,6 +38,13 @@ class CustomersConfiguration(Strict):
     account_fields: dict[AccountField, CustomField] = Field(
         default_factory=dict,
         description="fields of the accounts made for customers, each with the custom field of the customer that it shows",
+    )
+    custom_fields: dict[ExactName, CustomField] = Field(
+        default_factory=dict,
+        description="Exact's own custom fields of accounts (edition Premium), each with the customer's field that it shows",
+    )
+    custom_field_component: ExactName | None = Field(
+        None, description="the business component of accounts there, where Exact does not show it with their fields"
     )
     languages: dict[str, str] = Field(
         default_factory=dict, description="Chargebee's locale to Exact's language code, such as nl: NL; others are not sent"

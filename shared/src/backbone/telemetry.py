@@ -47,6 +47,7 @@ CounterName = Literal[
     "unknown_outcomes",  # calls whose answer was lost, by how they were resolved
     "ledger_lines_read",  # by division: lines of Exact's ledger that came to the writer
     "pdfs_finished",  # by outcome: attached, failed
+    "custom_fields_finished",  # by outcome: written, refused
     "chargebee_calls",  # by operation and outcome
     "events_caught_up",  # by site: events that no webhook brought
     "payments_recorded",  # by outcome: recorded, found, not_recorded

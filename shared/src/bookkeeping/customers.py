@@ -32,7 +32,7 @@ class CustomerRules:
 
     `links` is a person's answer to which account a customer is: Chargebee's customer id, alone or as `site/id`, to the code of
     the account, or `new` for one of its own. `languages` is Chargebee's locale to Exact's language code. `account_fields` are
-    free fields of an account, each with the custom field that it shows.
+    free fields of an account, each with the custom field that it shows; `custom_fields` the same for fields that are Exact's own.
     """
 
     links: Mapping[str, str] = field(default_factory=dict)
@@ -40,6 +40,7 @@ class CustomerRules:
     languages: Mapping[str, str] = field(default_factory=dict)
     hierarchy: Literal["none", "parent", "invoice_account"] = "none"
     account_fields: Mapping[str, str] = field(default_factory=dict)
+    custom_fields: Mapping[str, str] = field(default_factory=dict)
 
     def link(self, site: str, customer_id: str) -> str | None:
         """Return the code of the account that a person named for a customer, `new`, or None."""
@@ -49,6 +50,11 @@ class CustomerRules:
         """Return the free fields of an account with their values; one that is empty or does not fit in is None."""
         found = {name: custom_fields.get(source) for name, source in self.account_fields.items()}
         return {name: value if value and len(value) <= ACCOUNT_FIELD_LENGTHS[name] else None for name, value in found.items()}
+
+    def own_fields(self, custom_fields: Mapping[str, str]) -> dict[str, str]:
+        """Return the values of Exact's own custom fields; one that is empty is left out, since Exact takes no empty value."""
+        found = {name: custom_fields.get(source) for name, source in self.custom_fields.items()}
+        return {name: value for name, value in found.items() if value}
 
     def too_long(self, custom_fields: Mapping[str, str]) -> list[str]:
         """Return the custom fields whose values do not fit in the field that is to show them."""

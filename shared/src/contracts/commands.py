@@ -20,6 +20,7 @@ class SaveAccount(Message, frozen=True, kw_only=True):
     the customer's debts, `payment_condition` a code of Exact; None of these two leaves in Exact what is there. `account_code` is
     the account that a person named for the customer, or `new` for one of its own; without it the writer looks for one that fits.
     `account_fields` are free fields (remarks, trade_name, website, code_at_supplier) of an account made for the customer.
+    `custom_fields` are fields that somebody made in Exact (edition Premium), each a call of its own once the account stands.
     `parent_ref` and `invoice_account_ref` are other customers, whose accounts are named when they are known by then.
     """
 
@@ -46,6 +47,7 @@ class SaveAccount(Message, frozen=True, kw_only=True):
     parent_ref: str | None = None
     invoice_account_ref: str | None = None
     account_fields: dict[str, str | None] = msgspec.field(default_factory=dict)
+    custom_fields: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class EntryLine(msgspec.Struct, frozen=True, kw_only=True):

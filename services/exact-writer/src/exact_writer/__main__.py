@@ -35,6 +35,7 @@ from exact_writer.bank_lines import SuspenseLines
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import CallError, ExactClient
 from exact_writer.client_keys import ClientKeys
+from exact_writer.custom_fields import CustomFields
 from exact_writer.holding import Holder
 from exact_writer.ledger_reader import LedgerReader
 from exact_writer.ledger_shelf import LedgerShelf, NotFreshError
@@ -242,18 +243,18 @@ def writer_of(
         calls=calls,
         mirror=mirror,
         poster=poster,
-        pdfs=PdfPoster(division, pdf, database=database, clock=clock, calls=calls, keys=keys, telemetry=telemetry, timing=timing),
-        keys=keys,
-        ledger=LedgerReader(
+        fields=CustomFields(
             division,
+            configuration.customers,
             database=database,
             clock=clock,
             calls=calls,
             telemetry=telemetry,
-            every_seconds=context.settings.ledger_seconds,
-            suspense=SuspenseLines(division, configuration.bank_matching.suspense_accounts, mirror),
-            mirror=mirror,
+            timing=timing,
         ),
+        pdfs=PdfPoster(division, pdf, database=database, clock=clock, calls=calls, keys=keys, telemetry=telemetry, timing=timing),
+        keys=keys,
+        ledger=_ledger_reader(division, context, calls, mirror),
         subscriptions=Subscriptions(
             division,
             client_id=context.settings.exact_client_id or "",
@@ -268,6 +269,19 @@ def writer_of(
         timing=timing,
         poll_seconds=context.settings.poll_seconds,
         wake_relay=relay.wake,
+    )
+
+
+def _ledger_reader(division: int, context: Context, calls: DivisionCalls, mirror: Mirror) -> LedgerReader:
+    return LedgerReader(
+        division,
+        database=context.database,
+        clock=context.clock,
+        calls=calls,
+        telemetry=context.telemetry,
+        every_seconds=context.settings.ledger_seconds,
+        suspense=SuspenseLines(division, context.configuration.divisions[division].bank_matching.suspense_accounts, mirror),
+        mirror=mirror,
     )
 
 

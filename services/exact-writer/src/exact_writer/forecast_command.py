@@ -31,7 +31,7 @@ CLASSES: Final = {
     "credit": ("credit notes", "creditnota's"),
     "master": ("customers", "klanten"),
     "backfill": ("history", "historie"),
-    "pdf": ("PDFs and lists", "pdf's en lijsten"),
+    "pdf": ("PDFs, lists and custom fields", "pdf's, lijsten en vrije velden"),
 }
 CHOICES: Final = {
     "no_pdfs": ("without PDFs (pdf: {policy: never})", "zonder pdf's (pdf: {policy: never})"),

@@ -53,12 +53,17 @@ def rows(body: Any) -> list[dict[str, Any]]:
 
 
 def next_page(body: Any) -> str | None:
-    """The path and query of the next page; the host that Exact names is left out, so that a proxy may stand before it."""
+    """The path and query of the next page."""
     inner = body.get("d") if isinstance(body, dict) else None
     following = inner.get("__next") if isinstance(inner, dict) else None
     if not isinstance(following, str) or not following:
         return None
-    return re.sub(r"^https?://[^/]+", "", following)
+    return path_of(following)
+
+
+def path_of(address: str) -> str:
+    """The path and query of an address that Exact gives; the host is left out, so that a proxy may stand before it."""
+    return re.sub(r"^https?://[^/]+", "", address)
 
 
 def entity(body: Any) -> dict[str, Any]:

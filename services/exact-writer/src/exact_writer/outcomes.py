@@ -13,7 +13,7 @@ from backbone.database import Database
 from backbone.telemetry import Telemetry
 from contracts.commands import PostEntry, SaveAccount
 from contracts.facts import AccountRefused, AccountSaved, EntryPosted, EntryRefused
-from exact_writer import account_book, announce, attachments, journal, payloads, precheck, receivables
+from exact_writer import account_book, announce, attachments, custom_fields, journal, payloads, precheck, receivables
 from exact_writer.account_book import Known
 from exact_writer.journal import Work
 from exact_writer.lookup import Found
@@ -44,6 +44,7 @@ class Outcomes:
         await journal.mark(connection, self._division, work.command_id, epoch, "posted", exact_id=account_id)
         await account_book.remember(self._database, connection, self._division, command.customer_ref, known)
         await self._mirror.accounts.note_customer(connection, account_id)
+        await custom_fields.wish(self._database, connection, self._division, account_id, command.custom_fields)
         fact = AccountSaved(division=self._division, customer_ref=command.customer_ref, account_id=account_id, created=created)
         await announce.account(connection, fact, work.envelope, self._clock.now())
         self._telemetry.count("commands_finished", type="account", outcome="saved")

@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from exact_writer import batches, grouping, hearing, upkeep, waiting_runs
+from exact_writer import batches, custom_fields, grouping, hearing, upkeep, waiting_runs
 from exact_writer.budget import DAY_SECONDS, Budget, remaining_today
 from exact_writer.forecast import Limits, Outlook
 from exact_writer.journal import waits_for_day
@@ -46,6 +46,7 @@ async def outlook_of(
     """
     waiting, later, shared = await _waiting(connection, division, now, lists=lists)
     waiting["pdf"] = await _pdf_calls(connection, division, with_pdfs=with_pdfs) + waiting.get("pdf", 0.0)
+    waiting["pdf"] += await custom_fields.count_waiting(connection, division)
     return Outlook(
         waiting=waiting,
         later={work_class: tuple(parts) for work_class, parts in later.items()},

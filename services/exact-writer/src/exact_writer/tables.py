@@ -244,6 +244,21 @@ webhook_topics = sa.Table(
     sa.Column("checked_at", _seconds, nullable=False, server_default="0"),
 )
 
+# Exact's own custom fields of accounts, by their name in Exact: the value that is wanted, and how it stands, which is waiting,
+# written or refused. Nothing is sent before `not_before`; `reason` is why the last try was in vain.
+custom_fields = sa.Table(
+    "custom_fields",
+    metadata,
+    sa.Column("division", sa.BigInteger(), primary_key=True),
+    sa.Column("account_id", sa.Text(), primary_key=True),
+    sa.Column("name", sa.Text(), primary_key=True),
+    sa.Column("value", sa.Text(), nullable=False),
+    sa.Column("state", sa.Text(), nullable=False),
+    sa.Column("not_before", _seconds, nullable=False, server_default="0"),
+    sa.Column("reason", sa.Text(), nullable=False, server_default=""),
+    sa.Index("custom_fields_state", "division", "state", "not_before"),
+)
+
 # The tokens, encrypted; `obtained_at` and `expires_in_seconds` stay readable, so that nothing is decrypted to know the time.
 # `tries` are those to renew them that are not known to have worked, and there is no other before `retry_at`.
 tokens = sa.Table(

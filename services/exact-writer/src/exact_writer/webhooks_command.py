@@ -20,7 +20,7 @@ OFF = "The writer subscribes to no webhooks: KRUISPOST_EXACT_WEBHOOK_URL is not 
 NOT_LOOKED = "The writer has not looked yet; it does once it is connected."
 
 
-async def unsubscribed() -> list[tuple[str, str]] | None:
+async def unsubscribed() -> tuple[str, str, str, list[tuple[str, str]]] | None:
     """For `kruispost doctor`: each division whose wanted topics are not all subscribed, and why; None when none are wanted.
 
     Raises KruispostError.
@@ -33,10 +33,12 @@ async def unsubscribed() -> list[tuple[str, str]] | None:
     for each in found:
         if each["topic"] in wanted and each["state"] != "subscribed":
             missing.setdefault((each["division"], each["reason"]), []).append(each["topic"])
-    return [
+    complaints = [
         (f"webhooks of division {division}", f"{', '.join(topics)}: not subscribed. {reason}".rstrip())
         for (division, reason), topics in sorted(missing.items())
     ]
+    advice = "`kruispost webhooks` shows each topic; docs/operating.md says what they need"
+    return "webhooks of Exact", "every topic is subscribed", advice, complaints
 
 
 def tell_webhooks(*, as_json: bool) -> bool:

@@ -13,13 +13,14 @@ from backbone.clock import Clock
 from backbone.database import Database
 from backbone.locks import FileLock, SessionLock
 from backbone.telemetry import Telemetry, log
-from exact_writer import attach, journal, polling, receivables, schedule, subscriptions
+from exact_writer import attach, custom_fields, journal, polling, receivables, schedule, subscriptions
 from exact_writer.attach import PdfPoster
 from exact_writer.auth import ConsentNeededError, ExactLogin, NoTokenNowError
 from exact_writer.calls import DivisionCalls, NotAllowedNowError
 from exact_writer.client import CallError, ForbiddenError, NotFoundError, RateLimitedError, RefusedError, UnauthorizedError
 from exact_writer.client_keys import ClientKeys
 from exact_writer.connection_state import ConnectionState
+from exact_writer.custom_fields import CustomFields
 from exact_writer.error_limit import STOP_AT
 from exact_writer.hearing import PAYMENTS, Hearing
 from exact_writer.journal import LeaseLostError
@@ -55,6 +56,7 @@ class DivisionWriter:
         mirror: Mirror,
         poster: Poster,
         pdfs: PdfPoster,
+        fields: CustomFields,
         keys: ClientKeys,
         ledger: LedgerReader,
         subscriptions: Subscriptions,
@@ -73,6 +75,7 @@ class DivisionWriter:
         self._mirror = mirror
         self._poster = poster
         self.pdfs = pdfs
+        self._fields = fields
         self.hearing = Hearing(division, database, clock)
         self._keys = keys
         self._ledger = ledger
@@ -190,7 +193,7 @@ class DivisionWriter:
             self.hearing.forget()
             await self._answered()
             return None
-        optional = {*attach.ENDPOINTS, subscriptions.ENDPOINT}
+        optional = {*attach.ENDPOINTS, *custom_fields.ENDPOINTS, subscriptions.ENDPOINT}
         closed = {name: at for name, at in self._calls.closed_endpoints().items() if name not in optional}
         choice = await self._queue.next(schedule.kinds_of(list(closed)), self._poster.batches_wait_until)
         due = await self._ask_what_changed(closed, backlog=choice is not None)
@@ -215,6 +218,8 @@ class DivisionWriter:
         if not self._queue.owes_pdf:
             return False
         self._queue.took_pdf()
+        if await self._fields.turn(self._epoch, is_owed=True) is None:
+            return True
         return await self.pdfs.turn(self._epoch, is_owed=True) is None
 
     async def _asked_pdf(self) -> bool:
@@ -259,7 +264,7 @@ class DivisionWriter:
         return None
 
     async def _spend_spare_moment(self, due: float, closed: dict[str, float]) -> float | None:
-        """Use a moment without bookings for the ledger or a PDF; the instant until which to pause when neither is to be done.
+        """Use a moment without bookings for the ledger, a custom field or a PDF; the instant until which to pause without any.
 
         The ledger comes first: a page of it is one call for a thousand lines, and PDFs may be many.
         """
@@ -267,9 +272,10 @@ class DivisionWriter:
             self._wake_relay()
             return None
         next_page = await self._ledger.turn(self._epoch)
-        next_pdf = await self.pdfs.turn(self._epoch) if next_page is not None else None
-        if next_page is not None and next_pdf is not None:
-            return min(next_page, next_pdf, self._idle_until(due, closed))
+        next_field = await self._fields.turn(self._epoch) if next_page is not None else None
+        next_pdf = await self.pdfs.turn(self._epoch) if next_field is not None else None
+        if next_page is not None and next_field is not None and next_pdf is not None:
+            return min(next_page, next_field, next_pdf, self._idle_until(due, closed))
         await self._answered()
         return None
 
@@ -301,7 +307,7 @@ class DivisionWriter:
     async def _answered(self) -> None:
         """Exact works with us; while one endpoint does not, that others do is no news."""
         closed = {*self._calls.blocked_endpoints(), *self._calls.failing.told(self._now())}
-        if not self._calls.forbidden and not closed - attach.ENDPOINTS - {subscriptions.ENDPOINT}:
+        if not self._calls.forbidden and not closed - attach.ENDPOINTS - custom_fields.ENDPOINTS - {subscriptions.ENDPOINT}:
             await self.connection.connected()
         self._wake_relay()
 

@@ -365,6 +365,7 @@ def save_account(customer: chargebee.Customer, site: str, mapping: Mapping, day:
         chamber_of_commerce=chamber_of_commerce_of(customer.custom_field_texts.get(rules.chamber_of_commerce or "")),
         language=rules.language(customer.locale),
         account_fields=rules.shown_fields(customer.custom_field_texts),
+        custom_fields=rules.own_fields(customer.custom_field_texts),
         account_code=rules.link(site, customer.id),
         **relatives_of(customer, site, mapping),
     )

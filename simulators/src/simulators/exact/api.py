@@ -4,7 +4,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from simulators.exact import resources, webhooks
+from simulators.exact import custom_fields, resources, webhooks
 from simulators.exact.filters import parse_key
 from simulators.exact.limits import Gate
 from simulators.exact.model import ENDPOINTS, Endpoint
@@ -211,6 +211,9 @@ def _read(request: Request, division: Division, endpoint: Endpoint, address: Add
         return _collection(division, children[0], query, find(children[0], query, division, rows), root)
     query = parse_query(endpoint, request.query_params, division)
     renderer = Renderer(division, root)
+    if endpoint.uri == custom_fields.FIELDS:
+        key = parse_key(address.key or "", {"LinkId": "Guid"})
+        return _collection(division, endpoint, query, custom_fields.of_record(division, key), root)
     if address.key is not None:
         row = _by_key(division, endpoint, address.key)
         return Response(encode({"d": renderer.entity(endpoint, row, query)}), media_type=_JSON)

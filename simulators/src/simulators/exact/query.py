@@ -214,6 +214,8 @@ class Renderer:
                 entity[name] = self._collection(endpoint, name, row, query, uri)
             else:
                 entity[name] = render(prop, row.get(name), int64_as_text=self.as_text)
+        if "CustomField" in entity and endpoint.table == "crm/Accounts" and self.division.settings.custom_fields:
+            entity["CustomField"] = f"{self.root}/customfield/CustomFields({key_text(row['ID'], ('ID',))})"
         return entity
 
     def _collection(self, endpoint: Endpoint, name: str, row: Row, query: Query, uri: str) -> dict[str, Any]:

@@ -39,6 +39,7 @@ _FIELDS = {
     "cost_unit": ("Kostendrager", "Cost unit"),
     "country": ("Land", "Country"),
     "currency": ("Valuta", "Currency"),
+    "custom_field": ("Vrij veld", "Custom field"),
     "customer": ("Klant", "Customer"),
     "customer_type": ("Klant (Type)", "Customer (Type)"),
     "date": ("Datum", "Date"),

@@ -4,6 +4,7 @@ from typing import Any
 
 from simulators.exact import (
     bank_entries,
+    custom_fields,
     documents,
     items,
     journal_entries,
@@ -63,6 +64,7 @@ CREATE: dict[str, Create] = {
     "financialtransaction/BankEntries": bank_entries.create,
     "documents/Documents": documents.create_document,
     "documents/DocumentAttachments": documents.create_attachment,
+    custom_fields.UPDATE: custom_fields.update,
     **{table: _coded_create(table) for table in _CODED},
 }
 

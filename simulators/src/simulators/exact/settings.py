@@ -5,6 +5,15 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
+class CustomField:
+    """A custom field that somebody made in Exact, and how many characters it takes."""
+
+    component: str
+    name: str
+    longest: int = 100
+
+
+@dataclass(frozen=True)
 class ExactSettings:
     """All switches of the stand-in. The defaults are Exact's documented numbers; where those are not known, the strictest guess.
 
@@ -55,6 +64,9 @@ class ExactSettings:
     invoice_gl_account: Literal["given", "item"] = "item"  # unknown: GLAccount on the line, or always that of the item
     # The reference says that printing makes a document and names it in `Document`; whether it always does is unknown.
     printed_document: Literal["made", "none"] = "made"
+    custom_fields: tuple[CustomField, ...] = ()  # of accounts; none: an edition that has no custom fields
+    without_custom_fields: Literal["forbidden", "not_found"] = "forbidden"  # unknown: what such an edition answers
+    unset_custom_fields: Literal["listed", "left_out"] = "listed"  # unknown: whether a record shows fields without a value
     your_ref_length: int = 30
     description_length: int = 60
     too_long_text: Literal["refused", "truncated"] = "refused"  # unknown: YourRef and Description beyond their length
