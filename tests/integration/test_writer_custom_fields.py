@@ -18,6 +18,7 @@ from backbone.settings import Settings
 from console.doctor import Look, examine
 from contracts import facts
 from exact_writer import tables
+from exact_writer.outlook import outlook_of
 from simulators.exact import custom_fields, master_data
 from simulators.exact.settings import CustomField
 
@@ -61,6 +62,19 @@ async def until_noted(stage: WriterStage, state: str, count: int = 1) -> list[st
             await asyncio.sleep(0.02)
 
 
+async def until_nothing_waits(stage: WriterStage) -> None:
+    async with asyncio.timeout(30):
+        while await waiting(stage):  # noqa: ASYNC110 - asked of the database
+            await asyncio.sleep(0.02)
+
+
+async def waiting(stage: WriterStage) -> float:
+    """How many calls the forecast expects for them."""
+    async with stage.database.reading() as connection:
+        ahead = await outlook_of(connection, DIVISION, 0.0, poll_seconds=30, lists=True, with_pdfs=True)
+    return ahead.waiting["pdf"]
+
+
 async def made(server: ExactServer) -> int:
     found: int = (await server.calls())["by_endpoint"].get(POST, 0)
     return found
@@ -76,6 +90,8 @@ async def test_a_value_is_written_once_and_again_only_when_it_changes(tmp_path: 
         await until_shown(server, {"Klant CUST1/Segment": "Retail"})
         await stage.tell(save_account(fingerprint="2", phone="020 1234567", custom_fields={"Segment": "Retail"}))
         await stage.until(facts.AccountSaved, 3)
+        await until_nothing_waits(stage)
+        assert await made(server) == 1
         # Emptied in Chargebee: Exact takes no empty value, so what stands there stays.
         await stage.tell(save_account(fingerprint="3"), save_account(fingerprint="4", custom_fields={"Segment": "Food"}))
         await until_shown(server, {"Klant CUST1/Segment": "Food"})
@@ -124,6 +140,7 @@ async def test_an_edition_without_custom_fields_is_told_once_and_bookings_go_on(
         await stage.tell(sale("INV-1"))
         await stage.until(facts.EntryPosted)
         assert await stage.complaints() == []
+        assert await waiting(stage) == 2
         assert await made(server) == 1, "what Exact counts as an error is not tried for each account"
     assert "its edition Premium" in reason
     told = await examined(tmp_path, chosen, monkeypatch)
