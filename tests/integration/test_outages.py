@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +12,7 @@ from sqlalchemy.engine import make_url
 from support.engines import AMQP_URL, broker_for, database_for, postgresql_database
 from support.lines import EXCHANGE, FACTS, FACTS_TOPOLOGY, TOPOLOGY, WORK, Notebook, eventually, fact, outgoing
 from support.proxy import Proxy, proxy_to
+from support.rabbit import Rabbit
 
 from backbone import event_log
 from backbone.broker import Broker, Delivery, Outgoing
@@ -27,29 +27,7 @@ from backbone.relay import Relay
 from backbone.settings import Settings
 from contracts import envelope as wire
 from contracts.envelope import Envelope
-from contracts.topology import FACTS_EXCHANGE, Topology
-
-
-class Rabbit:
-    """A broker behind a proxy, with names of its own."""
-
-    def __init__(self, topology: Topology) -> None:
-        self.prefix = f"kp_test_{secrets.token_hex(6)}."
-        self._topology = topology
-
-    async def __aenter__(self):
-        url = make_url(AMQP_URL)
-        self._proxying = proxy_to(url.host or "127.0.0.1", url.port or 5672)
-        self.proxy = await self._proxying.__aenter__()
-        through = url.set(host="127.0.0.1", port=self.proxy.port).render_as_string(hide_password=False)
-        self.broker = RabbitBroker(through, prefix=self.prefix)
-        return self
-
-    async def __aexit__(self, *_):
-        self.proxy.reopen()
-        await self.broker.close()
-        await self._proxying.__aexit__(None, None, None)
-        await remove_prefixed(AMQP_URL, self.prefix, self._topology)
+from contracts.topology import FACTS_EXCHANGE
 
 
 @pytest.fixture

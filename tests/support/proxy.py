@@ -17,6 +17,8 @@ class Proxy:
         self._open = True
         self.port = 0
         self.accepted = 0
+        self.cut_at = b""  # what a client says, at which every connection breaks, before it goes through
+        self.cuts = 0  # how often that happens, from now on
         self.delay_seconds = 0.0  # how long each piece of data takes, as with a server that is slow
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -39,6 +41,10 @@ class Proxy:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await source.read(65536):
+                if self.cuts and self.cut_at in data:
+                    self.cuts -= 1
+                    self.cut()
+                    break
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
                 sink.write(data)

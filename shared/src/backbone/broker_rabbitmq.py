@@ -15,12 +15,12 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
 from aio_pika.exceptions import DeliveryError, PublishError
-from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
+from aiormq.exceptions import ChannelNotFoundEntity
 
 from backbone.broker import PREFETCH, DeadLetter, Handler, Outgoing
 from backbone.clock import Clock, SystemClock
 from backbone.crash_points import crash_point
-from backbone.errors import BrokerUnavailableError, ConfigurationError, UnroutableError
+from backbone.errors import BrokerUnavailableError, UnroutableError
 from backbone.rabbit_consumer import (
     BROKER_ERRORS,
     CODE,
@@ -33,9 +33,9 @@ from backbone.rabbit_consumer import (
     is_broker_error,
     losses_told,
 )
-from backbone.rabbit_topology import declare, remove_prefixed
+from backbone.rabbit_declaring import Declaration
+from backbone.rabbit_topology import remove_prefixed
 from backbone.retries import DeadLetterLimit
-from backbone.telemetry import log
 from contracts.topology import Queue, Topology
 
 __all__ = ["RabbitBroker", "remove_prefixed"]
@@ -71,10 +71,7 @@ class RabbitBroker:
         self._exchanges: dict[str, AbstractExchange] = {}
         self._consumers: list[RabbitConsumer] = []
         self._trouble: str | None = None
-        self._topology: Topology | None = None
-        self._declaring = asyncio.Lock()
-        self._makes_only_its_own = False
-        self._awaited: tuple[str, ...] = ()
+        self._declaration = Declaration(self, prefix, service)
 
     @property
     def prefix(self) -> str:
@@ -82,95 +79,20 @@ class RabbitBroker:
         return self._prefix
 
     async def declare(self, topology: Topology) -> None:
-        """Create what is not there yet; waits for a broker that is away.
+        """Create what is not there yet, and again what is gone later; waits for a broker that is away.
 
         Raises ConfigurationError when a queue exists with other arguments, or the user may not create it.
         """
-        while True:
-            try:
-                await self._declare(topology)
-            except BrokerUnavailableError as error:
-                log.warning("waiting for the broker", reason=error.sentence)
-                await asyncio.sleep(RECONNECT_SECONDS)
-            else:
-                self._topology = topology
-                return
+        await self._declaration.make(topology)
 
-    async def declare_again(self) -> None:
-        """Create anew what a broker lost that came back empty, once for all who miss something of it.
-
-        Raises BrokerUnavailableError, or ConfigurationError as `declare` does.
-        """
-        topology = self._topology
-        if topology is None or self._declaring.locked():
-            return
-        async with self._declaring:
-            await self._declare(topology)
-        log.error("queues were gone and are declared anew; what was in them is lost: run `kruispost republish all`")
-
-    @losses_told()
-    async def _declare(self, topology: Topology) -> None:
-        try:
-            await self._make(topology)
-        except (ChannelPreconditionFailed, ChannelAccessRefused) as error:
-            raise ConfigurationError(
-                f"RabbitMQ refuses our exchanges and queues: {error}. Give the user the right to configure them, or let the old "
-                "ones run empty and delete them, or choose another KRUISPOST_AMQP_PREFIX."
-            ) from error
-        except Exception as error:
-            if not is_broker_error(error):
-                raise
-            raise BrokerUnavailableError(f"Exchanges and queues cannot be declared: {error}.") from error
-
-    async def _make(self, topology: Topology) -> None:
-        """Make all of it; where the user may not, this service's own part, and see that the other services made theirs."""
-        own = topology.own(self._service)
-        if not self._makes_only_its_own:
-            try:
-                await self._make_all_of(topology)
-            except ChannelAccessRefused:
-                if not own.queues:
-                    raise
-                self._makes_only_its_own = True
-            else:
-                return
-        await self._make_all_of(Topology(exchanges=own.exchanges, queues=()))
-        # What is published before another service has its queue would not be in it.
-        self._awaited = tuple(queue.name for queue in topology.queues if queue not in own.queues)
-        bound = {binding.exchange for queue in own.queues for binding in queue.bindings}
-        await self._see_that_there_are(exchanges=sorted(bound))
-        await self._make_all_of(own)
-        await self._see_that_others_read()
-
-    async def _make_all_of(self, topology: Topology) -> None:
-        channel = await self.open_channel()
-        await declare(channel, topology, self._prefix)
-        await channel.close()
-
-    async def _see_that_others_read(self) -> None:
-        """Raise BrokerUnavailableError while a queue of another service is not there."""
-        await self._see_that_there_are(queues=self._awaited)
-        self._awaited = ()
-
-    @losses_told()
-    async def _see_that_there_are(self, *, exchanges: Sequence[str] = (), queues: Sequence[str] = ()) -> None:
-        channel = await self.open_channel()
-        name = ""
-        try:
-            for name in exchanges:
-                await channel.get_exchange(self._prefix + name)
-            for name in queues:
-                await channel.get_queue(self._prefix + name)
-            await channel.close()
-        except ChannelNotFoundEntity as error:
-            raise BrokerUnavailableError(f"{name} is not in RabbitMQ yet; its service makes it when it starts.") from error
-        except BROKER_ERRORS as error:
-            raise BrokerUnavailableError(f"RabbitMQ does not tell whether {name} is there: {error}.") from error
+    def doubt(self) -> None:
+        """See that all that was declared is still there, before anything more is published."""
+        self._declaration.doubt()
 
     async def publish(self, exchange: str, messages: Sequence[Outgoing]) -> None:
         """Publish in groups and wait for every confirm."""
-        if self._awaited:
-            await self._see_that_others_read()
+        await self.connection()
+        await self._declaration.see()
         for start in range(0, len(messages), GROUP):
             group = [(message.routing_key, _outgoing(message)) for message in messages[start : start + GROUP]]
             await self.publish_group(self._prefix + exchange, group)
@@ -193,11 +115,14 @@ class RabbitBroker:
             raise BrokerUnavailableError(f"RabbitMQ does not take messages: {error}.") from error
         for (key, message), answer in zip(group, answers, strict=True):
             if isinstance(answer, PublishError):
+                self.doubt()
                 raise UnroutableError(f"message {message.message_id} ({key}) would reach no queue of {exchange or 'the broker'}")
         for answer in answers:
             if isinstance(answer, DeliveryError):
                 raise BrokerUnavailableError(f"RabbitMQ refused a message (a queue is full or has no leader): {answer}.")
             if isinstance(answer, BaseException) and is_broker_error(answer):
+                if isinstance(answer, ChannelNotFoundEntity):  # the exchange is gone
+                    self.doubt()
                 await self._drop_channel()
                 raise BrokerUnavailableError(f"RabbitMQ did not confirm a message: {answer}.") from answer
             if isinstance(answer, asyncio.CancelledError):  # the library's way to say that the connection was lost
@@ -288,11 +213,12 @@ class RabbitBroker:
 
     def complaints(self) -> list[str]:
         """Say what is wrong now: no connection, or lines that stand still."""
-        trouble = [self._trouble] if self._trouble else []
-        return trouble + [consumer.complaint for consumer in self._consumers if consumer.complaint]
+        trouble = self._trouble or self._declaration.complaint
+        return ([trouble] if trouble else []) + [consumer.complaint for consumer in self._consumers if consumer.complaint]
 
     async def close(self) -> None:
         """End the consumers, then the connection."""
+        await self._declaration.close()
         for consumer in list(self._consumers):
             await consumer.close()
         await self._leave_connection()
@@ -326,6 +252,7 @@ class RabbitBroker:
                     self._trouble = "RabbitMQ cannot be reached; messages wait in the logs"
                     raise BrokerUnavailableError(f"RabbitMQ cannot be reached: {error}.") from error
                 self._trouble = None
+                self._declaration.doubt(is_new_connection=True)
             return self._connection
 
 

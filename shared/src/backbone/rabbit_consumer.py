@@ -15,7 +15,7 @@ from aiormq.exceptions import ChannelInvalidStateError, ChannelNotFoundEntity, C
 from backbone.broker import Delivery, Handler
 from backbone.clock import Clock
 from backbone.crash_points import crash_point
-from backbone.errors import BrokerUnavailableError, ConfigurationError, reason_of
+from backbone.errors import BrokerUnavailableError, reason_of
 from backbone.retries import Bury, DeadLetterLimit, Retry, after_failure, hand_over, is_set_within
 from backbone.telemetry import log
 from contracts.topology import Queue
@@ -24,9 +24,9 @@ RECONNECT_SECONDS = 1.0
 # RabbitMQ refuses a queue without a leader by closing the whole connection, and every other queue of the process with it. Tried
 # each second, it left those no second in which to hand a message over.
 MOST_REFUSALS = 5  # that are counted: each doubles the pause
-# What RabbitMQ says of a queue that is not there. It answers NOT_FOUND also for one that it has, with its messages, and cannot
+# What RabbitMQ says of what is not there. It answers NOT_FOUND also for a queue that it has, with its messages, and cannot
 # reach: "home node ... is down or inaccessible", "process is stopped by supervisor", "has crashed and failed to restart".
-ABSENT = "NOT_FOUND - no queue"
+ABSENT = ("NOT_FOUND - no queue", "NOT_FOUND - no exchange")
 # RabbitMQ counts a delivery for every message that was in hand when a process died, so that all that stood behind one which kills
 # its process would be dead letters together with it. So the one that was the first in hand after so many is put aside by us.
 SUSPECT_DELIVERIES = 3
@@ -38,6 +38,11 @@ BROKER_ERRORS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, asy
 def is_broker_error(error: BaseException) -> bool:
     """Whether the broker or the way to it failed. The library tells some losses by a bare Exception, others by a RuntimeError."""
     return isinstance(error, BROKER_ERRORS) or type(error) in (Exception, RuntimeError)
+
+
+def is_absent(error: ChannelNotFoundEntity) -> bool:
+    """Whether RabbitMQ does not have it, rather than that it cannot reach it."""
+    return any(words in str(error) for words in ABSENT)
 
 
 @asynccontextmanager
@@ -72,8 +77,8 @@ class Publisher(Protocol):
         """Publish with confirms."""
         ...
 
-    async def declare_again(self) -> None:
-        """Create anew the queues of a broker that lost them."""
+    def doubt(self) -> None:
+        """See that all that was declared is still there."""
         ...
 
     def forget(self, consumer: RabbitConsumer) -> None:
@@ -116,8 +121,9 @@ class RabbitConsumer:
                 log.warning("consumer reconnects", queue=self._queue.name, reason="the connection was lost")
             except ChannelNotFoundEntity as error:
                 log.warning("consumer reconnects", queue=self._queue.name, reason=reason_of(error))
-                if ABSENT in str(error):
-                    await self._declare_again()
+                self._broker.doubt()
+                if is_absent(error):
+                    self.complaint = f"queue {self._queue.name} is gone from RabbitMQ"
                 else:
                     self.complaint = f"queue {self._queue.name} is out of RabbitMQ's reach, with all that is in it: {error}"
             except ConnectionInternalError as error:  # RabbitMQ's way to refuse a queue without a leader
@@ -129,14 +135,6 @@ class RabbitConsumer:
             except Exception:  # noqa: BLE001 - a consumer that ended here would let its queue fill up in silence
                 log.exception("consumer reconnects", queue=self._queue.name)
             await is_set_within(self._stopping, RECONNECT_SECONDS * 2**self._refusals)
-
-    async def _declare_again(self) -> None:
-        """The broker came back without its data, or somebody deleted the queue: `/ready` says so until it is there again."""
-        self.complaint = f"queue {self._queue.name} is gone from RabbitMQ"
-        try:
-            await self._broker.declare_again()
-        except (BrokerUnavailableError, ConfigurationError) as failure:
-            self.complaint = f"queue {self._queue.name} is gone from RabbitMQ and cannot be declared: {failure}"
 
     async def _session(self) -> None:
         """Consume over one channel until it is closed or we stop."""

@@ -56,16 +56,29 @@ async def declare(channel: AbstractChannel, topology: Topology, prefix: str) -> 
     for name in (*topology.exchanges, *sorted({queue.returns for queue in topology.queues})):
         await channel.declare_exchange(prefix + name, aio_pika.ExchangeType.TOPIC, durable=True)
     for queue in topology.queues:
-        made = [await channel.declare_queue(prefix + queue.dead_letters, durable=True, arguments=dead_letter_arguments())]
+        await channel.declare_queue(prefix + queue.name, durable=True, arguments=queue_arguments(queue, prefix))
+        await _bind(channel, queue, queue.name, prefix)
         for delay in queue.retry_delays_seconds:
-            arguments = retry_arguments(queue, delay, prefix)
-            made.append(await channel.declare_queue(prefix + queue.retry_queue(delay), durable=True, arguments=arguments))
-        # The queue itself comes last: by its absence a consumer notices that something has to be declared.
-        declared = await channel.declare_queue(prefix + queue.name, durable=True, arguments=queue_arguments(queue, prefix))
-        for each in (*made, declared):
-            await each.bind(prefix + queue.returns, each.name)
+            name = queue.retry_queue(delay)
+            await channel.declare_queue(prefix + name, durable=True, arguments=retry_arguments(queue, delay, prefix))
+            await _bind(channel, queue, name, prefix)
+        # These come last: by them another service knows that the queue has its bindings.
+        await channel.declare_queue(prefix + queue.dead_letters, durable=True, arguments=dead_letter_arguments())
+        await _bind(channel, queue, queue.dead_letters, prefix)
+
+
+async def bind(channel: AbstractChannel, queue: Queue, prefix: str) -> None:
+    """Bind a queue and those beside it anew, which are there; what is bound already stays as it is."""
+    for name in queue.names:
+        await _bind(channel, queue, name, prefix)
+
+
+async def _bind(channel: AbstractChannel, queue: Queue, name: str, prefix: str) -> None:
+    bound = await channel.get_queue(prefix + name, ensure=False)
+    await bound.bind(prefix + queue.returns, prefix + name)
+    if name == queue.name:
         for binding in queue.bindings:
-            await declared.bind(prefix + binding.exchange, binding.pattern)
+            await bound.bind(prefix + binding.exchange, binding.pattern)
 
 
 async def remove_prefixed(url: str, prefix: str, topology: Topology) -> None:
