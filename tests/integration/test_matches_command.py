@@ -57,7 +57,7 @@ async def test_a_line_is_listed_with_invoices_evidence_and_what_to_type(desk: De
         ("--text", "other"),
         ("--customer", "nobody"),
         ("--state", "dismissed"),
-        ("--reason", "x"),
+        ("--reason", "unknown_customer"),
     ):
         assert (await desk.run(*nothing))[0] == 0
 
@@ -186,6 +186,8 @@ async def test_what_cannot_be_done_is_said_with_exit_code_2(
     for arguments, sentence in (
         (["accept", "9999"], "No bank line begins with 9999"),
         (["--amount", "much"], "much is no amount"),
+        (["--amount", "much", "--lang", "nl"], "much is geen bedrag"),
+        (["--reason", "unknown_custmer"], "No line waits for a reason named unknown_custmer; the reasons are amount_not_whole, "),
     ):
         monkeypatch.setattr("sys.argv", ["kruispost", "matches", *arguments])
         with pytest.raises(SystemExit) as ended:

@@ -16,6 +16,7 @@ Reason = Literal[
     "money_left",
     "amount_not_whole",
     "unknown_customer",
+    "names_settled",
     "other_currency",
     "nothing_open",
     "equally_likely",

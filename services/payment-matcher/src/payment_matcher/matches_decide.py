@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,20 +20,18 @@ from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database
 from backbone.settings import Settings
 from bookkeeping.money import format_minor
-from contracts import envelope as envelopes
-from contracts.bank_lines import BankLineDecided
-from contracts.messages import unseal
 from payment_matcher import decisions, lines, open_invoices
 from payment_matcher.amounts import minor_in
 from payment_matcher.decisions import SOURCE, DecidedAlreadyError, Recording
 from payment_matcher.lines import MONEY_OF, SHORTAGE_OF, Line
-from payment_matcher.matches_list import entry_of, short_id, words_of
+from payment_matcher.matches_about import recorded_of
+from payment_matcher.matches_list import entry_of, is_on_account_of, short_id, words_of
 from payment_matcher.matches_words import Language, reason, say, state
 from payment_matcher.open_invoices import of_key
 from payment_matcher.reading import MatchesError
 from payment_matcher.shares import CannotShareError, Due, share_out, split
 from payment_matcher.standing import PaymentStandsError
-from payment_matcher.tables import bank_lines, intents
+from payment_matcher.tables import bank_lines
 
 EXCESS = "excess"
 
@@ -76,7 +73,8 @@ def accept_line(choice: Choice, numbers: Sequence[str], lang: Language, *, exces
         left_minor = _left(line, lang)
         wanted, site = list(numbers), choice.site
         if not wanted and not excess_only:
-            if not line.proposals or (len(line.proposals) > 1 and not line.is_certain):
+            is_other = bool(line.customer_id) and not all(is_on_account_of(line, each) for each in line.proposals)
+            if not line.proposals or is_other or (len(line.proposals) > 1 and not line.is_certain):
                 raise _RefusedError("name_invoices", lang, id=short_id(line))
             wanted, site = list(line.proposals[0].numbers), line.proposals[0].site
         dues = await _dues(connection, line, wanted, site, lang)
@@ -278,19 +276,11 @@ def _standing(line: Line, error: PaymentStandsError, lang: Language) -> tuple[st
 
 
 async def _what_to_undo(connection: AsyncConnection, line: Line, lang: Language) -> tuple[str, ...]:
-    terms = (MONEY_OF + line.line_id, SHORTAGE_OF + line.line_id)
-    mine = (intents.c.division == line.division, intents.c.term_id.in_(terms), intents.c.transaction_id.is_not(None))
-    # Those of one decision are due at the same moment: the invoices before what is kept for the customer.
-    order = (intents.c.term_id, intents.c.number == "", intents.c.number, intents.c.reference)
     told = []
-    for row in await connection.execute(sa.select(intents).where(*mine).order_by(*order)):
-        amount = f"{line.currency} {format_minor(row.amount_minor, line.currency)}"
-        # The customer as it was decided: a line on an account that nobody owns, or several do, has none itself.
-        decided = unseal(envelopes.decode(bytes(row.cause)))
-        customer_id = decided.customer_id if isinstance(decided, BankLineDecided) else line.customer_id
-        details = {"transaction": row.transaction_id, "amount": amount, "customer": customer_id}
-        key = "undo_payment" if row.number else "undo_excess"
-        if row.term_id.startswith(SHORTAGE_OF):
-            key = "undo_write_off"
-        told.append(say(key, lang, number=row.number, **details))
+    for prefix in (MONEY_OF, SHORTAGE_OF):
+        for each in await recorded_of(connection, line, prefix):
+            amount = f"{line.currency} {format_minor(each.amount_minor, line.currency)}"
+            details = {"transaction": each.transaction_id, "amount": amount, "customer": each.customer_id}
+            key = "undo_payment" if each.number else "undo_excess"
+            told.append(say("undo_write_off" if prefix == SHORTAGE_OF else key, lang, number=each.number, **details))
     return (*told, say("then_open", lang, id=short_id(line)))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import SystemClock
 from backbone.command_database import with_database
@@ -20,11 +19,12 @@ from backbone.database import Database
 from backbone.settings import Settings
 from bookkeeping.evidence import Evidence, describe
 from bookkeeping.money import format_minor
-from payment_matcher import lines, standing
+from payment_matcher import lines, matches_about
 from payment_matcher.amounts import hundredths_in, shown_hundredths
 from payment_matcher.decisions import SOURCE
 from payment_matcher.lines import Line, StoredProposal
-from payment_matcher.matches_words import Language, reason, say, state
+from payment_matcher.matches_about import About, recorded_in_words, settled_in_words, whose
+from payment_matcher.matches_words import REASONS, Language, reason, say, state
 from payment_matcher.reading import MatchesError
 from payment_matcher.standing import Payment
 from payment_matcher.tables import bank_lines
@@ -51,24 +51,26 @@ def show_matches(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     """Print the lines that fit; return whether one of them waits for a decision. Raises KruispostError."""
     settings = Settings()
     configuration = load_configuration(settings.config)
-
+    if wish.reason is not None and wish.reason not in REASONS:
+        known = ", ".join(sorted(filter(None, REASONS)))
+        raise MatchesError("reason_unknown", say("reason_unknown", lang, reason=wish.reason, known=known))
     today = SystemClock().now().date()
 
-    async def read(database: Database) -> tuple[list[Line], dict[str, list[Payment]]]:
+    async def read(database: Database) -> tuple[list[Line], dict[str, About]]:
         async with database.reading() as connection:
             read = await lines.load(connection, *_conditions(wish))
-            fitting = [line for line in read if _fits(line, wish) and _is_old(line, wish.days, today)]
-            return fitting, {line.line_id: await _standing_of(connection, line) for line in fitting[: wish.limit]}
+            fitting = [line for line in read if _fits(line, wish, lang) and _is_old(line, wish.days, today)]
+            return fitting, await matches_about.read(connection, fitting[: wish.limit])
 
-    found, standing_of = with_database(settings, SOURCE, read)
+    found, about_of = with_database(settings, SOURCE, read)
     shown = found[: wish.limit]
     counts = {"open": sum(line.state == "open" for line in found), "to_match": sum(line.is_to_match for line in found)}
     if as_json:
-        listed = [as_dict(line, configuration, lang, standing_of[line.line_id]) for line in shown]
+        listed = [as_dict(line, configuration, lang, about_of[line.line_id]) for line in shown]
         typer.echo(json.dumps({"found": len(found), **counts, "lines": listed}, indent=2, ensure_ascii=False, default=str))
     else:
         for line in shown:
-            told = in_words(line, configuration, lang, standing_of[line.line_id])
+            told = in_words(line, configuration, lang, about_of[line.line_id])
             if wish.days is not None and line.day is not None:
                 told.append(say("stands", lang, days=(today - line.day).days, account=line.gl_account))
             typer.echo("\n".join(told) + "\n")
@@ -108,7 +110,7 @@ def _conditions(wish: Wish) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _fits(line: Line, wish: Wish) -> bool:
+def _fits(line: Line, wish: Wish, lang: Language) -> bool:
     if wish.state == "to_match" and not line.is_to_match:
         return False
     if wish.text is not None and wish.text.casefold() not in line.text.casefold():
@@ -119,7 +121,7 @@ def _fits(line: Line, wish: Wish) -> bool:
         return True
     amount = hundredths_in(wish.amount)
     if amount is None:
-        raise MatchesError("amount_unreadable", f"{wish.amount} is no amount; write it as 121.00.")
+        raise MatchesError("amount_unreadable", say("amount_unreadable", lang, amount=wish.amount))
     return amount in (line.total_hundredths, line.left_hundredths)
 
 
@@ -152,12 +154,6 @@ def link_of(line: Line | Unequal, configuration: Configuration) -> str | None:
     return pattern
 
 
-async def _standing_of(connection: AsyncConnection, line: Line) -> list[Payment]:
-    if line.state != "open":
-        return []
-    return await standing.of_line(connection, line, [(each.site, each.customer_id) for each in line.proposals])
-
-
 def words_of(payment: Payment) -> dict[str, str]:
     """Return what the sentences about a standing payment are filled with."""
     amount = f"{payment.document.currency} {format_minor(payment.recorded.amount_minor, payment.document.currency)}"
@@ -174,7 +170,7 @@ def payment_as_dict(payment: Payment, sentence: str) -> dict[str, Any]:
     }
 
 
-def as_dict(line: Line, configuration: Configuration, lang: Language, stands: Sequence[Payment]) -> dict[str, Any]:
+def as_dict(line: Line, configuration: Configuration, lang: Language, about: About) -> dict[str, Any]:
     """Return a line for machines: amounts in hundredths, the evidence by name and in words."""
     return {
         "id": short_id(line),
@@ -210,7 +206,9 @@ def as_dict(line: Line, configuration: Configuration, lang: Language, stands: Se
             }
             for each in _open_proposals(line)
         ],
-        "standing_payments": [payment_as_dict(each, say("standing", lang, **words_of(each)).strip()) for each in stands],
+        "standing_payments": [payment_as_dict(each, say("standing", lang, **words_of(each)).strip()) for each in about.stands],
+        "recorded_payments": [asdict(each) for each in about.recorded],
+        "names_settled": [asdict(each) for each in about.settled],
         "entry": {
             "id": line.entry_id,
             "number": line.entry_number,
@@ -221,8 +219,8 @@ def as_dict(line: Line, configuration: Configuration, lang: Language, stands: Se
     }
 
 
-def in_words(line: Line, configuration: Configuration, lang: Language, stands: Sequence[Payment]) -> list[str]:
-    """Return a line for people, with the payments of its money that stand in Chargebee without a receipt."""
+def in_words(line: Line, configuration: Configuration, lang: Language, about: About) -> list[str]:
+    """Return a line for people, with what Chargebee has of its money and of the invoices that it names."""
     total, left = shown_hundredths(line.total_hundredths), shown_hundredths(line.left_hundredths)
     amount = total if line.state != "open" or total == left else say("of_total", lang, left=left, total=total)
     whose = line.account_name or line.customer_id or "?"
@@ -232,9 +230,11 @@ def in_words(line: Line, configuration: Configuration, lang: Language, stands: S
         told.append(say("text", lang, text=line.text))
     if line.why:
         told.append(say("dismissed_for" if line.state == "dismissed" else "why", lang, why=line.why))
-    told += [say("standing", lang, **words_of(each)) for each in stands]
+    told += [say("standing", lang, **words_of(each)) for each in about.stands]
+    told += recorded_in_words(about, line.currency, lang)
+    told += settled_in_words(line, about, short_id(line), lang)
     for place, proposal in enumerate(_open_proposals(line), 1):
-        told += _proposal_in_words(line, proposal, place, lang)
+        told += _proposal_in_words(line, proposal, place, about, lang)
     if line.state == "open" and line.reason == "nothing_open":
         told.append(say("keep", lang, id=short_id(line)))
     if line.is_to_match:
@@ -248,7 +248,7 @@ def _open_proposals(line: Line) -> tuple[StoredProposal, ...]:
     return line.proposals if line.state == "open" else ()
 
 
-def _proposal_in_words(line: Line, proposal: StoredProposal, place: int, lang: Language) -> list[str]:
+def _proposal_in_words(line: Line, proposal: StoredProposal, place: int, about: About, lang: Language) -> list[str]:
     def money(amount_minor: int) -> str:
         return format_minor(amount_minor, line.currency)
 
@@ -260,7 +260,17 @@ def _proposal_in_words(line: Line, proposal: StoredProposal, place: int, lang: L
         difference = say(direction, lang, amount=money(abs(proposal.difference_minor)))
     evidence = "; ".join(_evidence(proposal, lang)) or say("nothing_speaks", lang)
     words = say("proposal", lang, place=place, invoices=invoices, difference=difference, evidence=evidence)
-    return [words, say("command", lang, id=short_id(line), numbers=" ".join(proposal.numbers))]
+    command = say("command", lang, id=short_id(line), numbers=" ".join(proposal.numbers))
+    if is_on_account_of(line, proposal):
+        return [words, command]
+    key = "of_another" if line.customer_id else "of_customer"
+    payer = whose(about, proposal.site, proposal.customer_id)
+    return [words, say(key, lang, customer=payer, whose=line.account_name or line.customer_id), command]
+
+
+def is_on_account_of(line: Line, proposal: StoredProposal) -> bool:
+    """Tell whether Exact has the line on the account of the customer whose invoices these are."""
+    return (line.site, line.customer_id) == (proposal.site, proposal.customer_id)
 
 
 def _evidence(proposal: StoredProposal, lang: Language) -> list[str]:

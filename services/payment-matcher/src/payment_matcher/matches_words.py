@@ -26,6 +26,10 @@ REASONS: dict[str, tuple[str, str]] = {
         "nothing tells which customer of Chargebee paid, or several share the account",
         "niets zegt welke klant van Chargebee betaalde, of meer klanten delen de rekening",
     ),
+    "names_settled": (
+        "it names an invoice on which nothing is due in Chargebee any more, and no other",
+        "de regel noemt een factuur waarop in Chargebee niets meer openstaat, en geen andere",
+    ),
     "other_currency": (
         "the customer owes something, but not in this currency",
         "de klant is iets verschuldigd, maar niet in deze valuta",
@@ -75,6 +79,23 @@ _WORDS: dict[str, tuple[str, str]] = {
         "  stands in Chargebee: {transaction}, {amount} on invoice {number}; match it again in Exact, or remove it in Chargebee",
         "  staat in Chargebee: {transaction}, {amount} op factuur {number}; letter die weer af, of haal haar in Chargebee weg",
     ),
+    "stands_on": (
+        "  recorded in Chargebee: {amount} on invoice {number} ({transaction})",
+        "  vastgelegd in Chargebee: {amount} op factuur {number} ({transaction})",
+    ),
+    "stands_kept": (
+        "  kept in Chargebee: {amount} for customer {customer} ({transaction}); match it with what that pays later",
+        "  bewaard in Chargebee: {amount} voor klant {customer} ({transaction}); letter af met wat dat later betaalt",
+    ),
+    "names_settled": (
+        "  names {number} of customer {customer}: nothing is due on it in Chargebee any more",
+        "  noemt {number} van klant {customer}: daarop staat in Chargebee niets meer open",
+    ),
+    "of_customer": ("     of customer {customer}", "     van klant {customer}"),
+    "of_another": (
+        "     of customer {customer}, although Exact has the line on the account of {whose}",
+        "     van klant {customer}, terwijl Exact de regel op de rekening van {whose} heeft",
+    ),
     "dismissed_for": ("  dismissed: {why}", "  terzijde gelegd: {why}"),
     "proposal": ("  {place}. {invoices}{difference}: {evidence}", "  {place}. {invoices}{difference}: {evidence}"),
     "nothing_speaks": ("nothing but what is due", "niets dan wat openstaat"),
@@ -85,6 +106,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "keep": (
         "     kruispost matches accept {id} --excess    (kept for the customer)",
         "     kruispost matches accept {id} --excess    (bewaard voor de klant)",
+    ),
+    "keep_for": (
+        "     kruispost matches accept {id} --excess --customer {customer}    (kept for the customer)",
+        "     kruispost matches accept {id} --excess --customer {customer}    (bewaard voor de klant)",
     ),
     "to_match": ("  to be matched in Exact: {entry}", "  in Exact nog af te letteren: {entry}"),
     "entry": ("entry {number} in journal {journal}", "boekstuk {number} in dagboek {journal}"),
@@ -209,6 +234,11 @@ _WORDS: dict[str, tuple[str, str]] = {
         "Once Chargebee shows that, line {id} is open again by itself.",
         "Zodra Chargebee dat laat zien, staat regel {id} vanzelf weer open.",
     ),
+    "reason_unknown": (
+        "No line waits for a reason named {reason}; the reasons are {known}.",
+        "Geen regel wacht om een reden die {reason} heet; de redenen zijn {known}.",
+    ),
+    "amount_unreadable": ("{amount} is no amount; write it as 121.00.", "{amount} is geen bedrag; schrijf het als 121.00."),
     "unknown_line": (
         "No bank line begins with {id}; `kruispost matches --state all` lists them.",
         "Geen bankregel begint met {id}; `kruispost matches --state all` toont ze.",

@@ -24,7 +24,7 @@ from backbone.matching_configuration import BankMatching
 from backbone.relay import Relay
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
-from payment_matcher import decisions, lines, open_invoices, standing
+from payment_matcher import decisions, lines, open_invoices, settled_invoices, standing
 from payment_matcher.decisions import DecidedAlreadyError, Recording
 from payment_matcher.judging import Judge, Judgement, Reason
 from payment_matcher.lines import Line
@@ -128,7 +128,7 @@ class Proposer:
 
         judged = await asyncio.to_thread(judge_all)
         async with self._database.transaction() as connection:
-            judged = await _with_standing(connection, judged)
+            judged = await _with_standing(connection, await _with_settled(connection, judged))
             for line, judgement in judged:
                 await _keep(connection, line, judgement)
         crash_point("payment-matcher.judged")
@@ -172,6 +172,17 @@ async def _with_standing(connection: AsyncConnection, judged: list[tuple[Line, J
     return [
         (line, replace(judgement, reason=stands, is_certain=False) if line.line_id in found else judgement)
         for line, judgement in judged
+    ]
+
+
+async def _with_settled(connection: AsyncConnection, judged: list[tuple[Line, Judgement]]) -> list[tuple[Line, Judgement]]:
+    """Say of lines for which nothing fits that they name an invoice on which nothing is due any more."""
+    unknown = [line for line, judgement in judged if judgement.reason == "unknown_customer"]
+    named = await settled_invoices.named_in(connection, [line.text for line in unknown])
+    settled = {line.line_id for line, found in zip(unknown, named, strict=True) if found}
+    names_settled: Reason = "names_settled"
+    return [
+        (line, replace(judgement, reason=names_settled) if line.line_id in settled else judgement) for line, judgement in judged
     ]
 
 
