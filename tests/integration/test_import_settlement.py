@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from support.deadly_commits import killed_at_each_commit
 from support.engines import DATABASES
 from support.facts import OCTOBER_5, customer, invoice
@@ -63,17 +64,18 @@ MOLLIE = {
 @pytest.fixture(params=DATABASES)
 async def installed(request, tmp_path: Path):
     async with installation(request.param, tmp_path) as found:
-        found.write(tmp_path / "kruispost.yaml", settlements=ACCOUNTS, journals=JOURNALS)
+        found.write(tmp_path / "kruispost.yaml", settlements=ACCOUNTS, journals=JOURNALS, control_accounts=CONTROL)
         yield found
 
 
 @pytest.fixture
 async def embedded(tmp_path: Path):
     async with installation("sqlite", tmp_path) as found:
-        found.write(tmp_path / "kruispost.yaml", settlements=ACCOUNTS, journals=JOURNALS)
+        found.write(tmp_path / "kruispost.yaml", settlements=ACCOUNTS, journals=JOURNALS, control_accounts=CONTROL)
         yield found
 
 
+CONTROL = [{"gateway_account": "gw_1", "account": "1290"}]
 JOURNALS = {"invoices": "70", "credit_notes": "70", "payments": "90", "settlements": "91"}
 
 
@@ -177,11 +179,45 @@ async def test_a_payout_that_says_something_else_than_before_is_refused(embedded
     arguments = ("--gateway", "gocardless", "--account", "gw_1")
     done = await embedded.run("import-settlement", str(embedded.directory / "file.csv"), *arguments)
     assert (done.returncode, len(await embedded.stage.entries())) == (2, 1)
-    assert "Payout PO1 was imported before with amount 9880, and this file says amount 9870" in done.stderr
+    was, says = (f"EUR {paid} of 2026-10-07 with 1.20 of fees" for paid in ("98.80", "98.70"))
+    assert f"Payout PO1 was imported before with {was}, and this file says {says}; nothing" in done.stderr
+
+
+async def test_an_account_that_no_money_went_over_is_refused_with_those_that_are_known(embedded):
+    """Booked under a name with a slip it could not be imported under the right one any more."""
+    embedded.write(embedded.directory / "kruispost.yaml", settlements=ACCOUNTS, journals=JOURNALS)
+    file = embedded.directory / "file.csv"
+    file.write_text(GOCARDLESS)
+    done = await embedded.run("import-settlement", str(file), "--gateway", "gocardless", "--account", "gw_1")
+    assert "No payment over gateway account gw_1 is known of site acme-test (known: none)" in done.stderr
+    await embedded.stage.hear(customer(), invoice(), payment())
+    before = len(await embedded.stage.entries())
+    for more in ((), ("--dry-run",)):
+        done = await embedded.run("import-settlement", str(file), "--gateway", "gocardless", "--account", "gw_l", *more)
+        assert (done.returncode, len(await embedded.stage.entries())) == (2, before)
+        assert "No payment over gateway account gw_l is known of site acme-test (known: gw_1)" in done.stderr
+    status, told = await take(embedded, GOCARDLESS, "gocardless")
+    assert (status, told["payouts"][0]["outcome"]) == (0, "planned")
+
+
+async def test_a_payout_is_explained_with_what_it_took_off_the_control_account(embedded):
+    await take(embedded, STRIPE)
+    done = await embedded.run("explain", "po_1")
+    assert done.stdout.startswith("payout po_1 of 2026-10-07, EUR 172.00: ")
+    done = await embedded.run("explain", "po_1", "--lang", "nl")
+    assert done.stdout.startswith("uitbetaling van de betaaldienst po_1 van 2026-10-07, EUR 172.00: ")
+
+
+async def test_a_payout_on_the_other_side_of_the_world_keeps_its_day(embedded):
+    written = yaml.safe_load((embedded.directory / "kruispost.yaml").read_text())
+    written["sites"]["acme-test"]["time_zone"] = "Pacific/Auckland"
+    (embedded.directory / "kruispost.yaml").write_text(yaml.safe_dump(written))
+    _, told = await take(embedded, STRIPE)
+    assert told["payouts"][0]["day"] == "2026-10-07"
 
 
 async def test_without_accounts_the_payout_is_held_until_they_are_written(embedded):
-    embedded.write(embedded.directory / "kruispost.yaml")
+    embedded.write(embedded.directory / "kruispost.yaml", control_accounts=CONTROL)
     status, told = await take(embedded, GOCARDLESS, "gocardless")
     assert (status, told["payouts"][0]["code"]) == (1, "no_settlement_accounts")
 

@@ -38,6 +38,13 @@ def money(amount_minor: int, decimals: int, currency: str) -> str:
     return f"{currency} {'-' if amount_minor < 0 else ''}{whole:,}{fraction}"
 
 
+def amount_of(row: dict[str, Any]) -> str:
+    """Write what a document changes a debt by; a dash for what is nobody's debt, such as a payout."""
+    if not row["total_minor"] and not row["customer_id"]:
+        return "-"
+    return money(row["total_minor"], row["decimals"], row["currency"])
+
+
 def summary(out: Console, counts: dict[str, Any], lang: Language) -> None:
     """Show how many documents stand how, and how Exact is connected."""
     table = Table(title=say("Documents", lang), title_justify="left")
@@ -75,7 +82,7 @@ def documents(out: Console, rows: Sequence[dict[str, Any]], lang: Language, *, h
     for column in ("document", "date", "amount", "state", "why", "what to do"):
         table.add_column(say(column, lang), overflow="fold")
     for row in rows:
-        amount = money(row["total_minor"], row["decimals"], row["currency"])
+        amount = amount_of(row)
         why = told(row, "sentence", lang)
         if not why and row["entry_number"]:
             why = say("entry {number}, journal {journal}", lang, number=row["entry_number"], journal=row["journal"])
@@ -133,9 +140,10 @@ def life(out: Console, found: Sequence[dict[str, Any]], language: Language) -> N
     """Tell what happened to a document, step by step."""
     for row in found:
         name = f"{named(row['kind'], language)} {row['number']}" + (f" / {row['suffix']}" if row["suffix"] else "")
-        amount, state = money(row["total_minor"], row["decimals"], row["currency"]), named(row["state"], language)
-        values = {"name": name, "amount": amount, "customer": row["customer_id"], "state": state}
-        out.print(say("{name}: {amount}, customer {customer}, {state}", language, **values), style="bold", soft_wrap=True)
+        values = {"name": name, "amount": amount_of(row), "customer": row["customer_id"], "state": named(row["state"], language)}
+        # A payout or an exchange difference is nobody's debt: its amounts stand in what was booked.
+        heading = "{name}: {amount}, customer {customer}, {state}" if row["customer_id"] else "{name}: {state}"
+        out.print(say(heading, language, **values), style="bold", soft_wrap=True)
         for step in row["timeline"]:
             sentence = describe(step["type"], step["details"], language)
             out.print(f"  {step['time'][:19].replace('T', ' ')} UTC  {sentence}", soft_wrap=True)

@@ -14,6 +14,7 @@ DUTCH: dict[str, str] = {
     "vat reclaim": "btw van afboeking",
     "tax withheld": "ingehouden belasting",
     "exchange difference": "koersverschil",
+    "application": "koersverschil debiteur",
     "payout": "uitbetaling",
     "received": "ontvangen",
     "waiting": "wacht",
@@ -72,6 +73,7 @@ DUTCH: dict[str, str] = {
         "Btw na aangifte: {amount} van {documents} documenten hoort bij aangifte {filed}, die {division} zonder"
         " die btw heeft ingediend."
     ),
+    "{name}: {state}": "{name}: {state}",
     "{name}: {amount}, customer {customer}, {state}": "{name}: {amount}, klant {customer}, {state}",
     "No document has the number {number}; it has not come in, or its number is written differently.": (
         "Geen document heeft het nummer {number}; het is niet binnengekomen, of het nummer wordt anders geschreven."

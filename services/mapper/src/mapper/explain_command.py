@@ -51,7 +51,7 @@ def _lines(found: Explanation, file: Path, lang: Language) -> list[str]:
     amount = f"{currency} {format_minor(total_minor, currency)}"
     lines = [
         say(
-            "explained",
+            "explained" if ref.customer_id else "explained_of_nobody",
             lang,
             document=document,
             date=ref.document_date or "-",

@@ -26,7 +26,7 @@ from mapper.history import Kept, PagedStore, last_told
 from mapper.issue import booked_entry, reasons_of
 from mapper.linked import linked_in
 from mapper.store import Row, Store
-from mapper.subjects import Subject, Subjects
+from mapper.subjects import OWED_BY_NOBODY, Subject, Subjects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +73,12 @@ class Explanation:
 
     @property
     def amount(self) -> tuple[str, int]:
-        """What the document is about: its total; of an exchange difference what it comes to in the division's currency."""
+        """What the document is about: its total; of what nobody owes, such as a payout, what its entry comes to."""
         ref, entry = self.subject.ref, self.entry
-        if ref.kind in ("exchange_difference", "application") and entry is not None:
-            return entry.currency, sum(line.amount_minor for line in entry.lines if line.amount_minor > 0)
+        if ref.kind in OWED_BY_NOBODY and entry is not None:
+            debit = sum(line.amount_minor for line in entry.lines if line.amount_minor > 0)
+            credit = -sum(line.amount_minor for line in entry.lines if line.amount_minor < 0)
+            return entry.currency, max(debit, credit)  # VAT on a line stands beside its amount
         return ref.currency, ref.total_minor
 
     def as_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ day; `kruispost control-accounts` then names the amount on both.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from datetime import date, timedelta
 
 import msgspec
@@ -24,6 +24,7 @@ from mapper.store import ISSUED, Store
 # How long after a movement its payout may come, disputes and reserves apart, which are movements of their own day.
 LONGEST_WAY = timedelta(days=120)
 _WAYS = {"payment": 1, "refund": -1}
+PAGE = 1_000
 _MOVEMENTS = frozenset(("charge", "refund", "chargeback"))
 
 
@@ -50,6 +51,27 @@ async def off_their_accounts(store: Store, site: str, payout: Payout, mapping: M
             taken.add(own_lines[0])
             sums[account] += found.lines[own_lines[0]].amount
     return replace(payout, elsewhere=tuple((account, amount) for account, amount in sorted(sums.items()) if amount))
+
+
+class _Money(msgspec.Struct, frozen=True):
+    """What is read of a transaction."""
+
+    gateway_account_id: str | None = None
+
+
+async def gateway_accounts(store: Store, site: str) -> AsyncIterator[str]:
+    """Give the gateway account of each transaction that Chargebee showed of a site, a page at a time."""
+    column, after, decoder = tables.resources.c, "", msgspec.json.Decoder(_Money)
+    while True:
+        mine = (column.site == site, column.kind == "transaction", column.id > after)
+        query = sa.select(column.id, column.body).where(*mine).order_by(column.id).limit(PAGE)
+        rows = (await store.connection.execute(query)).all()
+        for row in rows:
+            if (account := decoder.decode(row.body).gateway_account_id) is not None:
+                yield account
+        if len(rows) < PAGE:
+            return
+        after = rows[-1].id
 
 
 async def _booked_on(

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, time
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -24,10 +24,12 @@ from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry
+from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from contracts.envelope import derived_id, seal
 from contracts.facts import PayoutImported
 from contracts.settlements import Payout
+from mapper import payout_accounts
 from mapper.configuration import mappings_of
 from mapper.gateways import FoundPayout, read_payouts
 from mapper.plan import SOURCE, Cause, Planner
@@ -120,7 +122,10 @@ async def _import(
     database = Database.open(settings, SERVICE)
     try:
         async with database.reading() as connection:
-            known = {each.id: await _known(Store(database, connection), site, each) for each in payouts}
+            store = Store(database, connection)
+            known = {each.id: await _known(store, site, each) for each in payouts}
+            if not all(known.values()):
+                await _check_account(store, mappings_of(configuration).values(), site, payouts[0].gateway_account_id)
         return [
             await _take(database, planner, clock, site, payout, digest, is_known=known[payout.id], dry_run=dry_run)
             for payout in payouts
@@ -134,14 +139,50 @@ async def _known(store: Store, site: str, payout: Payout) -> bool:
     before = await store.resource(site, KIND, payout.id, Payout)
     if before is None:
         return False
-    for name in ("amount", "fees", "fees_tax", "chargeback_fees", "currency_code", "gateway_account_id", "date", "lines"):
-        if getattr(before, name) != getattr(payout, name):
-            told = [f"{len(one.lines)} lines" if name == "lines" else f"{name} {getattr(one, name)}" for one in (before, payout)]
-            raise SettlementFileError(
-                f"Payout {payout.id} was imported before with {told[0]}, and this file says {told[1]}; nothing was imported. Ask"
-                " the gateway which one is right."
-            )
-    return True
+    if before.gateway_account_id != payout.gateway_account_id:
+        told = [f"gateway account {each.gateway_account_id}" for each in (before, payout)]
+    elif _as_said(before) != _as_said(payout):
+        told = [_as_said(each) for each in (before, payout)]
+    elif before.lines != payout.lines:
+        told = [f"{len(before.lines)} movements", f"{len(payout.lines)}, or others"]
+    else:
+        return True
+    raise SettlementFileError(
+        f"Payout {payout.id} was imported before with {told[0]}, and this file says {told[1]}; nothing was imported. Ask the"
+        " gateway which one is right."
+    )
+
+
+def _as_said(payout: Payout) -> str:
+    """Return day and amounts of a payout in words."""
+    amounts = (payout.amount, payout.fees + payout.chargeback_fees, payout.chargeback_fees, payout.fees_tax)
+    paid, fees, charged_back, tax = (format_minor(each, payout.currency_code) for each in amounts)
+    of_fees = f"{fees} of fees" + (f" ({charged_back} for chargebacks)" if payout.chargeback_fees else "")
+    return f"{payout.currency_code} {paid} of {_day(payout)} with {of_fees}" + (f" and {tax} of VAT" if payout.fees_tax else "")
+
+
+def _day(payout: Payout) -> str:
+    # Its instant is noon on the site's clock, which is the same day in UTC but for zones more than twelve hours ahead.
+    return (datetime.fromtimestamp(payout.date, UTC) + timedelta(hours=2)).date().isoformat()
+
+
+async def _check_account(store: Store, mappings: Collection[Mapping], site: str, account: str) -> None:
+    """Raise SettlementFileError for an account that no money went over and that no control account names: a slip of the pen.
+
+    What was booked under it could not be imported under the right one any more.
+    """
+    if any(control.gateway_account == account for mapping in mappings for control in mapping.control_accounts):
+        return
+    known = set[str]()
+    async for found in payout_accounts.gateway_accounts(store, site):
+        if found == account:
+            return
+        known.add(found)
+    names = ", ".join(sorted(known)) or "none"
+    raise SettlementFileError(
+        f"No payment over gateway account {account} is known of site {site} (known: {names}), so nothing was imported. Name the"
+        " right one by --account; one that is new stands under control_accounts first."
+    )
 
 
 async def _take(
@@ -191,7 +232,7 @@ async def _take(
 def _imported(payout: Payout, outcome: str, code: str | None = None) -> Imported:
     return Imported(
         payout=payout.id,
-        day=datetime.fromtimestamp(payout.date, ZoneInfo("UTC")).date().isoformat(),
+        day=_day(payout),
         currency=payout.currency_code,
         paid_minor=payout.amount,
         fees_minor=payout.fees + payout.chargeback_fees,

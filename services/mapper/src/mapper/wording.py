@@ -108,6 +108,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "vat_row": ("VAT {code}", "btw {code}"),
     "more": ("... and {count} more (--limit shows more)", "... en nog {count} (--limit toont er meer)"),
     "nothing": ("no document fits", "geen document voldoet"),
+    "explained_of_nobody": ("{document} of {date}, {amount}: {state}", "{document} van {date}, {amount}: {state}"),
     "explained": (
         "{document} of {date}, {amount}, customer {customer}: {state}",
         "{document} van {date}, {amount}, klant {customer}: {state}",
