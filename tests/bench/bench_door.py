@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -15,13 +16,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.bench_replay import replay_until
 from bench.door_server import PASSWORD, SITE, USERNAME
 from support.engines import postgresql_database
 
 ROUNDS = 5
 SECONDS = 2.0
 WARM_UP_SECONDS = 0.5
-CONNECTIONS = (16, 64)
+CONNECTIONS = (1, 16, 64)
 KINDS = ("forgetting", "storing", "translating")
 AUTHORIZATION = "Basic " + base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
 
@@ -59,6 +61,7 @@ def measure() -> dict[str, dict[str, Any]]:
 
     `door` is the door with its store; `door_translating` has the translator at work in the same process, as in the product
     under a load that never pauses. It comes last, because it works on for a while after each run and would disturb the others.
+    `door_beside_replay` is the door with its store while another process replays a history from the same PostgreSQL.
     """
     runs: dict[tuple[str, int], list[Run]] = {(kind, connections): [] for kind in KINDS for connections in CONNECTIONS}
     for kinds in (("forgetting", "storing"), ("translating",)):
@@ -69,16 +72,44 @@ def measure() -> dict[str, dict[str, Any]]:
             for number in range(1, ROUNDS + 1):
                 for connections in CONNECTIONS:
                     for kind in kinds:
-                        runs[kind, connections].append(
-                            load(ports[kind], connections, SECONDS, 2 * number + (connections > CONNECTIONS[0]))
-                        )
+                        runs[kind, connections].append(load(ports[kind], connections, SECONDS, _number(number, connections)))
+    with _door_of_its_own("storing") as port, _replaying():
+        load(port, CONNECTIONS[0], WARM_UP_SECONDS, 0)
+        beside = {
+            connections: [load(port, connections, SECONDS, _number(number, connections)) for number in range(1, ROUNDS + 1)]
+            for connections in CONNECTIONS
+        }
     figures: dict[str, dict[str, Any]] = {}
     for connections in CONNECTIONS:
         ceilings, storing = runs["forgetting", connections], runs["storing", connections]
         for name, measured in (("door", storing), ("door_translating", runs["translating", connections])):
             figures[f"{name}_{connections}_connections"] = _row(measured, ceilings, "per_second", "per_second", "webhooks/s")
         figures[f"door_p99_against_p50_{connections}_connections"] = _row(storing, storing, "p99_ms", "p50_ms", "ms")
+        name = f"beside_replay_{connections}_connections"
+        figures[f"door_{name}"] = _row(beside[connections], storing, "per_second", "per_second", "webhooks/s")
+        figures[f"door_p99_{name}"] = _row(beside[connections], storing, "p99_ms", "p99_ms", "ms")
     return figures
+
+
+def _number(round_: int, connections: int) -> int:
+    """Number a run, so that no two send an event of the same id."""
+    return len(CONNECTIONS) * round_ + CONNECTIONS.index(connections)
+
+
+@contextmanager
+def _replaying() -> Iterator[None]:
+    """Replay a history from PostgreSQL again and again, in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    stop, begun = context.Event(), context.Event()
+    process = context.Process(target=replay_until, args=(stop, begun), daemon=True)
+    process.start()
+    try:
+        if not begun.wait(120):
+            raise RuntimeError("the replay beside the door did not begin")
+        yield
+    finally:
+        stop.set()
+        process.join()  # it drops its database itself
 
 
 @contextmanager

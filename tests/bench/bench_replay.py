@@ -7,8 +7,10 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +49,19 @@ def measure() -> dict[str, dict[str, Any]]:
     return figures
 
 
-async def _replay(month: list[Message], months: int) -> tuple[int, float, float, float]:
+def replay_until(stop: Event, begun: Event) -> None:
+    """Replay a history that stands in PostgreSQL again and again until told to stop; `begun` is set once the first is under way."""
+    month = heard_in_month(42, 100)
+    while not stop.is_set():
+        asyncio.run(_replay(month, SIZES[0], "postgresql", begun.set))
+
+
+async def _replay(
+    month: list[Message], months: int, dialect: str = "sqlite", begun: Callable[[], None] = lambda: None
+) -> tuple[int, float, float, float]:
     with tempfile.TemporaryDirectory() as directory:
         async with AsyncExitStack() as stack:
-            log = await stack.enter_async_context(database_for("sqlite", Path(directory), "ingest"))
+            log = await stack.enter_async_context(database_for(dialect, Path(directory), "ingest"))
             count = 0
             for number in range(months):
                 async with log.transaction() as connection:
@@ -63,6 +74,7 @@ async def _replay(month: list[Message], months: int) -> tuple[int, float, float,
                         )  # fmt: skip
                         await event_log.append(connection, f"fact/{count}", 0, [sealed])
             logs, until = {"ingest": log}, START + timedelta(days=400)
+            begun()
             started = time.perf_counter()
             async for envelope in history(logs, until):
                 unseal(envelope)
