@@ -50,7 +50,7 @@ def measure() -> dict[str, dict[str, Any]]:
 
 
 def replay_until(stop: Event, begun: Event) -> None:
-    """Replay a history that stands in PostgreSQL again and again until told to stop; `begun` is set once the first is under way."""
+    """Replay a history from PostgreSQL again and again until told to stop; `begun` is set once the first is under way."""
     month = heard_in_month(42, 100)
     while not stop.is_set():
         asyncio.run(_replay(month, SIZES[0], "postgresql", begun.set))
