@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from support.engines import DATABASES
+from support.child import child
+from support.engines import DATABASES, settings_for
 from support.exact_server import DIVISION, ExactServer, exact_server
-from support.writer_stage import WriterStage, configuration, sale, save_account, writer_stage
+from support.writer_stage import (
+    WriterStage,
+    configuration,
+    environment_of,
+    prepare,
+    sale,
+    save_account,
+    until_posted,
+    writer_environment,
+    writer_stage,
+)
 
 from backbone.database import Database
 from backbone.settings import Settings
@@ -201,6 +213,27 @@ async def test_where_exact_shows_a_field_only_with_a_value_the_mapping_names_its
         async with writer_stage(server, tmp_path / "other", configuration=named) as stage:
             await stage.tell(save_account("CUST2", custom_fields={"Segment": "Retail"}))
             await until_shown(server, {"Klant CUST2/Segment": "Retail"})
+
+
+@pytest.mark.slow
+async def test_killed_before_the_call_the_value_stands_in_the_end(tmp_path: Path) -> None:
+    values = {"Segment": "Retail"}
+    async with (
+        exact_server(custom_fields=(SEGMENT,)) as server,
+        settings_for("sqlite", tmp_path / "data", **writer_environment(server.url)) as settings,
+    ):
+        await prepare(server, settings, [save_account(custom_fields=values), sale("INV-1")])
+        environment = environment_of(settings, tmp_path)
+        (tmp_path / "kruispost.yaml").write_text(wanting().model_dump_json(exclude_defaults=True), encoding="utf-8")
+        crash = {**environment, "KRUISPOST_CRASH_AT": "exact_writer.custom_field_noted"}
+        async with child("-m", "exact_writer", directory=tmp_path, settings=crash) as first:
+            assert await first.ended() == -signal.SIGKILL, first.said
+        async with child("-m", "exact_writer", directory=tmp_path, settings=environment) as second:
+            await until_shown(server, {"Klant CUST1/Segment": "Retail"})
+            await until_posted(settings, 1)
+            second.terminate()
+            await second.ended()
+        assert await server.booked() == ["INV-1"]
 
 
 async def examined(directory: Path, chosen: Any, monkeypatch: pytest.MonkeyPatch, lang: Any = "en") -> dict[str, str]:
