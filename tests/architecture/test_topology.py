@@ -67,7 +67,7 @@ def test_a_fact_reaches_the_console_and_at_most_one_partition_of_the_mapper(mess
         ("chargebee.item_price.observed", {"mapper"}),
         ("chargebee.subscription.observed", {"mapper"}),
         ("chargebee.invoice.observed", {"mapper", MATCHER_QUEUE}),
-        ("chargebee.credit_note.observed", {"mapper"}),
+        ("chargebee.credit_note.observed", {"mapper", "payment-matcher"}),
         ("chargebee.transaction.observed", {"mapper", MATCHER_QUEUE}),
         ("exact.account.saved", {"mapper", MATCHER_QUEUE}),
         ("exact.account.refused", {"mapper"}),

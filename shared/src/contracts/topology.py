@@ -171,6 +171,7 @@ def topology(divisions: Iterable[int]) -> Topology:
         owner=MATCHER_QUEUE,
         single_active=True,
         bindings=facts(
+            "chargebee.credit_note.observed.*",
             "chargebee.customer.observed.*",
             "chargebee.invoice.observed.*",
             "chargebee.transaction.observed.*",

@@ -125,11 +125,11 @@ def undo(line: LineId, lang: Lang = "en", as_json: AsJson = False) -> None:
 def unequal(
     days: Annotated[int, typer.Option(min=0, help="leave out what changed in Chargebee within so many days")] = 2,
     division: Annotated[int | None, typer.Option(help="only this division")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="show at most so many invoices; the total counts all")] = 25,
+    limit: Annotated[int, typer.Option(min=0, help="show at most so many documents; the total counts all")] = 25,
     lang: Lang = "en",
     as_json: AsJson = False,
 ) -> None:
-    """List invoices of which Exact has another amount open than Chargebee has due; exit code 1 when one needs a person."""
+    """List invoices and credit notes open in Exact otherwise than in Chargebee; exit code 1 when one needs a person."""
     from payment_matcher.unequal_list import show_unequal
 
     raise typer.Exit(WRONG if show_unequal(days, division, limit, lang, as_json=as_json) else 0)

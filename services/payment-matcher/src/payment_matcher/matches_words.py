@@ -117,6 +117,14 @@ _WORDS: dict[str, tuple[str, str]] = {
         "{number}  {customer}: {currency} {open} open in Exact, {due} due in Chargebee",
         "{number}  {customer}: {currency} {open} open in Exact, {due} open in Chargebee",
     ),
+    "unequal_note": (
+        "{number}  {customer}: of this credit note {currency} {open} is open in Exact, and {due} is to be given in Chargebee",
+        "{number}  {customer}: van deze creditnota staat in Exact {currency} {open} open, en in Chargebee is {due} nog te geven",
+    ),
+    "less_of_note": (
+        "  was it paid out by bank? Record that refund on it in Chargebee. Else take in Exact back what it is matched with",
+        "  is hij per bank uitbetaald? Leg die terugbetaling in Chargebee erop vast. Draai anders in Exact de aflettering terug",
+    ),
     "more_in_exact": (
         "  match it in Exact with the payments and credit notes that Chargebee has on it; take wrong matches of those back first",
         "  letter het in Exact af met de betalingen en creditnota's die Chargebee erop heeft; draai een foute match eerst terug",
@@ -139,8 +147,8 @@ _WORDS: dict[str, tuple[str, str]] = {
         "{count} waarvan in Exact een ander bedrag openstaat dan in Chargebee",
     ),
     "all_equal": (
-        "Of every invoice Exact has as much open as Chargebee has due.",
-        "Van elke factuur staat in Exact evenveel open als in Chargebee.",
+        "Of every invoice Exact has as much open as Chargebee has due, and of no credit note less than is to be given.",
+        "Van elke factuur staat in Exact evenveel open als in Chargebee, en van geen creditnota minder dan nog te geven is.",
     ),
     "will_pay": ("{number}: {amount} is recorded in Chargebee", "{number}: {amount} wordt in Chargebee vastgelegd"),
     "will_write_off": (

@@ -34,7 +34,9 @@ NO_END = frozenset(
     ("taken_back", "matched_anew", "receipt_matched_anew", "money_resolved")
 )  # told of a payment that had ended before
 HEARD: Mapping[str, Types] = {
-    "ingest": frozenset(each.TYPE for each in (facts.CustomerObserved, facts.InvoiceObserved, facts.TransactionObserved)),
+    "ingest": frozenset(
+        each.TYPE for each in (facts.CustomerObserved, facts.InvoiceObserved, facts.CreditNoteObserved, facts.TransactionObserved)
+    ),
     "exact-writer": frozenset(
         each.TYPE for each in (facts.EntryPosted, facts.ReceivableObserved, facts.AccountSaved, bank_lines.BankLineObserved)
     ),

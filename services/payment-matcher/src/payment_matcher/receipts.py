@@ -17,6 +17,7 @@ from contracts.chargebee import Customer
 from contracts.envelope import Envelope, Message
 from contracts.facts import (
     AccountSaved,
+    CreditNoteObserved,
     CustomerObserved,
     DocumentRef,
     EntryPosted,
@@ -24,7 +25,7 @@ from contracts.facts import (
     ReceivableObserved,
     TransactionObserved,
 )
-from payment_matcher import account_money, afterwards, intents, lines, own_payments, rechecks, terms
+from payment_matcher import account_money, afterwards, credit_notes, intents, lines, own_payments, rechecks, terms
 from payment_matcher.decision import is_settled
 
 
@@ -52,8 +53,8 @@ class Receipts:
 
     async def _fold(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
         match message:
-            case InvoiceObserved():
-                await self._fold_invoice(connection, message)
+            case InvoiceObserved() | CreditNoteObserved():
+                await self._fold_document(connection, message)
             case ReceivableObserved():
                 await self._plan(connection, envelope, message)
             case EntryPosted(document=document) if document.kind == "invoice":
@@ -103,7 +104,10 @@ class Receipts:
         for division, account_id in await intents.forget_payment(connection, site, transaction_id):
             await intents.open_again(connection, terms.on_account(division, account_id), self._clock.now())
 
-    async def _fold_invoice(self, connection: AsyncConnection, fact: InvoiceObserved) -> None:
+    async def _fold_document(self, connection: AsyncConnection, fact: InvoiceObserved | CreditNoteObserved) -> None:
+        if isinstance(fact, CreditNoteObserved):
+            await credit_notes.fold(self._database, connection, fact)
+            return
         invoice = fact.resource
         await intents.fold_invoice(
             self._database,

@@ -23,6 +23,22 @@ invoices = sa.Table(
 _due = invoices.c.amount_due_minor > 0
 sa.Index("invoices_due", invoices.c.site, invoices.c.number, sqlite_where=_due, postgresql_where=_due)
 
+# What Chargebee still has to give of each credit note.
+credit_notes = sa.Table(
+    "credit_notes",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("number", sa.Text, primary_key=True),
+    sa.Column("resource_version", sa.BigInteger, nullable=False),
+    sa.Column("available_minor", sa.BigInteger, nullable=False),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+)
+_available = credit_notes.c.available_minor > 0
+sa.Index(
+    "credit_notes_available", credit_notes.c.site, credit_notes.c.number, sqlite_where=_available, postgresql_where=_available
+)
+
 # Bookings of invoices that were taken back by a reversal; what settles those is no money.
 booked_back = sa.Table(
     "booked_back",

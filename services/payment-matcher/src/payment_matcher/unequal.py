@@ -1,12 +1,14 @@
 """Invoices of which Exact has another amount open than Chargebee has due: what has to be matched in Exact, or taken back there.
 
-Both sides are those that were seen last. What a reversal takes back of an invoice counts with it, matched or not.
+Also credit notes of which Exact has less open than Chargebee still has to give, such as one that was paid out by bank. Both sides
+are those that were seen last. What a reversal takes back of a document counts with it, matched or not.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,16 +16,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bookkeeping.money import decimals_of
 from payment_matcher.decision import HUNDREDTHS, PAYABLE_STATUSES
 from payment_matcher.intents import MILLISECONDS
-from payment_matcher.tables import intents, invoices, terms
+from payment_matcher.tables import credit_notes, intents, invoices, terms
+
+Kind = Literal["invoice", "credit_note"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unequal:
-    """One such invoice, amounts in hundredths; the entry is the first in which some of it is open, else its first one.
+    """One such document, amounts in hundredths; the entry is the first in which some of it is open, else its first one.
 
-    `entry_id` is empty where nothing told the entry since it is kept. `is_under_way` where a payment of it is being recorded.
+    Of a credit note they are what we owe: `due_hundredths` is what Chargebee still has to give of it. `entry_id` is empty where
+    nothing told the entry since it is kept. `is_under_way` where a payment of it is being recorded.
     """
 
+    kind: Kind
     division: int
     site: str
     number: str
@@ -38,41 +44,66 @@ class Unequal:
 
 async def read(connection: AsyncConnection, *, until: datetime, division: int | None = None) -> list[Unequal]:
     """Read those that did not change in Chargebee since `until`, by number; a later change may still be on its way to Exact."""
-    is_open = terms.c.is_matched.is_(sa.false())
-    open_sum = sa.func.sum(sa.case((is_open, terms.c.amount_hundredths), else_=0))
     is_payable = invoices.c.deleted.is_(sa.false()) & invoices.c.status.in_(sorted(PAYABLE_STATUSES))
     due = sa.case((is_payable, invoices.c.amount_due_minor), else_=0)
-    same = (terms.c.site == invoices.c.site) & (terms.c.number == invoices.c.number)
+    return await _differing(connection, "invoice", invoices, due, until, division)
+
+
+async def read_credit_notes(connection: AsyncConnection, *, until: datetime, division: int | None = None) -> list[Unequal]:
+    """Read the credit notes of which Exact has less open than Chargebee still has to give, since the same moment.
+
+    Where Exact has more open, another open item stands against it: the invoice that it was used for, or its refund.
+    """
+    due = credit_notes.c.available_minor
+    found = await _differing(connection, "credit_note", credit_notes, due, until, division, due > 0)
+    return [each for each in found if each.open_hundredths < each.due_hundredths]
+
+
+async def _differing(
+    connection: AsyncConnection,
+    kind: Kind,
+    table: sa.Table,
+    due: sa.ColumnElement[Any],
+    until: datetime,
+    division: int | None,
+    *conditions: sa.ColumnElement[bool],
+) -> list[Unequal]:
+    is_open = terms.c.is_matched.is_(sa.false())
+    # A term is negative where we owe, as of a credit note.
+    amount = terms.c.amount_hundredths if kind == "invoice" else -terms.c.amount_hundredths
+    open_sum = sa.func.sum(sa.case((is_open, amount), else_=0))
+    same = (terms.c.site == table.c.site) & (terms.c.number == table.c.number)
     # A resource version of Chargebee is the moment of the change, in milliseconds.
-    settled = invoices.c.resource_version <= int(until.timestamp() * MILLISECONDS)
-    where = [terms.c.kind == "invoice", terms.c.currency == invoices.c.currency, settled]
+    settled = table.c.resource_version <= int(until.timestamp() * MILLISECONDS)
+    where = [terms.c.kind == kind, terms.c.currency == table.c.currency, settled, *conditions]
     if division is not None:
         where.append(terms.c.division == division)
-    by = (terms.c.division, invoices.c.site, invoices.c.number, invoices.c.customer_id, invoices.c.currency)
+    by = (terms.c.division, table.c.site, table.c.number, table.c.customer_id, table.c.currency)
     query = (
         sa.select(*by, open_sum.label("open"), sa.func.max(due).label("due"))
-        .select_from(terms.join(invoices, same))
+        .select_from(terms.join(table, same))
         .where(*where)
         .group_by(*by)
         .having(open_sum != sa.func.max(due))
-        .order_by(invoices.c.number, invoices.c.site)
+        .order_by(table.c.number, table.c.site)
     )
     found = []
     for row in (await connection.execute(query)).all():
         due_hundredths = int(row.due) * (HUNDREDTHS if decimals_of(row.currency) == 0 else 1)
         if int(row.open) != due_hundredths:
-            found.append(await _unequal(connection, row, due_hundredths))
+            found.append(await _unequal(connection, kind, row, due_hundredths))
     return found
 
 
-async def _unequal(connection: AsyncConnection, row: sa.Row[tuple[int, str, str, str, str, int, int]], due: int) -> Unequal:
-    mine = (terms.c.division == row.division, terms.c.site == row.site, terms.c.number == row.number, terms.c.kind == "invoice")
+async def _unequal(connection: AsyncConnection, kind: Kind, row: sa.Row[Any], due: int) -> Unequal:
+    mine = (terms.c.division == row.division, terms.c.site == row.site, terms.c.number == row.number, terms.c.kind == kind)
     entries = sa.select(terms.c.entry_id, terms.c.entry_number).where(*mine, terms.c.entry_id != "")
     entry = (await connection.execute(entries.order_by(terms.c.is_matched, terms.c.entry_number).limit(1))).one_or_none()
     under_way = sa.select(intents.c.reference).where(
         intents.c.site == row.site, intents.c.number == row.number, intents.c.outcome.is_(None)
     )
     return Unequal(
+        kind=kind,
         division=row.division,
         site=row.site,
         number=row.number,
@@ -80,7 +111,7 @@ async def _unequal(connection: AsyncConnection, row: sa.Row[tuple[int, str, str,
         currency=row.currency,
         open_hundredths=int(row.open),
         due_hundredths=due,
-        is_under_way=(await connection.execute(under_way.limit(1))).first() is not None,
+        is_under_way=kind == "invoice" and (await connection.execute(under_way.limit(1))).first() is not None,
         entry_id="" if entry is None else entry.entry_id,
         entry_number=0 if entry is None else entry.entry_number,
     )

@@ -1,4 +1,4 @@
-"""`kruispost matches unequal`: the invoices whose amounts differ, in words."""
+"""`kruispost matches unequal`: the invoices and credit notes whose amounts differ, in words."""
 
 from __future__ import annotations
 
@@ -31,13 +31,16 @@ def show_unequal(days: int, division: int | None, limit: int, lang: Language, *,
     async def read(database: Database) -> tuple[list[Unequal], list[Payment]]:
         async with database.reading() as connection:
             found = await unequal.read(connection, until=until, division=division)
+            found += await unequal.read_credit_notes(connection, until=until, division=division)
             return found, await standing.doubtful(connection, division)
 
     found, doubtful = with_database(settings, SOURCE, read)
     if as_json:
         listed = [_as_dict(each, configuration) for each in found[:limit]]
         payments = [payment_as_dict(each, say("without_receipt", lang, **words_of(each))) for each in doubtful]
-        told = {"found": len(found), "invoices": listed, "payments_without_receipt": payments}
+        of_kind = {kind: [each for each in listed if each["kind"] == kind] for kind in ("invoice", "credit_note")}
+        told = {"found": len(found), "invoices": of_kind["invoice"], "credit_notes": of_kind["credit_note"]}
+        told["payments_without_receipt"] = payments
         typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         for each in found[:limit]:
@@ -50,6 +53,7 @@ def show_unequal(days: int, division: int | None, limit: int, lang: Language, *,
 
 def _as_dict(each: Unequal, configuration: Configuration) -> dict[str, Any]:
     return {
+        "kind": each.kind,
         "division": each.division,
         "site": each.site,
         "number": each.number,
@@ -64,10 +68,23 @@ def _as_dict(each: Unequal, configuration: Configuration) -> dict[str, Any]:
 
 def _in_words(each: Unequal, configuration: Configuration, lang: Language) -> list[str]:
     amounts = {"open": shown_hundredths(each.open_hundredths), "due": shown_hundredths(each.due_hundredths)}
-    told = [say("unequal", lang, number=each.number, customer=each.customer_id, currency=each.currency, **amounts)]
+    is_note = each.kind == "credit_note"
+    told = [
+        say(
+            "unequal_note" if is_note else "unequal",
+            lang,
+            number=each.number,
+            customer=each.customer_id,
+            currency=each.currency,
+            **amounts,
+        )
+    ]
     if each.is_under_way:
         return [*told, say("unequal_under_way", lang)]
-    told.append(say("more_in_exact" if each.open_hundredths > each.due_hundredths else "less_in_exact", lang))
+    if is_note:
+        told.append(say("less_of_note", lang))
+    else:
+        told.append(say("more_in_exact" if each.open_hundredths > each.due_hundredths else "less_in_exact", lang))
     if each.entry_number:
         link = link_of(each, configuration)
         told.append(say("unequal_entry", lang, number=each.entry_number) + (f"  {link}" if link else ""))
