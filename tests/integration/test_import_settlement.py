@@ -228,6 +228,25 @@ async def proved(installed: Installation, *more: str) -> tuple[int, dict[str, An
     return status, account
 
 
+async def test_a_control_account_comes_to_zero_with_a_file_that_does_not_say_what_was_paid_out(embedded):
+    """Charges of GoCardless would be called late for ever."""
+    await embedded.stage.hear(customer(), invoice(), payment(amount=7_900), payment(id="txn_2", amount=2_100, linked_invoices=[]))
+    await take(embedded, GOCARDLESS, "gocardless")
+    done = await embedded.run("control-accounts", "--on", "2026-12-31", "--lang", "nl")
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        [
+            "1290 van administratie 100001, account bij de betaaldienst gw_1: saldo EUR 0.00",
+            "  nog niet uitbetaald: 0, samen 0.00",
+            "  uitbetaald, waar het bestand niet zegt wat erin zit: de oudste 2, tot en met 2026-10-05, zijn precies die 100.00",
+            "  elk bedrag heeft zijn naam",
+            "",
+        ],
+    )
+    status, account = await proved(embedded, "--on", "2026-12-31")
+    assert (status, account["balance_minor"], len(account["paid_out_by_sum"])) == (0, 0, 2)
+
+
 async def test_the_control_account_is_proved_charge_by_charge(installed):
     await installed.stage.hear(customer(), invoice(), payment(id_at_gateway="ch_1"))
     await installed.stage.hear(payment(id="txn_2", id_at_gateway="ch_2", amount=24_200, linked_invoices=[]))

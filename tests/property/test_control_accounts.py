@@ -116,3 +116,37 @@ def test_a_payout_that_took_nothing_off_the_account_settles_what_it_holds_there(
     proof = maker.prove("1290")
     assert (proof.balance_minor, proof.open, proof.elsewhere) == (0, (), ())
     assert [line.ids for line in proof.strange] == [("never",)]
+
+
+def charge(number: str, amount_minor: int, day: date = DAY) -> BookedMovement:
+    return BookedMovement(number=number, direction="in", day=day, amount_minor=amount_minor, gateway_id=number)
+
+
+def without_lines(number: str, amount_minor: int, day: date = DAY) -> BookedPayout:
+    return BookedPayout(number=number, day=day, amount_minor=amount_minor, has_lines=False)
+
+
+def test_payouts_whose_file_does_not_say_what_is_in_them_cover_the_oldest_charges_of_exactly_their_sum():
+    later = DAY + timedelta(days=1)
+    charges = [charge("c", 700, later), charge("a", 12_100), charge("b", 5_000)]
+    maker = ProofMaker(charges, [without_lines("po_1", 12_100), without_lines("po_2", 5_000)])
+    proof = maker.prove()
+    assert [each.number for each in proof.covered] == ["a", "b"]
+    assert [each.number for each in proof.open] == ["c"]
+    assert (proof.balance_minor, proof.unexplained_minor, proof.is_sound) == (700, 0, True)
+    assert proof.older_than(later) == []
+    assert [each.number for each in proof.older_than(later + timedelta(days=1))] == ["c"]
+
+
+def test_charges_are_late_only_when_they_are_more_than_such_payouts_paid():
+    maker = ProofMaker([charge("a", 12_100), charge("b", 5_000)], [without_lines("po_1", 5_000)])
+    proof = maker.prove()
+    assert (proof.covered, len(proof.open), proof.unexplained_minor) == ((), 2, 0)
+    assert len(proof.older_than(DAY + timedelta(days=9))) == 2
+    maker.movements = [charge("a", 4_000), charge("c", 2_000, DAY + timedelta(days=5))]
+    assert maker.prove().older_than(DAY + timedelta(days=1)) == []
+
+
+def test_a_charge_after_the_last_payout_is_not_taken_to_be_in_it():
+    maker = ProofMaker([charge("a", 5_000, DAY + timedelta(days=1))], [without_lines("po_1", 5_000)])
+    assert (maker.prove().covered, maker.prove().unexplained_minor) == ((), 0)

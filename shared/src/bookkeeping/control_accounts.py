@@ -9,7 +9,7 @@ on one and was paid out over the other has a name.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
@@ -76,7 +76,8 @@ class Proof:
 
     `open` are charges and refunds in no payout. `reserve_minor` is what the gateway keeps. `undetailed` are payouts whose file
     said nothing of their lines. `strange` are lines of payouts that were never booked, `differing` those booked with another
-    amount. `elsewhere` are those that a payout took off another control account. `unexplained_minor` is what these parts leave
+    amount. `covered` are the oldest charges and refunds where they are to the cent what the undetailed payouts come to.
+    `elsewhere` are those that a payout took off another control account. `unexplained_minor` is what these parts leave
     of the balance: payouts whose lines are not all that was in them.
     """
 
@@ -87,6 +88,7 @@ class Proof:
     strange: tuple[PaidOutLine, ...]
     differing: tuple[tuple[BookedMovement, PaidOutLine], ...]
     elsewhere: tuple[Elsewhere, ...] = ()
+    covered: tuple[BookedMovement, ...] = ()
 
     def with_transfer(self, other: str, amount_minor: int) -> Proof:
         """Return the proof after so much was booked by hand from this account to another one; negative: from that one to this."""
@@ -98,7 +100,7 @@ class Proof:
     @property
     def unexplained_minor(self) -> int:
         """What the parts leave of the balance."""
-        named = sum(each.amount_minor for each in self.open) + self.reserve_minor
+        named = _sum((*self.open, *self.covered)) + self.reserve_minor
         named -= sum(each.amount_minor for each in self.undetailed) + sum(each.amount_minor for each in self.strange)
         named += sum(booked.amount_minor - line.amount_minor for booked, line in self.differing)
         named += sum(each.amount_minor for each in self.elsewhere)
@@ -110,8 +112,13 @@ class Proof:
         return not (self.strange or self.differing or self.unexplained_minor)
 
     def older_than(self, day: date) -> list[BookedMovement]:
-        """Return what the gateway has had since before a day, which it should have paid out by now."""
-        return [movement for movement in self.open if movement.day < day]
+        """Return what the gateway has had since before a day, which it should have paid out by now.
+
+        Which charges are in payouts whose file does not say so nobody knows: as long as these are as much, none is late.
+        """
+        late = [movement for movement in self.open if movement.day < day]
+        paid_minor = sum(each.amount_minor for each in self.undetailed) - _sum(self.covered)
+        return late if _sum(late) > paid_minor else []
 
 
 @dataclass(slots=True)
@@ -139,11 +146,15 @@ class ProofMaker:
         here = {number for number, payout in over.items() if payout.account == account}
         if account in self.accounts[:1]:
             here |= {each.number for each in self.payouts if each.account is None}
+        waiting = sorted((each for each in movements if each.number not in settled), key=_age)
+        undetailed = tuple(each for each, _ in payouts if not each.has_lines)
+        covered = _covered(waiting, undetailed)
         return Proof(
             balance_minor=sum(each.amount_minor for each in movements) - sum(off for _, off in payouts),
-            open=tuple(sorted((each for each in movements if each.number not in settled), key=_age)),
+            open=tuple(waiting[len(covered) :]),
+            covered=covered,
             reserve_minor=-sum(each.amount_minor for each in self.lines if each.direction is None and each.payout in here),
-            undetailed=tuple(each for each, _ in payouts if not each.has_lines),
+            undetailed=undetailed,
             strange=tuple(each for each in _uncancelled(strange) if each.payout in here),
             differing=tuple(
                 (movement, line)
@@ -175,6 +186,26 @@ class ProofMaker:
             elif line.direction is not None:
                 strange.append(line)
         return pairs, strange
+
+
+def _sum(movements: Iterable[BookedMovement]) -> int:
+    return sum(each.amount_minor for each in movements)
+
+
+def _covered(waiting: Sequence[BookedMovement], undetailed: Sequence[BookedPayout]) -> tuple[BookedMovement, ...]:
+    """Return the oldest movements that together are exactly what these payouts come to; none where no such sum is there.
+
+    What came after the last payout is in none of them.
+    """
+    paid_minor = left_minor = sum(each.amount_minor for each in undetailed)
+    last = max((each.day for each in undetailed), default=date.min)
+    for count, movement in enumerate(waiting if paid_minor else (), 1):
+        left_minor -= movement.amount_minor
+        if movement.day > last:
+            break
+        if left_minor == 0:
+            return tuple(waiting[:count])
+    return ()
 
 
 def _place_of(movement: BookedMovement, payout: BookedPayout) -> str | None:

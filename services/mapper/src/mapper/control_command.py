@@ -177,6 +177,7 @@ def _on_control(booked: list[PostEntry]) -> Counter[tuple[str, str]]:
 
 
 def _as_dict(place: Place, proof: Proof, due: date) -> dict[str, Any]:
+    late = {each.number for each in proof.older_than(due)}
     return {
         "division": place.division,
         "account": place.account,
@@ -184,10 +185,13 @@ def _as_dict(place: Place, proof: Proof, due: date) -> dict[str, Any]:
         "currency": place.currency,
         "balance_minor": proof.balance_minor,
         "open": [
-            {"number": each.number, "day": each.day, "amount_minor": each.amount_minor, "is_late": each.day < due}
+            {"number": each.number, "day": each.day, "amount_minor": each.amount_minor, "is_late": each.number in late}
             for each in proof.open
         ],
         "reserve_minor": proof.reserve_minor,
+        "paid_out_by_sum": [
+            {"number": each.number, "day": each.day, "amount_minor": each.amount_minor} for each in proof.covered
+        ],
         "payouts_without_lines": [{"payout": each.number, "amount_minor": each.amount_minor} for each in proof.undetailed],
         "not_booked": [{"payout": each.payout, "ids": each.ids, "amount_minor": each.amount_minor} for each in proof.strange],
         "differing": [
@@ -218,7 +222,7 @@ def _lines(place: Place, proof: Proof, due: date, lang: Language, *, everything:
     ]
     shown = proof.open if everything else proof.open[:_LISTED]
     for each in shown:
-        mark = f"  {say('control_late', lang)}" if each.day < due else ""
+        mark = f"  {say('control_late', lang)}" if each in late else ""
         lines.append(f"    {each.day}  {each.number:<24}{money(each.amount_minor):>14}{mark}")
     if len(shown) < len(proof.open):
         lines.append("    " + say("control_more", lang, count=len(proof.open) - len(shown)))
@@ -227,9 +231,15 @@ def _lines(place: Place, proof: Proof, due: date, lang: Language, *, everything:
     for other in proof.elsewhere:
         here, there = (place.account, other.account) if other.amount_minor > 0 else (other.account, place.account)
         lines.append(say("control_elsewhere", lang, amount=money(abs(other.amount_minor)), former=here, account=there))
-    lines += [
-        say("control_undetailed", lang, payout=payout.number, amount=money(-payout.amount_minor)) for payout in proof.undetailed
-    ]
+    if proof.covered:
+        together = money(sum(each.amount_minor for each in proof.covered))
+        words = {"count": len(proof.covered), "last": proof.covered[-1].day, "amount": together}
+        lines.append(say("control_covered", lang, **words))
+    else:
+        lines += [
+            say("control_undetailed", lang, payout=payout.number, amount=money(-payout.amount_minor))
+            for payout in proof.undetailed
+        ]
     for line in proof.strange:
         words = {"payout": line.payout, "ids": ", ".join(line.ids) or "?", "amount": money(line.amount_minor)}
         lines.append(say("control_strange", lang, **words))

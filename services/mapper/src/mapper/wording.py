@@ -33,6 +33,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "  not paid out yet: {count}, together {amount}",
         "  nog niet uitbetaald: {count}, samen {amount}",
     ),
+    "control_covered": (
+        "  paid out where the file does not say what is in it: the oldest {count}, up to {last}, are exactly their {amount}",
+        "  uitbetaald, waar het bestand niet zegt wat erin zit: de oudste {count}, tot en met {last}, zijn precies die {amount}",
+    ),
     "control_late": ("late", "te laat"),
     "control_more": ("... and {count} more (--all shows them)", "... en nog {count} (--all toont ze)"),
     "control_reserve": ("  kept by the gateway as a reserve: {amount}", "  door de betaaldienst als reserve gehouden: {amount}"),
