@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import pytest
 
+from mapper import settlement_dutch
 from mapper.gateways import read_payouts
 from mapper.settlement_files import SettlementFileError
 
@@ -78,7 +81,12 @@ BAD = {
     "gocardless a power of ten": ("gocardless", GOCARDLESS.replace("98.80", "1e3"), "not an amount such as"),
     "gocardless a day that is none": ("gocardless", GOCARDLESS.replace("10-07", "13-45"), "not a date such as"),
     "mollie cut off": ("mollie", mollie()[:-5], "this is no whole JSON"),
-    "mollie without what it cost": ("mollie", mollie(periods=None), "is missing or not as Mollie writes it"),
+    "mollie without what it cost": (
+        "mollie",
+        mollie(periods=None),
+        "settlement stl_1: amount, periods, costs or revenue is missing or not as Mollie writes it",
+    ),
+    "mollie without its amount": ("mollie", json.dumps({"resource": "settlement", "id": "stl_1"}), "stl_1: amount is missing or"),
     "mollie without an id": ("mollie", mollie(id=None), "no usable id"),
     "mollie not paid out yet": ("mollie", mollie(settledAt=None), "is no date"),
     "mollie a settlement twice": ("mollie", json.dumps([MOLLIE, MOLLIE]), "payout stl_1 stands in the file twice"),
@@ -147,6 +155,8 @@ def test_a_file_that_is_not_whole_is_taken_not_at_all(gateway: str, content: str
         read_payouts(gateway, file)
     assert says in str(refused.value)
     assert str(refused.value).startswith("file")
+    in_dutch = settlement_dutch.in_dutch(refused.value).sentence
+    assert re.search(r"\b(the|is no|has no|add up|nothing|stands|export the|missing)\b", in_dutch) is None, in_dutch
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
@@ -169,3 +179,24 @@ def test_what_mollie_pays_out_and_keeps_is_what_it_took_whichever_way_it_rounds(
     (payout,) = read_payouts("mollie", file)
     assert (payout.fees_minor, payout.paid_minor + payout.fees_minor) == (fees_minor, 10_000)
     assert [line.ids for line in payout.lines] == [("cpt_1", "tr_1") for _ in movements]
+
+
+@pytest.mark.parametrize("english", [english for english, _ in settlement_dutch.SENTENCES])
+def test_each_sentence_is_told_in_dutch_with_what_stood_in_the_file(english: str) -> None:
+    values = {name: f"<{name}>" for _, name, _, _ in Formatter().parse(english) if name}
+    told = settlement_dutch.in_dutch(SettlementFileError(english.format_map(values))).sentence
+    assert all(value in told for value in values.values()), told
+    assert told != english.format_map(values)
+
+
+def test_what_two_files_say_of_a_payout_is_told_in_dutch() -> None:
+    told = (
+        "Payout po_1 was imported before with EUR 98.80 of 2026-10-07 with 1.20 of fees, and this file says"
+        " EUR 98.70 of 2026-10-07 with 1.30 of fees (0.10 for chargebacks) and 0.21 of VAT; nothing was imported."
+        " Ask the gateway which one is right."
+    )
+    assert settlement_dutch.in_dutch(SettlementFileError(told)).sentence == (
+        "Uitbetaling po_1 is eerder ingelezen met EUR 98.80 van 2026-10-07 met 1.20 kosten, en dit bestand zegt EUR 98.70 van"
+        " 2026-10-07 met 1.30 kosten (0.10 voor chargebacks) en 0.21 btw; er is niets ingelezen. Vraag de"
+        " betaaldienst welke juist is."
+    )

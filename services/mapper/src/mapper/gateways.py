@@ -247,8 +247,9 @@ def _mollie_payout(data: dict[str, Any], lines: Mapping[str, list[SettledLine]],
         fees, fees_tax = (_cents(amount, currency) for amount in (gross, tax))
         settled = str(data["settledAt"])
     except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
+        what = error.args[0] if isinstance(error, KeyError) else "amount, periods, costs or revenue"
         raise SettlementFileError(
-            f"{where}: {error} is missing or not as Mollie writes it; export the settlement once it was paid out."
+            f"{where}: {what} is missing or not as Mollie writes it; export the settlement once it was paid out."
         ) from error
     paid_minor = minor_of(str(paid), currency, where, "amount")
     moved = sum(line.amount for line in lines[number]) if number in lines else revenue

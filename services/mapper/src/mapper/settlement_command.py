@@ -34,6 +34,7 @@ from mapper.configuration import mappings_of
 from mapper.gateways import FoundPayout, read_payouts
 from mapper.plan import SOURCE, Cause, Planner
 from mapper.reading import SERVICE
+from mapper.settlement_dutch import in_dutch
 from mapper.settlement_files import SettlementFileError
 from mapper.store import Key, Store
 from mapper.subjects import Subjects
@@ -70,6 +71,13 @@ class Imported:
 
 def import_settlement(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     """Import a file and print what became of each payout; return whether none is held. Raises KruispostError."""
+    try:
+        return _import_file(wish, lang, as_json=as_json)
+    except SettlementFileError as error:
+        raise (in_dutch(error) if lang == "nl" else error) from error
+
+
+def _import_file(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     settings = Settings()
     check_installed(settings, SERVICE)
     configuration = load_configuration(settings.config)
