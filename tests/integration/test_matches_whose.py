@@ -13,6 +13,7 @@ from support.matcher_stage import DIVISION, bank_line, matcher_stage, matching
 from support.matches_desk import SETTINGS, Desk
 
 from contracts import facts
+from payment_matcher import refusals
 from simulators.chargebee import catalogue
 from simulators.chargebee.credit_notes import write_off_invoice
 from simulators.chargebee.payments import Money, pay_invoice
@@ -92,3 +93,13 @@ async def test_what_is_still_to_be_matched_in_exact_says_with_which_invoice(desk
     ]
     _, found = await desk.json("--state", "to_match")
     assert [each["amount_minor"] for each in found["lines"][0]["recorded_payments"]] == [12_100, 900]
+
+
+async def test_what_was_refused_the_last_time_is_told_in_the_language_that_is_asked_for(desk: Desk) -> None:
+    await desk.stage.see(bank_line(12_100, "voorschot", account_id="", gl_account="1660"))
+    await desk.stage.line()
+    assert (await desk.run("accept", "1111", "--excess", "--customer", "acme-test/cust-9"))[0] == 0
+    await desk.work()
+    assert "  last time: Customer cust-9 does not exist in Chargebee (any more)" in (await desk.run())[1]
+    (dutch,) = [row for row in (await desk.run("--lang", "nl"))[1].splitlines() if "vorige keer" in row]
+    assert dutch == f"  vorige keer: {refusals.sentence_nl('customer_missing', customer='cust-9')}"

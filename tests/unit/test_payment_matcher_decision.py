@@ -1,12 +1,14 @@
 """What a receipt leads to, given how the invoice stands in Chargebee, and what Chargebee's refusals mean."""
 
 from datetime import UTC, date, datetime
+from string import Formatter
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from backbone.chargebee_sdk import retry_after_seconds
+from payment_matcher import refusals
 from payment_matcher.chargebee_api import AccessDeniedError, ChargebeeError, MissingError, UnavailableError, classify
 from payment_matcher.decision import InvoiceState, Receipt, Record, Refuse, decide
 
@@ -91,3 +93,14 @@ def test_only_a_wait_in_seconds_is_believed(retry_after, seconds):
 def test_a_missing_site_is_a_wrong_name_and_a_missing_resource_is_missing():
     assert isinstance(refused(404, "site_not_found"), AccessDeniedError)
     assert isinstance(refused(404, "resource_not_found"), MissingError)
+
+
+@pytest.mark.parametrize("code", refusals.REFUSALS)
+def test_what_a_bank_line_keeps_of_a_refusal_is_told_in_dutch(code: str) -> None:
+    english = refusals.REFUSALS[code].sentence
+    details = {name: f"<{name}>" for _, name, _, _ in Formatter().parse(english) if name}
+    assert refusals.in_dutch(refusals.sentence(code, **details)) == refusals.sentence_nl(code, **details)
+
+
+def test_what_is_no_refusal_stays_as_it_is() -> None:
+    assert refusals.in_dutch("rent of the garage") == "rent of the garage"

@@ -51,8 +51,10 @@ async def read(connection: AsyncConnection, lines: Sequence[Line]) -> dict[str, 
         payers = proposed | {(each.site, each.customer_id) for each in named}
         stands = await standing.of_line(connection, line, proposed) if is_open else []
         recorded = tuple(await recorded_of(connection, line))
+        told = {each.document.number for each in stands}
+        rest = tuple(each for each in named if each.number not in told)
         names = {payer: await _name(connection, *payer) for payer in payers}
-        found[line.line_id] = About(stands=tuple(stands), recorded=recorded, settled=named, names=names)
+        found[line.line_id] = About(stands=tuple(stands), recorded=recorded, settled=rest, names=names)
     return found
 
 

@@ -26,6 +26,7 @@ from payment_matcher.lines import Line, StoredProposal
 from payment_matcher.matches_about import About, recorded_in_words, settled_in_words, whose
 from payment_matcher.matches_words import REASONS, Language, reason, say, state
 from payment_matcher.reading import MatchesError
+from payment_matcher.refusals import in_dutch
 from payment_matcher.standing import Payment
 from payment_matcher.tables import bank_lines
 from payment_matcher.unequal import Unequal
@@ -228,8 +229,10 @@ def in_words(line: Line, configuration: Configuration, lang: Language, about: Ab
     told = [f"{short_id(line)}  {line.day}  {line.currency} {amount}  {whose}: {waits}"]
     if line.text:
         told.append(say("text", lang, text=line.text))
-    if line.why:
-        told.append(say("dismissed_for" if line.state == "dismissed" else "why", lang, why=line.why))
+    if line.state == "dismissed" and line.why:
+        told.append(say("dismissed_for", lang, why=line.why))
+    elif line.why:
+        told.append(say("why", lang, why=in_dutch(line.why) if lang == "nl" else line.why))
     told += [say("standing", lang, **words_of(each)) for each in about.stands]
     told += recorded_in_words(about, line.currency, lang)
     told += settled_in_words(line, about, short_id(line), lang)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cache
+from string import Formatter
 
 
 @dataclass(frozen=True)
@@ -154,3 +157,23 @@ def sentence_nl(code: str, **details: object) -> str:
 def action_nl(code: str, **details: object) -> str:
     """Return in Dutch what a person can do about a code."""
     return REFUSALS[code].action_nl.format_map(details)
+
+
+def in_dutch(sentence: str) -> str:
+    """Return a sentence of this table in Dutch, since a bank line keeps it as it was said; another one stays as it is."""
+    for refusal in REFUSALS.values():
+        found = _pattern(refusal.sentence).fullmatch(sentence)
+        if found is not None:
+            return refusal.sentence_nl.format_map(found.groupdict())
+    return sentence
+
+
+@cache
+def _pattern(english: str) -> re.Pattern[str]:
+    pattern, seen = "", set[str]()
+    for text, hole, _, _ in Formatter().parse(english):
+        pattern += re.escape(text)
+        if hole:
+            pattern += f"(?P={hole})" if hole in seen else f"(?P<{hole}>.+?)"
+            seen.add(hole)
+    return re.compile(pattern, re.DOTALL)
