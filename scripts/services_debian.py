@@ -86,7 +86,11 @@ def start_again(started: Started) -> None:
     programs = _programs("postgres" if is_cluster else "rabbitmq")
     if programs is None:
         raise CannotStartError("its programs are not where they were")
-    started.processes = {pid: began for pid, began in started.processes.items() if _began(int(pid)) == began}
+    alive = {pid: began for pid, began in started.processes.items() if _began(int(pid)) == began}
+    for pid in started.processes.keys() - alive.keys():
+        if int(pid) in _children:
+            _children.pop(int(pid)).wait()
+    started.processes = alive
     if is_cluster:
         _launch_postgres(programs, started)
     else:
@@ -213,7 +217,7 @@ def control_rabbitmq(started: Started, *arguments: str, told: str = "") -> str:
     environment, home = _environment(started), pathlib.Path(started.directory)
     done = subprocess.run(command, env=environment, cwd=home, input=told, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise CannotStartError(f"`{' '.join(command)}` failed: {(done.stderr or done.stdout).strip()[-600:]}")
+        raise CannotStartError(f"`{' '.join(command)}` failed: {(done.stderr or done.stdout).strip()[:600]}")
     return done.stdout
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from support.engines import unreachable
@@ -67,9 +69,19 @@ class Server:
         """Let it go on (SIGCONT)."""
         os.killpg(self._pid(), signal.SIGCONT)
 
+    async def lose_data(self) -> None:
+        """Shut RabbitMQ down, delete all that it kept, its users included, and start it as if it were new."""
+        await self.shut_down()
+        await asyncio.to_thread(shutil.rmtree, Path(self._started.directory) / "mnesia")
+        await self.start()
+
+    async def controlled(self, *arguments: str, told: str = "") -> None:
+        """Give `rabbitmqctl` a command, as an operator does, with this as its input."""
+        await asyncio.to_thread(partial(services_debian.control_rabbitmq, self._started, *arguments, told=told))
+
     async def does(self, expression: str) -> None:
         """Let RabbitMQ's node do what no client can ask of it, in Erlang."""
-        await asyncio.to_thread(services_debian.control_rabbitmq, self._started, "eval", expression)
+        await self.controlled("eval", expression)
 
     def _pid(self) -> int:
         return int(next(iter(self._started.processes)))

@@ -15,7 +15,7 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
 from aio_pika.exceptions import DeliveryError, PublishError
-from aiormq.exceptions import ChannelNotFoundEntity
+from aiormq.exceptions import ChannelNotFoundEntity, InvalidFrameError, ProbableAuthenticationError
 
 from backbone.broker import PREFETCH, DeadLetter, Handler, Outgoing
 from backbone.clock import Clock, SystemClock
@@ -45,6 +45,12 @@ TIMEOUT_SECONDS = 30.0
 # A consumer that hangs, or whose machine vanished, keeps its queue until RabbitMQ has missed it: after two to three of these. An
 # address that says ?heartbeat= is left as it is.
 HEARTBEAT_SECONDS = 4
+# The second is how the library tells that the connection is closed where it should open: no rights in the virtual host.
+REFUSALS = (ProbableAuthenticationError, InvalidFrameError)
+REFUSED = (
+    "RabbitMQ refuses the user of KRUISPOST_AMQP_URL (`rabbitmqctl list_users` and `list_permissions` say whether it is there, "
+    "with rights in that virtual host); messages wait in the logs"
+)
 
 
 class RabbitBroker:
@@ -248,6 +254,9 @@ class RabbitBroker:
                 try:
                     properties: Any = {"connection_name": f"kruispost-{self._service}"}
                     self._connection = await aio_pika.connect(self._url, timeout=TIMEOUT_SECONDS, client_properties=properties)
+                except REFUSALS as error:
+                    self._trouble = REFUSED
+                    raise BrokerUnavailableError(f"{REFUSED}: {error}.") from error
                 except BROKER_ERRORS as error:
                     self._trouble = "RabbitMQ cannot be reached; messages wait in the logs"
                     raise BrokerUnavailableError(f"RabbitMQ cannot be reached: {error}.") from error

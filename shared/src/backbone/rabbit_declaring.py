@@ -50,6 +50,8 @@ class Declaration:
         self._has_stood = False
         self._stands = False
         self._doubts = 0
+        self._failures = 0
+        self._is_closed = False
         self._gone: dict[str, None] = {}
         self._looking = asyncio.Lock()
         self._asked = asyncio.Event()
@@ -76,6 +78,8 @@ class Declaration:
     def doubt(self, *, is_new_connection: bool = False) -> None:
         """Look before anything more is published: something was missed, or this may be a RabbitMQ that lost its data."""
         self._doubts += 1
+        if is_new_connection:
+            self._failures = 0
         if self._stands or is_new_connection:  # else it is being tried already, at longer and longer intervals
             self._asked.set()
         self._stands = False
@@ -91,27 +95,28 @@ class Declaration:
 
     async def close(self) -> None:
         """Look no more."""
-        if self._watching is not None:
+        self._is_closed = True
+        # The library may tell our cancelling as a lost connection: it is said again until it is heard.
+        while self._watching is not None and not self._watching.done():
             self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            await asyncio.wait((self._watching,), timeout=RECONNECT_SECONDS)
 
     async def _watch(self) -> None:
-        failures = 0
-        while True:
-            await is_set_within(self._asked, RECONNECT_SECONDS * 2**failures if failures else LOOK_SECONDS)
+        while not self._is_closed:
+            await is_set_within(self._asked, RECONNECT_SECONDS * 2**self._failures if self._failures else LOOK_SECONDS)
             self._asked.clear()
             try:
                 if self._topology is not None:
                     await self._look(self._topology)
             except KruispostError as error:
-                failures = min(MOST_FAILURES, failures + 1)
+                self._failures = min(MOST_FAILURES, self._failures + 1)
                 self.complaint = f"exchanges and queues are not whole in RabbitMQ: {error.sentence}"
                 log.warning("exchanges and queues are not whole", reason=error.sentence)
             except Exception:  # noqa: BLE001 - a watch that ended would leave the next loss to a restart
-                failures = min(MOST_FAILURES, failures + 1)
+                self._failures = min(MOST_FAILURES, self._failures + 1)
                 log.exception("exchanges and queues could not be looked at")
             else:
-                failures = 0
+                self._failures = 0
 
     async def _look(self, topology: Topology) -> None:
         async with self._looking:
