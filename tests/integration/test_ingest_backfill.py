@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from support.chargebee_shop import STARTED_AT, bill, stock
@@ -165,7 +166,7 @@ async def test_one_that_was_paused_goes_on_where_it_was_also_when_chargebee_forg
         invoices = next(place for place in here.kinds if place.count.kind == "invoice")
         assert (here.state, invoices.count.listed, invoices.is_done) == (PAUSED, 100, False)
         assert 0 < here.share(("invoice",)) < 1
-        text = "\n".join(lines_of(here, ("invoice",), 0))
+        text = "\n".join(lines_of(here, ("invoice",), 0, ZoneInfo("Europe/Amsterdam")))
         assert "paused" in text
         assert "invoice: 100 listed, 100 of them new here, up to 2026-" in text
         done = await fetching(ingest, Recording(inner, loses_places=True)).run(SITE, *EVER, store=True)
@@ -260,7 +261,7 @@ async def give_commands(chargebee: RunningChargebee, ingest: Stage, found: Setti
     paused = await command("--pause")
     assert (paused.returncode, "History is not booked until" in paused.stdout) == (0, True)
     status = await command("--status")
-    assert f"{SITE}, documents from 2026-08-31" in status.stdout
+    assert f"{SITE}, documents from 2026-09-01" in status.stdout
     assert f"{SITE}: 0 documents of history wait to be booked: paused" in status.stdout
     assert "customer: 1 listed, 1 of them new here (all)" in status.stdout
     done = await command("--resume", "--json")

@@ -89,7 +89,8 @@ def run_backfill(wish: Wish, *, as_json: bool) -> bool:
 def show_status(site: str | None, *, as_json: bool) -> bool:
     """Print how the backfills stand that were begun last, and whether history is booked; return whether there is any."""
     settings = Settings()
-    sites = _sites_named(site, load_configuration(settings.config))
+    configuration = load_configuration(settings.config)
+    sites = _sites_named(site, configuration)
     found = _with_database(settings, lambda database: begun(database, sites))
     booking = _writer_if_there("standing", sites)
     if as_json:
@@ -98,7 +99,8 @@ def show_status(site: str | None, *, as_json: bool) -> bool:
         typer.echo(json.dumps({"backfills": told, "history": history}, indent=2, default=str))
         return bool(found)
     for each in found:
-        typer.echo("\n".join(lines_of(each, DOCUMENTS, SystemClock().now().timestamp())))
+        zone = ZoneInfo(configuration.sites[each.site].time_zone)
+        typer.echo("\n".join(lines_of(each, DOCUMENTS, SystemClock().now().timestamp(), zone)))
     for name in sites if booking is not None else ():
         waiting, is_paused = booking.waiting.get(name, 0), name in booking.paused
         if waiting or is_paused:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -151,22 +152,22 @@ async def set_state(database: Database, sites: Sequence[str], state: str) -> int
     return int(changed.rowcount)
 
 
-def lines_of(each: Begun, documents: Collection[str], now: float) -> list[str]:
-    """Return how a backfill stands, as text."""
+def lines_of(each: Begun, documents: Collection[str], now: float, zone: ZoneInfo) -> list[str]:
+    """Return how a backfill stands, as text; its days are those of the site's time zone."""
     is_silent = each.state == RUNNING and now - each.updated_at > SILENT_SECONDS
     state = "broken off, or waiting for Chargebee" if is_silent else each.state
     percent = 100 if each.state == DONE else int(100 * each.share(documents))
-    days = f"{_day(each.range.after)} to {_day(each.range.before - 1)}"
+    days = f"{_day(each.range.after, zone)} to {_day(each.range.before - 1, zone)}"
     lines = [f"{each.site}, documents from {days}: {state}, {percent} % fetched"]
     for place in each.kinds:
         count, upto = place.count, " (all)" if place.is_done else ""
         if not place.is_done and count.kind in documents:
-            upto = f", up to {_day(place.position)}"
+            upto = f", up to {_day(place.position, zone)}"
         lines.append(f"  {count.kind}: {count.listed:,} listed, {count.new:,} of them new here{upto}")
     if each.state != DONE:
         lines.append("  `kruispost backfill --resume` goes on with it.")
     return lines
 
 
-def _day(instant: int) -> str:
-    return datetime.fromtimestamp(instant, UTC).date().isoformat()
+def _day(instant: int, zone: ZoneInfo) -> str:
+    return datetime.fromtimestamp(instant, zone).date().isoformat()
