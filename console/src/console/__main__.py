@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from backbone import process
+from backbone.application import Application, Context
 from backbone.consumer import consume_envelopes
-from backbone.process import Application, Context
 from console.api import router
 from console.projection import SOURCE, Projection
 from contracts.topology import CONSOLE_QUEUE, topology
@@ -34,4 +33,6 @@ if __name__ == "__main__":
 
         main()
     else:
+        from backbone import process
+
         process.main(SOURCE, build)

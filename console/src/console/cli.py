@@ -17,13 +17,10 @@ from pydantic import ValidationError
 from backbone.clock import SystemClock
 from backbone.configuration import json_schema, load_configuration
 from backbone.errors import KruispostError
-from backbone.migrate import migrate_all
-from backbone.process import run_all
 from backbone.settings import Settings
 from backbone.telemetry import configure_logging
 from console import answers, bad_debts, moves, show
 from console.answers import DATABASE_ERRORS, Filters, UnusableError
-from console.doctor import Finding, Look, examine
 from console.folding import State
 from console.live import NotLookedAtError, master_data_of, proposal_for
 from console.login import LoginError, log_in
@@ -74,6 +71,8 @@ def _print_json(value: Any) -> None:
 @app.command()
 def run() -> None:
     """Run all services in this one process until it is stopped."""
+    from backbone.process import run_all
+
     raise typer.Exit(run_all(SERVICES))
 
 
@@ -230,7 +229,9 @@ def doctor(
         else:
             typer.echo(text, nl=False)
         return
-    findings: list[Finding] = asyncio.run(examine(Look(live=live, writer_url=writer_url, lang=lang)))
+    from console.doctor import Look, examine
+
+    findings = asyncio.run(examine(Look(live=live, writer_url=writer_url, lang=lang)))
     if as_json:
         _print_json({"findings": [finding.as_dict() for finding in findings]})
     else:
@@ -382,6 +383,8 @@ def config_schema() -> None:
 @app.command()
 def migrate(as_json: AsJson = False) -> None:
     """Bring the database of every service up to date."""
+    from backbone.migrate import migrate_all
+
     settings = Settings()
     configure_logging(settings.log_format)
     try:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-
-from fastapi import APIRouter
+from typing import TYPE_CHECKING
 
 from backbone.broker import Broker
 from backbone.clock import Clock
@@ -14,6 +13,9 @@ from backbone.configuration import Configuration
 from backbone.database import Database
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter  # half a second of import time, which a command that builds no service need not spend
 
 Worker = Callable[[asyncio.Event], Awaitable[None]]
 Readiness = Callable[[], Awaitable[str | None]]

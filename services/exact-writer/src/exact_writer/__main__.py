@@ -10,14 +10,14 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backbone import inbox, process
+from backbone import inbox
+from backbone.application import Application, Context, Worker
 from backbone.broker import PREFETCH, Consumer
 from backbone.clock import Clock, SystemClock
 from backbone.configuration import load_configuration
 from backbone.consumer import Handle, consume_envelopes
 from backbone.database import Database, schema_of
 from backbone.errors import ConfigurationError, KruispostError
-from backbone.process import Application, Context, Worker
 from backbone.relay import Relay
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry
@@ -44,7 +44,6 @@ from exact_writer.mirror import Mirror
 from exact_writer.odata import UnreadableAnswerError
 from exact_writer.post import Poster
 from exact_writer.probe import Probe
-from exact_writer.routes import consent_router, master_data_router
 from exact_writer.subscriptions import Subscriptions, topics_of
 from exact_writer.timing import Timing
 from exact_writer.vault import Vault
@@ -53,6 +52,8 @@ from exact_writer.writer import DivisionWriter
 
 async def build(context: Context) -> Application:
     """Wire the service; raises ConfigurationError when a secret is missing."""
+    from exact_writer.routes import consent_router, master_data_router  # noqa: PLC0415 - half a second, which no command needs
+
     timing = Timing.of(context.settings)
     client = ExactClient(context.settings.exact_url, timing)
     login = login_of(context.settings, context.database, context.clock, context.telemetry, client)
@@ -331,4 +332,6 @@ def _acting(holder: Holder, client: ExactClient) -> Worker:
 
 
 if __name__ == "__main__":
+    from backbone import process  # what serves: commands of this service import this module without it
+
     process.main(SOURCE, build)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from backbone import process
+from backbone.application import Application, Context
 from backbone.consumer import consume_envelopes
-from backbone.process import Application, Context
 from backbone.relay import Relay, default_route
 from backbone.shares import Lock, Shares
 from contracts.topology import MAPPER_PARTITIONS, mapper_queue, topology
@@ -54,4 +53,6 @@ async def build(context: Context) -> Application:
 
 
 if __name__ == "__main__":
+    from backbone import process  # what serves: commands of this service import this module without it
+
     process.main(SOURCE, build)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from backbone import process
+from backbone.application import Application, Context
 from backbone.consumer import consume_envelopes
 from backbone.errors import ConfigurationError
-from backbone.process import Application, Context
 from backbone.relay import Relay, default_route
 from contracts.topology import MATCHER_QUEUE, topology
 from payment_matcher.chargebee_api import ChargebeeApi
@@ -58,4 +57,6 @@ async def build(context: Context) -> Application:
 
 
 if __name__ == "__main__":
+    from backbone import process  # what serves: commands of this service import this module without it
+
     process.main(SOURCE, build)
