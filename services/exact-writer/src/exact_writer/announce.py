@@ -78,10 +78,16 @@ async def connection_changed(connection: AsyncConnection, fact: ConnectionChange
     await _append_next(connection, fact, f"{fact.division}/connection", fact.division, now)
 
 
-async def period(connection: AsyncConnection, fact: PeriodObserved, now: datetime) -> None:
-    """Tell that a period is open or closed for a journal."""
-    subject = f"{fact.division}/period/{fact.journal}/{fact.year}/{fact.period}"
-    await _append_next(connection, fact, subject, fact.division, now)
+async def periods(connection: AsyncConnection, facts: list[PeriodObserved], now: datetime) -> None:
+    """Tell of periods, each of them once, whether they are open or closed for a journal; in this order."""
+    of_subjects = {f"{fact.division}/period/{fact.journal}/{fact.year}/{fact.period}": fact for fact in facts}
+    versions = await event_log.stream_versions(connection, of_subjects)
+    rows = []
+    for subject, fact in of_subjects.items():
+        version, key = versions[subject], str(fact.division)
+        envelope = seal(fact, source=SOURCE, subject=subject, key=key, time=now, distinguisher=str(version))
+        rows.append((subject, version + 1, envelope))
+    await event_log.append_at(connection, rows)
 
 
 async def receivables(connection: AsyncConnection, facts: list[ReceivableObserved], now: datetime) -> None:
@@ -112,7 +118,7 @@ async def bank_line(connection: AsyncConnection, fact: BankLineObserved, stream:
 
 async def _append_next(
     connection: AsyncConnection,
-    fact: ConnectionChanged | PeriodObserved | BankLineObserved,
+    fact: ConnectionChanged | BankLineObserved,
     subject: str,
     division: int,
     now: datetime,

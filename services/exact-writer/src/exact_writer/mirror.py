@@ -352,7 +352,7 @@ class Mirror:
             del self._records["period"][code]
 
     async def _tell_periods(self, connection: AsyncConnection, changed: dict[str, Record]) -> None:
-        reach: dict[str, date] = {}
+        reach, facts = dict[str, date](), list[PeriodObserved]()
         for code, record in {**self._records["period"], **changed}.items():
             journal = code.rsplit("/", 2)[0]
             reach[journal] = max(reach.get(journal, date.min), record.ends or date.min)
@@ -371,7 +371,8 @@ class Mirror:
                 is_open=record.is_open,
                 known_until=reach[journal],
             )
-            await announce.period(connection, fact, self._clock.now())
+            facts.append(fact)
+        await announce.periods(connection, facts, self._clock.now())
         await self._store(connection, "period", changed)
         self._records["period"].update(changed)
 
@@ -381,12 +382,11 @@ class Mirror:
         )
 
     async def _store(self, connection: AsyncConnection, kind: Kind, records: dict[str, Record]) -> None:
-        for code, record in records.items():
-            body = msgspec.json.encode(record)
-            insert = self._database.insert(master_data).values(division=self._division, kind=kind, code=code, record=body)
-            await connection.execute(
-                insert.on_conflict_do_update(index_elements=["division", "kind", "code"], set_={"record": body})
-            )
+        bodies = {code: msgspec.json.encode(record) for code, record in records.items()}
+        if rows := [{"division": self._division, "kind": kind, "code": code, "record": body} for code, body in bodies.items()]:
+            insert, key = self._database.insert(master_data), ["division", "kind", "code"]
+            upsert = insert.on_conflict_do_update(index_elements=key, set_={"record": insert.excluded.record})
+            await connection.execute(upsert, rows)
 
     async def _note_read(self, connection: AsyncConnection, kind: str, at: float | None = None) -> None:
         values = {"timestamp": 0, "read_at": self._now() if at is None else at}
