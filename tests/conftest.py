@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import os
+
+from support.shared_statements import share_statements
 
 # Everything is asked of loopback without TLS; reading the machine's certificates takes 40 ms of each HTTP client.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = os.devnull
+
+share_statements()
+
+# What was collected lives to the end: the collector of reference cycles need not look at it again and again.
+gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_collection_finish() -> None:
+    """Leave out what is there by now."""
+    gc.freeze()
