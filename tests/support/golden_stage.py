@@ -65,6 +65,7 @@ class Chain:
         """Wait until the mapper knows which periods are open."""
         answered = await self._writer.until(facts.PeriodObserved, journals * MONTHS)
         await self.mapper.hear_at_once(*answered)
+        self._heard = len(answered)
         await self._carry()
 
     async def _carry(self) -> bool:
