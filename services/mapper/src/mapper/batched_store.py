@@ -242,10 +242,10 @@ class BatchedStore(Store):
             self._lists[name] = set(await super().of_customer(site, customer_id, state))
         return self._listed(name)
 
-    async def held_by(self, code: str, division: int | None) -> list[Key]:
+    async def held_by(self, division: int | None, *codes: str) -> list[Key]:
         """Return the documents of a division, or of none yet, that are held for one reason."""
         await self.flush()
-        return await super().held_by(code, division)
+        return await super().held_by(division, *codes)
 
     async def held_under_other_mapping(self, division: int | None, version: str) -> list[Key]:
         """Return what is held, or changed after it was booked, under another mapping than `version`."""

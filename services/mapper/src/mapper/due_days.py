@@ -43,7 +43,7 @@ class DueDays:
         cause = Cause(None, f"day {self._clock.now().date()} ")
         for division, code in itertools.product((*self._divisions, None), WAITING_FOR_A_DAY):
             async with self._database.reading() as connection:
-                keys = await Store(self._database, connection).held_by(code, division)
+                keys = await Store(self._database, connection).held_by(division, code)
             for key in keys:
                 if stop.is_set():
                     return

@@ -282,7 +282,7 @@ class Mapper:
 
     async def _period(self, store: Store, fact: facts.PeriodObserved, cause: Cause) -> None:
         is_news = await store.fold_period(fact)
-        for key in await store.held_by("waiting_for_periods", fact.division):
+        for key in await store.held_by(fact.division, "waiting_for_periods"):
             row = await store.document(key)
             command = msgspec.json.decode(row.command, type=PostEntry) if row and row.command else None
             # Periods come one by one: only its own says whether it must move, or that Exact has opened it meanwhile; a closed
@@ -291,9 +291,9 @@ class Mapper:
             whole = command is None and fact.ends == fact.known_until  # decided before the list was in, which it is now
             if own or whole or (command is not None and not fact.is_open and _meets(command, fact.starts, fact.ends)):
                 await self._planner.plan(store, key, cause, again=True)
-        if fact.is_open and is_news:
+        if fact.is_open and is_news and await store.held_by(fact.division, *HELD_FOR_PERIODS):
             for code in HELD_FOR_PERIODS:
-                await self._plan_all(store, await store.held_by(code, fact.division), cause)
+                await self._plan_all(store, await store.held_by(fact.division, code), cause)
 
     async def _own_payment(self, store: Store, fact: facts.PaymentRecorded) -> None:
         """Note that a transaction in Chargebee is ours, before or after it comes back as a webhook."""

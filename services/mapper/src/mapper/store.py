@@ -280,10 +280,10 @@ class Store:
         table = tables.documents
         return await self._keys(table.c.site == site, table.c.customer_id == customer_id, table.c.state == state)
 
-    async def held_by(self, code: str, division: int | None) -> list[Key]:
-        """Return the documents of a division, or of none yet, that are held for one reason."""
+    async def held_by(self, division: int | None, *codes: str) -> list[Key]:
+        """Return the documents of a division, or of none yet, that are held for one of these reasons."""
         table = tables.documents
-        return await self._keys(table.c.code == code, table.c.division == division, table.c.state.in_(OPEN_STATES))
+        return await self._keys(table.c.code.in_(codes), table.c.division == division, table.c.state.in_(OPEN_STATES))
 
     async def held_under_other_mapping(self, division: int | None, version: str) -> list[Key]:
         """Return what is held, or changed after it was booked, under another mapping than `version`.
