@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 from support.command_line import environment, kruispost_here
 from support.engines import settings_for
+from support.fast_sqlite import in_place, migrated
 from support.mapper_stage import CONFIGURATION, Stage
 from typer.testing import CliRunner
 
 from backbone.database import Database
-from backbone.migrations import migrate
 from console.cli import app
 
 
@@ -53,8 +53,10 @@ async def installation(dialect: str, directory: Path) -> AsyncIterator[Installat
     """Give a mapper with an empty database of this dialect."""
     async with settings_for(dialect, directory / "data") as settings:
         database = Database.open(settings, "mapper")
+        if dialect == "sqlite":
+            in_place(database)
         try:
-            await migrate(database, "mapper")
+            await migrated(database, "mapper")
             url = {} if settings.database_url is None else {"KRUISPOST_DATABASE_URL": settings.database_url}
             yield Installation(Stage(database, CONFIGURATION), directory, url)
         finally:

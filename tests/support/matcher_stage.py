@@ -15,12 +15,12 @@ from support.chargebee_shop import STARTED_AT, stock
 from support.chargebee_sim import RunningChargebee, running_chargebee
 from support.engines import broker_for, settings_for
 from support.facts import SITE, envelope, observed
+from support.fast_sqlite import in_place, migrated
 
 from backbone.broker import Broker
 from backbone.clock import ManualClock
 from backbone.configuration import Configuration
 from backbone.database import Database
-from backbone.migrations import migrate
 from backbone.relay import Relay
 from backbone.tables import event_log
 from backbone.telemetry import Telemetry
@@ -249,8 +249,10 @@ async def matcher_stage(
     ):
         stock(chargebee.app)
         database = Database.open(settings_, "payment-matcher")
+        if dialect == "sqlite":
+            in_place(database)
         try:
-            await migrate(database, "payment-matcher")
+            await migrated(database, "payment-matcher")
             stage = Stage(database, broker, chargebee, configuration)
             stage.url = settings_.database_url
             yield stage

@@ -10,11 +10,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from support.engines import settings_for
 from support.exact_server import DIVISION, ExactServer
+from support.fast_sqlite import in_place, migrated
 from support.writer_stage import CONFIGURATION, log_in, writer_environment
 
 from backbone.clock import SystemClock
 from backbone.database import Database
-from backbone.migrations import migrate
 from backbone.telemetry import Telemetry
 from exact_writer import receivables
 from exact_writer.__main__ import login_of
@@ -71,8 +71,10 @@ async def mirror_stage(server: ExactServer, directory: Path, dialect: str = "sql
     async with settings_for(dialect, directory, **writer_environment(server.url)) as settings:
         database, clock, telemetry = Database.open(settings, "exact-writer"), SystemClock(), Telemetry("exact-writer")
         client = ExactClient(settings.exact_url, Timing.of(settings))
+        if dialect == "sqlite":
+            in_place(database)
         try:
-            await migrate(database, "exact-writer")
+            await migrated(database, "exact-writer")
             await log_in(server, settings, database)
             login = login_of(settings, database, clock, telemetry, client)
             calls = DivisionCalls(

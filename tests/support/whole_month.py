@@ -16,6 +16,7 @@ import yaml
 from support.command_line import kruispost_here
 from support.engines import BROKER_BESIDE
 from support.exact_server import ExactServer, exact_server
+from support.fast_sqlite import in_place, migrated
 from support.mapper_stage import Stage as Mapper
 from support.writer_stage import WriterStage, writer_environment, writer_stage
 
@@ -26,7 +27,6 @@ from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database
 from backbone.event_log import START, Recorded
 from backbone.inbox import first_time
-from backbone.migrations import migrate
 from backbone.tables import event_log as log_table
 from backbone.telemetry import Telemetry
 from contracts import commands, facts
@@ -213,7 +213,9 @@ async def whole_month(
         ingest, mapper = (Database.open(writer.settings, name) for name in ("ingest", "mapper"))
         try:
             for name, database in (("ingest", ingest), ("mapper", mapper)):
-                await migrate(database, name)
+                if dialect == "sqlite":
+                    in_place(database)
+                await migrated(database, name)
             yield Month(server, writer, ingest, mapper, directory, configuration)
         finally:
             await ingest.close()

@@ -22,7 +22,6 @@ from backbone.broker_embedded import EmbeddedBroker
 from backbone.clock import SystemClock
 from backbone.configuration import Configuration
 from backbone.database import Database
-from backbone.migrations import migrate
 from backbone.process import Application, Context
 from backbone.settings import Settings
 from backbone.tables import event_log
@@ -254,7 +253,7 @@ async def prepare(server: ExactServer, settings: Settings, commands: list[Any]) 
     database = Database.open(settings, "exact-writer")
     broker = EmbeddedBroker(settings.data_dir / "broker.sqlite")
     try:
-        await migrate(database, "exact-writer")
+        await migrated(database, "exact-writer")
         await log_in(server, settings, database)
         await broker.declare(topology(CONFIGURATION.divisions))
         await broker.publish(COMMANDS_EXCHANGE, [outgoing(command) for command in commands])
