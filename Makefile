@@ -54,7 +54,7 @@ schemas: setup ## write the messages' JSON schemas anew (a test compares them)
 # would disturb its timing; what watches the clock runs by itself at the end. Exit code 5 says that a narrow PYTEST selected nothing.
 test: setup ## every test, with PostgreSQL and RabbitMQ
 	@addresses=$$($(BIN)/python scripts/services.py start) && export $$addresses \
-		&& { $(BIN)/pytest -n 3 -m "not slow and not alone" $(PYTEST) || test $$? -eq 5; } \
+		&& { $(BIN)/pytest -n 3 --dist worksteal -m "not slow and not alone" $(PYTEST) || test $$? -eq 5; } \
 		&& { $(BIN)/pytest -n 2 --dist worksteal -m slow $(PYTEST) || test $$? -eq 5; } \
 		&& { $(BIN)/pytest -m alone $(PYTEST) || test $$? -eq 5; }
 
