@@ -77,7 +77,7 @@ def _lines(found: Explanation, file: Path, lang: Language) -> list[str]:
             if each.part not in ONLY_IN_TOTALS:
                 amounts = (format_minor(amount, each.currency) for amount in (each.before_minor, each.after_minor))
                 lines.append(f"    {say(f'part_{each.part}', lang)} {each.name}: {' -> '.join(amounts)}")
-    elif found.state == "booked":
+    elif found.state == "booked" and found.is_compared:
         lines.append(f"  {say('would_not_differ', lang)}")
     return lines
 

@@ -51,7 +51,8 @@ class Explanation:
     """One booking of a document. Without an entry `code`, `sentence` and `action` say why there is none.
 
     `mapping_version` made the entry; `is_present` tells whether it is today's mapping. `changes` and `differences` are what
-    today's mapping would do otherwise with a document that is booked.
+    today's mapping would do otherwise with a document that is booked; `is_compared` where that was tried: not for money, payouts
+    and what another connector booked.
     """
 
     subject: Subject
@@ -68,6 +69,7 @@ class Explanation:
     action_nl: str | None = None
     whys: tuple[Why, ...] = ()
     notes: tuple[InTwo, ...] = ()
+    is_compared: bool = False
     changes: tuple[Change, ...] = ()
     differences: list[Difference] = field(default_factory=list)
 
@@ -117,6 +119,7 @@ class Explanation:
             ],
             "notes": [note.english for note in self.notes],
             "notes_nl": [note.dutch for note in self.notes],
+            "is_compared": self.is_compared,
             "would_change": list(self.changes),
             "differences": [asdict(each) for each in self.differences],
         }
@@ -156,6 +159,7 @@ class Explainer:
         sentences = _sentences(planned) if planned is not None else []
         changes: tuple[Change, ...] = ()
         differences: list[Difference] = []
+        is_compared = False
         linked = linked_in(row) if row.state == "booked" else None
         if linked is not None:
             # What our rules would have made of it is not what stands in Exact.
@@ -167,7 +171,7 @@ class Explainer:
             changes = changes_since_booked(before, after)
             if changes == ("deferral",) and was_moved(planned, after.entry):
                 changes = ()
-            differences = differences_of(before, after) if changes else []
+            differences, is_compared = differences_of(before, after) if changes else [], True
         return Explanation(
             subject=subject,
             suffix=row.key.suffix,
@@ -178,6 +182,7 @@ class Explainer:
             entry=entry,
             whys=self._whys(command.division, reasons, is_present=is_present),
             notes=tuple(sentence for sentence in sentences if sentence.english not in told),
+            is_compared=is_compared,
             changes=changes,
             differences=differences,
         )
