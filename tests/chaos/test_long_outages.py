@@ -39,10 +39,14 @@ async def test_exact_is_unreachable_for_two_days(tmp_path: Path) -> None:
         await stage.run(away[1] - HOUR, arrivals[A_DAY : 3 * A_DAY])
         assert len(await booked(stage)) == A_DAY, "nothing is booked while Exact is away"
         assert await stage.waiting() == 2 * A_DAY
+        assert "Exact has not worked since 20" in (await stage.writer.ready() or "")
         await stage.run(away[1] + DAY, arrivals[3 * A_DAY :], while_waiting=True)
         assert await stage.waiting() == 0
         assert await booked(stage) == {f"I-{number}": 1 for number in range(4 * A_DAY)}
         assert (await stage.server.calls())["rate_limited"] == 0
+        told = await said(stage.database, facts.ConnectionChanged)
+        assert [fact.state for fact in told] == ["connected", "blocked", "connected"], "told once, and when it is over"
+        assert told[1].reason_nl.startswith("Exact werkt sinds")
 
 
 async def test_exact_moves_the_division(tmp_path: Path) -> None:

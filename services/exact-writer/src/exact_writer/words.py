@@ -17,6 +17,7 @@ CONNECTION: Final = (
     "not_let_in",
     "endpoint_closed",
     "endpoint_failing",
+    "away_since",
 )
 
 
@@ -88,6 +89,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "endpoint_failing": (
         "Exact fails at whatever is written to {endpoint}; what waits there is tried every few minutes until it works",
         "Exact faalt bij alles wat naar {endpoint} wordt geschreven; wat daar wacht, wordt af en toe geprobeerd tot het lukt",
+    ),
+    "away_since": (
+        "Exact has not worked since {moment} UTC; what waits goes out by itself once it does",
+        "Exact werkt sinds {moment} UTC niet; wat wacht, gaat vanzelf uit zodra het weer werkt",
     ),
     "mark_vat_number": ("VAT number {value}", "btw-nummer {value}"),
     "mark_email": ("e-mail address {value}", "e-mailadres {value}"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from backbone.clock import Clock
 from backbone.database import Database
@@ -161,9 +162,10 @@ class DivisionWriter:
                 self._wake_relay()
             return self._now() + CONSENT_PAUSE_SECONDS
         except NoTokenNowError as error:
-            self._outage.failed("no_token", error.reason)
+            self._outage.failed("no_token", error.reason, is_away=not error.blocks)
             if error.blocks and await self.connection.report("blocked", error.reason):
                 self._wake_relay()
+            await self._tell_outage()
             return error.retry_at
         except NotAllowedNowError as error:
             return error.at
@@ -332,8 +334,16 @@ class DivisionWriter:
             await self.connection.report("blocked", reason)
             self._outage.failed("refused", reason)
             return now + FORBIDDEN_PAUSE_SECONDS
-        self._outage.failed("no_answer", str(error))
+        self._outage.failed("no_answer", str(error), is_away=True)
+        await self._tell_outage()
         return now + pause
+
+    async def _tell_outage(self) -> None:
+        since = self._outage.is_told_since
+        if since is not None and self.connection.complaint() is None:  # a reason that people can mend stays
+            moment = datetime.fromtimestamp(since, UTC)
+            if await self.connection.report("blocked", say("away_since", moment=f"{moment:%Y-%m-%d %H:%M}").english):
+                self._wake_relay()
 
     async def _pause(self, until: float, stop: asyncio.Event) -> None:
         """Wait until an instant, a new command, a new login or the stop.
