@@ -221,8 +221,11 @@ def test_without_an_installation_the_commands_say_so_and_make_nothing(tmp_path):
 
 
 def test_the_help_lists_what_services_bring_without_what_they_need_to_answer(tmp_path):
-    done = kruispost("--help", directory=tmp_path)
+    done = kruispost("--help", directory=tmp_path, settings={"PYTHONPROFILEIMPORTTIME": "1"})
     assert {"plan", "diff", "status"} <= set(done.stdout.replace("\u2502", " ").split())
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "console.cli" in imported
+    assert not {"fastapi", "uvicorn", "aio_pika", "alembic"} & imported, "each takes a tenth of a second or more"
     code = "import sys, mapper.commands; sys.exit(1 if {'sqlalchemy', 'bookkeeping'} & sys.modules.keys() else 0)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

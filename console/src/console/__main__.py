@@ -7,13 +7,14 @@ import sys
 
 from backbone.application import Application, Context
 from backbone.consumer import consume_envelopes
-from console.api import router
 from console.projection import SOURCE, Projection
 from contracts.topology import CONSOLE_QUEUE, topology
 
 
 async def build(context: Context) -> Application:
     """Wire the service."""
+    from console.api import router
+
     projection = Projection(context.database, context.configuration)
     queue = topology(context.configuration.divisions).queue(CONSOLE_QUEUE)
 

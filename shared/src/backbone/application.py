@@ -17,6 +17,7 @@ from backbone.telemetry import Telemetry
 if TYPE_CHECKING:
     from fastapi import APIRouter  # half a second of import time, which a command that builds no service need not spend
 
+ENTRY_POINTS = "kruispost.services"  # where the installed services are found, each by its name
 Worker = Callable[[asyncio.Event], Awaitable[None]]
 Readiness = Callable[[], Awaitable[str | None]]
 

@@ -11,10 +11,11 @@ import sys
 
 from pydantic import ValidationError
 
+from backbone.application import ENTRY_POINTS
 from backbone.database import DATABASE_ERRORS, Database
 from backbone.errors import ConfigurationError
 from backbone.migrations import migrate
-from backbone.process import ENTRY_POINTS, EXIT_FAILED, EXIT_UNUSABLE
+from backbone.process import EXIT_FAILED, EXIT_UNUSABLE
 from backbone.settings import Settings
 from backbone.telemetry import configure_logging, log
 

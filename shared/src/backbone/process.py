@@ -17,7 +17,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
-from backbone.application import Application, Build, Context, Readiness, Worker
+from backbone.application import ENTRY_POINTS, Application, Build, Context, Readiness, Worker
 from backbone.broker import Broker
 from backbone.broker_embedded import EmbeddedBroker
 from backbone.broker_rabbitmq import RabbitBroker
@@ -33,7 +33,6 @@ from contracts.topology import topology
 
 __all__ = ["Application", "Build", "Context", "Readiness", "Worker", "main", "run_all"]
 
-ENTRY_POINTS = "kruispost.services"
 EXIT_FAILED, EXIT_UNUSABLE = 1, 2
 DECLARE_SECONDS = 3.0
 MIGRATION_TRIES, MIGRATION_PAUSE_SECONDS = 30, 1.0

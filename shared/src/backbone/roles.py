@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 from typing import Final
 
+from backbone.application import ENTRY_POINTS
 from backbone.database import schema_of
 from backbone.migrations import VERSION_TABLE
-from backbone.process import ENTRY_POINTS
 from backbone.tables import event_log
 
 PREFIX: Final = "kruispost"
