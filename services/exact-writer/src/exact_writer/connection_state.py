@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import Clock
 from backbone.database import Database
@@ -20,6 +21,13 @@ _CONNECTED: Final = say("exact_answers").english
 def needs_login(division: int, reason: str) -> str:
     """The complaint of a division in which nothing can be booked before a person has logged in."""
     return f"division {division} needs a login at Exact: {reason}; run `kruispost login`"
+
+
+async def standing_still(connection: AsyncConnection, division: int) -> str | None:
+    """Why nothing can be booked in a division, as it was told last; None where Exact answers or was never asked."""
+    statement = sa.select(divisions.c.connection_state, divisions.c.connection_reason).where(divisions.c.division == division)
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None or row.connection_state in (None, "connected") else str(row.connection_reason)
 
 
 class ConnectionState:

@@ -18,9 +18,11 @@ from backbone.database import Database
 from backbone.errors import ConfigurationError
 from backbone.settings import Settings
 from exact_writer import outlook as looking
+from exact_writer.connection_state import standing_still
 from exact_writer.forecast import Forecast, Limits, Outlook, forecast
 from exact_writer.history_pause import paused_sites
 from exact_writer.installation import in_the_writers_database
+from exact_writer.words import connection_in_dutch
 from exact_writer.work_classes import ORDER
 
 EXACT_ZONE: Final = ZoneInfo("Europe/Amsterdam")
@@ -57,6 +59,10 @@ WORDS: Final = {
     "paused": (
         "  history of {sites} is paused: `kruispost backfill --resume`; reckoned as if it went on now",
         "  historie van {sites} is stilgezet: `kruispost backfill --resume`; gerekend alsof zij nu verder gaat",
+    ),
+    "still": (
+        "  nothing is booked now: {reason}; reckoned as if Exact answered from now on",
+        "  er wordt nu niets geboekt: {reason}; gerekend alsof Exact vanaf nu antwoordt",
     ),
     "nothing": ("nothing waits", "er wacht niets"),
 }
@@ -105,7 +111,8 @@ async def of_division(
     choices = {name: _instant(forecast(*chosen), now) for name, chosen in variants.items()}
     told = {"division": division, **_described(outlook, limits, found, now), "choices": choices if found.seconds else {}}
     paused = await paused_sites(connection)
-    return {**told, "paused_sites": sorted(paused & configuration.sites.keys())}
+    still = await standing_still(connection, division)
+    return {**told, "paused_sites": sorted(paused & configuration.sites.keys()), "stands_still": still}
 
 
 def _described(outlook: Outlook, limits: Limits, found: Forecast, now: float) -> dict[str, Any]:
@@ -147,6 +154,9 @@ def _lines(found: dict[str, Any], language: int) -> list[str]:
     ]
     told = {"minute": limits["minute"], "day": limits["day"], "left": limits["left_today"]}
     lines.append(WORDS["limits"][language].format(**told))
+    if found["stands_still"] is not None:
+        reason = found["stands_still"]
+        lines.append(WORDS["still"][language].format(reason=connection_in_dutch(reason) if language else reason))
     if paused:
         lines.append(WORDS["paused"][language].format(sites=paused))
     if found["expected_per_day"]:
