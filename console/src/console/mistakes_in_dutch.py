@@ -90,6 +90,10 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     ),
     ("write a year and a period, such as 2026-03", "schrijf een jaar en een periode, zoals 2026-03"),
     (
+        "write a name as Exact shows it, without blanks around it",
+        "schrijf een naam zoals Exact hem toont, zonder spaties eromheen",
+    ),
+    (
         "write a percentage with a point and without a sign, such as 21 or 5.5",
         "schrijf een percentage met een punt en zonder teken, zoals 21 of 5.5",
     ),

@@ -10,9 +10,10 @@ from backbone.configuration_types import PlacedError, Strict
 
 ACCOUNT_CODE = r"^(\d{1,18}|new)$"
 CUSTOM_FIELD_NAME = r"^cf_\w+$"
+EXACT_NAME = r"^\S(.*\S)?$"
 AccountCode = Annotated[str, Field(pattern=ACCOUNT_CODE, description="code of an account in Exact, or new")]
 CustomField = Annotated[str, Field(pattern=CUSTOM_FIELD_NAME, description="name of a custom field in Chargebee, such as cf_kvk")]
-ExactName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$", description="a name as Exact shows it")]
+ExactName = Annotated[str, Field(max_length=100, pattern=EXACT_NAME, description="a name as Exact shows it")]
 AccountField = Literal["remarks", "trade_name", "website", "code_at_supplier"]
 Mark = Literal["vat_number", "email"]
 

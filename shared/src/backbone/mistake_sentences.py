@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel
 
 from backbone.configuration_types import COUNTRY, CURRENCY, OWN_COUNTRY, PlacedError
-from backbone.customer_configuration import ACCOUNT_CODE, CUSTOM_FIELD_NAME
+from backbone.customer_configuration import ACCOUNT_CODE, CUSTOM_FIELD_NAME, EXACT_NAME
 from backbone.mapping_configuration import CURRENCY_OR_ANY, PERCENT
 from backbone.period_configuration import PERIOD_NAME
 from backbone.rule_configuration import FIELD_NAME, SUBSCRIPTION_FIELD_NAME
@@ -26,6 +26,7 @@ SHAPES: Final[dict[str, str]] = {
     SUBSCRIPTION_FIELD_NAME: "a custom field of subscriptions, such as cf_project",
     CUSTOM_FIELD_NAME: "the name of a custom field in Chargebee, such as cf_kvk",
     ACCOUNT_CODE: "the code of an account in Exact, in digits, or new",
+    EXACT_NAME: "a name as Exact shows it, without blanks around it",
     PERIOD_NAME: "a year and a period, such as 2026-03",
     PERCENT: "a percentage with a point and without a sign, such as 21 or 5.5",
 }

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.configuration import Configuration
 from backbone.database import Database
+from backbone.errors import ConfigurationError
 from exact_writer import custom_fields
 from exact_writer.installation import do_in_the_writers_database
 
@@ -19,7 +20,7 @@ ADVICE = (
 async def lacking() -> tuple[str, str, str, list[tuple[str, str]]] | None:
     """Each field that some accounts do not show, with the reason; None where the mapping names no such field.
 
-    Raises KruispostError.
+    Raises KruispostError where the writer's database cannot be used.
     """
 
     async def read(_: Database, connection: AsyncConnection, configuration: Configuration) -> list[tuple[str, str]] | None:
@@ -33,5 +34,8 @@ async def lacking() -> tuple[str, str, str, list[tuple[str, str]]] | None:
             if name in named
         ]
 
-    found = await do_in_the_writers_database(read)
+    try:
+        found = await do_in_the_writers_database(read)
+    except ConfigurationError:
+        return None  # it is read and told elsewhere
     return None if found is None else (WHAT, "Exact took every value so far", ADVICE, found)
