@@ -64,6 +64,17 @@ def test_whatever_is_wrong_is_told(books: Any) -> None:
         assert any(told in each for each in found), (told, found)
 
 
+def test_a_payment_is_seen_beside_an_exchange_difference_in_one_entry(books: Any) -> None:
+    site, ledger, seen = books
+    number = seen[1].number
+    difference = entry("90", None, [("4910", 5), ("1300", -5)], f"{number}/FX USD 0.9519 > 0.9528")
+    shared = copy.deepcopy(ledger)
+    shared["entries"][1]["lines"] = difference["lines"] + shared["entries"][1]["lines"]
+    assert check(site, shared, seen) == []
+    shared["entries"][1]["lines"] = difference["lines"]
+    assert any(f"payment {number} should come to" in each for each in check(site, shared, seen))
+
+
 def test_a_hold_passes_only_for_a_reason_that_the_document_deserves(books: Any) -> None:
     site, ledger, seen = books
     without = {"entries": ledger["entries"][1:]}

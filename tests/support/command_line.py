@@ -79,6 +79,8 @@ def _logging_as_it_was() -> Iterator[None]:
     """Undo what a command set for its process: this one's later tests read the log too."""
     root, structured = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers, root.level
+    # What others of this process log meanwhile is none of the command's output.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.__stderr__))
     try:
         yield
     finally:

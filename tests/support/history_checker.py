@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -137,9 +137,9 @@ def _booked(ledger: Mapping[str, Any], site: Books) -> tuple[dict[str, Booked], 
     for entry in ledger["entries"]:
         if entry["journal"].strip() not in OWN_JOURNALS:
             continue
-        if _is_difference(entry):
-            continue  # they are looked at by customer
         for part in _parts(entry):
+            if _is_difference(_lines(entry, part)):
+                continue  # they are looked at by customer
             name, _, rest = part.partition("/")
             found = _named(name, entry, known)
             if found is None:
@@ -164,9 +164,9 @@ def _lines(entry: Mapping[str, Any], part: str) -> list[Mapping[str, Any]]:
     return [each for each in entry["lines"] if len(_parts(entry)) == 1 or _word(each) == part]
 
 
-def _is_difference(entry: Mapping[str, Any]) -> bool:
-    """Whether it is only about exchange differences; where euros are rounded within a sale it is the sale."""
-    accounts = {line["gl_account"] for line in entry["lines"]}
+def _is_difference(lines: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a part of an entry is only about an exchange difference; where euros are rounded within a sale it is the sale."""
+    accounts = {line["gl_account"] for line in lines}
     return RATES in accounts and accounts <= {RATES, DEBTORS, CONTROL}
 
 
@@ -251,9 +251,11 @@ def _rates(expected: list[Document], booked: Mapping[str, Booked], ledger: Mappi
     home: Counter[str] = Counter()
     owner = {each.number: each.customer_id for each in expected}
     for entry in ledger["entries"]:
-        if entry["journal"].strip() not in OWN_JOURNALS or not (_is_difference(entry) or entry["currency"] != HOME):
+        if entry["journal"].strip() not in OWN_JOURNALS:
             continue
         for part in _parts(entry):
+            if entry["currency"] == HOME and not _is_difference(_lines(entry, part)):
+                continue
             named = _named(part.partition("/")[0], entry, set(owner))
             if named is not None:
                 home[owner[named]] += sum(each["amount_minor"] for each in _lines(entry, part) if each["gl_account"] == DEBTORS)
