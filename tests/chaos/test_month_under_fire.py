@@ -14,8 +14,14 @@ EVERYWHERE = os.environ.get("KRUISPOST_CHAOS") == "everywhere"
 SERVICES = ["ingest", "exact-writer", *(["mapper", "payment-matcher", "console"] if EVERYWHERE else [])]
 
 # Embedded, all services share a process; it dies while the one named is between two steps that must not come apart.
-POINTS = ["mapper=mapper.before_commit:60", "exact-writer=exact_writer.after_call:50", "mapper=relay.published:10"]
-MORE_POINTS = ["ingest=ingest.event_committed:40", "payment-matcher=payment-matcher.called:3", "console=console.committed:100"]
+# That a message is published twice when a relay dies is also tried at every place of tests/chaos/test_kill_places.py.
+POINTS = ["mapper=mapper.before_commit:60", "exact-writer=exact_writer.after_call:50"]
+MORE_POINTS = [
+    "mapper=relay.published:10",
+    "ingest=ingest.event_committed:40",
+    "payment-matcher=payment-matcher.called:3",
+    "console=console.committed:100",
+]
 
 
 @pytest.mark.slow
