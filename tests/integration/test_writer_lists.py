@@ -24,6 +24,7 @@ from support.writer_stage import (
 from contracts import facts
 from exact_writer import batches
 from exact_writer.ledger_lists import content_of
+from simulators.exact.settings import CustomField
 
 DOCUMENTS, ATTACHMENTS = "documents/Documents", "documents/DocumentAttachments"
 QUICK = 0.5  # seconds that an answer is waited for
@@ -120,3 +121,17 @@ async def test_killed_while_it_attaches_it_attaches_once(tmp_path: Path, place: 
             await second.ended()
         documents, files = hung(server)
     assert (len(documents), len(files)) == (1, 1)
+
+
+async def test_many_custom_fields_do_not_keep_a_list_waiting(tmp_path: Path):
+    many, fields = 80, {"Segment": "Retail"}
+    chosen = configuration(customers={"custom_fields": {"Segment": "cf_segment"}})
+    async with (
+        exact_server(custom_fields=(CustomField("Account", "Segment"),)) as server,
+        writer_stage(server, tmp_path, configuration=chosen) as stage,
+    ):
+        customers = [save_account(f"CUST{number}", custom_fields=fields) for number in range(1, many + 1)]
+        await stage.tell(*customers, ledger_sale("INV-1"), ledger_sale("INV-2", "CUST2"))
+        await until_hung(server)
+        written = (await server.calls())["by_endpoint"].get("POST customfield/UpdateCustomField", 0)
+    assert written < many

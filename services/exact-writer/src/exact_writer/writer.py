@@ -76,7 +76,7 @@ class DivisionWriter:
         self._mirror = mirror
         self._poster = poster
         self.pdfs = pdfs
-        self._fields = fields
+        self._beside = [fields.turn, pdfs.turn]  # the one that did something last comes first
         self.hearing = Hearing(division, database, clock)
         self._keys = keys
         self._ledger = ledger
@@ -220,9 +220,7 @@ class DivisionWriter:
         if not self._queue.owes_pdf:
             return False
         self._queue.took_pdf()
-        if await self._fields.turn(self._epoch, is_owed=True) is None:
-            return True
-        return await self.pdfs.turn(self._epoch, is_owed=True) is None
+        return await self._do_beside(is_owed=True) is None
 
     async def _asked_pdf(self) -> bool:
         return self._queue.has_asked_pdf and await self.pdfs.turn(self._epoch, is_asked=True) is None
@@ -274,12 +272,23 @@ class DivisionWriter:
             self._wake_relay()
             return None
         next_page = await self._ledger.turn(self._epoch)
-        next_field = await self._fields.turn(self._epoch) if next_page is not None else None
-        next_pdf = await self.pdfs.turn(self._epoch) if next_field is not None else None
-        if next_page is not None and next_field is not None and next_pdf is not None:
-            return min(next_page, next_field, next_pdf, self._idle_until(due, closed))
+        next_beside = await self._do_beside() if next_page is not None else None
+        if next_page is not None and next_beside is not None:
+            return min(next_page, next_beside, self._idle_until(due, closed))
         await self._answered()
         return None
+
+    async def _do_beside(self, *, is_owed: bool = False) -> float | None:
+        """Do something for a PDF or a custom field, in turns, as there may be many of both; else the next instant."""
+        instants = []
+        for turn in reversed(self._beside):
+            at = await turn(self._epoch, is_owed=is_owed)
+            if at is None:
+                self._beside.remove(turn)
+                self._beside.insert(0, turn)
+                return None
+            instants.append(at)
+        return min(instants)
 
     async def _work(self, choice: Choice) -> None:
         candidate = choice.candidate
