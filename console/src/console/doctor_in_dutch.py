@@ -5,10 +5,9 @@ What another system says goes in as it came; the services tell their own complai
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from string import Formatter
 from typing import Final
+
+from backbone.sentence_patterns import patterns
 
 SUBJECTS: Final[tuple[tuple[str, str], ...]] = (
     ("settings", "instellingen"),
@@ -229,18 +228,8 @@ def finding_in_dutch(told: str) -> str:
 
 
 def _translated(told: str, listed: tuple[tuple[str, str], ...]) -> str:
-    for pattern, dutch in _patterns(listed):
+    for pattern, dutch in patterns(listed):
         found = pattern.fullmatch(told)
         if found is not None:
             return dutch.format_map(found.groupdict())
     return told
-
-
-@cache
-def _patterns(listed: tuple[tuple[str, str], ...]) -> list[tuple[re.Pattern[str], str]]:
-    return [(_pattern(english), dutch) for english, dutch in listed]
-
-
-def _pattern(english: str) -> re.Pattern[str]:
-    parts = ((re.escape(text), hole) for text, hole, _, _ in Formatter().parse(english))
-    return re.compile("".join(text + (f"(?P<{hole}>.+?)" if hole else "") for text, hole in parts), re.DOTALL)

@@ -5,11 +5,9 @@ A sentence that is not in the list stays English.
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from string import Formatter
 from typing import Final
 
+from backbone.sentence_patterns import patterns
 from mapper.settlement_files import SettlementFileError
 
 _AGAIN: Final = "exporteer het bestand opnieuw; er is niets van ingelezen."
@@ -198,20 +196,10 @@ def in_dutch(error: SettlementFileError) -> SettlementFileError:
 
 
 def _told(english: str, listed: tuple[tuple[str, str], ...]) -> str | None:
-    for pattern, dutch in _patterns(listed):
+    for pattern, dutch in patterns(listed):
         found = pattern.fullmatch(english)
         if found is not None:
             holes = found.groupdict()
             words = {name: (_told(text, PARTS) or text) if name in _HOLES_IN_WORDS else text for name, text in holes.items()}
             return dutch.format_map(words)
     return None
-
-
-@cache
-def _patterns(listed: tuple[tuple[str, str], ...]) -> list[tuple[re.Pattern[str], str]]:
-    return [(_pattern(english), dutch) for english, dutch in listed]
-
-
-def _pattern(english: str) -> re.Pattern[str]:
-    parts = ((re.escape(text), hole) for text, hole, _, _ in Formatter().parse(english))
-    return re.compile("".join(text + (f"(?P<{hole}>.+?)" if hole else "") for text, hole in parts), re.DOTALL)
