@@ -144,16 +144,20 @@ async def test_a_person_lets_a_waiting_document_go_first(tmp_path: Path) -> None
         assert await hurried(stage, "OLD-199") == [asking.ENDED["posted"]]
 
 
-async def test_history_leaves_the_rest_of_the_day_to_what_is_still_to_come(tmp_path: Path) -> None:
-    async with exact_server(day_limit=60) as server, writer_stage(server, tmp_path) as stage:
-        await stage.tell(save_account(), *history(80))
-        await stage.until(facts.EntryPosted, 20)
-        async with stage.database.reading() as connection:
-            left = await waiting.counts(connection, DIVISION, SystemClock().now().timestamp())
-        assert left, "not all of it goes on the first day"
-        await stage.tell(sale("NEW-1", entry_date=TODAY))
-        await stage.until(facts.EntryPosted, document=document("NEW-1"))
-        assert (await server.calls())["rate_limited"] == 0
+@pytest.mark.parametrize("hour", [0, 9, 20])
+async def test_history_leaves_the_rest_of_the_day_to_what_is_still_to_come(tmp_path: Path, hour: int) -> None:
+    last_year = START.date().replace(year=START.year - 1)
+    async with virtual_writer(tmp_path, day_limit=60) as stage:
+        stage.clock.advance(hour * 3600.0)
+        await stage.plan(save_account(), *(sale(f"OLD-{number}", entry_date=last_year) for number in range(80)))
+        await stage.run(stage.clock.seconds() + 600.0)
+        booked = len(await said(stage.database, facts.EntryPosted))
+        assert booked < 80, "not all of it goes on the first day"
+        await stage.plan(sale("NEW-1", entry_date=stage.clock.now().date()))
+        await stage.run(stage.clock.seconds() + 600.0)
+        numbers = [each.document.number for each in await said(stage.database, facts.EntryPosted)]
+        assert numbers[booked:] == ["NEW-1"]
+        assert (await stage.server.calls())["rate_limited"] == 0
 
 
 async def test_a_command_that_another_replica_took_in_is_seen_soon(tmp_path: Path) -> None:
