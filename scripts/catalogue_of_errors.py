@@ -102,6 +102,11 @@ BACKBONE: tuple[Row, ...] = (
         "Correct the address, or restore the backup that the sentence names.",
     ),
     (
+        "service_runs",
+        "A command was to make a service's state anew, and that service (or the one that writes to it) runs.",
+        "Stop the service that the sentence names, give the command again, then start it.",
+    ),
+    (
         "database_unavailable",
         "The database does not answer; messages wait in their queue.",
         "Bring it back; everything goes on by itself.",

@@ -356,22 +356,23 @@ def republish(
         datetime | None, typer.Option("--from", formats=MOMENTS, help="what was said from this moment on, in UTC")
     ] = None,
     until: Annotated[datetime | None, typer.Option(formats=MOMENTS, help="what was said up to this moment, in UTC")] = None,
+    check: Annotated[bool, typer.Option("--check", help="only say what never came to whom; nothing is sent")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Send once more what a service said, from its log. Whoever heard it drops it; whoever lost it has it again.
 
+    With --check: name what never came to whom, and the command that sends just that; exit code 1 when there is any.
     Not for a writer that lost its database: `kruispost replay exact-writer` comes first.
     """
     from console.republish import Range
     from console.republish import republish as run
+    from console.unheard import check as look
 
     moments = [each.replace(tzinfo=UTC) if each is not None else None for each in (first, until)]
     services = tuple(each for each in SERVICES if each != "console") if service == "all" else (service,)
-    sent = run(Range(services=services, first=moments[0], last=moments[1], consumer=to))
-    if as_json:
-        _print_json({"republished": sent})
-    for name, count in sent.items() if not as_json else ():
-        typer.echo(f"{name}: {count} messages sent again")
+    told, lines = (look if check else run)(Range(services=services, first=moments[0], last=moments[1], consumer=to))
+    _print_json(told) if as_json else typer.echo("\n".join(lines))
+    raise typer.Exit(WRONG if told.get("unheard") else 0)
 
 
 @app.command("config-schema")

@@ -7,6 +7,7 @@ import binascii
 import importlib.metadata
 import os
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from console.answers import DATABASE_ERRORS
 from console.doctor_in_dutch import finding_in_dutch
 from console.live import NotLookedAtError, complaints_about, master_data_of
 from console.mistakes_in_dutch import in_dutch
+from console.republish import Range
 from console.sentences import Language
+from console.unheard import unheard
 
 TIMEOUT_SECONDS = 10.0
 # What only a service can judge about the configuration: functions that take it and return their complaints.
@@ -39,6 +42,7 @@ PRODUCT_CHECKS = "kruispost.product_checks"
 # all of it stands, what to do else, and (subject, sentence) of each thing that does not stand.
 STANDING = "kruispost.standing"
 FERNET_KEY_BYTES = 32
+LOOKED_BACK = timedelta(days=1)
 _AT_EXACTS_RATES = (
     "exchange_rates: exact, so Exact rounds by itself and books exchange differences when it matches, on the account of its own"
     " settings; exchange_differences is not used. With `chargebee` or `table` they are entries that Kruispost explains"
@@ -102,6 +106,8 @@ async def _examine(look: Look) -> list[Finding]:
     findings += await _database(settings)
     findings.append(await _broker(settings))
     findings += await _standing()
+    if configuration is not None:
+        findings += await _unheard(settings)
     if configuration is not None:
         findings += await _products(settings, configuration, look.lang)
     findings.append(await _address("Exact", settings.exact_url, "check KRUISPOST_EXACT_URL and the way out of your network"))
@@ -303,6 +309,22 @@ async def _broker(settings: Settings) -> Finding:
         return Finding("broker", is_well=False, sentence=f"RabbitMQ does not answer: {error}", advice="check KRUISPOST_AMQP_URL")
     await connection.close()
     return Finding("broker", is_well=True, sentence="RabbitMQ answers")
+
+
+async def _unheard(settings: Settings) -> list[Finding]:
+    """Complain about messages of the last day that never came to whom they were for, as while a binding was gone."""
+    services = ("ingest", "mapper", "exact-writer", "payment-matcher")
+    if settings.amqp_url is None and not (settings.data_dir / "broker.sqlite").exists():
+        return []  # opening it would make it, and looking must change nothing
+    try:
+        found = await unheard(
+            settings, Range(services=services, first=SystemClock().now() - LOOKED_BACK, last=None, consumer=None)
+        )
+    except (KruispostError, AMQPError, *DATABASE_ERRORS):
+        return []  # nothing runs here yet, or there is a finding about the database or the broker already
+    if not found:
+        return [Finding("messages", is_well=True, sentence="all of the last day came to whom they were for")]
+    return [Finding(each.queue, is_well=False, sentence=each.sentence, advice=f"send it again: {each.command}") for each in found]
 
 
 async def _address(name: str, url: str, advice: str) -> Finding:

@@ -15,6 +15,7 @@ SUBJECTS: Final[tuple[tuple[str, str], ...]] = (
     ("database", "database"),
     ("PostgreSQL", "PostgreSQL"),
     ("broker", "broker"),
+    ("messages", "berichten"),
     ("products", "producten"),
     ("webhooks of Exact", "webhooks van Exact"),
     ("webhooks of division {number}", "webhooks van administratie {number}"),
@@ -57,6 +58,12 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "site {name} books into no division, so all its documents will be held",
         "site {name} boekt in geen administratie, dus al zijn documenten worden vastgehouden",
     ),
+    ("all of the last day came to whom they were for", "van de laatste dag kwam alles aan waar het heen moest"),
+    (
+        "{count} messages of {service} never came to {queue}, said between {first} and {last} (UTC)",
+        "{count} berichten van {service} kwamen nooit aan bij {queue}, verteld tussen {first} en {last} (UTC)",
+    ),
+    ("send it again: {command}", "verstuur ze opnieuw: {command}"),
     ("every topic is subscribed", "op elk onderwerp is een abonnement"),
     (
         "{topics}: not subscribed. The writer has not looked yet; it does once it is connected.",

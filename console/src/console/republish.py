@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,6 +25,8 @@ from contracts import envelope as wire
 from contracts.topology import Queue, Topology, topology
 
 PAGE = 500
+NO_LOG = "There is no log in {}; set KRUISPOST_DATA_DIR or KRUISPOST_DATABASE_URL."
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +46,16 @@ class RepublishError(KruispostError):
         super().__init__("republish_refused", sentence)
 
 
-def republish(wanted: Range) -> dict[str, int]:
-    """Send it and return how many messages of each service went out. Raises KruispostError."""
-    settings = Settings()
+def republish(wanted: Range) -> tuple[dict[str, Any], list[str]]:
+    """Send it and return how many messages of each service went out, for JSON and in words. Raises KruispostError."""
+    sent = run(_republish(Settings(), wanted))
+    return {"republished": sent}, [f"{name}: {count} messages sent again" for name, count in sent.items()]
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Do what reads logs; raises RepublishError for a database that cannot be read."""
     try:
-        return asyncio.run(_republish(settings, wanted))
+        return asyncio.run(work)
     except Exception as error:
         if not is_away(error) and not isinstance(error, SQLAlchemyError):
             raise
@@ -56,7 +64,7 @@ def republish(wanted: Range) -> dict[str, int]:
 
 async def _republish(settings: Settings, wanted: Range) -> dict[str, int]:
     declared = topology(load_configuration(settings.config).divisions)
-    queues = _queues_of(declared, wanted.consumer)
+    queues = queues_of(declared, wanted.consumer)
     broker = open_broker(settings, "console")
     sent: dict[str, int] = {}
     try:
@@ -72,11 +80,12 @@ async def _republish(settings: Settings, wanted: Range) -> dict[str, int]:
     finally:
         await broker.close()
     if not sent:
-        raise RepublishError(f"There is no log in {settings.data_dir}; set KRUISPOST_DATA_DIR or KRUISPOST_DATABASE_URL.")
+        raise RepublishError(NO_LOG.format(settings.data_dir))
     return sent
 
 
-def _queues_of(declared: Topology, consumer: str | None) -> list[Queue] | None:
+def queues_of(declared: Topology, consumer: str | None) -> list[Queue] | None:
+    """Return the queues of a consumer, None where nobody is named; raises RepublishError for one that does not exist."""
     if consumer is None:
         return None
     queues = [queue for queue in declared.queues if queue.name == consumer or queue.name.startswith(f"{consumer}.")]
@@ -99,7 +108,7 @@ async def send_again(database: Database, broker: Broker, wanted: Range, queues: 
                 await broker.publish(exchange, messages)
                 sent += len(messages)
             for queue in queues or ():
-                fitting = [message for message in messages if _is_bound(queue, exchange, message.routing_key)]
+                fitting = [message for message in messages if is_bound(queue, exchange, message.routing_key)]
                 await broker.send(queue.name, fitting)
                 sent += len(fitting)
         if len(page) < PAGE:
@@ -118,5 +127,6 @@ def _outgoing(page: Sequence[Recorded], wanted: Range) -> Iterator[tuple[str, Ou
         yield exchange, Outgoing(key, wire.encode(envelope), envelope.id, envelope.traceparent)
 
 
-def _is_bound(queue: Queue, exchange: str, key: str) -> bool:
+def is_bound(queue: Queue, exchange: str, key: str) -> bool:
+    """Say whether what goes to an exchange under a routing key comes to a queue."""
     return any(each.exchange == exchange and topic_pattern(each.pattern).fullmatch(f".{key}") for each in queue.bindings)

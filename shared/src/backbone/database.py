@@ -166,6 +166,10 @@ class Database:
         """Say which processes hold these locks; None on SQLite, where there is one process and nothing to share."""
         return None if self.dialect == "sqlite" else await self._locks.holders(names)
 
+    async def hosts_holding(self, names: Sequence[str]) -> list[str]:
+        """Name the machines of other processes that hold one of these locks; SQLite's are all on this one, and it names none."""
+        return [] if self.dialect == "sqlite" else await self._locks.hosts(names)
+
     async def close(self) -> None:
         """Close all connections, and give back every lock."""
         await self._locks.close()

@@ -211,6 +211,15 @@ async def read_after(
     return [_recorded(row) for row in rows]
 
 
+async def read_before(connection: AsyncConnection, position: Position | None, limit: int) -> list[Recorded]:
+    """Return at most `limit` messages before a position, or of the end where it is None, the newest first."""
+    newest_first = [each.desc() for each in _order(connection)]
+    statement = sa.select(*_columns).where(*_settled(connection)).order_by(*newest_first).limit(limit)
+    if position is not None:
+        statement = statement.where(_before(connection, position))
+    return [_recorded(row) for row in await connection.execute(statement)]
+
+
 async def read_last_of(connection: AsyncConnection, streams: Sequence[str]) -> list[Recorded]:
     """Return the last message of each of these streams that has one."""
     statement = sa.select(*_columns).where(event_log.c.stream.in_(list(streams)), ~_is_followed())
@@ -236,6 +245,13 @@ def _after(connection: AsyncConnection, position: Position) -> sa.ColumnElement[
         return event_log.c.sequence > position.sequence
     here = sa.tuple_(event_log.c.transaction_id, event_log.c.sequence)
     return here > sa.tuple_(sa.literal(position.transaction_id, sa.BigInteger()), sa.literal(position.sequence, sa.BigInteger()))
+
+
+def _before(connection: AsyncConnection, position: Position) -> sa.ColumnElement[bool]:
+    if connection.dialect.name == "sqlite":
+        return event_log.c.sequence < position.sequence
+    here = sa.tuple_(event_log.c.transaction_id, event_log.c.sequence)
+    return here < sa.tuple_(sa.literal(position.transaction_id, sa.BigInteger()), sa.literal(position.sequence, sa.BigInteger()))
 
 
 def _is_followed() -> sa.Exists:

@@ -68,6 +68,11 @@ def process_name(service: str) -> str:
     return f"kruispost-{service}{MARK}{os.urandom(4).hex()}.{socket.gethostname()}"[:63]
 
 
+def host_of(process: str) -> str:
+    """Return the machine that a process named by `process_name` is on; empty for a name of others."""
+    return process.partition(MARK)[2].partition(".")[2]
+
+
 @dataclass(frozen=True)
 class Holders:
     """Which sessions hold which locks. `own` is ours, None while we hold none; sessions that are being ended are left out."""
@@ -127,6 +132,17 @@ class LockSession:
                 of[keys[row.key]].add(row.pid)
         own = next((row.pid for row in rows if row.is_own), None)
         return Holders(own, {name: frozenset(pids) for name, pids in of.items()})
+
+    async def hosts(self, names: Sequence[str]) -> list[str]:
+        """Name the machines of other processes that hold one of these locks."""
+        async with self._turn:
+            try:
+                rows = (await self._ask(_HOLDERS, keys=[self._key(name) for name in names])).all()
+                await self._leave_unless_needed()
+            except BaseException:
+                await self._lose()
+                raise
+        return sorted({host_of(row.process or "") for row in rows if not row.is_own} - {""})
 
     async def answers_for(self, lock: SessionLock) -> bool:
         """Say whether the session, and with it the lock, still lives."""

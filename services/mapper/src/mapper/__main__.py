@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
-from backbone.application import Application, Context
+from backbone.application import Application, Context, Worker
 from backbone.consumer import consume_envelopes
 from backbone.relay import Relay, default_route
 from backbone.shares import Lock, Shares
@@ -25,7 +26,10 @@ async def build(context: Context) -> Application:
     due_days = DueDays(context.database, planner, mappings.keys(), context.clock)
     declared = topology(context.configuration.divisions)
 
+    has_a_share = asyncio.Event()
+
     async def handle_partition(number: int, lock: Lock, ends: asyncio.Event) -> None:
+        has_a_share.set()
         consumer = await consume_envelopes(
             context.database,
             context.broker,
@@ -48,8 +52,24 @@ async def build(context: Context) -> Application:
     shares = Shares(
         partitions, handle_partition, database=context.database, broker=context.broker, clock=context.clock, what="partition"
     )
-    workers = (relay.run, shares.run, mapper.replan_changed_mapping, due_days.run)
+    # Nothing is decided before this process may: a replay holds all partitions while it makes the state anew.
+    deciding = (_once(has_a_share, work) for work in (mapper.replan_changed_mapping, due_days.run))
+    workers = (relay.run, shares.run, *deciding)
     return Application(name=SOURCE, workers=workers, ready=(relay.ready,))
+
+
+def _once(begun: asyncio.Event, work: Worker) -> Worker:
+    """Begin a worker when something has happened; not at all where the process is told to stop before."""
+
+    @functools.wraps(work)  # by whose name a log says that it failed
+    async def run(stop: asyncio.Event) -> None:
+        waiting = [asyncio.ensure_future(each.wait()) for each in (begun, stop)]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
+        await work(stop)
+
+    return run
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from backbone.database import Database
 from backbone.migrations import migrate
 from backbone.past import readable_end
 from backbone.settings import Settings
+from backbone.stand_in import stand_in
+from contracts.topology import MAPPER_PARTITIONS
 from mapper import tables
 from mapper.rebuild import MAPPER, Rebuild, logs_of, messages_in, new_scratch
 from mapper.replay_install import ReplayError, bookings_of, install, name_of, pages, send_what_is_missing
@@ -103,6 +105,7 @@ async def _replay(settings: Settings, wish: Wish) -> Report:
             logs[MAPPER] = Database.open(settings, MAPPER)
             stack.push_async_callback(logs[MAPPER].close)
         if wish.install:
+            still_held = await stack.enter_async_context(stand_in(logs[MAPPER], range(MAPPER_PARTITIONS)))
             await migrate(logs[MAPPER], MAPPER)
         present = logs[MAPPER]
         ends = [await readable_end(database) for database in logs.values()]
@@ -121,6 +124,7 @@ async def _replay(settings: Settings, wish: Wish) -> Report:
             missing = await send_what_is_missing(scratch, present, None)
             report.never_sent, report.never_told = missing.commands, missing.reasons
         else:
+            await still_held()
             if not report.is_same:
                 await install(scratch, present, before)
                 report.installed = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, get_args
@@ -18,10 +19,12 @@ from backbone.clock import Clock, SystemClock
 from backbone.command_database import run_command
 from backbone.configuration import load_configuration
 from backbone.settings import Settings
+from backbone.stand_in import stand_in
 from contracts.commands import PostEntry, SaveAccount
 from contracts.envelope import Envelope, seal
 from contracts.facts import DocumentKind
 from contracts.messages import unseal
+from contracts.topology import MAPPER_PARTITIONS
 from mapper import tables
 from mapper.drift_decisions import decisions, entries_of_decisions, gone
 from mapper.reconcile_sources import PAGE, open_sources
@@ -54,7 +57,10 @@ def replay_writer(lang: Language, patience_seconds: float, *, install: bool, as_
 async def _replay(settings: Settings, patience_seconds: float, *, install: bool) -> Report:
     divisions, clock = sorted(load_configuration(settings.config).divisions), SystemClock()
     report = Report(installed=install)
-    async with open_sources(settings) as sources:
+    async with AsyncExitStack() as stack:
+        sources = await stack.enter_async_context(open_sources(settings))
+        if install:  # what the mapper asks of an empty journal meanwhile would not wait for what was asked before
+            await stack.enter_async_context(stand_in(sources.mapper, range(MAPPER_PARTITIONS)))
         for division in divisions if install else ():
             until = clock.now() + timedelta(hours=DOUBT_HOURS)
             await sources.ledger.doubt(division, until.timestamp())
