@@ -10,6 +10,7 @@ from itertools import combinations
 import msgspec
 
 from bookkeeping.conditions import CustomerKind
+from bookkeeping.other_days import Dated, named
 from bookkeeping.troubles import Trouble, refuse
 from bookkeeping.vat import INSIDE_UNION, OUTSIDE_UNION, country_fits, describe_conditions
 from bookkeeping.versions import DAY, InForce, version_troubles
@@ -107,6 +108,11 @@ class TermsRule(InForce):
         """What the rule asks for in words, without its days."""
         return self._named() or ANY_TERMS
 
+    @property
+    def item(self) -> str:
+        """The rule without its days and its code, as the configuration has it."""
+        return named(self._named(), "code")
+
     def _named(self) -> str:
         collected = None if self.auto_collection is None else "on" if self.auto_collection else "off"
         return describe_conditions({"net_term_days": self.net_term_days, "auto_collection": collected, "method": self.method})
@@ -137,6 +143,16 @@ class TermsRules:
     def find(self, terms: Terms, day: date) -> TermsRule | None:
         """Return the most specific rule that is in force on a day, or None."""
         return next((rule for rule in self._rules if rule.is_in_force(day) and rule.fits(terms)), None)
+
+    def decides(self, terms: Terms, day: date) -> str | None:
+        """Return the words of the rule that decides about terms on a day, None where none does."""
+        found = self.find(terms, day)
+        return found.words if found is not None else None
+
+    @property
+    def dated(self) -> list[Dated]:
+        """The rules that are in force for a time only."""
+        return [Dated(words=each.words, item=each.item, first=each.first, last=each.last) for each in self._rules]
 
 
 def debtor_troubles(rules: Sequence[DebtorRule]) -> list[Trouble]:

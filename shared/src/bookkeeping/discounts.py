@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from bookkeeping.documents import CouponUse, LineDiscount
 from bookkeeping.journal import Line, Role
 from bookkeeping.money import allocate, half_up
+from bookkeeping.other_days import Dated, named
 from bookkeeping.troubles import Trouble, refuse
 from bookkeeping.vat import describe_conditions
 from bookkeeping.versions import InForce, version_troubles
@@ -53,6 +54,11 @@ class DiscountRule(InForce):
     def conditions(self) -> str:
         """What the rule asks for in words, without its days."""
         return self._named() or ANY_DISCOUNT
+
+    @property
+    def item(self) -> str:
+        """The rule without its days and its account, as the configuration has it."""
+        return named(self._named(), "account")
 
     def _named(self) -> str:
         names = ("coupon_code", "coupon_set", "coupon", "type")
@@ -98,6 +104,17 @@ class DiscountRules:
         if len({None if rule is None else rule.account for rule in rules}) > 1:
             return Unclear("coupon_codes_differ", tuple(use.code for use in discount.uses))
         return rules[0]
+
+    def decides(self, discount: LineDiscount, day: date) -> str | None:
+        """Return the words of the rule that decides about a discount on a day, None where none does."""
+        found = self.find(discount, day)
+        return found.words if isinstance(found, DiscountRule) else None
+
+    @property
+    def dated(self) -> list[Dated]:
+        """The rules that are in force for a time only."""
+        rules = [rule for versions in self._rules.values() for rule in versions]
+        return [Dated(words=each.words, item=each.item, first=each.first, last=each.last) for each in rules]
 
     def _of_use(self, use: CouponUse, discount: LineDiscount, day: date) -> DiscountRule | Unclear | None:
         if not use.code:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping as MappingOf
+from dataclasses import replace
 from datetime import date
 
 import msgspec
 
-from bookkeeping.conditions import Question
+from bookkeeping.conditions import Conditions, Question
 from bookkeeping.documents import CreditNote, DocumentLine, Invoice, Product
 from bookkeeping.mapping import Mapping
+from bookkeeping.other_days import Dated, named, with_other_days
 from bookkeeping.parts import Part, label
 from bookkeeping.rejections import Rejection, reject
 from bookkeeping.rules import SETUP_FEE, WITHOUT_PRODUCT, CodeRule, Found, ProductNeeded, RevenueRule, Rules, SubscriptionNeeded
@@ -70,25 +73,30 @@ def _revenue_rule(
     question: Question, part: Part, document: Invoice | CreditNote, mapping: Mapping, products: MappingOf[str, Product]
 ) -> RevenueRule | Rejection:
     """Find the account of a line; it is held while its product is unknown or no rule covers it."""
-    line = part.line
-    found = mapping.revenue.find(question, _product(question, products))
+    line, product = part.line, _product(question, products)
+    found = mapping.revenue.find(question, product)
     if isinstance(found, RevenueRule):
         return found
     if isinstance(found, ProductNeeded | SubscriptionNeeded):
         return _waiting(found, part, document)
-    named = line.product_id is not None and line.entity_type != WITHOUT_PRODUCT
-    condition = f"item_price: {line.product_id}" if named else f"type: {line.entity_type}"
+    is_named = line.product_id is not None and line.entity_type != WITHOUT_PRODUCT
+    condition = f"item_price: {line.product_id}" if is_named else f"type: {line.entity_type}"
     if line.entity_type == SETUP_FEE:
         condition = f"type: {SETUP_FEE}, {condition}"
-    return reject(
+    held = reject(
         "no_revenue_account",
-        waits_for=f"product:{line.product_id}" if named else None,
+        waits_for=f"product:{line.product_id}" if is_named else None,
         line=line.description,
         entity_type=line.entity_type,
-        product=f" {line.product_id}" if named else "",
+        product=f" {line.product_id}" if is_named else "",
         document=label(document),
         division=mapping.division,
         condition=condition,
+    )
+    place, dated = f"divisions.{mapping.division}.revenue", _dated(mapping.revenue.rules)
+    country = question.country
+    return with_other_days(
+        held, dated, question.day, place, lambda other: _words(mapping.revenue.find_at(question, product, country, other))
     )
 
 
@@ -133,7 +141,8 @@ def _vat_rule(
         countries = [country for country in (document.tax_origin, document.customer_country) if country is not None]
     else:
         countries = [document.customer_country] if document.customer_country is not None else []
-    found = _first(mapping.vat, question, countries, day_of_supply(part, document), _product(question, products))
+    day, product = day_of_supply(part, document), _product(question, products)
+    found = _first(mapping.vat, question, countries, day, product)
     if isinstance(found, ProductNeeded | SubscriptionNeeded):
         return _waiting(found, part, document)
     if found is None and reason == EXPORT and not countries:
@@ -142,7 +151,7 @@ def _vat_rule(
         country = countries[0] if countries else None
         rate = f"{part.rate.normalize():f}"
         condition = f"rate: {rate}, reason: {reason or NO_REASON}"
-        return reject(
+        held = reject(
             "no_vat_code",
             line=part.line.description,
             document=label(document),
@@ -151,6 +160,10 @@ def _vat_rule(
             reason=reason or NO_REASON,
             division=mapping.division,
             condition=f"country: {country}, {condition}" if country else condition,
+        )
+        place, dated = f"divisions.{mapping.division}.vat", _dated(mapping.vat.rules)
+        return with_other_days(
+            held, dated, day, place, lambda other: _words(_first(mapping.vat, question, countries, other, product))
         )
     if reason == REVERSE_CHARGE and document.vat_number is None:
         return reject(
@@ -191,6 +204,22 @@ def _first(
         if found is not None:
             return found
     return None
+
+
+def _dated(rules: Iterable[RevenueRule] | Iterable[CodeRule]) -> list[Dated]:
+    """Return the rules that are in force for a time only."""
+    found = []
+    for rule in rules:
+        always = replace(rule.when, first=None, last=None)
+        conditions = "" if always == Conditions() else str(always)
+        item = named(conditions, "account" if isinstance(rule, RevenueRule) else "code")
+        if always != rule.when:
+            found.append(Dated(words=rule.words, item=item, first=rule.when.first, last=rule.when.last))
+    return found
+
+
+def _words(found: Found[RevenueRule] | Found[CodeRule]) -> str | None:
+    return found.words if isinstance(found, RevenueRule | CodeRule) else None
 
 
 def _product(question: Question, products: MappingOf[str, Product]) -> Product | None:

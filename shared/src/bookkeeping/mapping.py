@@ -15,6 +15,7 @@ from bookkeeping.discounts import DiscountRules
 from bookkeeping.documents import MoneyMovement, SalesDocument
 from bookkeeping.exchange import ExchangeRates, RateUsed, rate_of
 from bookkeeping.journals import Journals
+from bookkeeping.other_days import Dated, with_other_days
 from bookkeeping.periods import PeriodPolicy, PeriodRules
 from bookkeeping.rejections import Rejection, reject
 from bookkeeping.rules import CodeRule, RevenueRule, Rules
@@ -184,4 +185,19 @@ class Mapping:
         account = self.control_account(gateway, currency, day)
         if account is not None:
             return account
-        return reject("no_control_account", document=name, gateway=gateway or "*", currency=currency, division=self.division)
+        held = reject("no_control_account", document=name, gateway=gateway or "*", currency=currency, division=self.division)
+        dated = [
+            Dated(
+                words=each.words,
+                item=f'{{gateway_account: "{each.gateway_account}", currency: "{each.currency}", account: "..."',
+                first=each.first,
+                last=each.last,
+            )
+            for each in self.control_accounts
+        ]
+
+        def decides(other: date) -> str | None:
+            rule = self.control_rule(gateway, currency, other)
+            return rule.words if rule is not None else None
+
+        return with_other_days(held, dated, day, f"divisions.{self.division}.control_accounts", decides)

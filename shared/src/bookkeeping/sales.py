@@ -20,6 +20,7 @@ from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.line_rules import day_of_rules, rules_of_line, waiting_for_subscription
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor, worth_at
+from bookkeeping.other_days import with_other_days
 from bookkeeping.parts import Part, label, parts_of
 from bookkeeping.reasons import LineReason, Share
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
@@ -205,7 +206,9 @@ def _payment_condition(document: Invoice | CreditNote, mapping: Mapping) -> Term
         return None
     days, method = document.terms.net_term_days or 0, document.terms.method
     words = f"net_term_days: {days}" + (f", method: {method}" if method else "")
-    return reject("no_payment_condition", document=label(document), terms=words, division=mapping.division)
+    held = reject("no_payment_condition", document=label(document), terms=words, division=mapping.division)
+    terms, place = mapping.terms, f"divisions.{mapping.division}.payment_conditions.rules"
+    return with_other_days(held, terms.dated, document.document_date, place, lambda day: terms.decides(document.terms, day))
 
 
 def _lines_of(
@@ -325,7 +328,11 @@ def _no_account(
     }
     if unclear is None:
         condition = f"coupon: {discount.coupon}" if discount.coupon else f"type: {discount.type}" if discount.type else ""
-        return reject("no_discount_account", discount=condition or "without a type", condition=condition, **about)
+        held = reject("no_discount_account", discount=condition or "without a type", condition=condition, **about)
+        rules, place = mapping.discounts, f"divisions.{mapping.division}.discounts.rules"
+        if rules is None:
+            return held
+        return with_other_days(held, rules.dated, day_of_rules(document), place, lambda day: rules.decides(discount, day))
     codes = unclear.codes
     waits_for = f"coupon_code:{codes[0]}" if unclear.code == "waiting_for_coupon_code" else None
     told = InTwo(*(", ".join(each or without for each in codes) for without in ("no code", "geen code")))

@@ -203,6 +203,18 @@ TOLD: Final[dict[str, tuple[str, str]]] = {
         "VAT reclaimed on {date}, a year after invoice {invoice} was due: {vat}.",
         "Btw teruggevraagd op {date}, een jaar nadat factuur {invoice} betaald moest zijn: {vat}.",
     ),
+    "rule_of_other_days": (
+        "The rule for {rule} would fit, but {day} decides, and it is not in force then.",
+        "De regel voor {rule} zou passen, maar {day} beslist, en dan geldt die niet.",
+    ),
+    "rule_for_the_day_before": (
+        "Let that rule begin earlier under {place}, or add one beside it: {item}",
+        "Laat die regel onder {place} eerder ingaan, of zet er een naast: {item}",
+    ),
+    "rule_for_the_day_after": (
+        "Let that rule end later under {place}, or add one beside it: {item}",
+        "Laat die regel onder {place} later eindigen, of zet er een naast: {item}",
+    ),
     "again_as_booked": (
         "The document is again as it was booked.",
         "Het document is weer zoals het geboekt was.",
