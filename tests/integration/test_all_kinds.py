@@ -30,7 +30,7 @@ CONFIGURATION = Configuration.model_validate(
                 "write_offs": {"account": "4700", "vat_code": "N"},
                 "revenue": [
                     *({"when": {"item_price": f"{name}-EUR"}, "account": "8000"} for name in ("plan", "addon", "charge")),
-                    {"when": {"item_price": "old-plan"}, "account": "8000"},
+                    *({"when": {"item_price": f"old-{name}"}, "account": "8000"} for name in ("plan", "addon")),
                     {"when": {"type": "plan_setup"}, "account": "8020"},
                     {"when": {"type": "adhoc"}, "account": "8020"},
                 ],
@@ -68,6 +68,7 @@ async def stage(tmp_path: Path):
             price = {"id": f"{name}-EUR", "item_id": name, "item_family_id": "all"}
             known.append(observed(facts.ItemPriceObserved, price, site=SITE))
         known.append(observed(facts.PlanObserved, {"id": "old-plan"}, site=SITE))
+        known.append(observed(facts.AddonObserved, {"id": "old-addon"}, site=SITE))
         await tell(made, known)
         yield made
 

@@ -16,11 +16,11 @@ _numbers = count(1)
 INVOICES: dict[str, list[Any]] = {
     "origin": ["recurring", "one_off", "consolidated", "advance", "backdated", "imported", "gift", "first_part", "arrears"],
     "status": ["pending", "posted", "payment_due", "not_paid", "paid", "voided", "deleted", "a_later_release_has_it"],
-    "product": ["plan", "addon", "charge", "setup", "adhoc", "plan_of_old", "unmapped"],
+    "product": ["plan", "addon", "charge", "setup", "adhoc", "plan_of_old", "addon_of_old", "unmapped"],
     "pricing": ["flat", "per_unit", "tiered", "volume", "stairstep", "package", "percentage", "multi_decimal"],
     "tax": ["21", "9_and_21", "inclusive", "reverse_charge", "exempt", "one_stop_shop", "a_rate_without_code"],
     "discount": ["none", "line", "document", "promotional", "whole"],
-    "currency": ["EUR", "USD", "USD_without_rate", "JPY"],
+    "currency": ["EUR", "USD", "USD_with_local_rate", "USD_without_rate", "JPY"],
     "further": ["none", "proration", "rounded", "withheld", "payer", "einvoice", "long", "cut_off", "written_off"],
     "entity": [None, "BE-1", "BE-unknown"],
 }
@@ -60,6 +60,7 @@ _ENTITIES = {
     "setup": ("plan_setup", "old-plan"),
     "adhoc": ("adhoc", None),
     "plan_of_old": ("plan", "old-plan"),
+    "addon_of_old": ("addon", "old-addon"),
     "unmapped": ("plan_item_price", "unmapped-EUR"),
 }
 _TAXES = {
@@ -79,7 +80,9 @@ def money(currency: str) -> dict[str, Any]:
     """Return the currency of a document, with Chargebee's rate when it gives one."""
     code = currency[:3]
     rate = {} if currency.endswith("without_rate") or code == "EUR" else {"exchange_rate": RATE}
-    return {"currency_code": code, "base_currency_code": None if currency.endswith("without_rate") else "EUR", **rate}
+    # What the VAT is to be shown at where the customer is; no entry is booked at it.
+    local = {"local_currency_code": "PLN", "local_currency_exchange_rate": "4.2513"} if currency.endswith("local_rate") else {}
+    return {"currency_code": code, "base_currency_code": None if currency.endswith("without_rate") else "EUR", **rate, **local}
 
 
 def invoice(row: dict[str, Any], number: str) -> dict[str, Any]:
@@ -213,6 +216,8 @@ def credit_note(row: dict[str, Any], number: str, invoice_number: str) -> dict[s
         "_rate": rates[0],
     }
     document = _totals([line], {}, country, inclusive=row["tax"] == "inclusive")
+    if row["fractional"]:
+        document["total"] += 1  # what Chargebee rounded away when it cut the note out of its invoice
     allocated = {"not": 0, "partly": 100, "whole": document["total"]}[row["allocated"]]
     resource = {
         "id": number,
