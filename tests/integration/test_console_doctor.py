@@ -105,6 +105,9 @@ def test_a_complete_installation_is_well_and_nothing_was_written(tmp_path: Path)
     with answering() as url:
         outside = {"KRUISPOST_EXACT_URL": url, "KRUISPOST_CHARGEBEE_URL": url}
         assert examined(tmp_path, KRUISPOST_CONFIG=str(DEMO), **COMPLETE, **outside) == (0, {})
+        shown = kruispost_here("doctor", directory=tmp_path, settings={"KRUISPOST_CONFIG": str(DEMO), **COMPLETE, **outside})
+    assert "\n--  division 100001 in Exact: it was not looked at: " in shown.stdout, "nobody connected to Exact yet"
+    assert "FIX" not in shown.stdout
     assert list(tmp_path.iterdir()) == []
 
 

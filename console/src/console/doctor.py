@@ -61,13 +61,14 @@ SECRETS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; `advice` is empty when it is well."""
+    """One thing that was looked at, or could not be (`is_looked_at`); `advice` is empty when it is well."""
 
     subject: str
     is_well: bool
     sentence: str
     advice: str = ""
     code: str | None = None
+    is_looked_at: bool = True
 
     def as_dict(self) -> dict[str, object]:
         """Return it for JSON."""
@@ -128,7 +129,8 @@ async def _divisions(settings: Settings, configuration: Configuration, look: Loo
             data = await master_data_of(settings, look.writer_url, number)
         except NotLookedAtError as error:
             sentence, advice = f"it was not looked at: {error}", "connect with `kruispost login`, and run this again"
-            findings.append(Finding(name, is_well=look.live is None, sentence=sentence, advice=advice if look.live else ""))
+            advice = advice if look.live else ""
+            findings.append(Finding(name, is_well=look.live is None, sentence=sentence, advice=advice, is_looked_at=False))
             continue
         found = complaints_about(configuration, data, SystemClock().now().date(), look.lang)
         findings += _at_their_lines(settings, found)

@@ -155,7 +155,8 @@ def life(out: Console, found: Sequence[dict[str, Any]], language: Language) -> N
 def findings(out: Console, found: Sequence[Finding], lang: Language) -> None:
     """Show what the doctor found."""
     for finding in found:
-        mark, style = ("ok  ", "green") if finding.is_well else ("FIX ", "red")
+        mark, style = ("ok  ", "green") if finding.is_looked_at else ("--  ", "yellow")
+        mark, style = (mark, style) if finding.is_well else ("FIX ", "red")
         advice = f" -> {finding.advice}" if finding.advice else ""
         subject = subject_in_dutch(finding.subject) if lang == "nl" else finding.subject
         out.print(f"{mark}{subject}: {finding.sentence}{advice}", style=style, soft_wrap=True)
