@@ -246,6 +246,7 @@ async def test_invoices_with_another_amount_open_in_exact_are_listed_with_their_
         [
             f"{more['id']}  cust-1: EUR 121.00 open in Exact, 71.00 due in Chargebee",
             f"  {matches_words.say('more_in_exact', 'en').strip()}",
+            matches_words.say("no_open_items", "en"),
             "",
             "1 with another amount open in Exact than is due in Chargebee",
         ],

@@ -170,11 +170,15 @@ class Stage:
 
     async def show_invoice(self, invoice: dict[str, Any], *, term: str | None = None) -> None:
         """Let the matcher hear how an invoice stands in Chargebee, and that Exact has it open on the customer's account."""
-        copy = msgspec.json.decode(msgspec.json.encode(invoice))
-        await self.see(observed(facts.InvoiceObserved, copy, version=int(invoice["resource_version"])))
+        await self.show_invoice_only(invoice)
         is_open: dict[str, Any] = {"is_fully_paid": False, "status": 20, "last_payment_date": None, "account_id": "account-1"}
         name = term or f"term-{invoice['id']}"
         await self.see(receivable(invoice["id"], invoice["total"], term=name, **is_open))
+
+    async def show_invoice_only(self, invoice: dict[str, Any]) -> None:
+        """Let the matcher hear how an invoice stands in Chargebee."""
+        copy = msgspec.json.decode(msgspec.json.encode(invoice))
+        await self.see(observed(facts.InvoiceObserved, copy, version=int(invoice["resource_version"])))
 
     async def show_transactions(self) -> None:
         """Let the matcher hear how all money stands in Chargebee."""

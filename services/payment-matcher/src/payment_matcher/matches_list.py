@@ -25,6 +25,7 @@ from payment_matcher.decisions import SOURCE
 from payment_matcher.lines import Line, StoredProposal
 from payment_matcher.matches_about import About, recorded_in_words, settled_in_words, whose
 from payment_matcher.matches_words import REASONS, Language, reason, say, state
+from payment_matcher.open_items import OpenItem
 from payment_matcher.reading import MatchesError
 from payment_matcher.refusals import in_dutch
 from payment_matcher.standing import Payment
@@ -143,7 +144,7 @@ def entry_of(line: Line, configuration: Configuration, lang: Language) -> str:
     return f"{words}  {link}" if link else words
 
 
-def link_of(line: Line | Unequal, configuration: Configuration) -> str | None:
+def link_of(line: Line | Unequal | OpenItem, configuration: Configuration) -> str | None:
     """Return the address of the entry in Exact, None where the division does not say how one is made."""
     division = configuration.divisions.get(line.division)
     pattern = division.bank_matching.entry_link if division is not None else None

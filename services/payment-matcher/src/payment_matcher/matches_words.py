@@ -142,6 +142,48 @@ _WORDS: dict[str, tuple[str, str]] = {
         "  een betaling ervan wordt in Chargebee vastgelegd",
     ),
     "unequal_entry": ("  entry {number}", "  boekstuk {number}"),
+    "unequal_waiting": (
+        (
+            "{number}  {customer}: {currency} {waiting} that Exact matched with it is not recorded in Chargebee yet;"
+            " {open} is open in Exact, and {due} due in Chargebee"
+        ),
+        (
+            "{number}  {customer}: {currency} {waiting} die Exact ermee afletterde is in Chargebee nog niet vastgelegd;"
+            " in Exact staat {open} open, in Chargebee {due}"
+        ),
+    ),
+    "match_for_waiting": (
+        "  match what Chargebee has on it besides, and Exact has open, with it in Exact; the money is then recorded by itself",
+        "  letter in Exact af wat Chargebee er verder op heeft en daar nog openstaat; het geld wordt dan vanzelf vastgelegd",
+    ),
+    "open_items": ("  open in Exact for this customer:", "  voor deze klant staat in Exact open:"),
+    "open_items_more": ("    and {count} more", "    en nog {count}"),
+    "no_open_items": (
+        "  nothing that fits is open in Exact for this customer: it is matched with something else there, or not booked yet",
+        "  voor deze klant staat in Exact niets passends open: het is daar met iets anders afgeletterd, of nog niet geboekt",
+    ),
+    "open_document": ("    {amount} {kind} {document}, entry {number}", "    {amount} {kind} {document}, boekstuk {number}"),
+    "open_exactly": (": exactly this amount", ": precies dit bedrag"),
+    "open_received": (
+        "    {amount} received on {day}, entry {number} in journal {journal}",
+        "    {amount} ontvangen op {day}, boekstuk {number} in dagboek {journal}",
+    ),
+    "open_paid_out": (
+        "    {amount} paid out on {day}, entry {number} in journal {journal}",
+        "    {amount} uitbetaald op {day}, boekstuk {number} in dagboek {journal}",
+    ),
+    "open_is_on_it": (
+        ": Chargebee has it on this invoice, or a part of it",
+        ": Chargebee heeft dit, of een deel ervan, op deze factuur",
+    ),
+    "open_undecided": (
+        ": nothing is decided about it (`kruispost matches`, {id})",
+        ": nog niet over besloten (`kruispost matches`, {id})",
+    ),
+    "open_elsewhere": (
+        "; it stands on {account}: move it to the account of this customer first",
+        "; het staat op {account}: zet het eerst op de rekening van deze klant",
+    ),
     "unequal_totals": (
         "{count} with another amount open in Exact than is due in Chargebee",
         "{count} waarvan in Exact een ander bedrag openstaat dan in Chargebee",
@@ -260,6 +302,21 @@ _WORDS: dict[str, tuple[str, str]] = {
         "{text} is geen FACTUUR=BEDRAG, zoals INV-1=50.00; excess=BEDRAG wordt voor de klant bewaard.",
     ),
 }
+
+
+KINDS: dict[str, tuple[str, str]] = {
+    "credit_note": ("credit note", "creditnota"),
+    "payment": ("online payment", "online betaling"),
+    "refund": ("refund", "terugbetaling"),
+    "tax_withheld": ("withheld tax", "ingehouden belasting"),
+    "exchange_difference": ("exchange difference", "koersverschil"),
+    "application": ("exchange difference", "koersverschil"),
+}
+
+
+def kind_of(code: str, lang: Language) -> str:
+    """Return what a document of ours is called; the code itself for one that is rare on a debtor account."""
+    return KINDS.get(code, (code, code))[lang == "nl"]
 
 
 def say(key: str, lang: Language, **details: object) -> str:

@@ -43,11 +43,15 @@ REFUSALS: dict[str, Refusal] = {
         "",
     ),
     "already_counted": Refusal(
-        "What Exact matched with invoice {number} is in Chargebee already, or is a credit note that Chargebee still has to give.",
-        "Allocate that credit note in Chargebee as Exact did; where there is none, nothing is to be done.",
-        "Wat Exact met factuur {number} heeft afgeletterd staat al in Chargebee, of is een creditnota die Chargebee"
-        " nog moet verrekenen.",
-        "Verreken die creditnota in Chargebee zoals Exact deed; is er geen, dan is er niets te doen.",
+        "What Exact matched with invoice {number} is in Chargebee already, is a credit note that Chargebee still has to give, or"
+        " is recorded once Exact has matched with the invoice, too, what Chargebee has on it (`kruispost matches unequal` names it).",
+        "Match what that list names, or allocate the credit note in Chargebee as Exact did; where there is neither, nothing is to be"
+        " done.",
+        "Wat Exact met factuur {number} heeft afgeletterd staat al in Chargebee, is een creditnota die Chargebee nog moet"
+        " verrekenen, of wordt vastgelegd zodra Exact ook heeft afgeletterd wat Chargebee op de factuur heeft (`kruispost matches"
+        " unequal` noemt het).",
+        "Letter af wat die lijst noemt, of verreken de creditnota in Chargebee zoals Exact deed; is er geen van beide, dan is er"
+        " niets te doen.",
     ),
     "taken_back": Refusal(
         "Exact does not show the receipt of {amount} on invoice {number} any more, which Chargebee has as {transaction}.",

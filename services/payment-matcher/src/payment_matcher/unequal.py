@@ -6,7 +6,8 @@ are those that were seen last. What a reversal takes back of a document counts w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,8 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bookkeeping.money import decimals_of
+from payment_matcher import open_items
 from payment_matcher.decision import HUNDREDTHS, PAYABLE_STATUSES
 from payment_matcher.intents import MILLISECONDS
+from payment_matcher.open_items import OpenItem, Place
 from payment_matcher.tables import credit_notes, intents, invoices, terms
 
 Kind = Literal["invoice", "credit_note"]
@@ -26,7 +29,8 @@ class Unequal:
     """One such document, amounts in hundredths; the entry is the first in which some of it is open, else its first one.
 
     Of a credit note they are what we owe: `due_hundredths` is what Chargebee still has to give of it. `entry_id` is empty where
-    nothing told the entry since it is kept. `is_under_way` where a payment of it is being recorded.
+    nothing told the entry since it is kept. `is_under_way` where a payment of it is being recorded. `waiting_hundredths` is what
+    Exact matched with it and is not recorded, and `open_items` what stands open in Exact that it may have to be matched with.
     """
 
     kind: Kind
@@ -40,6 +44,22 @@ class Unequal:
     is_under_way: bool
     entry_id: str
     entry_number: int
+    account_id: str
+    waiting_hundredths: int = 0
+    open_items: tuple[OpenItem, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """The customer's account in Exact."""
+        return (self.division, self.account_id, self.currency)
+
+    @property
+    def asked_hundredths(self) -> int:
+        """How much open items have to lower what is owed in Exact, so that both are the same; negative where they have to add."""
+        if self.waiting_hundredths:
+            return self.waiting_hundredths
+        differs = self.open_hundredths - self.due_hundredths
+        return differs if self.kind == "invoice" else -differs
 
 
 async def read(connection: AsyncConnection, *, until: datetime, division: int | None = None) -> list[Unequal]:
@@ -57,6 +77,18 @@ async def read_credit_notes(connection: AsyncConnection, *, until: datetime, div
     due = credit_notes.c.available_minor
     found = await _differing(connection, "credit_note", credit_notes, due, until, division, due > 0)
     return [each for each in found if each.open_hundredths < each.due_hundredths]
+
+
+async def with_open_items(connection: AsyncConnection, found: Sequence[Unequal]) -> list[Unequal]:
+    """Add to each what stands open in Exact that a person may have to match it with."""
+    items = await open_items.read(
+        connection,
+        [each.place for each in found if each.account_id],
+        [(each.site, each.number) for each in found if each.kind == "invoice"],
+    )
+    return [
+        replace(each, open_items=tuple(items.of(each.place, (each.site, each.number), each.asked_hundredths))) for each in found
+    ]
 
 
 async def _differing(
@@ -91,14 +123,16 @@ async def _differing(
     for row in (await connection.execute(query)).all():
         due_hundredths = int(row.due) * (HUNDREDTHS if decimals_of(row.currency) == 0 else 1)
         if int(row.open) != due_hundredths:
-            found.append(await _unequal(connection, kind, row, due_hundredths))
+            found.append(await told_of(connection, kind, row, due_hundredths))
     return found
 
 
-async def _unequal(connection: AsyncConnection, kind: Kind, row: sa.Row[Any], due: int) -> Unequal:
+async def told_of(connection: AsyncConnection, kind: Kind, row: sa.Row[Any], due: int) -> Unequal:
+    """Tell a document of `row`: its division, site, number, customer_id, currency and what is `open` of it in Exact."""
     mine = (terms.c.division == row.division, terms.c.site == row.site, terms.c.number == row.number, terms.c.kind == kind)
     entries = sa.select(terms.c.entry_id, terms.c.entry_number).where(*mine, terms.c.entry_id != "")
     entry = (await connection.execute(entries.order_by(terms.c.is_matched, terms.c.entry_number).limit(1))).one_or_none()
+    account_id = await connection.scalar(sa.select(sa.func.max(terms.c.account_id)).where(*mine))
     under_way = sa.select(intents.c.reference).where(
         intents.c.site == row.site, intents.c.number == row.number, intents.c.outcome.is_(None)
     )
@@ -114,4 +148,5 @@ async def _unequal(connection: AsyncConnection, kind: Kind, row: sa.Row[Any], du
         is_under_way=kind == "invoice" and (await connection.execute(under_way.limit(1))).first() is not None,
         entry_id="" if entry is None else entry.entry_id,
         entry_number=0 if entry is None else entry.entry_number,
+        account_id=str(account_id or ""),
     )
