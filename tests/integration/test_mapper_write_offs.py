@@ -100,6 +100,24 @@ async def test_what_is_not_reclaimed_by_itself_says_why(database, policy, more, 
     assert await stage.reasons() == reasons
 
 
+@pytest.mark.parametrize(("cents", "reason"), [(1, "no_vat_to_reclaim"), (2, "no_vat_to_reclaim"), (3, "write_off_without_vat")])
+async def test_the_cents_of_a_tolerance_hold_no_cent_of_vat_to_reclaim(database, cents, reason):
+    """0.02 at 21% is 0.0035 of VAT; of 0.03 it may be a cent, and Chargebee does not say."""
+    stage = Stage(database, configured(**WRITE_OFFS))
+    lines = [line(5_000, 1_050), line(5_000, 450, 9)]
+    await stage.hear(customer(), invoice(lines=lines), note("CN-1", total=cents, tax=0, line_items=[line(cents, 0, 0)]))
+    assert await stage.reasons() == [reason]
+
+
+async def test_a_stacked_tax_counts_as_a_whole_in_what_cents_may_hold(database):
+    stage = Stage(database, configured(**WRITE_OFFS))
+    taxed = line(10_000, 3_500, 0)
+    taxes = [{"line_item_id": taxed["id"], "tax_rate": rate, "tax_amount": 100 * rate} for rate in (20, 15)]
+    written_off = note("CN-1", total=2, tax=0, line_items=[line(2, 0, 0)])
+    await stage.hear(customer(), invoice(lines=[taxed], line_item_taxes=taxes), written_off)
+    assert "write_off_without_vat" in await stage.reasons()
+
+
 async def test_the_vat_of_a_write_off_waits_for_the_invoice_that_says_when_it_was_due(database):
     stage = Stage(database, configured(**WRITE_OFFS))
     await stage.hear(customer(), note("CN-1"))

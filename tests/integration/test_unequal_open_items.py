@@ -146,7 +146,10 @@ async def test_a_credit_note_that_the_customer_still_has_in_both_books_is_not_of
     await stage.show_invoice(invoice)
     _, told = await unequal(desk)
     assert told[0] == f"{invoice['id']}  cust-1: EUR 121.00 open in Exact, 0.00 due in Chargebee"
-    assert "  nothing that fits is open in Exact for this customer: it is matched with something else there, or not booked yet" in told
+    assert (
+        "  nothing that fits is open in Exact for this customer: it is matched with something else there, or not booked yet"
+        in told
+    )
 
 
 async def test_money_that_exact_matched_beside_a_credit_note_that_is_open_there_is_told_until_it_is_recorded(desk: Desk) -> None:

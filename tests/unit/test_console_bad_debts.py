@@ -55,3 +55,9 @@ def test_the_first_day_stands_first_and_what_was_booked_back_is_one_line():
         ("CN-1", "booked back", 2_100),
         ("CN-2", "open", 2_100),
     ]
+
+
+def test_an_amount_that_is_no_vat_does_not_stand_as_one():
+    """Of a write-off that carries no VAT only the debt is known, and of cents there is none."""
+    unknown, none = row(state="held", code="write_off_without_vat"), row("CN-2", state="set_aside", code="no_vat_to_reclaim")
+    assert [each["vat_minor"] for each in calendar([unknown, none], TODAY)] == [None, 0]

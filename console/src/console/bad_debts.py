@@ -14,7 +14,10 @@ Standing = Literal[
 
 
 def calendar(rows: Iterable[dict[str, Any]], today: date) -> list[dict[str, Any]]:
-    """Return the write-offs' VAT in the order in which it comes back; `vat_minor` is in the currency's smallest unit."""
+    """Return the write-offs' VAT in the order in which it comes back.
+
+    `vat_minor` is in the currency's smallest unit, None where Chargebee does not say how much VAT is in what was written off.
+    """
     taken_back = {(row["site"], row["number"]) for row in rows if row["suffix"].rpartition("/")[2].startswith("R")}
     found = [
         {
@@ -25,7 +28,7 @@ def calendar(rows: Iterable[dict[str, Any]], today: date) -> list[dict[str, Any]
             "reclaim_on": row["document_date"],
             "currency": row["currency"],
             "decimals": row["decimals"],
-            "vat_minor": row["total_minor"],
+            "vat_minor": _vat(row, today),
             "state": "booked back" if (row["site"], row["number"]) in taken_back else _standing(row, today),
             "sentence": row["sentence"],
             "sentence_nl": row.get("sentence_nl", ""),
@@ -34,6 +37,12 @@ def calendar(rows: Iterable[dict[str, Any]], today: date) -> list[dict[str, Any]
         if not row["suffix"]
     ]
     return sorted(found, key=lambda row: (row["reclaim_on"] or "9999", row["site"], row["number"]))
+
+
+def _vat(row: dict[str, Any], today: date) -> int | None:
+    if row["code"] == "write_off_without_vat":
+        return None
+    return 0 if _standing(row, today) == "nothing to reclaim" else int(row["total_minor"])
 
 
 def _standing(row: dict[str, Any], today: date) -> Standing:

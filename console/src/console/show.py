@@ -105,7 +105,7 @@ def bad_debts(out: Console, rows: Sequence[dict[str, Any]], lang: Language) -> N
     for column in ("write-off", "customer", "reclaim on", "VAT", "state", "what is known"):
         table.add_column(say(column, lang), overflow="fold")
     for row in rows:
-        amount = money(row["vat_minor"], row["decimals"], row["currency"])
+        amount = "?" if row["vat_minor"] is None else money(row["vat_minor"], row["decimals"], row["currency"])
         state, why = named(row["state"], lang), told(row, "sentence", lang)
         table.add_row(row["number"], row["customer_id"], row["reclaim_on"] or "", amount, state, why)
     out.print(table)

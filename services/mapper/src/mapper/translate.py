@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date, tzinfo
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -161,12 +161,24 @@ def vat_reclaim_of(
         invoice_id = note.reference_invoice_id
         return reject("waiting_for_due_date", waits_for=f"invoice:{invoice_id}", invoice=invoice_id, document=name)
     if invoice is not None and invoice.tax and not note.tax:
+        if _most_vat(note.total, invoice) == 0:
+            return set_aside("no_vat_to_reclaim", document=name)  # such as the cents that a receipt fell short of
         return reject("write_off_without_vat", document=f"write-off {note.id}", invoice=note.reference_invoice_id)
     try:
         day = reclaim_day(local_date(due, zone), written_off.document_date)
     except UnreadableInstantError:
         return reject("unreadable_document", document=f"invoice {note.reference_invoice_id}", field="due date")
     return VatReclaim(note=written_off, document_date=day)
+
+
+def _most_vat(part_minor: int, invoice: chargebee.Invoice) -> int:
+    """Return how much VAT a part of an invoice can hold: as if all of it were of the line that is taxed highest."""
+    rates = [line.tax_rate or Decimal(0) for line in invoice.line_items]
+    stacked: defaultdict[str | None, Decimal] = defaultdict(Decimal)
+    for tax in invoice.line_item_taxes:
+        stacked[tax.line_item_id] += tax.tax_rate or Decimal(0)
+    highest = max([*rates, *stacked.values()], default=Decimal(0)) or Decimal(100)  # taxed at a rate that is not told
+    return int((part_minor * highest / (100 + highest)).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def _shared(
