@@ -224,6 +224,28 @@ async def test_money_that_stays_too_long_is_named_with_its_age_whatever_was_deci
     assert (await desk.run("--days", "60"))[0] == 0
 
 
+async def test_a_line_on_a_suspense_account_is_found_by_the_customer_whose_its_money_is(desk: Desk) -> None:
+    """By id or name, kept for the customer or on an invoice; the line itself names nobody."""
+    invoice = bill(desk.stage.chargebee.app)
+    await desk.stage.show_invoice(invoice)
+    suspense: dict[str, Any] = {"account_id": "", "gl_account": "2090"}
+    await desk.stage.see(bank_line(5_555, "x", line_id="aaaaaaaa-1", **suspense))
+    await desk.stage.see(bank_line(12_100, "y", line_id="bbbbbbbb-1", **suspense))
+    await desk.stage.see(bank_line(777, "z", line_id="cccccccc-1", **suspense))
+    await desk.stage.proposer.step()
+    for accepted in (("aaaaaaaa", "--excess", "--customer", "acme-test/cust-1"), ("bbbbbbbb", invoice["id"])):
+        code, text = await desk.run("accept", *accepted)
+        assert (code, "to the customer's account, and match it there" in text.splitlines()[-1]) == (0, True)
+    await desk.work()
+    assert (await desk.run("--state", "to_match", "--lang", "nl"))[1].count("nog op de rekening van de klant te zetten") == 2
+    for customer_ in ("cust-1", "VOORBEELD"):
+        _, found = await desk.json("--state", "all", "--customer", customer_)
+        assert {each["id"] for each in found["lines"]} >= {"aaaaaaaa", "bbbbbbbb"}
+        assert "cccccccc" not in {each["id"] for each in found["lines"]}
+    for nobody in ("cust-2", "%"):
+        assert (await desk.json("--state", "all", "--customer", nobody))[1]["found"] == 0
+
+
 async def test_invoices_with_another_amount_open_in_exact_are_listed_with_their_entry(desk: Desk) -> None:
     same, more, less = (bill(desk.stage.chargebee.app) for _ in range(3))
     for each in (same, more, less):

@@ -18,7 +18,7 @@ from payment_matcher.lines import MONEY_OF, Line
 from payment_matcher.matches_words import Language, say
 from payment_matcher.settled_invoices import SettledInvoice
 from payment_matcher.standing import Payment
-from payment_matcher.tables import customers, intents
+from payment_matcher.tables import customers, intents, invoices
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,20 @@ async def read(connection: AsyncConnection, lines: Sequence[Line]) -> dict[str, 
         names = {payer: await _name(connection, *payer) for payer in payers}
         found[line.line_id] = About(stands=tuple(stands), recorded=recorded, settled=rest, names=names)
     return found
+
+
+async def decided_for(connection: AsyncConnection, customer: str) -> frozenset[tuple[int, str]]:
+    """Read the lines, by division and id, whose money was decided to be a customer's of this id or with this in the name.
+
+    Such as one on a suspense account, which itself says nothing of a customer.
+    """
+    named = (customers.c.site == intents.c.site, customers.c.name.icontains(customer, autoescape=True))
+    payer = (invoices.c.site == intents.c.site) & (invoices.c.number == intents.c.number)
+    whose_ = sa.func.coalesce(invoices.c.customer_id, intents.c.customer_id)
+    is_named = sa.exists().where(*named, customers.c.customer_id == whose_)
+    query = sa.select(intents.c.division, intents.c.term_id).select_from(intents.outerjoin(invoices, payer))
+    rows = await connection.execute(query.where(intents.c.term_id.startswith(MONEY_OF), (whose_ == customer) | is_named))
+    return frozenset((row.division, row.term_id.removeprefix(MONEY_OF)) for row in rows)
 
 
 async def recorded_of(connection: AsyncConnection, line: Line, prefix: str = MONEY_OF) -> list[RecordedMoney]:

@@ -241,8 +241,8 @@ async def _record(
         told.append(say("will_keep", lang, amount=money(recording.excess_minor), customer=customer_id))
     if left_minor:
         told.append(say("stays", lang, amount=money(left_minor)))
-    if recording.parts:
-        told.append(say("match_it", lang, entry=entry_of(line, configuration, lang)))
+    if recording.parts or not line.account_id:
+        told.append(say("match_it" if line.account_id else "move_it", lang, entry=entry_of(line, configuration, lang)))
     return Answer(is_done=True, code="accepted", sentences=tuple(told))
 
 

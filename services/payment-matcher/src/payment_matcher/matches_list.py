@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -61,7 +62,8 @@ def show_matches(wish: Wish, lang: Language, *, as_json: bool) -> bool:
     async def read(database: Database) -> tuple[list[Line], dict[str, About]]:
         async with database.reading() as connection:
             read = await lines.load(connection, *_conditions(wish))
-            fitting = [line for line in read if _fits(line, wish, lang) and _is_old(line, wish.days, today)]
+            decided = await matches_about.decided_for(connection, wish.customer) if wish.customer else frozenset()
+            fitting = [line for line in read if _fits(line, wish, decided, lang) and _is_old(line, wish.days, today)]
             return fitting, await matches_about.read(connection, fitting[: wish.limit])
 
     found, about_of = with_database(settings, SOURCE, read)
@@ -112,12 +114,12 @@ def _conditions(wish: Wish) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _fits(line: Line, wish: Wish, lang: Language) -> bool:
+def _fits(line: Line, wish: Wish, decided: AbstractSet[tuple[int, str]], lang: Language) -> bool:
     if wish.state == "to_match" and not line.is_to_match:
         return False
     if wish.text is not None and wish.text.casefold() not in line.text.casefold():
         return False
-    if wish.customer is not None and not _is_of(line, wish.customer):
+    if wish.customer is not None and not (_is_of(line, wish.customer) or (line.division, line.line_id) in decided):
         return False
     if wish.amount is None:
         return True
@@ -242,7 +244,7 @@ def in_words(line: Line, configuration: Configuration, lang: Language, about: Ab
     if line.state == "open" and line.reason == "nothing_open":
         told.append(say("keep", lang, id=short_id(line)))
     if line.is_to_match:
-        told.append(say("to_match", lang, entry=entry_of(line, configuration, lang)))
+        told.append(say("to_match" if line.account_id else "to_move", lang, entry=entry_of(line, configuration, lang)))
     else:
         told.append(f"  {entry_of(line, configuration, lang)}")
     return told

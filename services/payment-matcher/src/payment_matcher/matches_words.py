@@ -112,6 +112,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "     kruispost matches accept {id} --excess --customer {customer}    (bewaard voor de klant)",
     ),
     "to_match": ("  to be matched in Exact: {entry}", "  in Exact nog af te letteren: {entry}"),
+    "to_move": (
+        "  in Exact to be moved to the customer's account, and matched there: {entry}",
+        "  in Exact nog op de rekening van de klant te zetten en daar af te letteren: {entry}",
+    ),
     "entry": ("entry {number} in journal {journal}", "boekstuk {number} in dagboek {journal}"),
     "unequal": (
         "{number}  {customer}: {currency} {open} open in Exact, {due} due in Chargebee",
@@ -203,6 +207,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "stays": ("{amount} stays in the inbox", "{amount} blijft in de inbox"),
     "match_it": ("In Exact, match {entry} with the same invoices.", "Letter in Exact {entry} af met dezelfde facturen."),
+    "move_it": (
+        "In Exact, move {entry} to the customer's account, and match it there with what it pays.",
+        "Zet in Exact {entry} op de rekening van de klant, en letter het daar af met wat het betaalt.",
+    ),
     "payment_stands": (
         (
             "Line {id} is not recorded: payment {transaction} of {amount} on invoice {number} may be of this money and stands in"

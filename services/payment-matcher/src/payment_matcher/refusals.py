@@ -44,9 +44,10 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "already_counted": Refusal(
         "What Exact matched with invoice {number} is in Chargebee already, is a credit note that Chargebee still has to give, or"
-        " is recorded once Exact has matched with the invoice, too, what Chargebee has on it (`kruispost matches unequal` names it).",
-        "Match what that list names, or allocate the credit note in Chargebee as Exact did; where there is neither, nothing is to be"
-        " done.",
+        " is recorded once Exact has matched with the invoice, too, what Chargebee has on it (`kruispost matches unequal` names"
+        " it).",
+        "Match what that list names, or allocate the credit note in Chargebee as Exact did; where there is neither, nothing is to"
+        " be done.",
         "Wat Exact met factuur {number} heeft afgeletterd staat al in Chargebee, is een creditnota die Chargebee nog moet"
         " verrekenen, of wordt vastgelegd zodra Exact ook heeft afgeletterd wat Chargebee op de factuur heeft (`kruispost matches"
         " unequal` noemt het).",
