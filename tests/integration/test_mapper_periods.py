@@ -123,6 +123,32 @@ async def test_a_credit_that_waits_too_long_for_another_is_put_before_a_person_o
     assert {entry.your_ref for entry in await stage.entries()} == {"INV-1", "CN-1", "CN-2"}
 
 
+async def test_a_credit_that_is_dated_back_leaves_what_a_booked_one_takes(stage):
+    """Its date comes before that of the other one, which could not wait for what was not made yet."""
+    autumn = sale("credit_note", "CN-2", date(2026, 10, 1), "600.00", "126.00", "726.00")
+    dated_back = sale("credit_note", "CN-3", date(2026, 7, 1), "400.00", "84.00", "484.00")
+    booked, late = (golden_chargebee.document(SITE, each) for each in (autumn, dated_back))
+    await stage.hear(*golden_chargebee.surroundings(SITE, INVOICE), listing(autumn, version=2), booked)
+    await stage.hear(listing(autumn, dated_back, version=3), late)
+    lines = await deferred_lines(stage)
+    december, september = date(2026, 12, 31), date(2026, 9, 30)
+    # A year of 1,000.00 releases 83.33 a month and 83.37 in December.
+    assert lines["CN-2"] == [(-34_997, None, None), (-25_003, date(2026, 10, 1), december)]
+    left = [(-24_999, date(2026, 7, 1), september), (-2, date(2026, 12, 1), december)]
+    assert lines["CN-3"] == [(-14_999, None, None), *left]
+
+
+async def test_a_credit_that_is_dated_back_takes_what_a_voided_one_gave_up(stage):
+    autumn = sale("credit_note", "CN-2", date(2026, 10, 1), "600.00", "126.00", "726.00")
+    dated_back = sale("credit_note", "CN-3", date(2026, 7, 1), "400.00", "84.00", "484.00")
+    booked, late = (golden_chargebee.document(SITE, each) for each in (autumn, dated_back))
+    await stage.hear(*golden_chargebee.surroundings(SITE, INVOICE), listing(autumn, version=2), booked)
+    await stage.post_all()
+    await stage.hear(golden_chargebee.document(SITE, autumn, voided_on=date(2026, 11, 3)))
+    await stage.hear(listing(autumn, dated_back, version=3), late)
+    assert (await deferred_lines(stage))["CN-3"] == [(-40_000, date(2026, 7, 1), date(2026, 12, 31))]
+
+
 @pytest.mark.parametrize("reason", ["write_off", "Oninbaar"])
 async def test_a_write_off_leaves_what_a_later_credit_may_still_take_back(stage, reason: str):
     mapper = Stage(stage.database, configuration(write_offs={"account": "4700", "reasons": ["oninbaar"]}))
