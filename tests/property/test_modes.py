@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.golden import chart, mapping_with
 
@@ -221,6 +221,10 @@ def test_a_paid_invoice_in_another_currency_leaves_nothing_open(month: list[Sold
     """Its payment is of the same cents in the division's currency, too, so that Exact matches the two by itself."""
     paid = [replace(each, is_credit=False, is_paid=True, currency_rate=Decimal(rate)) for each in month]
     owed = [each for place, each in enumerate(paid) if document_of(f"INV-{place}", each).total_minor > 0]
+    # Exact looks for equal euros: invoices of other dollars that are worth the same euros may be paid by each other's payments.
+    totals = {(each.customer, document_of("", each).total_minor) for each in owed}
+    worth = {(customer, int((total * Decimal(rate)).quantize(Decimal(1), ROUND_HALF_UP))) for customer, total in totals}
+    assume(len(worth) == len(totals))
     ledger = books(commands_of(owed, mode))
     assert [(row["your_ref"], row["open_minor"]) for row in ledger["receivables"] if row["open_minor"]] == []
     assert ledger["balances_minor"].get("1300", 0) == 0

@@ -147,7 +147,7 @@ def effect(entry: commands.PostEntry) -> Counter[Key]:
     for line in entry.lines:
         sign = -1 if sales else 1
         sums[entry.currency, line.gl_account, line.vat_code or ""] += sign * line.amount_minor
-        sums[entry.currency, "VAT", ""] += sign * (line.vat_amount_minor or 0)
+        sums[entry.currency, "VAT", line.vat_code or ""] += sign * (line.vat_amount_minor or 0)
         if sales:
             sums[entry.currency, "1300", ""] += line.amount_minor + (line.vat_amount_minor or 0)
     return sums

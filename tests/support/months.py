@@ -29,7 +29,7 @@ VAT_CODES = {21: "2", 9: "1", 0: "00"}
 ROUNDING = "4900"
 EPOCH = date(2026, 3, 1)
 Key = tuple[str, str, str]
-"""Currency, ledger account and VAT code; the VAT itself stands on the account `VAT`."""
+"""Currency, ledger account and VAT code; the VAT itself stands on the account `VAT`, by its code."""
 
 DIVISION_SECTION: dict[str, Any] = {
     "name": "Test",
@@ -169,6 +169,18 @@ def _values(document: dict[str, Any]) -> dict[str, int]:
     return values
 
 
+def _vat_of_rates(document: dict[str, Any]) -> Counter[int]:
+    """What each rate's VAT is: that of its lines, or where it is rounded on the document, that of their sum."""
+    of_lines, bases, values = Counter[int](), Counter[int](), _values(document)
+    for line in document["line_items"]:
+        rate = PRODUCTS[line["entity_id"]][1]
+        of_lines[rate] += line["tax_amount"]
+        bases[rate] += values[line["id"]]
+    if of_lines.total() == document["tax"]:
+        return of_lines
+    return Counter({rate: _half_up(Decimal(base) * rate / 100) for rate, base in bases.items()})
+
+
 def _half_up(amount: Decimal) -> int:
     return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
 
@@ -225,7 +237,8 @@ def _book(month: Month, document: dict[str, Any], *, sign: int) -> None:
     month.taxes[document["id"]] = tax
     month.totals[document["id"]] = document["total"]
     month.booked[currency, "1300", ""] += sign * document["total"]
-    month.booked[currency, "VAT", ""] -= sign * tax
+    for rate, amount in _vat_of_rates(document).items():
+        month.booked[currency, "VAT", VAT_CODES[rate]] -= sign * amount
     month.booked[currency, ROUNDING, "N"] -= sign * document["round_off_amount"]
     for line in document["line_items"]:
         account, rate, _ = PRODUCTS[line["entity_id"]]

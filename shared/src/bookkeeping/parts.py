@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from bookkeeping.discounts import share_of_part
 from bookkeeping.documents import CreditNote, DocumentLine, Invoice, LineDiscount
-from bookkeeping.money import allocate, format_minor, settle_difference
+from bookkeeping.money import allocate, format_minor, half_up, settle_difference
 from bookkeeping.rejections import Rejection, reject
 from bookkeeping.vat import ZERO
 
@@ -48,18 +48,9 @@ def parts_of(document: Invoice | CreditNote, *, gross: bool) -> list[Part] | Rej
     net, tax = _sums(parts)
     if tax != document.tax_minor:
         taxed = [part for part in parts if part.rate or part.tax_minor]
-        settled = settle_difference(
-            [part.tax_minor for part in taxed],
-            [_ideal_tax(part, inclusive=document.tax_inclusive) for part in taxed],
-            document.tax_minor,
-        )
-        if settled is not None:
-            for part, tax in zip(taxed, settled, strict=True):
-                if document.tax_inclusive:
-                    part.net_minor += part.tax_minor - tax
-                part.moved_minor = tax - part.tax_minor
-                part.tax_minor = tax
-            net, tax = _sums(parts)
+        for some, taxes in _settlements(taxed, document.tax_minor, inclusive=document.tax_inclusive):
+            _move(some, taxes, inclusive=document.tax_inclusive)
+        net, tax = _sums(parts)
     if tax != document.tax_minor or net + tax + document.round_off_minor != document.total_minor:
         amounts = {
             "lines": net,
@@ -71,6 +62,38 @@ def parts_of(document: Invoice | CreditNote, *, gross: bool) -> list[Part] | Rej
         written = {name: format_minor(amount, document.currency) for name, amount in amounts.items()}
         return reject("amounts_do_not_add_up", document=label(document), **written)
     return [part for part in parts if part.net_minor or part.tax_minor or (gross and any(part.discounts))]
+
+
+def _settled(parts: list[Part], tax_minor: int, *, inclusive: bool) -> list[int] | None:
+    """Return the VAT of each part so that it adds up to an amount, None where that is no rounding any more."""
+    ideals = [_ideal_tax(part, inclusive=inclusive) for part in parts]
+    return settle_difference([part.tax_minor for part in parts], ideals, tax_minor)
+
+
+def _settlements(parts: list[Part], tax_minor: int, *, inclusive: bool) -> list[tuple[list[Part], list[int]]]:
+    """Return parts with the VAT that they get, so that it adds up to a document's; none where that is no rounding any more.
+
+    Those of one rate go by themselves, where the document's VAT is that of the sum of each rate, rounded: so no cent of one
+    rate's VAT is told under another's.
+    """
+    by_rate: dict[tuple[Decimal, str | None], list[Part]] = {}
+    for part in parts:
+        by_rate.setdefault((part.rate, part.country), []).append(part)
+    groups = list(by_rate.values())
+    wanted = [half_up(sum((_ideal_tax(part, inclusive=inclusive) for part in group), Fraction(0))) for group in groups]
+    for some, amounts in ((groups, wanted), ([parts], [tax_minor])):
+        settled = [_settled(group, amount, inclusive=inclusive) for group, amount in zip(some, amounts, strict=True)]
+        if sum(amounts) == tax_minor and all(taxes is not None for taxes in settled):
+            return [(group, taxes) for group, taxes in zip(some, settled, strict=True) if taxes is not None]
+    return []
+
+
+def _move(parts: list[Part], taxes: list[int], *, inclusive: bool) -> None:
+    for part, tax in zip(parts, taxes, strict=True):
+        if inclusive:
+            part.net_minor += part.tax_minor - tax
+        part.moved_minor = tax - part.tax_minor
+        part.tax_minor = tax
 
 
 def _sums(parts: list[Part]) -> tuple[int, int]:
