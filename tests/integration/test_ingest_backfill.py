@@ -15,6 +15,7 @@ from support.command_line import kruispost, kruispost_here
 from support.engines import BROKER_BESIDE, DATABASES, broker_for, settings_for
 from support.ingest_stage import SITE, Stage, ingest_stage
 from support.lines import Notebook
+from support.mapper_stage import configured
 from support.newest_facts import live, told
 
 from backbone.broker import Broker
@@ -247,6 +248,11 @@ async def give_commands(chargebee: RunningChargebee, ingest: Stage, found: Setti
     assert f"{SITE}: 5 of kind invoice at Chargebee, 5 of them new here" in plan.stdout
     assert "Nothing was written" in plan.stdout
     assert "  mode entry" in plan.stdout
+    (tmp_path / "kruispost.yaml").write_text(configured(shadow=True).model_dump_json(exclude_defaults=True))
+    in_shadow = (await run()).stdout
+    assert "Division 100001 is in shadow: these are compared with what stands in Exact, and nothing is booked." in in_shadow
+    assert "would be booked a second time" not in in_shadow
+    (tmp_path / "kruispost.yaml").write_text(json.dumps(configuration))
     status = await command("--status")
     assert status.stdout == "No backfill was begun here.\n"
     assert "history is paused cannot be told" in status.stderr, "ingest is alone here"

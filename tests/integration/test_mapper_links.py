@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,31 @@ async def test_only_what_is_dated_before_the_day_is_looked_for(tmp_path: Path, d
         # An online payment is known in Exact by the invoice that it pays.
         (paid,) = (entry for entry in entries if entry.document.kind == "payment")
         assert any("INV-1" in line.description for line in paid.lines)
+
+
+DOLLARS: dict[str, Any] = {"currency_code": "USD", "base_currency_code": "EUR"}
+
+
+@pytest.mark.parametrize("is_linked", [True, False])
+@pytest.mark.parametrize("settings", [{"link_before": "2026-12-01"}, {"shadow": True}])
+async def test_the_exchange_difference_of_money_that_somebody_else_booked_is_theirs(
+    tmp_path: Path, settings: dict[str, Any], *, is_linked: bool
+) -> None:
+    """Booked at once, before anybody knows whose the payment is, it would stand in Exact a second time."""
+    async with database_for("sqlite", tmp_path, "mapper") as database:
+        stage = Stage(database, configured(**settings, exchange_differences={"account": "4910"}))
+        lines = [line(100_000, 0, 0, tax_exempt_reason="reverse_charge", is_taxed=False)]
+        paid = [{"invoice_id": "INV-1", "applied_amount": 100_000}]
+        await stage.hear(customer(), invoice(lines=lines, exchange_rate="0.92", **DOLLARS))
+        (billed,) = await stage.entries()
+        await stage.hear(posted(billed, is_linked=is_linked, exchange_rate=Decimal("0.92")))
+        await stage.hear(payment(amount=100_000, linked_invoices=paid, exchange_rate="0.931", **DOLLARS))
+        assert await stage.reasons() == ["waiting_for_both_bookings", "no_exchange_difference"]  # the latter of the debtor
+        _, money = await stage.entries()
+        await stage.hear(posted(money, is_linked=is_linked, exchange_rate=Decimal("0.92")))
+        made = [(entry.document.kind, entry.currency) for entry in (await stage.entries())[2:]]
+        assert made == ([] if is_linked else [("exchange_difference", "EUR")])
+        assert ("exchange_difference_by_others" in await stage.reasons()) == is_linked
 
 
 @pytest.mark.parametrize("dialect", DATABASES)

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from support.engines import DATABASES
 from support.exact_server import exact_server
 from support.faulty_exact import rehearsal
 from support.forgotten import forget_accounts, forget_bookings
 from support.other_books import Others, customers_of, first_days, run
-from support.whole_month import Month, whole_month
+from support.whole_month import DIVISION, Month, whole_month
 from support.writer_stage import configuration, sale, save_account
 
 from contracts import facts
@@ -99,10 +100,29 @@ async def test_each_document_is_told_apart_and_nothing_is_written(tmp_path: Path
             assert {row["number"]: row["verdict"] for row in csv.DictReader(rows)} == {
                 number: each["verdict"] for number, each in found.items()
             }
+        connected = (await month.writer.said(facts.ConnectionChanged))[-1]
+        assert connected.reason.startswith("Exact answers; in shadow: nothing is written there")
+        assert "schaduw" in connected.reason_nl
+        await _changed_rules_are_compared(month, as_ours, account)
+
         text = (await run(month, "shadow", *DAYS, "--wait", "0", "--lang", "nl")).stdout
         assert "rekening 8050:" in text
         assert "periode 2026-11 daar, 2026-10 hier" in text
         assert f"OTHER-1, 2026-10-02, EUR 12.10 (boeking {stray}): alleen daar" in text
+
+
+async def _changed_rules_are_compared(month: Month, as_ours: str, on_another_account: str) -> None:
+    """Put all revenue on the account that the other connector took once: what was linked already is judged anew."""
+    path = month.directory / "kruispost.yaml"
+    before = path.read_text(encoding="utf-8")
+    data = yaml.safe_load(before)
+    for rule in data["divisions"][DIVISION]["revenue"]:
+        rule["account"] = "8050"
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    told = json.loads((await run(month, "shadow", *DAYS, "--wait", "0", "--json", "--all")).stdout)
+    found = {each["number"]: (each["verdict"], each["parts"]) for each in told["documents"]}
+    assert (found[on_another_account], found[as_ours]) == (("same", []), ("differs", ["account"]))
+    path.write_text(before, encoding="utf-8")
 
 
 @pytest.mark.parametrize("dialect", DATABASES)

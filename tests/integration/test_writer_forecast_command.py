@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import yaml
 from support.exact_server import exact_server
 from support.writer_stage import CONFIGURATION, save_account, writer_stage
 
@@ -36,6 +37,14 @@ async def test_a_division_in_which_nothing_is_booked_says_why_in_both_languages(
             await stage.tell(save_account())
             await stage.until(facts.AccountSaved)
             connected = await forecast_in(capsys, "en")
+            data = CONFIGURATION.model_dump(mode="json", exclude_defaults=True)
+            for division in data["divisions"].values():
+                division["shadow"] = True
+            path.write_text(yaml.safe_dump(data), encoding="utf-8")
+            in_shadow = await forecast_in(capsys, "en"), await forecast_in(capsys, "nl")
     assert "nothing is booked now: nobody has logged in at Exact yet; reckoned as if Exact answered from now on" in english
     assert "er wordt nu niets geboekt: er heeft nog niemand bij Exact ingelogd; gerekend alsof" in dutch
     assert "nothing is booked" not in connected
+    assert "in shadow" not in connected
+    assert "in shadow: nothing of it is written" in in_shadow[0]
+    assert "schaduw: niets daarvan wordt geschreven" in in_shadow[1]

@@ -352,6 +352,7 @@ DUTCH_SET_ASIDES: dict[str, str] = {
     "own_payment": "{document} is in Chargebee vastgelegd door dit koppelprogramma, van een ontvangst die Exact al heeft.",
     "payment_failed": "{document} bracht geen geld (status {status}).",
     "no_exchange_difference": "{document}: dat is er niet.",
+    "exchange_difference_by_others": "{document} blijft aan wie dat geld in Exact heeft geboekt.",
     "exchange_difference_by_exact": "{document} boekt Exact zelf bij het afletteren, omdat Exacts eigen koersen gelden.",
     "authorization": "{document} reserveert alleen geld; er is niets bewogen.",
     "payments_not_booked": "{document} is een betaling, en de administratie boekt die elders (book_payments staat op false).",

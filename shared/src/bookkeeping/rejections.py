@@ -84,6 +84,7 @@ SET_ASIDES: dict[str, str] = {
     "payment_failed": "{document} brought no money (status {status}).",
     "no_exchange_difference": "{document}: there is none.",
     "exchange_difference_by_exact": "{document} is booked by Exact when it matches, since Exact's own rates are used.",
+    "exchange_difference_by_others": "{document} is left to whoever booked that money in Exact.",
     "authorization": "{document} only reserves money; nothing moved.",
     "payments_not_booked": "{document} is a payment, and the division books payments elsewhere (book_payments is false).",
 }

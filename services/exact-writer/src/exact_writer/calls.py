@@ -65,7 +65,7 @@ class DivisionCalls:
         timing: Timing,
         is_shadow: bool = False,
     ) -> None:
-        self._is_shadow = is_shadow
+        self.is_shadow = is_shadow
         self._division = division
         self._database = database
         self._clock = clock
@@ -223,7 +223,7 @@ class DivisionCalls:
 
     async def send(self, request: Request, token: str) -> Answer:
         """Make a call that was counted; the caller saves what it taught. Raises CallError."""
-        if self._is_shadow and request.method != "GET":
+        if self.is_shadow and request.method != "GET":
             # Nothing asks for this in shadow mode; should anything ever do so, it is not sent.
             raise NotAllowedNowError(self._now() + SHADOW_SECONDS, "shadow")
         started = self._clock.monotonic()

@@ -16,6 +16,7 @@ from exact_writer.words import connection_in_dutch, say
 
 State = Literal["connected", "consent_needed", "blocked"]
 _CONNECTED: Final = say("exact_answers").english
+_IN_SHADOW: Final = say("exact_answers_shadow").english
 
 
 def needs_login(division: int, reason: str) -> str:
@@ -33,8 +34,9 @@ async def standing_still(connection: AsyncConnection, division: int) -> str | No
 class ConnectionState:
     """The last state of one division; the fact is in the log when `report` returns."""
 
-    def __init__(self, division: int, database: Database, clock: Clock) -> None:
+    def __init__(self, division: int, database: Database, clock: Clock, *, is_shadow: bool = False) -> None:
         self._division = division
+        self._is_shadow = is_shadow
         self._database = database
         self._clock = clock
         self._state: State | None = None
@@ -60,7 +62,7 @@ class ConnectionState:
 
     async def connected(self) -> bool:
         """Exact answers; says whether that is news."""
-        return await self.report("connected", _CONNECTED)
+        return await self.report("connected", _IN_SHADOW if self._is_shadow else _CONNECTED)
 
     async def report(self, state: State, reason: str) -> bool:
         """Note the state and tell it when it differs from the last one; says whether it does."""

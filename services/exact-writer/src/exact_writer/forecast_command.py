@@ -64,6 +64,10 @@ WORDS: Final = {
         "  nothing is booked now: {reason}; reckoned as if Exact answered from now on",
         "  er wordt nu niets geboekt: {reason}; gerekend alsof Exact vanaf nu antwoordt",
     ),
+    "shadow": (
+        "  in shadow: nothing of it is written; it is what would go out from the day on which shadow is false",
+        "  schaduw: niets daarvan wordt geschreven; dit zou uitgaan vanaf de dag waarop shadow false is",
+    ),
     "nothing": ("nothing waits", "er wacht niets"),
 }
 
@@ -112,7 +116,8 @@ async def of_division(
     told = {"division": division, **_described(outlook, limits, found, now), "choices": choices if found.seconds else {}}
     paused = await paused_sites(connection)
     still = await standing_still(connection, division)
-    return {**told, "paused_sites": sorted(paused & configuration.sites.keys()), "stands_still": still}
+    told |= {"paused_sites": sorted(paused & configuration.sites.keys()), "stands_still": still}
+    return {**told, "is_shadow": configuration.divisions[division].shadow}
 
 
 def _described(outlook: Outlook, limits: Limits, found: Forecast, now: float) -> dict[str, Any]:
@@ -157,6 +162,8 @@ def _lines(found: dict[str, Any], language: int) -> list[str]:
     if found["stands_still"] is not None:
         reason = found["stands_still"]
         lines.append(WORDS["still"][language].format(reason=connection_in_dutch(reason) if language else reason))
+    if found["is_shadow"]:
+        lines.append(WORDS["shadow"][language])
     if paused:
         lines.append(WORDS["paused"][language].format(sites=paused))
     if found["expected_per_day"]:

@@ -11,6 +11,7 @@ import msgspec
 # The sentences that say how a division is connected.
 CONNECTION: Final = (
     "exact_answers",
+    "exact_answers_shadow",
     "nobody_logged_in",
     "token_not_renewed",
     "renewal_refused",
@@ -72,6 +73,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     ),
     # How a division is connected; `connection_in_dutch` reads them back, since a reason is kept as it was said.
     "exact_answers": ("Exact answers", "Exact antwoordt"),
+    "exact_answers_shadow": (
+        "Exact answers; in shadow: nothing is written there, see `kruispost shadow`",
+        "Exact antwoordt; schaduw: er wordt daar niets geschreven, zie `kruispost shadow`",
+    ),
     "nobody_logged_in": ("nobody has logged in at Exact yet", "er heeft nog niemand bij Exact ingelogd"),
     "token_not_renewed": ("Exact did not renew the token ({said})", "Exact heeft het token niet vernieuwd ({said})"),
     "renewal_refused": (

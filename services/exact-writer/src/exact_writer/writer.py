@@ -67,7 +67,7 @@ class DivisionWriter:
         wake_relay: Callable[[], None],
     ) -> None:
         self.division = division
-        self.connection = ConnectionState(division, database, clock)
+        self.connection = ConnectionState(division, database, clock, is_shadow=calls.is_shadow)
         self.desk = Desk(division, self.wake)
         self._database = database
         self._clock = clock

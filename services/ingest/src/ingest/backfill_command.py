@@ -245,8 +245,14 @@ def _plan(report: Report, configuration: Configuration) -> list[str]:
 
 
 def _warnings(configuration: Configuration) -> list[str]:
-    names = [str(name) for name, each in configuration.divisions.items() if each.link_before is None and each.book_from is None]
+    at_risk = {
+        name: each for name, each in configuration.divisions.items() if each.link_before is None and each.book_from is None
+    }
+    names = [str(name) for name, each in at_risk.items() if not each.shadow]
     lines = ["Nothing was written. Add --yes to fetch these."]
+    shadows = ", ".join(str(name) for name, each in configuration.divisions.items() if each.shadow)
+    if shadows:
+        lines.append(f"Division {shadows} is in shadow: these are compared with what stands in Exact, and nothing is booked.")
     if names or not configuration.divisions:
         lines.append(
             f"In division {', '.join(names) or '-'} documents that Exact has already from somewhere else would be booked a second"

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from msgspec.structs import replace
 
-from bookkeeping.documents import Application, CreditNote, Document, Payout, VatReclaim
+from bookkeeping.documents import Application, CreditNote, Document, ExchangeDifference, Payout, VatReclaim
 from bookkeeping.entries import make_entry
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
@@ -16,9 +16,10 @@ from bookkeeping.write_offs import reclaim_label, vat_of
 from mapper.account_holders import on_account, settle_on_accounts
 from mapper.applications import as_both_booked
 from mapper.credited_bookings import as_booked
+from mapper.linked import with_its_payment
 from mapper.payout_accounts import off_their_accounts
 from mapper.store import Row, Store
-from mapper.subjects import Subject, product_ids
+from mapper.subjects import Subject, name_of, product_ids
 
 OWN_PAYMENT = "own_payment"
 
@@ -51,6 +52,10 @@ async def make(store: Store, subject: Subject, row: Row | None, today: date, *, 
         day, told = document.document_date.isoformat(), vat_of(made)
         waits_for = f"invoice:{document.note.reference_invoice}"
         return reject("vat_not_due", waits_for=waits_for, document=reclaim_label(document), date=day, vat=told)
+    if isinstance(made, Entry) and isinstance(document, ExchangeDifference):
+        not_ours = await with_its_payment(store, subject, document, mapping)
+        if not_ours is not None:
+            return not_ours
     if isinstance(made, Entry):
         return await on_account(store, subject, document, made, name_of(subject))
     return made
@@ -104,12 +109,3 @@ async def in_open_period(store: Store, entry: Entry, subject: Subject, mapping: 
     """Report an entry in an open period of its journal, as the division's policy is."""
     periods = await store.periods(mapping.division, entry.journal)
     return place_in_period(entry, name_of(subject), periods, mapping)
-
-
-def name_of(subject: Subject) -> str:
-    """Name a document in a sentence."""
-    if subject.key.kind == "vat_reclaim":
-        return f"VAT of write-off {subject.key.number}"
-    if subject.key.kind == "application":
-        return f"exchange difference on the debtor of {subject.key.number}"
-    return f"{subject.key.kind.replace('_', ' ')} {subject.key.number}"

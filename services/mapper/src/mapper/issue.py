@@ -115,11 +115,15 @@ def post_entry(
     )
 
 
+def may_be_theirs(mapping: Mapping, day: date) -> bool:
+    """Tell whether documents of a day may stand in Exact already, booked by somebody else."""
+    return mapping.shadow or (mapping.link_before is not None and day < mapping.link_before)
+
+
 def may_exist(entry: Entry, document: DocumentRef, mapping: Mapping) -> bool:
     """Tell whether somebody else may have booked a document in Exact: one of before a day that a person set, or all in shadow."""
-    day = document.document_date or entry.entry_date
-    is_theirs = mapping.shadow or (mapping.link_before is not None and day < mapping.link_before)
-    return is_theirs and booking_of(document.suffix).step == 0 and document.kind in LINKABLE
+    is_open = may_be_theirs(mapping, document.document_date or entry.entry_date)
+    return is_open and booking_of(document.suffix).step == 0 and document.kind in LINKABLE
 
 
 def reasons_of(entry: Entry) -> tuple[ReasonOfLine, ...]:

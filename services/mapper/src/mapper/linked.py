@@ -8,16 +8,19 @@ from dataclasses import replace
 
 import msgspec
 
+from bookkeeping.documents import ExchangeDifference
+from bookkeeping.exchange_differences import difference_label
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.journals import JournalPurpose
 from bookkeeping.mapping import Mapping
-from bookkeeping.rejections import Rejection, SetAside, reject
+from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
 from contracts.commands import LinkedEntry, PostEntry
 from contracts.facts import EntryPosted
 from contracts.ledger import LedgerLine
-from mapper.decision import name_of
-from mapper.store import Row
-from mapper.subjects import Subject
+from mapper.issue import may_be_theirs
+from mapper.lives import waits_for
+from mapper.store import ISSUED, OPEN_STATES, Row, Store
+from mapper.subjects import Subject, name_of
 
 BEFORE_BOOK_FROM = "before_book_from"
 NO_ACCOUNT = "?"  # what somebody else booked it on is not ours to say
@@ -52,6 +55,24 @@ def changed_since(subject: Subject, last: Row) -> tuple[Rejection, str] | None:
         return None
     decision = reject("linked_changed", document=name_of(subject), entry=linked.entry_number, journal=linked.journal)
     return decision, f"{subject.fingerprint}/gone" if subject.is_gone else subject.fingerprint
+
+
+async def with_its_payment(
+    store: Store, subject: Subject, document: ExchangeDifference, mapping: Mapping
+) -> Rejection | SetAside | None:
+    """Say why an exchange difference is not booked by us, or not yet, for the sake of its payment; None where that is ours.
+
+    Whoever booked the payment has booked what it brought more or less, or lets Exact do that.
+    """
+    kind = "refund" if document.went_out else "payment"
+    rows = await store.rows_of(subject.key.site, kind, document.number)
+    if any(row.state in ISSUED and linked_in(row) is not None for row in rows):
+        return set_aside("exchange_difference_by_others", document=difference_label(document))
+    is_to_come = any(row.state == "planned" or row.state in OPEN_STATES for row in rows)
+    if is_to_come and may_be_theirs(mapping, document.document_date):
+        label, other = difference_label(document), f"{kind} {document.number}"
+        return reject("waiting_for_both_bookings", waits_for=waits_for(document.number), document=label, other=other)
+    return None
 
 
 def stand_in(subject: Subject, decision: Rejection | SetAside) -> Entry | Rejection | SetAside:

@@ -23,7 +23,7 @@ from contracts.envelope import Envelope, Message, seal
 from contracts.facts import DocumentHeld, DocumentPlanned, DocumentRef, DocumentSetAside
 from mapper.applications import KIND as APPLICATION
 from mapper.credited_bookings import credits_as_booked
-from mapper.decision import decide, in_open_period, name_of
+from mapper.decision import decide, in_open_period
 from mapper.issue import (
     base_reference,
     booked_entry,
@@ -40,7 +40,7 @@ from mapper.issue import (
 )
 from mapper.linked import changed_since, stand_in
 from mapper.store import ISSUED, Key, Refusal, Row, Store
-from mapper.subjects import Subject, Subjects, booking_ref, customer_key, followed, is_changed
+from mapper.subjects import Subject, Subjects, booking_ref, customer_key, followed, is_changed, name_of
 
 SOURCE = "mapper"
 ABOUT_ACCOUNTS = frozenset(("customer_ambiguous", "account_blocked", "unknown_account"))

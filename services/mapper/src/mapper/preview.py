@@ -14,11 +14,11 @@ from bookkeeping.bookings import booking_of
 from bookkeeping.journal import Entry
 from bookkeeping.rejections import Rejection, SetAside
 from contracts.commands import PostEntry
-from mapper.decision import decide, make, name_of
+from mapper.decision import decide, make
 from mapper.history import Kept, last_told
 from mapper.issue import booked_entry, save_account
 from mapper.store import Row, Store
-from mapper.subjects import Subject, Subjects
+from mapper.subjects import Subject, Subjects, name_of
 
 OPEN = frozenset(("held", "waiting", "refused", "planned"))
 

@@ -8,17 +8,21 @@ from datetime import date
 from typing import Any, Final, Literal
 
 import msgspec
+from msgspec import structs
 
+from backbone.clock import SystemClock
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from bookkeeping.reconciliation import VAT, Difference, compare
+from bookkeeping.rejections import Rejection, SetAside
 from bookkeeping.telling import InTwo
 from contracts.commands import PostEntry
 from contracts.facts import EntryPosted
 from contracts.ledger import LedgerLine
-from mapper.history import last_told
-from mapper.issue import LINKABLE, booked_entry
+from mapper.decision import make
+from mapper.history import PagedStore, last_told
+from mapper.issue import LINKABLE, booked_entry, post_entry
 from mapper.linked import NO_ACCOUNT, debtor_accounts, linked_in, own_lines
 from mapper.reconcile_judging import found_of, minor
 from mapper.reconcile_sources import Sources, customers_of
@@ -117,7 +121,11 @@ class Shadow:
     async def _linked(
         self, row: Row, posted: EntryPosted, lines: Sequence[LedgerLine], customers: dict[str, list[str]]
     ) -> Compared:
-        command = msgspec.json.decode(row.command or b"", type=PostEntry)
+        command = await self._by_present_rules(row, msgspec.json.decode(row.command or b"", type=PostEntry))
+        if isinstance(command, Rejection | SetAside):
+            sentence = InTwo(command.sentence, command.sentence_nl)
+            before = msgspec.json.decode(row.command or b"", type=PostEntry)
+            return Compared(verdict="held", entry=posted.entry_number, told=(sentence,), **_head(before))
         entry = booked_entry(command, command.your_ref, self._mapping.receivable_account, row.exchange_rate)
         mine = own_lines(lines, command.document.number, self._debtors)
         if any(line.account == NO_ACCOUNT for line in entry.lines):
@@ -131,6 +139,26 @@ class Shadow:
         parts = tuple(dict.fromkeys(_part(each) for each in differences))
         verdict: Verdict = "differs" if differences else "same"
         return Compared(verdict=verdict, entry=posted.entry_number, parts=parts, told=told, **_head(command))
+
+    async def _by_present_rules(self, row: Row, command: PostEntry) -> PostEntry | Rejection | SetAside:
+        """Return what the rules of now make of a document that was linked under others, so that a change of them shows here.
+
+        In a period as it was; one that changed in Chargebee since stands as it was linked.
+        """
+        if row.mapping_version == self._mapping.version:
+            return command
+        async with self._sources.mapper.reading() as connection:
+            store = PagedStore(self._sources.mapper, connection)
+            subject = await self._subjects.load(store, row.key)
+            if subject is None or subject.fingerprint != row.fingerprint or subject.division != command.division:
+                return command
+            made = await make(store, subject, None, SystemClock().now().date(), is_first=False)
+        if not isinstance(made, Entry):
+            return made
+        anew = post_entry(made, command.document, self._mapping, row.attempt, pdf=command.pdf, zone=subject.zone)
+        period = {"reporting_year": command.reporting_year, "reporting_period": command.reporting_period}
+        kept = period if anew.entry_date == command.entry_date else {}
+        return structs.replace(anew, exchange_rate=command.exchange_rate, **kept)
 
     async def _differences(self, command: PostEntry, entry: Entry, posted: EntryPosted, lines: Sequence[LedgerLine]) -> list[Any]:
         """Return what of the lines in Exact is not as our entry has it."""

@@ -327,3 +327,12 @@ def booking_ref(subject: Subject, suffix: str) -> DocumentRef:
 def customer_key(ref: DocumentRef) -> str:
     """Return the key whose messages keep their order: the customer's."""
     return f"{ref.site}/{ref.customer_id}"
+
+
+def name_of(subject: Subject) -> str:
+    """Name a document in a sentence."""
+    if subject.key.kind == "vat_reclaim":
+        return f"VAT of write-off {subject.key.number}"
+    if subject.key.kind == "application":
+        return f"exchange difference on the debtor of {subject.key.number}"
+    return f"{subject.key.kind.replace('_', ' ')} {subject.key.number}"
