@@ -44,8 +44,10 @@ class Row:
 def movements(entry: Entry, periods: Periods, method: Method) -> Iterator[Movement]:
     """Give what the deferred lines of an entry, in the division's currency, do to the balance account.
 
-    Exact defers a line in the period that its entry is reported in, and releases it over the periods between From and To.
+    Exact defers a line in the period that its entry is reported in, and releases it over the periods between From and To. What
+    an invoice gives back, as a discount on an account of its own, is invoiced less than nothing, and not credited.
     """
+    is_credit = entry.receivable_minor < 0
     for line in entry.lines:
         if line.first is None or line.last is None:
             continue
@@ -53,10 +55,7 @@ def movements(entry: Entry, periods: Periods, method: Method) -> Iterator[Moveme
         reported = period_of(entry.entry_date, periods)
         if entry.reporting_year is not None and entry.reporting_period is not None:
             reported = f"{entry.reporting_year}-{entry.reporting_period:02d}"
-        if amount >= 0:
-            yield Movement(reported, line.account, "invoiced", amount)
-        else:
-            yield Movement(reported, line.account, "credited", -amount)
+        yield Movement(reported, line.account, "credited" if is_credit else "invoiced", -amount if is_credit else amount)
         for release in schedule(amount, line.first, line.last, method, periods):
             yield Movement(period_of(release.first, periods), line.account, "released", release.amount_minor)
 
