@@ -1,4 +1,4 @@
-"""The roll-forward of deferred revenue tells what was invoiced from what was credited by the document, not by the sign of a line."""
+"""The roll-forward of deferred revenue tells invoiced from credited by the document, not by the sign of a line."""
 
 from datetime import date
 from typing import Any
