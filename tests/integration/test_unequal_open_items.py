@@ -15,6 +15,7 @@ from support.matcher_stage import bank_line, matcher_stage, matching, receivable
 from support.matches_desk import LINK, SETTINGS, Desk
 
 from contracts import facts
+from simulators.chargebee import invoices
 from simulators.chargebee.credit_notes import apply_credit, create_credit_note
 from simulators.chargebee.payments import Money, apply_payment, pay_invoice
 
@@ -199,3 +200,36 @@ async def test_what_another_connector_had_credited_and_exact_matched_is_no_money
     await stage.work()
     assert (invoice["amount_due"], stage.calls()) == (12_100, 0)
     assert (await unequal(desk))[0] == 0
+
+
+async def test_money_that_waited_beside_a_withheld_tax_is_recorded_when_that_is_taken_off_the_invoice(desk: Desk) -> None:
+    """The tax and its reversal are matched with each other in Exact, and nothing else of the account changes there."""
+    stage = desk.stage
+    invoice = bill(stage.chargebee.app)
+    await stage.show_invoice(invoice)
+    invoice["linked_taxes_withheld"] = [{"id": "tax_1", "type": "tax_withheld", "amount": 1_000}]
+    await changed(desk, invoice)
+    await ours(desk, "tax_withheld", "tax_1", -1_000)
+    part: dict[str, Any] = {"whole_minor": 12_100}
+    await stage.see(receivable(invoice["id"], 1_000, term=f"term-{invoice['id']}", **part, **{**OPEN, "timestamp": 5}))
+    await stage.see(receivable(invoice["id"], 11_100, term="part", **part, **MATCHED))
+    await stage.work()
+    await stage.show_invoice_only(invoice)
+    assert (invoice["amount_due"], invoice["amount_paid"]) == (1_000, 10_100)
+    assert (await desk.run("unequal"))[0] == 1
+    invoice["linked_taxes_withheld"] = []
+    await ours(desk, "tax_withheld", "tax_1", -1_000, is_fully_paid=True, status=50, timestamp=6)
+    await ours(desk, "tax_withheld", "tax_1", 1_000, suffix="R", is_fully_paid=True, status=50)
+    await changed(desk, invoice)
+    await stage.work()
+    await stage.show_invoice_only(invoice)
+    assert (invoice["amount_due"], invoice["amount_paid"]) == (1_000, 11_100)
+    assert (await unequal(desk))[0] == 0
+
+
+async def changed(desk: Desk, invoice: dict[str, Any]) -> None:
+    """Let the site reckon anew what is due on an invoice, and the matcher hear of it."""
+    site = desk.stage.chargebee.app.site
+    invoices.settle_status(site, invoice)
+    site.touch(invoice)
+    await desk.stage.show_invoice_only(invoice)

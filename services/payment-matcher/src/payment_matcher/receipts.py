@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import Clock
@@ -109,6 +110,7 @@ class Receipts:
             await credit_notes.fold(self._database, connection, fact)
             return
         invoice = fact.resource
+        before = await intents.known_invoice(connection, fact.site, invoice.id)
         await intents.fold_invoice(
             self._database,
             connection,
@@ -124,6 +126,19 @@ class Receipts:
                 "due_on": self._day(fact.site, invoice.due_date),
             },
         )
+        await self._look_at_due(connection, fact, before)
+
+    async def _look_at_due(self, connection: AsyncConnection, fact: InvoiceObserved, before: sa.RowMapping | None) -> None:
+        """Look again at receipts of an invoice on which more is due in Chargebee than was: something was taken off it there.
+
+        What was held for counted already, such as beside a withheld tax that is open in Exact, may have to be recorded now.
+        """
+        if before is None or fact.resource_version <= before["resource_version"]:
+            return
+        if fact.resource.amount_due > before["amount_due_minor"]:
+            mine, now = terms.of_invoice(fact.site, fact.resource.id), self._clock.now()
+            await intents.open_again(connection, mine, now)
+            await intents.look_again(connection, mine, now)
 
     def _day(self, site: str, instant: int | None) -> date | None:
         if instant is None:

@@ -87,3 +87,9 @@ def on_account(division: int, account_id: str, *, besides: str = "") -> sa.Selec
     """Select the terms that stand on an account, but for one; none where Exact did not say the account."""
     on_it = (terms.c.division == division, terms.c.account_id == account_id, terms.c.account_id != "")
     return sa.select(terms.c.division, terms.c.term_id).where(*on_it, terms.c.term_id != besides)
+
+
+def of_invoice(site: str, number: str) -> sa.Select[tuple[int, str]]:
+    """Select the parts of an invoice."""
+    mine = (terms.c.site == site, terms.c.number == number, terms.c.kind == "invoice")
+    return sa.select(terms.c.division, terms.c.term_id).where(*mine)
