@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,7 +30,7 @@ from contracts.facts import InvoiceObserved
 from contracts.topology import topology
 from ingest.backfill import Backfill, BackfillError
 from ingest.backfill_command import calls_by_mode
-from ingest.backfill_progress import DONE, PAUSED, Count, PausedError, begun, lines_of, set_state
+from ingest.backfill_progress import DONE, PAUSED, Count, PausedError, begun, lines_of, lock_of, set_state
 from ingest.events_api import ChargebeeEvents, EventsError
 from simulators.chargebee.catalogue import create_customer, create_subscription, delete_customer, update_subscription
 from simulators.chargebee.invoices import delete_invoice
@@ -225,6 +226,20 @@ async def test_the_command_plans_first_and_fetches_when_told_to(chargebee, diale
             await database.close()
 
 
+async def refused_beside_another(database: Database, command: Callable[..., Awaitable[Any]]) -> None:
+    """While another process fetches for the site it is said to run, and neither begun nor gone on with a second time."""
+    lock = await database.try_lock(lock_of(SITE))
+    assert lock is not None, "what was killed holds nothing"
+    status = (await command("--status")).stdout
+    assert (": running" in status, "--resume" in status) == (True, False)
+    for words in (("--from", "2026-09-01", "--yes"), ("--resume",)):
+        second = await command(*words)
+        assert second.returncode == 2
+        assert f"A backfill of {SITE} is running" in second.stderr
+    assert (await command("--from", "2026-09-01")).returncode == 0, "a plan writes nothing"
+    await lock.release()
+
+
 async def give_commands(chargebee: RunningChargebee, ingest: Stage, found: Settings, tmp_path: Path) -> None:
     """Plan, pause, be killed, go on, and be refused; in an installation that has ingest alone at first."""
     configuration = {"version": 1, "sites": {SITE: {"time_zone": "Europe/Amsterdam"}}, "divisions": {}}
@@ -260,6 +275,8 @@ async def give_commands(chargebee: RunningChargebee, ingest: Stage, found: Setti
     killed = await run("--yes")
     assert killed.returncode == -signal.SIGKILL
     del settings["KRUISPOST_CRASH_AT"]
+    assert ": broken off, " in (await command("--status")).stdout
+    await refused_beside_another(ingest.database, command)
     assert (await command("--pause")).returncode == 2, "fetching is paused, booking cannot be"
     writer = Database.open(found, "exact-writer")
     await migrate(writer, "exact-writer")  # now it is there, and has booked nothing yet

@@ -20,7 +20,7 @@ from aiormq.exceptions import ChannelNotFoundEntity, InvalidFrameError, Probable
 from backbone.broker import PREFETCH, DeadLetter, Handler, Outgoing
 from backbone.clock import Clock, SystemClock
 from backbone.crash_points import crash_point
-from backbone.errors import BrokerUnavailableError, UnroutableError
+from backbone.errors import BrokerUnavailableError, UnroutableError, reason_of
 from backbone.rabbit_consumer import (
     BROKER_ERRORS,
     CODE,
@@ -243,7 +243,7 @@ class RabbitBroker:
         except Exception as error:
             if not is_broker_error(error):
                 raise
-            raise BrokerUnavailableError(f"The connection to RabbitMQ was lost: {error}.") from error
+            raise BrokerUnavailableError(f"The connection to RabbitMQ was lost: {reason_of(error)}.") from error
 
     @losses_told()
     async def connection(self) -> AbstractConnection:
@@ -259,7 +259,7 @@ class RabbitBroker:
                     raise BrokerUnavailableError(f"{REFUSED}: {error}.") from error
                 except BROKER_ERRORS as error:
                     self._trouble = "RabbitMQ cannot be reached; messages wait in the logs"
-                    raise BrokerUnavailableError(f"RabbitMQ cannot be reached: {error}.") from error
+                    raise BrokerUnavailableError(f"RabbitMQ cannot be reached: {reason_of(error)}.") from error
                 self._trouble = None
                 self._declaration.doubt(is_new_connection=True)
             return self._connection

@@ -6,7 +6,8 @@ import importlib.metadata
 import json
 import math
 import sys
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, TypeVar
@@ -24,7 +25,18 @@ from backbone.errors import KruispostError
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry
 from ingest.backfill import DOCUMENTS, Backfill, BackfillError, ListsApi
-from ingest.backfill_progress import PAUSED, RUNNING, Count, PausedError, begun, lines_of, set_state
+from ingest.backfill_progress import (
+    PAUSED,
+    RUNNING,
+    Begun,
+    Count,
+    PausedError,
+    begun,
+    lines_of,
+    lock_of,
+    running_now,
+    set_state,
+)
 from ingest.events_api import ChargebeeEvents
 from ingest.store import StoreUnavailableError
 
@@ -91,16 +103,22 @@ def show_status(site: str | None, *, as_json: bool) -> bool:
     settings = Settings()
     configuration = load_configuration(settings.config)
     sites = _sites_named(site, configuration)
-    found = _with_database(settings, lambda database: begun(database, sites))
+
+    async def look(database: Database) -> tuple[list[Begun], set[str]]:
+        known = await begun(database, sites)
+        return known, await running_now(database, (each.site for each in known))
+
+    found, running = _with_database(settings, look)
     booking = _writer_if_there("standing", sites)
     if as_json:
-        told = [{**asdict(each), "share": each.share(DOCUMENTS)} for each in found]
+        told = [{**asdict(each), "share": each.share(DOCUMENTS), "is_running": each.site in running} for each in found]
         history = {"paused": sorted(booking.paused), "waiting": booking.waiting} if booking is not None else None
         typer.echo(json.dumps({"backfills": told, "history": history}, indent=2, default=str))
         return bool(found)
     for each in found:
         zone = ZoneInfo(configuration.sites[each.site].time_zone)
-        typer.echo("\n".join(lines_of(each, DOCUMENTS, SystemClock().now().timestamp(), zone)))
+        now, is_running = SystemClock().now().timestamp(), each.site in running
+        typer.echo("\n".join(lines_of(each, DOCUMENTS, now, zone, is_running=is_running)))
     for name in sites if booking is not None else ():
         waiting, is_paused = booking.waiting.get(name, 0), name in booking.paused
         if waiting or is_paused:
@@ -179,14 +197,31 @@ async def _run(
                     bar.update(task, completed=done, description=f"{count.site} {count.kind} {count.listed:,}")
 
             try:
-                fetching = Backfill(database, api, clock)
-                report.counts += await fetching.run(site, after, before, store=wish.is_confirmed, last=last, listed=listed)
+                async with _alone(database, site) if wish.is_confirmed else nullcontext():
+                    fetching = Backfill(database, api, clock)
+                    report.counts += await fetching.run(site, after, before, store=wish.is_confirmed, last=last, listed=listed)
             except PausedError:
                 report.is_paused = True
                 (here,) = await begun(database, [site])
                 report.counts += [place.count for place in here.kinds]
                 break
     return report
+
+
+@asynccontextmanager
+async def _alone(database: Database, site: str) -> AsyncIterator[None]:
+    """Fetch while nobody else fetches for the site: two would each write how far they are over what the other wrote."""
+    lock = await database.try_lock(lock_of(site))
+    if lock is None:
+        hosts = await database.hosts_holding([lock_of(site)])
+        where = f" on {', '.join(hosts)}" if hosts else ""
+        raise BackfillError(
+            f"A backfill of {site} is running{where}: `kruispost backfill --status` says how far it is, `--pause` stops it."
+        )
+    try:
+        yield
+    finally:
+        await lock.release()
 
 
 def _range(wish: Wish, configuration: Configuration, site: str, now: int) -> tuple[int, int, date | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -152,10 +152,33 @@ async def set_state(database: Database, sites: Sequence[str], state: str) -> int
     return int(changed.rowcount)
 
 
-def lines_of(each: Begun, documents: Collection[str], now: float, zone: ZoneInfo) -> list[str]:
-    """Return how a backfill stands, as text; its days are those of the site's time zone."""
-    is_silent = each.state == RUNNING and now - each.updated_at > SILENT_SECONDS
-    state = "broken off, or waiting for Chargebee" if is_silent else each.state
+def lock_of(site: str) -> str:
+    """Name the lock that a backfill of a site holds while it runs."""
+    return f"backfill.{site}"
+
+
+async def running_now(database: Database, sites: Iterable[str]) -> set[str]:
+    """Say of which sites a process runs a backfill; one that was killed holds nothing."""
+    found = set()
+    for site in sites:
+        lock = await database.try_lock(lock_of(site))
+        if lock is None:
+            found.add(site)
+        else:
+            await lock.release()
+    return found
+
+
+def lines_of(each: Begun, documents: Collection[str], now: float, zone: ZoneInfo, *, is_running: bool = False) -> list[str]:
+    """Return how a backfill stands, as text; its days are those of the site's time zone.
+
+    `is_running` says whether a process does it now, whatever it noted last.
+    """
+    state = each.state
+    if state == RUNNING and not is_running:
+        state = "broken off"
+    elif state == RUNNING and now - each.updated_at > SILENT_SECONDS:
+        state = "running, and waiting for Chargebee"
     percent = 100 if each.state == DONE else int(100 * each.share(documents))
     days = f"{_day(each.range.after, zone)} to {_day(each.range.before - 1, zone)}"
     lines = [f"{each.site}, documents from {days}: {state}, {percent} % fetched"]
@@ -164,7 +187,7 @@ def lines_of(each: Begun, documents: Collection[str], now: float, zone: ZoneInfo
         if not place.is_done and count.kind in documents:
             upto = f", up to {_day(place.position, zone)}"
         lines.append(f"  {count.kind}: {count.listed:,} listed, {count.new:,} of them new here{upto}")
-    if each.state != DONE:
+    if each.state != DONE and not is_running:
         lines.append("  `kruispost backfill --resume` goes on with it.")
     return lines
 

@@ -23,7 +23,8 @@ from mapper.configuration import mappings_of
 from mapper.history import PagedStore, Selection, documents, last_told
 from mapper.linked import linked_in
 from mapper.links import KINDS, Links, first_booking
-from mapper.links_file import read_links
+from mapper.links_dutch import in_dutch
+from mapper.links_file import LinksFileError, read_links
 from mapper.plan import Planner
 from mapper.reading import chosen
 from mapper.reconcile_sources import Sources, open_sources
@@ -118,6 +119,19 @@ def book(wish: Wish, number: str, said: tuple[str, str], lang: Language) -> bool
 
 def import_links(wish: Wish, file: Path, who: str, lang: Language, *, dry_run: bool, as_json: bool) -> None:
     """Link what a file says and print how many; raises KruispostError, with every line that is wrong, and links nothing then."""
+    try:
+        counts = _import(wish, file, who, dry_run=dry_run)
+    except LinksFileError as error:
+        if lang == "nl":
+            raise in_dutch(error) from error
+        raise
+    if as_json:
+        typer.echo(json.dumps({**counts, "dry_run": dry_run}, indent=2))
+    else:
+        typer.echo(say("links_dry" if dry_run else "links_imported", lang, **counts))
+
+
+def _import(wish: Wish, file: Path, who: str, *, dry_run: bool) -> dict[str, int]:
     wishes = read_links(file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
 
@@ -129,11 +143,7 @@ def import_links(wish: Wish, file: Path, who: str, lang: Language, *, dry_run: b
         new = sum(each.outcome == "linked" for each in found)
         return {"lines": len(found), "linked": new, "known": len(found) - new}
 
-    counts = _do(wish, question)
-    if as_json:
-        typer.echo(json.dumps({**counts, "dry_run": dry_run}, indent=2))
-    else:
-        typer.echo(say("links_dry" if dry_run else "links_imported", lang, **counts))
+    return _do(wish, question)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from mapper.settlement_files import SettlementFileError, read_text
 REQUIRED: Final = ("document", "entry", "amount")
 OPTIONAL: Final = ("kind", "site", "journal", "customer")
 MOST_TOLD: Final = 25
+HEAD: Final = "{file} is not taken, and nothing was linked:\n{lines}\nCorrect it and import it again."
 _SEPARATORS: Final = ";,\t"
 _AMOUNT = re.compile(r"-?\d{1,3}(?:(?P<group>[.,' ])\d{3})(?:(?P=group)\d{3})*(?:[.,]\d{2})?|-?\d+(?:[.,]\d{1,2})?")
 _UNCLEAR = re.compile(r"-?\d{1,3}[.,]\d{3}")
@@ -25,14 +26,11 @@ _UNCLEAR = re.compile(r"-?\d{1,3}[.,]\d{3}")
 class LinksFileError(KruispostError):
     """A file of links cannot be taken; the sentence names what is wrong in it, line by line, and nothing was linked."""
 
-    def __init__(self, file: Path, wrong: Sequence[str]) -> None:
-        told = list(wrong[:MOST_TOLD])
-        if len(wrong) > MOST_TOLD:
-            told.append(f"... and {len(wrong) - MOST_TOLD} more")
-        lines = "\n".join(f"  {each}" for each in told)
-        super().__init__(
-            "links_file", f"{file.name} is not taken, and nothing was linked:\n{lines}\nCorrect it and import it again."
-        )
+    def __init__(self, file: Path, wrong: Sequence[str], *, words: str = HEAD) -> None:
+        self.file, self.wrong = file, list(wrong)
+        if len(wrong) > MOST_TOLD and words is HEAD:
+            self.wrong = [*wrong[:MOST_TOLD], f"... and {len(wrong) - MOST_TOLD} more"]
+        super().__init__("links_file", words.format(file=file.name, lines="\n".join(f"  {each}" for each in self.wrong)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
