@@ -85,6 +85,8 @@ class Strangers:
             # Exact's own entry names the invoice that it matched, and changes nothing of its debt in its currency.
             is_exchange = all(line.type == EXCHANGE_DIFFERENCE for line in entry)
             owner = next((ours[name] for name in _references(entry) if name in ours and not is_exchange), None)
+            if owner is not None and owner.entry_id == head.entry_id:
+                owner = None  # it was linked, or taken for ours, while this was read: it is no second one
             debt = self._columns.stranger(entry, customers)
             kind: Kind = "not_ours"
             details: dict[str, Any] = {"entry": head.entry_number, "journal": head.journal, "day": head.day.isoformat()}
