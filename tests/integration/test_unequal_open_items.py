@@ -15,8 +15,10 @@ from support.matcher_stage import bank_line, matcher_stage, matching, receivable
 from support.matches_desk import LINK, SETTINGS, Desk
 
 from contracts import facts
+from payment_matcher import matches_words
 from simulators.chargebee import invoices
 from simulators.chargebee.credit_notes import apply_credit, create_credit_note
+from simulators.chargebee.late_money import fail_late
 from simulators.chargebee.payments import Money, apply_payment, pay_invoice
 
 OPEN: dict[str, Any] = {"is_fully_paid": False, "status": 20, "last_payment_date": None, "account_id": "account-1"}
@@ -225,6 +227,43 @@ async def test_money_that_waited_beside_a_withheld_tax_is_recorded_when_that_is_
     await stage.show_invoice_only(invoice)
     assert (invoice["amount_due"], invoice["amount_paid"]) == (1_000, 11_100)
     assert (await unequal(desk))[0] == 0
+
+
+async def test_a_receipt_that_exact_matched_with_the_reversal_of_a_failed_debit_is_told_until_it_is_on_the_invoice(
+    desk: Desk,
+) -> None:
+    stage = desk.stage
+    site = stage.chargebee.app.site
+    card = Money("card", gateway="stripe", gateway_account_id="gw_1")
+    invoice = bill(stage.chargebee.app)
+    _, paid = pay_invoice(site, invoice["id"], card)
+    await stage.show_invoice(invoice)
+    whole = f"term-{invoice['id']}"
+    known: dict[str, Any] = {"is_fully_paid": True, "status": 50}
+    await stage.see(receivable(invoice["id"], 12_100, term=whole, **{**MATCHED, "is_fully_paid": True}))
+    await ours(desk, "payment", paid["id"], -12_100, **known)
+    fail_late(site, paid["id"])
+    await stage.show_invoice_only(invoice)
+    await ours(desk, "payment", paid["id"], 12_100, suffix="R", entry_number=26900002)
+    await stage.work()
+    _, told = await unequal(desk)
+    assert any(f"online payment {paid['id']}/R, entry 26900002: exactly this amount" in line for line in told)
+    assert told[1] == f"  {matches_words.say('less_in_exact', 'en').strip()}"
+    await ours(desk, "payment", paid["id"], 12_100, suffix="R", timestamp=6, **known)
+    await stage.see(bank_line(12_100, f"factuur {invoice['id']}", is_matched=True))
+    await stage.work()
+    code, told = await unequal(desk)
+    assert (code, told[0]) == (1, f"{invoice['id']}  cust-1: EUR 0.00 open in Exact, 121.00 due in Chargebee")
+    assert told[1].startswith("  Exact matched EUR 121.00 that came in from this customer with something else, such as a payment")
+    assert "Exact letterde EUR 121.00 die van deze klant binnenkwam" in (await unequal(desk, "--lang", "nl"))[1][1]
+    _, found = await desk.json("unequal", "--days", "0")
+    assert [each["matched_elsewhere_hundredths"] for each in found["invoices"]] == [12_100]
+    # A person takes both matches back, and matches the debit with its reversal and the receipt with the invoice.
+    await stage.see(receivable(invoice["id"], 12_100, term=whole, **{**OPEN, "timestamp": 7}))
+    await stage.see(receivable(invoice["id"], 12_100, term=whole, **{**MATCHED, "timestamp": 8, "is_fully_paid": True}))
+    await stage.work()
+    await stage.show_invoice_only(invoice)
+    assert (invoice["amount_due"], await unequal(desk, "--limit", "0")) == (0, (0, [matches_words.say("all_equal", "en")]))
 
 
 async def changed(desk: Desk, invoice: dict[str, Any]) -> None:

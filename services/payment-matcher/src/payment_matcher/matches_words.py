@@ -160,6 +160,16 @@ _WORDS: dict[str, tuple[str, str]] = {
         "  match what Chargebee has on it besides, and Exact has open, with it in Exact; the money is then recorded by itself",
         "  letter in Exact af wat Chargebee er verder op heeft en daar nog openstaat; het geld wordt dan vanzelf vastgelegd",
     ),
+    "money_elsewhere": (
+        (
+            "  Exact matched {amount} that came in from this customer with something else, such as a payment that failed: take\n"
+            "  that match and this invoice's back, and match the receipt with the invoice; it is then recorded by itself"
+        ),
+        (
+            "  Exact letterde {amount} die van deze klant binnenkwam met iets anders af, zoals een mislukte betaling: draai dat\n"
+            "  en die van deze factuur terug, en letter de ontvangst met de factuur af; zij wordt dan vanzelf vastgelegd"
+        ),
+    ),
     "open_items": ("  open in Exact for this customer:", "  voor deze klant staat in Exact open:"),
     "open_items_more": ("    and {count} more", "    en nog {count}"),
     "no_open_items": (

@@ -30,7 +30,8 @@ class Unequal:
 
     Of a credit note they are what we owe: `due_hundredths` is what Chargebee still has to give of it. `entry_id` is empty where
     nothing told the entry since it is kept. `is_under_way` where a payment of it is being recorded. `waiting_hundredths` is what
-    Exact matched with it and is not recorded, and `open_items` what stands open in Exact that it may have to be matched with.
+    Exact matched with it and is not recorded, `elsewhere_hundredths` what it matched of the account's money with something else
+    though so much is due here, and `open_items` what stands open in Exact that it may have to be matched with.
     """
 
     kind: Kind
@@ -46,6 +47,7 @@ class Unequal:
     entry_number: int
     account_id: str
     waiting_hundredths: int = 0
+    elsewhere_hundredths: int = 0
     open_items: tuple[OpenItem, ...] = ()
 
     @property

@@ -37,7 +37,8 @@ def show_unequal(days: int, division: int | None, limit: int, lang: Language, *,
         async with database.reading() as connection:
             found = await unequal.read(connection, until=until, division=division)
             found += await unequal.read_credit_notes(connection, until=until, division=division)
-            shown = await unequal.with_open_items(connection, found[:limit])
+            shown = await unrecorded.with_money_elsewhere(connection, found[:limit])
+            shown = await unequal.with_open_items(connection, shown)
             named = {(each.site, each.number) for each in found}
             waiting = [
                 each for each in await unrecorded.read(connection, division=division) if (each.site, each.number) not in named
@@ -74,6 +75,7 @@ def _as_dict(each: Unequal, configuration: Configuration) -> dict[str, Any]:
         "open_in_exact_hundredths": each.open_hundredths,
         "due_in_chargebee_hundredths": each.due_hundredths,
         "not_recorded_hundredths": each.waiting_hundredths,
+        "matched_elsewhere_hundredths": each.elsewhere_hundredths,
         "is_under_way": each.is_under_way,
         "open_on_account": [_item_as_dict(item, each, configuration) for item in each.open_items],
         "entry": {"id": each.entry_id, "number": each.entry_number, "link": link_of(each, configuration)},
@@ -103,7 +105,7 @@ def _in_words(each: Unequal, configuration: Configuration, lang: Language) -> li
     told = [_heading(each, lang)]
     if each.is_under_way and not each.waiting_hundredths:
         return [*told, say("unequal_under_way", lang)]
-    told.append(say(_advice(each), lang))
+    told.append(say(_advice(each), lang, amount=f"{each.currency} {shown_hundredths(each.elsewhere_hundredths)}"))
     if each.entry_number:
         link = link_of(each, configuration)
         told.append(say("unequal_entry", lang, number=each.entry_number) + (f"  {link}" if link else ""))
@@ -136,6 +138,8 @@ def _advice(each: Unequal) -> str:
         return "less_of_note"
     if each.waiting_hundredths:
         return "match_for_waiting"
+    if each.elsewhere_hundredths:
+        return "money_elsewhere"
     return "more_in_exact" if each.open_hundredths > each.due_hundredths else "less_in_exact"
 
 

@@ -7,6 +7,7 @@ matches what stands open, the money is recorded by itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -39,6 +40,25 @@ async def read(connection: AsyncConnection, *, division: int | None = None) -> l
     items = await open_items.read(connection, [each.place for each in found], [])
     # Without one of these a person has nothing to do: what Exact matched may be what another connector had booked.
     return await unequal.with_open_items(connection, [each for each in found if items.credits(each.place)])
+
+
+async def with_money_elsewhere(connection: AsyncConnection, found: Sequence[Unequal]) -> list[Unequal]:
+    """Add to the invoices of which Exact has less open how much of their account's money it matched, and is not recorded.
+
+    Such as what came in by bank for an invoice whose direct debit failed, and was matched with the reversal of that debit.
+    """
+    left: dict[Place, int] = {}
+    told = []
+    for each in found:
+        if each.kind == "invoice" and each.asked_hundredths < 0 and each.account_id:
+            if each.place not in left:
+                left[each.place] = await account_money.money_hundredths(connection, *each.place, may_pay_notes=False) or 0
+            elsewhere = max(0, min(left[each.place], -each.asked_hundredths))
+            left[each.place] -= elsewhere
+            told.append(replace(each, elsewhere_hundredths=elsewhere))
+        else:
+            told.append(each)
+    return told
 
 
 async def _matched_and_due(connection: AsyncConnection, division: int | None) -> list[sa.Row[tuple[object, ...]]]:
