@@ -167,7 +167,7 @@ _WORDS: dict[str, tuple[str, str]] = {
         ),
         (
             "  Exact letterde {amount} die van deze klant binnenkwam met iets anders af, zoals een mislukte betaling: draai dat\n"
-            "  en die van deze factuur terug, en letter de ontvangst met de factuur af; zij wordt dan vanzelf vastgelegd"
+            "  en de aflettering van deze factuur terug, en letter de ontvangst met haar af; die wordt dan vanzelf vastgelegd"
         ),
     ),
     "open_items": ("  open in Exact for this customer:", "  voor deze klant staat in Exact open:"),
