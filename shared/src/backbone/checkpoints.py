@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.event_log import START, Position
 from backbone.tables import checkpoints
+from backbone.upsert import Upsert
 
 
 async def read_checkpoint(connection: AsyncConnection, name: str) -> Position:
@@ -20,11 +20,4 @@ async def write_checkpoint(connection: AsyncConnection, name: str, position: Pos
     """Remember the position a reader reached."""
     values = {"name": name, "position": position.encode()}
     changed = {"position": position.encode()}
-    if connection.dialect.name == "sqlite":
-        await connection.execute(
-            sqlite.insert(checkpoints).values(values).on_conflict_do_update(index_elements=["name"], set_=changed)
-        )
-        return
-    await connection.execute(
-        postgresql.insert(checkpoints).values(values).on_conflict_do_update(index_elements=["name"], set_=changed)
-    )
+    await connection.execute(Upsert(checkpoints).values(values).on_conflict_do_update(index_elements=["name"], set_=changed))

@@ -11,7 +11,6 @@ from typing import Any, Final, Literal
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -20,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from backbone.errors import ConfigurationError
 from backbone.locks import FileLock, Holders, LockSession, SessionLock, process_name
 from backbone.settings import Settings
+from backbone.upsert import Upsert
 
 Dialect = Literal["postgresql", "sqlite"]
 SCRATCH_CACHE_KIB = 8_192
@@ -141,12 +141,9 @@ class Database:
         async with self._reader.connect() as connection:
             yield connection
 
-    def insert(self, table: sa.Table) -> postgresql.Insert:
-        """Return the dialect's INSERT, which knows on_conflict_do_nothing and on_conflict_do_update."""
-        if self.dialect == "postgresql":
-            return postgresql.insert(table)
-        # Both have the same two methods with the same arguments; one type keeps the callers simple.
-        return sqlite.insert(table)  # type: ignore[return-value]  # duck-typed on purpose, see above
+    def insert(self, table: sa.Table) -> Upsert:
+        """Return an INSERT that knows on_conflict_do_nothing and on_conflict_do_update."""
+        return Upsert(table)
 
     async def try_lock(self, name: str) -> SessionLock | FileLock | None:
         """Take the lock `name` of this service, held across transactions until released or the process dies.

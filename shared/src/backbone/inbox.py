@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.tables import inbox
+from backbone.upsert import Upsert
 
 
 async def first_time(connection: AsyncConnection, consumer: str, message_id: str) -> bool:
@@ -15,10 +15,7 @@ async def first_time(connection: AsyncConnection, consumer: str, message_id: str
     A second transaction with the same message waits for the first, and sees False when that one commits.
     """
     values = {"consumer": consumer, "message_id": message_id}
-    if connection.dialect.name == "sqlite":
-        result = await connection.execute(sqlite.insert(inbox).values(values).on_conflict_do_nothing())
-    else:
-        result = await connection.execute(postgresql.insert(inbox).values(values).on_conflict_do_nothing())
+    result = await connection.execute(Upsert(inbox).values(values).on_conflict_do_nothing())
     return result.rowcount == 1
 
 
