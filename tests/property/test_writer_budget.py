@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exact_writer import budget as rules
@@ -52,6 +52,12 @@ CALLS = st.lists(
 )
 
 
+# A call that was lost and comes after the next answer was written, which is itself slow to arrive.
+LATE = [("answered", 1.0, 1.0), ("lost", 1.0, 3.0), ("answered", 1.0, 0.5), ("answered", 2.0, 3.0), ("answered", 1.0, 1.0)]
+
+
+@example(calls=LATE, limit=5, day_limit=5, ahead=1.0, offset=0.0)
+@example(calls=LATE, limit=4, day_limit=60, ahead=1.0, offset=0.0)
 @settings(max_examples=400, deadline=None)
 @given(
     calls=CALLS,

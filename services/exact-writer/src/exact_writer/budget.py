@@ -7,12 +7,13 @@ remain and when each window ends. Three observations make a call safe, and one o
 - the window that answer was counted in has ended, by a margin that covers a clock that runs ahead of Exact's;
 - nothing is known yet and nothing is under way: one call alone, to learn.
 
-A call whose answer was lost may be counted late, so it stays counted until it can no longer arrive.
+A call whose answer was lost may be counted late, so it stays counted until the answer to a call that left after it could last
+arrive: what Exact says before that may not hold it yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 
 import msgspec
@@ -57,6 +58,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known; `lost_until` holds, for each call without an answer, the instant after which it cannot arrive.
 
+    Once that is past, the next call that leaves takes it over into what its windows have sent.
+
     `under_way` is the endpoint of the call that left last, until its answer was taken in.
     """
 
@@ -86,15 +89,15 @@ def decide(budget: Budget, now: float) -> Send | WaitUntil:
     """Say whether a call may go out; Exact refuses calls over the limit and shows only the headers of the limit hit."""
     if now < budget.refused_until:
         return WaitUntil(at=budget.refused_until, why="refused")
-    under_way = budget.in_flight + sum(1 for until in budget.lost_until if until > now)
     for why, window in (("day", budget.day), ("minute", budget.minute)):
         if window is None:
             continue
         if window.is_over(now):
-            if under_way < window.limit:
+            late = [until for until in budget.lost_until if until > max(window.ends_at, now - window.length_seconds)]
+            if budget.in_flight + len(late) < window.limit:
                 continue
-            return WaitUntil(at=max(min(budget.lost_until, default=now), now + 0.05), why=why)
-        if window.remaining - window.sent_since - _lost_before(budget, now) <= 0:
+            return WaitUntil(at=max(min(late, default=now), now + 0.05), why=why)
+        if window.remaining - window.sent_since - len(budget.lost_until) <= 0:
             return WaitUntil(at=window.ends_at + window.margin_seconds, why=why)
     if budget.minute is None:
         return _without_headers(budget, now)
@@ -103,10 +106,11 @@ def decide(budget: Budget, now: float) -> Send | WaitUntil:
 
 def sent(budget: Budget, now: float, endpoint: str = "") -> Budget:
     """Count a call before it goes out, so that a crash cannot forget it."""
+    arrived = tuple(until for until in budget.lost_until if until <= now)
     return msgspec.structs.replace(
         budget,
-        minute=_count(budget.minute, now),
-        day=_count(budget.day, now),
+        minute=_count(budget.minute, now, arrived),
+        day=_count(budget.day, now, arrived),
         in_flight=budget.in_flight + 1,
         under_way=endpoint,
         last_sent_at=now,
@@ -189,7 +193,7 @@ def room_today_at(budget: Budget, now: float, expected_calls: float = 0.0, certa
     if day is None or day.is_over(now):
         return None
     kept = kept_for_the_day(day.limit, day.ends_at - now, expected_calls)
-    if day.remaining - day.sent_since - _lost_before(budget, now) > kept + certain_calls:
+    if day.remaining - day.sent_since - len(budget.lost_until) > kept + certain_calls:
         return None
     return min(day.ends_at + day.margin_seconds, now + ROOM_CHECK_SECONDS)
 
@@ -205,7 +209,7 @@ def room_in_minute_at(budget: Budget, now: float) -> float | None:
     minute = budget.minute
     if minute is None or minute.is_over(now):
         return None
-    if minute.remaining - minute.sent_since - _lost_before(budget, now) > minute.limit * KEPT_FOR_BOOKINGS:
+    if minute.remaining - minute.sent_since - len(budget.lost_until) > minute.limit * KEPT_FOR_BOOKINGS:
         return None
     return minute.ends_at + minute.margin_seconds
 
@@ -219,10 +223,6 @@ def remaining_today(budget: Budget, now: float) -> int | None:
     return max(0, budget.day.remaining - budget.day.sent_since)
 
 
-def _lost_before(budget: Budget, now: float) -> int:
-    return sum(1 for until in budget.lost_until if until > now)
-
-
 def _without_headers(budget: Budget, now: float) -> Send | WaitUntil:
     late = [until for until in budget.lost_until if until > now]
     if budget.in_flight or late:
@@ -232,13 +232,14 @@ def _without_headers(budget: Budget, now: float) -> Send | WaitUntil:
     return WaitUntil(at=budget.last_answer_at + UNTOLD_SPACING_SECONDS, why="untold")
 
 
-def _count(window: Window | None, now: float) -> Window | None:
+def _count(window: Window | None, now: float, arrived: Sequence[float]) -> Window | None:
     if window is None:
         return None
     if not window.is_over(now):
-        return msgspec.structs.replace(window, sent_since=window.sent_since + 1)
+        return msgspec.structs.replace(window, sent_since=window.sent_since + 1 + len(arrived))
     # The next window began. Where it ends is Exact's to say; until its answer comes the longest it can last is assumed.
-    return msgspec.structs.replace(window, remaining=window.limit, sent_since=1, ends_at=now + window.length_seconds)
+    in_it = sum(1 for until in arrived if until > max(window.ends_at, now - window.length_seconds))
+    return msgspec.structs.replace(window, remaining=window.limit, sent_since=1 + in_it, ends_at=now + window.length_seconds)
 
 
 def _read(
