@@ -114,7 +114,8 @@ async def test_who_asks_over_http_is_told_that_the_database_does_not_answer(tmp_
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (TimeoutError(), "TimeoutError"),
+        (TimeoutError(), "no answer in time"),
+        (ConnectionResetError(), "ConnectionResetError"),
         (asyncpg.CannotConnectNowError("not yet\nDETAIL: recovery"), "not yet"),
         (DBAPIError("SELECT 1", {}, Exception("<class 'asyncpg.exceptions.InterfaceError'>: closed\nmore")), "closed"),
     ],

@@ -14,7 +14,7 @@ from support.lines import EXCHANGE, FACTS, FACTS_TOPOLOGY, TOPOLOGY, WORK, Noteb
 from support.proxy import Proxy, proxy_to
 from support.rabbit import Rabbit
 
-from backbone import event_log
+from backbone import broker_rabbitmq, event_log
 from backbone.broker import Broker, Delivery, Outgoing
 from backbone.broker_rabbitmq import RabbitBroker, remove_prefixed
 from backbone.clock import SystemClock
@@ -327,3 +327,19 @@ async def test_a_slow_database_makes_a_line_slow_and_changes_nothing_else(tmp_pa
 
 def _published(envelope: Envelope) -> Outgoing:
     return Outgoing("exact.connection.changed.0", wire.encode(envelope), envelope.id)
+
+
+async def test_a_server_that_takes_the_connection_and_says_nothing_did_not_answer_in_time(monkeypatch):
+    monkeypatch.setattr(broker_rabbitmq, "TIMEOUT_SECONDS", 0.2)
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    host, port = silent.sockets[0].getsockname()
+    broker = RabbitBroker(f"amqp://guest:guest@{host}:{port}/")
+    with pytest.raises(BrokerUnavailableError, match=r"RabbitMQ cannot be reached: no answer in time\."):
+        await broker.connection()
+    await broker.close()
+    silent.close()

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from backbone.clock import SystemClock
 from backbone.configuration import json_schema, load_configuration
-from backbone.errors import KruispostError
+from backbone.errors import KruispostError, reason_of
 from backbone.settings import Settings
 from backbone.telemetry import configure_logging
 from console import answers, bad_debts, moves, show
@@ -391,6 +391,8 @@ def migrate(as_json: AsJson = False) -> None:
     try:
         asyncio.run(migrate_all(settings))
     except DATABASE_ERRORS as error:
-        raise UnusableError(f"The database did not answer ({error}); start it, or correct KRUISPOST_DATABASE_URL.") from error
+        raise UnusableError(
+            f"The database did not answer ({reason_of(error)}); start it, or correct KRUISPOST_DATABASE_URL."
+        ) from error
     if as_json:
         _print_json({"migrated": True})

@@ -16,7 +16,7 @@ from backbone.broker import Broker, Outgoing
 from backbone.broker_embedded import topic_pattern
 from backbone.configuration import load_configuration
 from backbone.database import Database, is_away, schema_of
-from backbone.errors import KruispostError
+from backbone.errors import KruispostError, reason_of
 from backbone.event_log import START, Recorded
 from backbone.process import open_broker
 from backbone.relay import default_route
@@ -59,7 +59,7 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
     except Exception as error:
         if not is_away(error) and not isinstance(error, SQLAlchemyError):
             raise
-        raise RepublishError(f"A database cannot be read ({error}); check its address, then try again.") from error
+        raise RepublishError(f"A database cannot be read ({reason_of(error)}); check its address, then try again.") from error
 
 
 async def _republish(settings: Settings, wanted: Range) -> dict[str, int]:

@@ -195,7 +195,9 @@ class EmbeddedBroker:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, durable)
         except sqlite3.Error as error:
-            raise BrokerUnavailableError(f"The file {self._path} of the embedded broker cannot be used: {error}.") from error
+            raise BrokerUnavailableError(
+                f"The file {self._path} of the embedded broker cannot be used: {reason_of(error)}."
+            ) from error
 
     def _transact(self, work: Callable[[sqlite3.Connection], Result], durable: bool) -> Result:  # noqa: FBT001 - passed by position
         if self._connection is None:

@@ -118,7 +118,7 @@ class RabbitBroker:
             sending = (target.publish(message, key, mandatory=True, timeout=TIMEOUT_SECONDS) for key, message in group)
             answers = await asyncio.gather(*sending, return_exceptions=True)
         except BROKER_ERRORS as error:
-            raise BrokerUnavailableError(f"RabbitMQ does not take messages: {error}.") from error
+            raise BrokerUnavailableError(f"RabbitMQ does not take messages: {reason_of(error)}.") from error
         for (key, message), answer in zip(group, answers, strict=True):
             if isinstance(answer, PublishError):
                 self.doubt()
@@ -256,7 +256,7 @@ class RabbitBroker:
                     self._connection = await aio_pika.connect(self._url, timeout=TIMEOUT_SECONDS, client_properties=properties)
                 except REFUSALS as error:
                     self._trouble = REFUSED
-                    raise BrokerUnavailableError(f"{REFUSED}: {error}.") from error
+                    raise BrokerUnavailableError(f"{REFUSED}: {reason_of(error)}.") from error
                 except BROKER_ERRORS as error:
                     self._trouble = "RabbitMQ cannot be reached; messages wait in the logs"
                     raise BrokerUnavailableError(f"RabbitMQ cannot be reached: {reason_of(error)}.") from error

@@ -22,6 +22,8 @@ def reason_of(error: BaseException) -> str:
     """One line of a log that says what went wrong: never empty, and of a database's error without the statement that met it."""
     said = str(getattr(error, "orig", None) or error).strip()
     line = _CLASS.sub("", said.partition("\n")[0])
+    if not line and isinstance(error, TimeoutError):
+        return "no answer in time"
     return line or type(error).__name__
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from backbone.application import ENTRY_POINTS
 from backbone.database import DATABASE_ERRORS, Database
-from backbone.errors import ConfigurationError
+from backbone.errors import ConfigurationError, reason_of
 from backbone.migrations import migrate
 from backbone.process import EXIT_FAILED, EXIT_UNUSABLE
 from backbone.settings import Settings
@@ -41,7 +41,9 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return EXIT_UNUSABLE
     except DATABASE_ERRORS as error:
-        sys.stderr.write(f"The database did not answer ({error}); start it, or correct KRUISPOST_DATABASE_URL, and try again.\n")
+        sys.stderr.write(
+            f"The database did not answer ({reason_of(error)}); start it, or correct KRUISPOST_DATABASE_URL, and try again.\n"
+        )
         return EXIT_FAILED
     return 0
 

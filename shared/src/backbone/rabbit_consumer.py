@@ -125,7 +125,9 @@ class RabbitConsumer:
                 if is_absent(error):
                     self.complaint = f"queue {self._queue.name} is gone from RabbitMQ"
                 else:
-                    self.complaint = f"queue {self._queue.name} is out of RabbitMQ's reach, with all that is in it: {error}"
+                    self.complaint = (
+                        f"queue {self._queue.name} is out of RabbitMQ's reach, with all that is in it: {reason_of(error)}"
+                    )
             except ConnectionInternalError as error:  # RabbitMQ's way to refuse a queue without a leader
                 log.warning("consumer reconnects", queue=self._queue.name, reason=reason_of(error))
                 self.complaint = f"RabbitMQ cannot serve queue {self._queue.name}; its log says why"

@@ -13,7 +13,7 @@ from typing import Protocol
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 
-from backbone.errors import BrokerUnavailableError, ConfigurationError, KruispostError
+from backbone.errors import BrokerUnavailableError, ConfigurationError, KruispostError, reason_of
 from backbone.rabbit_consumer import RECONNECT_SECONDS, is_absent, is_broker_error, losses_told
 from backbone.rabbit_topology import bind, declare
 from backbone.retries import is_set_within
@@ -157,7 +157,7 @@ class Declaration:
         except Exception as error:
             if not is_broker_error(error):
                 raise
-            raise BrokerUnavailableError(f"Exchanges and queues cannot be declared: {error}.") from error
+            raise BrokerUnavailableError(f"Exchanges and queues cannot be declared: {reason_of(error)}.") from error
 
     def _part(self, topology: Topology) -> Topology:
         return topology.own(self._service) if self._makes_only_its_own else topology
@@ -217,7 +217,7 @@ class Declaration:
                 await (channel.get_queue if is_queue else channel.get_exchange)(self._prefix + name)
             except ChannelNotFoundEntity as error:
                 if not is_absent(error):
-                    raise BrokerUnavailableError(f"{name} is out of RabbitMQ's reach: {error}.") from error
+                    raise BrokerUnavailableError(f"{name} is out of RabbitMQ's reach: {reason_of(error)}.") from error
                 absent.append(name)
                 channel = await self._broker.open_channel()  # that answer closed it
         await channel.close()

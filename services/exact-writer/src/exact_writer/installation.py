@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database, is_away, schema_of
-from backbone.errors import KruispostError
+from backbone.errors import KruispostError, reason_of
 from backbone.settings import Settings
 
 SERVICE: Final = "exact-writer"
@@ -40,7 +40,7 @@ async def do_in_the_writers_database(
     except Exception as error:
         if not is_away(error) and not isinstance(error, SQLAlchemyError):
             raise
-        sentence = f"The writer's database cannot be used ({error}); check its address and run `kruispost migrate`."
+        sentence = f"The writer's database cannot be used ({reason_of(error)}); check its address and run `kruispost migrate`."
         raise KruispostError("database_unavailable", sentence) from error
     finally:
         await database.close()

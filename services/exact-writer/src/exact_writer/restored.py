@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from backbone.clock import SystemClock
 from backbone.configuration import load_configuration
 from backbone.database import is_away
-from backbone.errors import KruispostError
+from backbone.errors import KruispostError, reason_of
 from backbone.settings import Settings
 from exact_writer.__main__ import open_ledger
 
@@ -26,7 +26,7 @@ def doubt_all(division: int | None, hours: float, patience_seconds: float) -> li
     except Exception as error:
         if not is_away(error) and not isinstance(error, SQLAlchemyError):
             raise
-        sentence = f"The writer's database cannot be used ({error}); check its address and run `kruispost migrate`."
+        sentence = f"The writer's database cannot be used ({reason_of(error)}); check its address and run `kruispost migrate`."
         raise KruispostError("database_unavailable", sentence) from error
 
 

@@ -21,7 +21,7 @@ from backbone.clock import SystemClock
 from backbone.command_database import CHECK_AND_MIGRATE, UnreadableError, with_database
 from backbone.configuration import Configuration, load_configuration
 from backbone.database import Database
-from backbone.errors import KruispostError
+from backbone.errors import KruispostError, reason_of
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry
 from ingest.backfill import DOCUMENTS, Backfill, BackfillError, ListsApi
@@ -154,7 +154,7 @@ def _with_database(settings: Settings, work: Callable[[Database], Awaitable[Resu
     try:
         return with_database(settings, "ingest", work)
     except StoreUnavailableError as error:
-        raise UnreadableError(f"The database of ingest cannot be used ({error}); {CHECK_AND_MIGRATE}.") from error
+        raise UnreadableError(f"The database of ingest cannot be used ({reason_of(error)}); {CHECK_AND_MIGRATE}.") from error
 
 
 def _writer(question: str, sites: Sequence[str]) -> Any:
