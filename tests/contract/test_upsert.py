@@ -78,7 +78,7 @@ async def test_a_statement_of_one_form_is_compiled_once(database: Database) -> N
     @sa.event.listens_for(engine, "before_cursor_execute")
     def note(_: object, __: object, statement: str, ___: object, context: sa.ExecutionContext, ____: object) -> None:
         if statement.startswith("INSERT"):
-            compiled.append(context.cache_hit.name)  # type: ignore[attr-defined]
+            compiled.append(context.cache_hit.name)  # type: ignore[attr-defined]  # the default context has it
 
     for number, guest in ((1, "Ann"), (2, None), (1, "Bob")):
         await book(database, number, guest, 1)
