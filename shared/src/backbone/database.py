@@ -51,6 +51,12 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError))
 
 
+def is_at_its_limit(error: BaseException) -> bool:
+    """Say whether PostgreSQL answers, and has no connection, memory or disk left for what was asked."""
+    state = getattr(error, "sqlstate", None) or getattr(getattr(error, "orig", None), "sqlstate", None)
+    return str(state or "").startswith("53")
+
+
 def is_not_migrated(error: BaseException) -> bool:
     """Say whether an error means that a schema, table or column is not there, as before `kruispost migrate`."""
     if not isinstance(error, DBAPIError):

@@ -257,6 +257,8 @@ def _lines(report: Report, configuration: Configuration) -> list[str]:
     if report.stored and not report.counts:
         return ["History is booked again; nothing was left to fetch."]
     documents = report.new_documents
+    if report.stored and not documents:
+        return [*lines, "No document of these is new here."]
     if report.stored:
         return [*lines, f"{documents} documents are stored; a running mapper books them (`kruispost status`)."]
     return [*lines, "", *_plan(report, configuration), "", *_warnings(configuration)]
