@@ -24,6 +24,8 @@ from contracts import facts
 from contracts.bank_lines import ExcessRecorded
 from contracts.envelope import encode
 from contracts.topology import FACTS_EXCHANGE, MATCHER_QUEUE, fact_routing_key, topology
+from payment_matcher import intents
+from simulators.chargebee.invoices import settle_status
 from simulators.chargebee.payments import delete_offline_transaction
 
 OPEN: dict[str, Any] = {"is_fully_paid": False, "status": 20, "last_payment_date": None, "account_id": "account-1"}
@@ -152,3 +154,49 @@ async def test_what_a_person_had_recorded_of_a_line_is_known_again(stage: Stage,
         await again.work()
         assert await again.told(facts.PaymentRecorded, ExcessRecorded, facts.PaymentNotRecorded) == []
         assert sorted(each["id"] for each in stage.transactions()) == paid
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_what_a_later_part_was_recorded_for_is_not_taken_for_the_rest_of_an_earlier_one(
+    stage: Stage, order: tuple[str, ...], tmp_path: Path
+) -> None:
+    """111.00 came in beside a withheld tax of 10.00, and the last 10.00 was recorded as the rest of the first part.
+
+    The tax was taken off the invoice since: 10.00 is due, and nothing more came in.
+    """
+    site = stage.chargebee.app.site
+    invoice = bill(stage.chargebee.app)
+    await stage.show_invoice(invoice)
+    document = facts.DocumentRef(
+        site="acme-test", kind="tax_withheld", number="tax_1", customer_id="cust-1", currency="EUR", total_minor=-1_000
+    )
+
+    async def withheld(minor: int) -> None:
+        invoice["linked_taxes_withheld"] = [{"id": "tax_1", "type": "tax_withheld", "amount": minor}] if minor else []
+        invoice["status"] = "posted"
+        settle_status(site, invoice)
+        site.touch(invoice)
+        await stage.show_invoice_only(invoice)
+
+    async def matched(part: str, amount: int, timestamp: int, **more: Any) -> None:
+        known: dict[str, Any] = {"account_id": "account-1", "is_fully_paid": False, "status": 50, "timestamp": timestamp}
+        await stage.see(receivable(invoice["id"], amount, term=part, whole_minor=12_100, **{**known, **more}))
+
+    whole = f"term-{invoice['id']}"
+    names = (f"part-{each}" for each in range(100))
+    rest = next(name for name in names if intents.rest_of(DIVISION, whole) < intents.reference_of(DIVISION, name))
+    await withheld(1_000)
+    await stage.see(receivable("tax_1", -1_000, term="tax", document=document, **OPEN))
+    await matched(rest, 1_000, 5, status=20)
+    await matched(whole, 11_100, 5)
+    await stage.work()
+    await matched(rest, 1_000, 6)
+    await stage.see(receivable("tax_1", -1_000, term="tax", document=document, timestamp=6, account_id="account-1"))
+    await stage.work()
+    await withheld(0)
+    await stage.work()
+    await stage.show_transactions()
+    references = [intents.reference_of(DIVISION, whole), intents.rest_of(DIVISION, whole)]
+    assert [each["reference_number"] for each in stage.transactions()] == references
+    async with lost(stage, order, tmp_path / "again"):
+        assert [each["amount"] for each in stage.transactions()] == [10_100, 1_000]

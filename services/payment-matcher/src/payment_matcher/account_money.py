@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bookkeeping.money import decimals_of
 from payment_matcher import lines
 from payment_matcher.decision import HUNDREDTHS
-from payment_matcher.tables import account_owners, bank_line_parts, bank_lines, intents, terms
+from payment_matcher.intents import reference_of, rest_of
+from payment_matcher.tables import account_owners, bank_line_parts, bank_lines, intents, own_payments, terms
 
 
 async def money_hundredths(
@@ -38,7 +39,23 @@ async def money_hundredths(
     of_suspense = await _recorded_of_suspense(connection, division, account_id, currency) * to_hundredths
     # What came in on the account itself explains so much of it; only the rest can be what a person moved there.
     moved = min(of_suspense, max(0, own + paid_out - await money_in(connection, division, account_id, currency)))
-    return own + paid_out - in_both - moved - int(await connection.scalar(recorded) or 0) * to_hundredths
+    in_chargebee = int(await connection.scalar(recorded) or 0) + await _not_looked_up(connection, division, to_hundredths, *mine)
+    return own + paid_out - in_both - moved - in_chargebee * to_hundredths
+
+
+async def _not_looked_up(
+    connection: AsyncConnection, division: int, to_hundredths: int, *on_account: sa.ColumnElement[bool]
+) -> int:
+    """How much stands in Chargebee of parts whose turn to be looked up has not come, since this database was lost."""
+    same_term = (intents.c.division == terms.c.division) & (intents.c.term_id == terms.c.term_id)
+    recorded = sa.func.sum(sa.case((intents.c.transaction_id.is_not(None), intents.c.amount_minor), else_=0))
+    amount = terms.c.amount_hundredths
+    query = sa.select(terms.c.term_id).select_from(intents.join(terms, same_term)).where(*on_account)
+    lacking = query.group_by(terms.c.term_id, amount).having(recorded * to_hundredths < amount)
+    references = [made(division, term_id) for term_id in await connection.scalars(lacking) for made in (reference_of, rest_of)]
+    is_known = sa.exists().where(intents.c.reference == own_payments.c.reference, intents.c.transaction_id.is_not(None))
+    of_these = (own_payments.c.reference.in_(references), own_payments.c.stands, ~is_known)
+    return int(await connection.scalar(sa.select(sa.func.sum(own_payments.c.amount_minor)).where(*of_these)) or 0)
 
 
 async def at_most_hundredths(connection: AsyncConnection, division: int, account_id: str, currency: str) -> int | None:
