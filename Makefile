@@ -8,7 +8,9 @@ ENGINE ?= embedded
 OVERLAY ?=
 # More arguments for pytest and for the demo, such as PYTEST="-k budget" or DEMO="--seed 7".
 PYTEST ?=
-CHAOS ?= tests/chaos tests/property/test_writer_faults.py tests/property/test_payment_years.py tests/simulation
+# Processes that are killed on one engine a place in `make test`, and on both here.
+KILLED := $(addprefix tests/integration/test_,writer_recovery.py payment_matcher_process.py bank_lines_process.py ingest_process.py)
+CHAOS ?= tests/chaos tests/property/test_writer_faults.py tests/property/test_payment_years.py tests/simulation $(KILLED)
 DEMO ?=
 DISTRIBUTIONS := shared services/ingest services/mapper services/exact-writer services/payment-matcher console simulators
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from support.chargebee_sim import RunningChargebee, running_chargebee
 from support.child import child
 from support.engines import AMQP_URL, settings_for
 from support.facts import SITE, envelope, observed
+from support.kill_engines import each_on_an_engine
 from support.lines import eventually
 from support.matcher_stage import DIVISION, bank_line, matching, receivable
 
@@ -36,15 +37,8 @@ from simulators.chargebee.settings import ChargebeeSettings
 
 pytestmark = pytest.mark.slow
 SERVICE = "payment-matcher"
-RABBITMQ = [pytest.mark.postgres, pytest.mark.broker]
 BY_ITSELF = [f"{SERVICE}.{place}" for place in ("judged", "decided", "prepared", "called", "closed")]
 BY_A_PERSON = [f"{SERVICE}.{place}" for place in ("excess_called", "written_off", "closed:2")]
-
-
-def on_engines(places: Sequence[str], also_on_rabbitmq: Sequence[str]) -> list[Any]:
-    embedded = [pytest.param("sqlite", place, id=f"embedded-{place}") for place in places]
-    rabbit = [pytest.param("postgresql", place, id=f"rabbitmq-{place}", marks=RABBITMQ) for place in also_on_rabbitmq]
-    return [*embedded, *rabbit]
 
 
 class Service:
@@ -136,7 +130,7 @@ def known(invoice: dict[str, Any]) -> list[Message]:
     ]
 
 
-@pytest.mark.parametrize(("dialect", "place"), on_engines(BY_ITSELF, BY_ITSELF[1:4]))
+@pytest.mark.parametrize(("dialect", "place"), each_on_an_engine((place,) for place in BY_ITSELF))
 async def test_what_is_certain_is_recorded_once_wherever_the_matcher_is_killed(dialect: str, place: str, tmp_path: Path) -> None:
     async with service(dialect, tmp_path, record_certain=True) as made:
         invoice = bill(made.chargebee.app)
@@ -146,7 +140,7 @@ async def test_what_is_certain_is_recorded_once_wherever_the_matcher_is_killed(d
         assert (made.payments(), invoice["status"]) == ([12_100], "paid")
 
 
-@pytest.mark.parametrize(("dialect", "place"), on_engines(BY_A_PERSON, BY_A_PERSON[:1]))
+@pytest.mark.parametrize(("dialect", "place"), each_on_an_engine((place,) for place in BY_A_PERSON))
 async def test_what_a_person_decided_is_recorded_once_wherever_the_matcher_is_killed(
     dialect: str, place: str, tmp_path: Path
 ) -> None:

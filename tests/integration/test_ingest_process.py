@@ -14,8 +14,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.engines import DATABASES, settings_for
+from support.engines import settings_for
 from support.ingest_stage import PASSWORD, SITE, USERNAME, Stage, basic, golden
+from support.kill_engines import each_on_an_engine
 
 from backbone.database import Database
 from backbone.settings import Settings
@@ -145,15 +146,16 @@ async def until_facts_are_there(settings: Settings, count: int) -> None:
         await database.close()
 
 
-@pytest.mark.parametrize("dialect", DATABASES)
 @pytest.mark.parametrize(
-    ("place", "first_answers"),
-    [
-        ("ingest.event_committed", {"lost"}),
-        ("ingest.translation_uncommitted", {"stored", "lost"}),
-        ("ingest.translation_committed", {"stored", "lost"}),
-        ("relay.published", {"stored", "lost"}),
-    ],
+    ("dialect", "place", "first_answers"),
+    each_on_an_engine(
+        [
+            ("ingest.event_committed", {"lost"}),
+            ("ingest.translation_uncommitted", {"stored", "lost"}),
+            ("ingest.translation_committed", {"stored", "lost"}),
+            ("relay.published", {"stored", "lost"}),
+        ]
+    ),
 )
 async def test_dying_loses_nothing_and_doubles_nothing(tmp_path: Path, dialect, place, first_answers):
     async with settings_for(dialect, tmp_path) as settings:

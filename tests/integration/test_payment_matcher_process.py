@@ -13,6 +13,7 @@ from support.chargebee_sim import running_chargebee
 from support.child import child
 from support.engines import DATABASES, settings_for
 from support.facts import envelope, observed
+from support.kill_engines import each_on_an_engine
 from support.lines import eventually
 from support.matcher_stage import DIVISION, PAID_ON, outcomes, receivable
 
@@ -29,13 +30,6 @@ pytestmark = pytest.mark.slow
 SERVICE = "payment-matcher"
 AROUND_THE_CALL = [f"{SERVICE}.prepared", f"{SERVICE}.called", f"{SERVICE}.closed"]
 AROUND_THE_MESSAGE = [f"{SERVICE}.before_commit", f"{SERVICE}.committed", "broker.handled", "relay.published"]
-PLACES = [
-    *(pytest.param("sqlite", place, id=f"sqlite-{place}") for place in (*AROUND_THE_MESSAGE, *AROUND_THE_CALL)),
-    *(
-        pytest.param("postgresql", place, id=f"postgresql-{place}", marks=pytest.mark.postgres)
-        for place in (f"{SERVICE}.committed", *AROUND_THE_CALL)
-    ),
-]
 
 
 async def publish(settings: Settings, envelopes: Sequence[Envelope]) -> None:
@@ -88,7 +82,7 @@ async def die(directory: Path, variables: Mapping[str, str], place: str) -> None
         assert await dying.ended(60) == -signal.SIGKILL, dying.said
 
 
-@pytest.mark.parametrize(("dialect", "place"), PLACES)
+@pytest.mark.parametrize(("dialect", "place"), each_on_an_engine((place,) for place in (*AROUND_THE_MESSAGE, *AROUND_THE_CALL)))
 async def test_a_matcher_killed_anywhere_records_one_payment(dialect, place, tmp_path):
     # Chargebee forgets the idempotency key at once, so that only the matcher's own care prevents a second payment.
     site = ChargebeeSettings(idempotency_seconds=0)

@@ -10,6 +10,7 @@ from support.engines import DATABASES, settings_for
 from support.exact_server import exact_server
 from support.faults import CALLS
 from support.faulty_exact import check, rehearsal, told
+from support.kill_engines import each_on_an_engine
 from support.writer_stage import (
     environment_of,
     payment,
@@ -24,6 +25,17 @@ from support.writer_stage import (
 from contracts import facts
 
 QUICK = 0.5  # seconds that an answer is waited for
+PLACES = [
+    "exact-writer.100002.before_commit:3",
+    "exact-writer.100002.committed:2",
+    "exact_writer.sent:1",
+    "exact_writer.sent:3",
+    "exact_writer.after_call:9",
+    "exact_writer.after_call:7",
+    "exact_writer.saved",
+    "exact_writer.posted",
+    "relay.published:2",
+]
 
 
 @pytest.mark.parametrize("dialect", DATABASES)
@@ -114,21 +126,7 @@ async def test_an_exact_that_is_away_costs_nothing_but_time(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dialect", DATABASES)
-@pytest.mark.parametrize(
-    "place",
-    [
-        "exact-writer.100002.before_commit:3",
-        "exact-writer.100002.committed:2",
-        "exact_writer.sent:1",
-        "exact_writer.sent:3",
-        "exact_writer.after_call:7",
-        "exact_writer.after_call:9",
-        "exact_writer.saved",
-        "exact_writer.posted",
-        "relay.published:2",
-    ],
-)
+@pytest.mark.parametrize(("dialect", "place"), each_on_an_engine((place,) for place in PLACES))
 async def test_killed_anywhere_it_books_everything_once(tmp_path: Path, dialect: str, place: str) -> None:
     commands = [save_account(), sale("INV-1"), payment("TX-1"), save_account("CUST2"), sale("INV-2", "CUST2")]
     async with exact_server() as server, settings_for(dialect, tmp_path / "data", **writer_environment(server.url)) as settings:
