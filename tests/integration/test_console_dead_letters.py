@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.command_line import environment
+from support.command_line import environment, kruispost_here
 from support.engines import AMQP_URL, BROKERS
 from support.facts import envelope, invoice
 from support.lines import Notebook, eventually
@@ -76,3 +76,13 @@ async def test_a_dead_letter_is_shown_with_its_document_and_put_back(place):
     assert await place.run("requeue", sealed.id) == (0, {"requeued": [sealed.id]})
     assert (await place.run("dead-letters", "--queue", CONSOLE_QUEUE)) == (0, {"dead_letters": []})
     assert await place.broker.depth(CONSOLE_QUEUE) == 1
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("words", [("dead-letters",), ("requeue", "--all"), ("republish", "all")], ids=" ".join)
+def test_a_command_does_not_wait_for_a_rabbitmq_that_is_away(words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "kruispost.yaml").write_text(yaml.safe_dump(CONFIGURATION.model_dump(mode="json", exclude_unset=True)))
+    done = kruispost_here(*words, directory=tmp_path, settings={"KRUISPOST_AMQP_URL": "amqp://guest:guest@127.0.0.1:9/"})
+    assert done.returncode not in {0, 1}, "1 says something of what was found"
+    assert done.stderr.startswith("RabbitMQ cannot be reached: ")
+    assert "Traceback" not in done.stderr

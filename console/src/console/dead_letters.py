@@ -61,7 +61,8 @@ async def _queues(settings: Settings, broker: Broker, only: str | None) -> list[
     names = [queue.name for queue in declared.queues]
     if only is not None and only not in names:
         raise BrokerUnavailableError(f"There is no queue {only}; the queues are {', '.join(names)}.")
-    await broker.declare(declared)  # else one that was never declared is an error of RabbitMQ, and not an empty queue
+    # Else one that was never declared is an error of RabbitMQ, and not an empty queue.
+    await broker.declare(declared, waits=False)
     return [only] if only is not None else names
 
 

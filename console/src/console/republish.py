@@ -68,7 +68,7 @@ async def _republish(settings: Settings, wanted: Range) -> dict[str, int]:
     broker = open_broker(settings, "console")
     sent: dict[str, int] = {}
     try:
-        await broker.declare(declared)
+        await broker.declare(declared, waits=False)
         for service in wanted.services:
             if settings.database_url is None and not (settings.data_dir / f"{schema_of(service)}.sqlite").exists():
                 continue

@@ -61,8 +61,8 @@ class Consumer(Protocol):
 class Broker(Protocol):
     """What a service asks of a message broker. Delivery is at least once: consumers keep an inbox."""
 
-    async def declare(self, topology: Topology) -> None:
-        """Create what is not there yet. Waits for the broker when it cannot be reached."""
+    async def declare(self, topology: Topology, *, waits: bool = True) -> None:
+        """Create what is not there yet. Waits for the broker when it cannot be reached, or raises BrokerUnavailableError."""
         ...
 
     async def publish(self, exchange: str, messages: Sequence[Outgoing]) -> None:

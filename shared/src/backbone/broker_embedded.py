@@ -67,7 +67,7 @@ class EmbeddedBroker:
         """Return the seconds since 1970, which messages are due by."""
         return self._clock.now().timestamp()
 
-    async def declare(self, topology: Topology) -> None:
+    async def declare(self, topology: Topology, *, waits: bool = True) -> None:  # noqa: ARG002 - a file is there at once
         """Remember the bindings; the file keeps only messages."""
         for queue in topology.queues:
             for binding in queue.bindings:

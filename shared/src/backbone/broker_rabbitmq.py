@@ -84,12 +84,12 @@ class RabbitBroker:
         """What every name of this installation begins with."""
         return self._prefix
 
-    async def declare(self, topology: Topology) -> None:
-        """Create what is not there yet, and again what is gone later; waits for a broker that is away.
+    async def declare(self, topology: Topology, *, waits: bool = True) -> None:
+        """Create what is not there yet, and again what is gone later; waits for a broker that is away, or raises.
 
         Raises ConfigurationError when a queue exists with other arguments, or the user may not create it.
         """
-        await self._declaration.make(topology)
+        await self._declaration.make(topology, waits=waits)
 
     def doubt(self) -> None:
         """See that all that was declared is still there, before anything more is published."""

@@ -58,16 +58,19 @@ class Declaration:
         self._watching: asyncio.Task[None] | None = None
         self.complaint: str | None = None
 
-    async def make(self, topology: Topology) -> None:
-        """Make what is not there yet, waiting for a broker that is away; from then on see that it stays.
+    async def make(self, topology: Topology, *, waits: bool) -> None:
+        """Make what is not there yet, waiting for a broker that is away or not; from then on see that it stays.
 
-        Raises ConfigurationError when a queue exists with other arguments, or the user may not create it.
+        Raises ConfigurationError when a queue exists with other arguments, or the user may not create it, and without waiting
+        BrokerUnavailableError.
         """
         self._topology = topology
         while True:
             try:
                 await self._look(topology)
             except BrokerUnavailableError as error:
+                if not waits:
+                    raise
                 log.warning("waiting for the broker", reason=error.sentence)
                 await asyncio.sleep(RECONNECT_SECONDS)
             else:
