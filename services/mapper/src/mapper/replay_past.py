@@ -25,8 +25,10 @@ _NOT_IN_A_LOG: dict[str, dict[Language, str]] = {
         "nl": "Niet daarin, want in geen log: de stamgegevens en het grootboek van Exact, en hoe vaak iets is geprobeerd.",
     },
     "payment-matcher": {
-        "en": "Not in it, since no log holds it: proposals that nobody had decided about; such lines stand there unjudged.",
-        "nl": "Niet daarin, want in geen log: voorstellen waarover niemand had beslist; zulke regels staan er onbeoordeeld.",
+        "en": "Not in it, since no log holds it: proposals that nobody had decided about, and matched receipts "
+        "that brought no new money; such lines stand there unjudged, such receipts as under way.",
+        "nl": "Niet daarin, want in geen log: voorstellen waarover niemand had beslist, en afgeletterde ontvangsten "
+        "die geen nieuw geld brachten; zulke regels staan er onbeoordeeld, zulke ontvangsten als onderweg.",
     },
 }
 

@@ -1,7 +1,8 @@
 """The payment-matcher as it was at a moment: invoices, receivables and bank lines as it had heard of them, and what it had done.
 
 It makes no calls: how each payment ended is told by its own log, and so is what was decided of bank lines. What it only proposed
-was never written into a log, so that lines without a decision stand there unjudged.
+was never written into a log, so that lines without a decision stand there unjudged; nor was that a matched receipt brought no
+new money, so that such a one stands there as under way.
 """
 
 from __future__ import annotations
