@@ -131,10 +131,13 @@ async def _differing(
 
 async def told_of(connection: AsyncConnection, kind: Kind, row: sa.Row[Any], due: int) -> Unequal:
     """Tell a document of `row`: its division, site, number, customer_id, currency and what is `open` of it in Exact."""
-    mine = (terms.c.division == row.division, terms.c.site == row.site, terms.c.number == row.number, terms.c.kind == kind)
-    entries = sa.select(terms.c.entry_id, terms.c.entry_number).where(*mine, terms.c.entry_id != "")
-    entry = (await connection.execute(entries.order_by(terms.c.is_matched, terms.c.entry_number).limit(1))).one_or_none()
-    account_id = await connection.scalar(sa.select(sa.func.max(terms.c.account_id)).where(*mine))
+    mine = (terms.c.site == row.site, terms.c.number == row.number, terms.c.kind == kind)
+    # Without the division, since SQLite would walk through all of it then, and a document has few.
+    columns = (terms.c.division, terms.c.is_matched, terms.c.entry_number, terms.c.entry_id, terms.c.account_id)
+    same = (await connection.execute(sa.select(*columns).where(*mine))).all()
+    of_document = [each for each in same if each.division == row.division]
+    entries = [(each.is_matched, each.entry_number, each.entry_id) for each in of_document if each.entry_id]
+    _, entry_number, entry_id = min(entries, default=(False, 0, ""))
     under_way = sa.select(intents.c.reference).where(
         intents.c.site == row.site, intents.c.number == row.number, intents.c.outcome.is_(None)
     )
@@ -148,7 +151,7 @@ async def told_of(connection: AsyncConnection, kind: Kind, row: sa.Row[Any], due
         open_hundredths=int(row.open),
         due_hundredths=due,
         is_under_way=kind == "invoice" and (await connection.execute(under_way.limit(1))).first() is not None,
-        entry_id="" if entry is None else entry.entry_id,
-        entry_number=0 if entry is None else entry.entry_number,
-        account_id=str(account_id or ""),
+        entry_id=entry_id,
+        entry_number=entry_number,
+        account_id=max((each.account_id for each in of_document), default=""),
     )
