@@ -211,8 +211,9 @@ def _complete(exact: ExactServer, number: int, journals: set[str]) -> None:
             like = debtors if code.startswith("13") else pattern
             changes = {"ID": division.world.next_id(), "Code": code, "Description": name}
             division.create("financial/GLAccounts", {**like, **changes})
-    if not any(row["Code"] == "JPY" for row in division.table("general/Currencies")):
-        division.create("general/Currencies", {"Code": "JPY", "Description": "Yen", "AmountPrecision": Decimal(4)})
+    known = {row["Code"] for row in division.table("general/Currencies")}
+    for code in sorted({"JPY", "CLP"} - known):
+        division.create("general/Currencies", {"Code": code, "Description": code, "AmountPrecision": Decimal(4)})
     memorial = next(row for row in division.table("financial/Journals") if row["Code"] == "90")
     for code in journals - {row["Code"] for row in division.table("financial/Journals")}:
         journal = division.create("financial/Journals", {**memorial, "ID": division.world.next_id(), "Code": code})

@@ -141,6 +141,9 @@ class ExchangeRates(Strict):
         "chargebee", description="chargebee: its own; exact: that of the day in Exact; table: the rates below"
     )
     table: tuple[DatedRate, ...] = ()
+    whole_units: tuple[Currency, ...] = Field(
+        (), description="currencies without decimals that Chargebee gives in whole units, beside JPY, KRW, XAF and XOF"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -123,6 +123,14 @@ DUTCH_REASONS: dict[str, tuple[str, str, str]] = {
         "Maak {division_currency} de basisvaluta van de site, of boek dit document met de hand.",
         "",
     ),
+    "currency_units_unknown": (
+        "{document} is in {currency}, en Chargebee zegt nergens of het daarvan hele eenheden of honderdsten geeft.",
+        (
+            "Vergelijk het bedrag hier met de pdf: zijn ze gelijk, zet {currency} dan onder "
+            "divisions.{division}.exchange_rates.whole_units; boek het document anders met de hand."
+        ),
+        "",
+    ),
     "no_rate_in_table": (
         "{document} is in {currency}, en de tabel met wisselkoersen heeft er geen van {day} of eerder.",
         'Zet onder divisions.{division}.exchange_rates.table: {{currency: {currency}, from: {day}, rate: "..."}}',

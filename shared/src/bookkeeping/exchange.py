@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Literal
 
 from bookkeeping.documents import CreditNote, MoneyMovement, SalesDocument, WithheldTax
+from bookkeeping.money import UNCONFIRMED_CURRENCIES
 from bookkeeping.rejections import Rejection, reject
 from bookkeeping.telling import InTwo, tell
 from bookkeeping.troubles import Trouble, refuse, repeated
@@ -34,12 +35,18 @@ def rate_troubles(rates: Sequence[DatedRate]) -> list[Trouble]:
 
 
 class ExchangeRates:
-    """The policy of a division; raises AmbiguousRulesError for two rates of one currency on one day."""
+    """The policy of a division; raises AmbiguousRulesError for two rates of one currency on one day.
 
-    __slots__ = ("_rates", "policy")
+    `whole_units` are the currencies whose amounts are known to come from Chargebee in whole units, beside those that it names.
+    """
 
-    def __init__(self, policy: ExchangePolicy = "chargebee", rates: Iterable[DatedRate] = ()) -> None:
+    __slots__ = ("_rates", "policy", "whole_units")
+
+    def __init__(
+        self, policy: ExchangePolicy = "chargebee", rates: Iterable[DatedRate] = (), whole_units: Iterable[str] = ()
+    ) -> None:
         self.policy = policy
+        self.whole_units = frozenset(whole_units)
         self._rates: dict[str, list[tuple[date, Decimal]]] = defaultdict(list)
         given = tuple(rates)
         refuse(rate_troubles(given))
@@ -82,6 +89,8 @@ def rate_of(
         return RateUsed(
             document.reference_rate, tell("rate_of_invoice", rate=document.reference_rate, pair=pair, invoice=invoice)
         )
+    if currency in UNCONFIRMED_CURRENCIES - rates.whole_units:
+        return reject("currency_units_unknown", document=name, currency=currency, division=division)
     if rates.policy == "exact":
         return RateUsed(None, tell("rate_of_exact", pair=pair))
     if rates.policy == "table":

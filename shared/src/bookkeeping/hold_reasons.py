@@ -135,6 +135,11 @@ REASONS: dict[str, Reason] = {
         sentence="{document} is in {currency}, and Chargebee gives no rate to the division's currency {division_currency}.",
         action="Let the site's base currency be {division_currency}, or book this document by hand.",
     ),
+    "currency_units_unknown": Reason(
+        sentence="{document} is in {currency}, and Chargebee's pages do not say whether it gives whole units or hundredths.",
+        action="Compare its amount here with its PDF: where they are the same, add {currency} to "
+        "divisions.{division}.exchange_rates.whole_units; else book it by hand.",
+    ),
     "no_rate_in_table": Reason(
         sentence="{document} is in {currency}, and the table of exchange rates has none of {day} or before.",
         action='Add under divisions.{division}.exchange_rates.table: {{currency: {currency}, from: {day}, rate: "..."}}',

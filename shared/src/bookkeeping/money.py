@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
-# Chargebee gives these in whole units and every other currency, also those with three decimals, in hundredths.
-ZERO_DECIMAL_CURRENCIES = frozenset(
-    ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
-)
+# Chargebee gives these in whole units and every other currency, also those with three decimals, in hundredths. Its documentation
+# names four of them; the others are so at payment gateways, and are booked only where the controller says that they are.
+_NAMED = frozenset(("JPY", "KRW", "XAF", "XOF"))
+UNCONFIRMED_CURRENCIES = frozenset(("BIF", "CLP", "DJF", "GNF", "KMF", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XPF"))
+ZERO_DECIMAL_CURRENCIES = _NAMED | UNCONFIRMED_CURRENCIES
 
 
 class CurrencyMismatchError(ValueError):

@@ -141,7 +141,8 @@ def _rates(configuration: DivisionConfiguration) -> Sequence[DatedRate]:
 
 
 def _exchange_rates(configuration: DivisionConfiguration) -> ExchangeRates:
-    return ExchangeRates(configuration.exchange_rates.policy, _rates(configuration))
+    section = configuration.exchange_rates
+    return ExchangeRates(section.policy, _rates(configuration), section.whole_units)
 
 
 def _journal_rules(configuration: DivisionConfiguration) -> list[JournalRule]:
