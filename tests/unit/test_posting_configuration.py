@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import get_args
 
 import jsonschema
 import pytest
@@ -11,6 +12,8 @@ from unit.test_backbone_configuration import GOOD, load
 
 from backbone.configuration import json_schema
 from backbone.errors import ConfigurationError
+from backbone.posting_configuration import UnconfirmedCurrency
+from bookkeeping.money import UNCONFIRMED_CURRENCIES
 
 LAST = "    book_payments: false\n"
 SETTINGS = """
@@ -55,11 +58,16 @@ def test_editors_know_both_ways_to_write_a_policy(rates):
         jsonschema.validate("daily", schema)
 
 
+def test_the_currencies_that_may_be_confirmed_are_those_that_are_held():
+    assert set(get_args(UnconfirmedCurrency)) == UNCONFIRMED_CURRENCIES
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("    zero_invoices: book\n", "it needs discounts: {posting: gross"),
         ("    discounts: {rules: [{account: 8090}]}\n", "write posting: gross, or remove the rules"),
+        ("    exchange_rates: {whole_units: [USD]}\n", "VUV or XPF, not USD"),
         ("    exchange_rates: {policy: table}\n", "a table of rates goes with policy: table"),
         (
             "    exchange_rates: {table: [{currency: USD, from: 2026-01-01, rate: 1}]}\n",

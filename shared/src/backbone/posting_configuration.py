@@ -19,6 +19,8 @@ DiscountType = Literal[
     "promotional_credits",
     "prorated_credits",
 ]
+# Those that bookkeeping does not book without such a word; of any other Chargebee says itself how it gives it.
+UnconfirmedCurrency = Literal["BIF", "CLP", "DJF", "GNF", "KMF", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XPF"]
 ExchangeRate = Annotated[Decimal, BeforeValidator(exact_decimal), Field(gt=0)]
 
 
@@ -141,7 +143,7 @@ class ExchangeRates(Strict):
         "chargebee", description="chargebee: its own; exact: that of the day in Exact; table: the rates below"
     )
     table: tuple[DatedRate, ...] = ()
-    whole_units: tuple[Currency, ...] = Field(
+    whole_units: tuple[UnconfirmedCurrency, ...] = Field(
         (), description="currencies without decimals that Chargebee gives in whole units, beside JPY, KRW, XAF and XOF"
     )
 
