@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from threading import Lock
 
 import pytest
-import structlog
-
-from backbone.telemetry import log
+from support.untouched_log import log_as_it_was, tell_apart
 
 # Both outputs and the environment are the process's.
 _one_at_a_time = Lock()
@@ -60,8 +57,9 @@ def kruispost_here(
         pytest.MonkeyPatch.context() as patch,
         redirect_stdout(out),
         redirect_stderr(errors),
-        _logging_as_it_was(),
+        log_as_it_was(),
     ):
+        tell_apart()
         for name in os.environ.keys() - variables.keys():
             patch.delenv(name)
         for name, value in variables.items():
@@ -72,18 +70,3 @@ def kruispost_here(
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), errors.getvalue())
-
-
-@contextmanager
-def _logging_as_it_was() -> Iterator[None]:
-    """Undo what a command set for its process: this one's later tests read the log too."""
-    root, structured = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers, root.level
-    # What others of this process log meanwhile is none of the command's output.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.__stderr__))
-    try:
-        yield
-    finally:
-        root.handlers, root.level = handlers, level
-        structlog.configure(**structured)
-        vars(log).pop("bind", None)  # what structlog keeps from a logger's first use on

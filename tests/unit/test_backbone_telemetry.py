@@ -11,10 +11,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 from support.logs import note
+from support.untouched_log import log_as_it_was, tell_apart
 
 from backbone.clock import ManualClock
-from backbone.telemetry import Telemetry, child_traceparent, current_traceparent, metric_names
+from backbone.telemetry import Telemetry, child_traceparent, configure_logging, current_traceparent, log, metric_names
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -118,3 +120,15 @@ async def test_a_manual_clock_moves_only_when_it_is_moved():
     assert (clock.now() - before).total_seconds() == clock.monotonic() == 120
     assert clock.random_id() != clock.random_id()
     assert ManualClock().random_id() == ManualClock().random_id()
+
+
+def test_a_command_in_a_tests_own_process_leaves_its_log_usable(capfd):
+    """Whatever an earlier one left set, others log beside a command's output and not into it."""
+    with log_as_it_was():
+        configure_logging("json")
+        log.warning("told as a service tells")
+        tell_apart()
+        log.warning("told beside a command")
+    assert not isinstance(structlog.get_config()["logger_factory"], structlog.stdlib.LoggerFactory)
+    out, errors = capfd.readouterr()
+    assert (out, "told beside a command" in errors) == ("", True)
