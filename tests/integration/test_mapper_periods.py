@@ -8,14 +8,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import yaml
 from support import golden_chargebee, golden_stage
 from support.command_line import environment
+from support.credited_year import INVOICE, SITE, configuration, deferred_lines, listing, sale
 from support.engines import DATABASES, database_for, settings_for
 from support.facts import customer, invoice
-from support.golden_chargebee import instant
 from support.mapper_stage import CONFIGURATION, Stage, period, refused
 from typer.testing import CliRunner
 
@@ -25,55 +24,20 @@ from backbone.migrations import migrate
 from bookkeeping.periods import month_end
 from bookkeeping.roll_forward import RollForward, movements
 from console.cli import app
-from contracts import chargebee, facts
+from contracts import facts
 from mapper.configuration import mappings_of
 from mapper.deferred_command import deferred_entries
 from mapper.history import PagedStore
 from simulators.exact.seed import DEMO_DIVISION
 
-SITE = "site0"
-YEAR = {"product": "team-yearly-EUR", "from": date(2026, 1, 1), "to": date(2026, 12, 31)}
-
-
-def sale(kind: str, number: str, day: date, net: str, tax: str, total: str, **line: Any) -> dict[str, Any]:
-    """A document of one line over the year, in the words of the worked cases."""
-    taxes = [{"rate": 21, "base": net, "tax": tax, "country": "NL"}]
-    lines = [{**YEAR, "amount": net, "taxes": taxes, **line}]
-    head = {"kind": kind, "number": number, "date": day, "country": "NL", "tax": tax, "total": total, "lines": lines}
-    return head if kind == "invoice" else {**head, "credits": "INV-1"}
-
-
-INVOICE = sale("invoice", "INV-1", date(2026, 1, 20), "1000.00", "210.00", "1210.00")
 SPRING = sale("credit_note", "CN-1", date(2026, 3, 31), "250.00", "52.50", "302.50")
 SUMMER = sale("credit_note", "CN-2", date(2026, 6, 30), "600.00", "126.00", "726.00")
-
-
-def listing(*notes: dict[str, Any], version: int) -> facts.Observed:
-    """The invoice, which lists its credit notes."""
-    fact = golden_chargebee.document(SITE, INVOICE)
-    assert isinstance(fact, facts.InvoiceObserved)
-    listed = tuple(
-        chargebee.CreatedCreditNote(cn_id=note["number"], cn_date=instant(note["date"]), cn_status="adjusted") for note in notes
-    )
-    resource = msgspec.structs.replace(fact.resource, adjustment_credit_notes=listed)
-    return msgspec.structs.replace(fact, resource_version=version, event_id=f"ev_{version}", resource=resource)
-
-
-def configuration(**settings: Any) -> Configuration:
-    return golden_stage.configured({"deferral": {"account": "1650"}, **settings}, {SITE: {}})
 
 
 @pytest.fixture(params=DATABASES)
 async def stage(request, tmp_path: Path):
     async with database_for(request.param, tmp_path, "mapper") as database:
         yield Stage(database, configuration())
-
-
-async def deferred_lines(stage: Stage) -> dict[str, list[tuple[int, date | None, date | None]]]:
-    return {
-        entry.your_ref: [(line.amount_minor, line.from_date, line.to_date) for line in entry.lines]
-        for entry in await stage.entries()
-    }
 
 
 CREDITED = [golden_chargebee.document(SITE, SPRING), golden_chargebee.document(SITE, SUMMER)]
@@ -121,32 +85,6 @@ async def test_a_credit_that_waits_too_long_for_another_is_put_before_a_person_o
     assert held.action_nl.startswith("Haal creditnota CN-1 op met `kruispost backfill --from DAG`")
     await stage.hear(CREDITED[0])
     assert {entry.your_ref for entry in await stage.entries()} == {"INV-1", "CN-1", "CN-2"}
-
-
-async def test_a_credit_that_is_dated_back_leaves_what_a_booked_one_takes(stage):
-    """Its date comes before that of the other one, which could not wait for what was not made yet."""
-    autumn = sale("credit_note", "CN-2", date(2026, 10, 1), "600.00", "126.00", "726.00")
-    dated_back = sale("credit_note", "CN-3", date(2026, 7, 1), "400.00", "84.00", "484.00")
-    booked, late = (golden_chargebee.document(SITE, each) for each in (autumn, dated_back))
-    await stage.hear(*golden_chargebee.surroundings(SITE, INVOICE), listing(autumn, version=2), booked)
-    await stage.hear(listing(autumn, dated_back, version=3), late)
-    lines = await deferred_lines(stage)
-    december, september = date(2026, 12, 31), date(2026, 9, 30)
-    # A year of 1,000.00 releases 83.33 a month and 83.37 in December.
-    assert lines["CN-2"] == [(-34_997, None, None), (-25_003, date(2026, 10, 1), december)]
-    left = [(-24_999, date(2026, 7, 1), september), (-2, date(2026, 12, 1), december)]
-    assert lines["CN-3"] == [(-14_999, None, None), *left]
-
-
-async def test_a_credit_that_is_dated_back_takes_what_a_voided_one_gave_up(stage):
-    autumn = sale("credit_note", "CN-2", date(2026, 10, 1), "600.00", "126.00", "726.00")
-    dated_back = sale("credit_note", "CN-3", date(2026, 7, 1), "400.00", "84.00", "484.00")
-    booked, late = (golden_chargebee.document(SITE, each) for each in (autumn, dated_back))
-    await stage.hear(*golden_chargebee.surroundings(SITE, INVOICE), listing(autumn, version=2), booked)
-    await stage.post_all()
-    await stage.hear(golden_chargebee.document(SITE, autumn, voided_on=date(2026, 11, 3)))
-    await stage.hear(listing(autumn, dated_back, version=3), late)
-    assert (await deferred_lines(stage))["CN-3"] == [(-40_000, date(2026, 7, 1), date(2026, 12, 31))]
 
 
 @pytest.mark.parametrize("reason", ["write_off", "Oninbaar"])

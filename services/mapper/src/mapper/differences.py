@@ -17,7 +17,7 @@ from bookkeeping.rejections import Rejection
 from contracts.commands import PostEntry
 from mapper.comparison import Change, Difference, Outcome, changes_of, changes_since_booked, differences_of, particulars_of
 from mapper.decision import decide, make
-from mapper.explaining import planned_of, was_moved
+from mapper.given_days import are_days_given
 from mapper.history import Kept, PagedStore, Selection
 from mapper.issue import booked_entry, bundle_of, mode_of
 from mapper.subjects import Subject, Subjects
@@ -119,7 +119,7 @@ class Comparer:
         after = await self._outcome(new, kept, is_booked=is_booked)
         changes = changes_since_booked(booked, after) if booked is not None else changes_of(before, after)
         if changes == ("deferral",) and booked is not None and last is not None:
-            changes = () if was_moved(await planned_of(self._store, last), after.entry) else changes
+            changes = () if await are_days_given(self._store, last, after.entry) else changes
         if not changes:
             return None
         return Found(

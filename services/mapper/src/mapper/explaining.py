@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from backbone import event_log
 from backbone.configuration import Configuration
 from backbone.configuration_mistakes import written_place
 from bookkeeping.bookings import booking_of
@@ -19,13 +18,13 @@ from bookkeeping.rejections import Rejection
 from bookkeeping.telling import InTwo, tell
 from contracts.commands import PostEntry
 from contracts.facts import DocumentHeld, DocumentPlanned, ReasonOfLine
-from contracts.messages import unseal
 from mapper.comparison import Change, Difference, Outcome, changes_since_booked, differences_of
 from mapper.decision import decide, make
+from mapper.given_days import are_days_given, planned_of
 from mapper.history import Kept, PagedStore, last_told
 from mapper.issue import booked_entry, reasons_of
 from mapper.linked import linked_in
-from mapper.store import Row, Store
+from mapper.store import Row
 from mapper.subjects import OWED_BY_NOBODY, Subject, Subjects
 
 
@@ -169,7 +168,7 @@ class Explainer:
             before = Outcome(command.division, entry)
             after = Outcome(subject.division, await make(self._store, subject, None, self._today, is_first=True))
             changes = changes_since_booked(before, after)
-            if changes == ("deferral",) and was_moved(planned, after.entry):
+            if changes == ("deferral",) and await are_days_given(self._store, row, after.entry):
                 changes = ()
             differences, is_compared = differences_of(before, after) if changes else [], True
         return Explanation(
@@ -244,23 +243,6 @@ class Explainer:
             )
             for reason in reasons
         )
-
-
-async def planned_of(store: Store, row: Row) -> DocumentPlanned | None:
-    """Return what was told when the entry of a booking was made."""
-    stream = f"document/{row.key.site}/{row.key.kind}/{row.key.number}"
-    for recorded in await event_log.read_stream(store.connection, stream):
-        if recorded.envelope.type == DocumentPlanned.TYPE:
-            message = unseal(recorded.envelope)
-            if isinstance(message, DocumentPlanned) and message.command_id == row.command_id:
-                return message
-    return None
-
-
-def was_moved(planned: DocumentPlanned | None, made: Entry | None) -> bool:
-    """Tell whether closed periods moved what a booking defers, where today's rules defer too: its days are then no rule's."""
-    defers = made is not None and any(line.last is not None for line in made.lines)
-    return defers and planned is not None and any(move.kind == "deferral" for move in planned.moves)
 
 
 def _why_refused(told: DocumentHeld | None) -> list[InTwo]:

@@ -25,7 +25,7 @@ from bookkeeping.reconciliation import places
 from contracts.commands import PostEntry
 from mapper.configuration import mappings_of
 from mapper.decision import make
-from mapper.explaining import planned_of, was_moved
+from mapper.given_days import are_days_given
 from mapper.history import Kept, PagedStore, Selection, documents
 from mapper.issue import booked_entry
 from mapper.linked import linked_in
@@ -131,8 +131,8 @@ async def _wrong(store: Store, subjects: Subjects, kept: Kept, wish: Wish, today
     if subject.division == command.division:
         if _placed(booked) == _placed(made):
             return None
-        if _placed(booked, by_days=False) == _placed(made, by_days=False) and was_moved(await planned_of(store, last), made):
-            return None  # closed periods decided when it is released, no rule
+        if _placed(booked, by_days=False) == _placed(made, by_days=False) and await are_days_given(store, last, made):
+            return None
     sums = Counter(places(made))
     sums.subtract(places(booked))
     differences = {place: sums[place] for place in sorted(sums) if sums[place]}
