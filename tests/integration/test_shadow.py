@@ -55,7 +55,7 @@ async def test_each_document_is_told_apart_and_nothing_is_written(tmp_path: Path
         changes = {"shadow": True, "customers": {"links": codes}}
         month = await stack.enter_async_context(whole_month(tmp_path, dialect, changes=changes, behind=server))
         await month.receive(events)
-        await month._hear_ingest()
+        await month.hear_facts()
         ours = {entry.your_ref: entry for entry in await month.mapper.entries()}
 
         async def book(number: str, account: str, *, cents: int = 0, **more: Any) -> int:

@@ -133,6 +133,13 @@ class Month:
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
+    async def hear_facts(self) -> None:
+        """Let the mapper hear every fact; their log shows what is older than each transaction that is open in the server."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not await self._ingest_log.is_read():
+                await self._hear_ingest()
+                await asyncio.sleep(0.05)
+
     async def _hear_ingest(self) -> None:
         for recorded in await self._ingest_log.page():
             if recorded.envelope.type.endswith(".observed"):
