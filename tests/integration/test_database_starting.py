@@ -75,7 +75,7 @@ async def test_a_worker_waits_for_a_database_that_is_starting_up(make: Callable[
     stop = asyncio.Event()
     async with broker_for("embedded", tmp_path, FACTS_TOPOLOGY) as broker:
         running = asyncio.create_task(make(database, broker).run(stop))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not database.asked:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)

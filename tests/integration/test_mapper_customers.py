@@ -267,7 +267,7 @@ async def test_two_payments_that_need_the_others_to_stand_still_do_not_stop_each
         meanwhile: list[asyncio.Task[None]] = []
         with pytest.raises(OnceMore):
             await hear_both()
-        await asyncio.wait_for(meanwhile[0], 10)
+        await asyncio.wait_for(meanwhile[0], 60)
         await stage.hear(other)
         assert stage.handled_again == 2
         assert await stage.reasons() == ["waiting_for_paid_invoice"] * 2

@@ -224,7 +224,7 @@ async def test_the_relay_waits_out_a_broker_that_is_away(tmp_path):
         assert list(dict.fromkeys(notebook.ids)) == [one.id for one in facts]
         await eventually(lambda: _is_content(relay))
         stop.set()
-        await asyncio.wait_for(running, 5)
+        await asyncio.wait_for(running, 60)
 
 
 @pytest.mark.broker

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
-from support.child import child, free_port
+from support.child import Child, child, free_port
+from support.lines import eventually
 
 pytestmark = pytest.mark.alone  # they time how long a process takes to stop
 TRIAL = ("-m", "support.trial_service")
@@ -35,15 +34,17 @@ async def test_a_worker_that_was_cancelled_before_anybody_asked_ends_the_process
 
 
 async def test_a_stopping_process_says_so_and_waits_no_longer_than_it_may(tmp_path):
-    async with child(*TRIAL, "hang", directory=tmp_path, settings={"KRUISPOST_DRAIN_SECONDS": "1.5"}) as service:
+    async with child(*TRIAL, "hang", directory=tmp_path, settings={"KRUISPOST_DRAIN_SECONDS": "3"}) as service:
         await service.get("/live")
         service.terminate()
-        await asyncio.sleep(0.3)
-        ready = await service.get("/ready")
-        assert ready.status_code == 503
-        assert ready.json()["reasons"] == ["the process is stopping"]
-        assert await service.ended(10) == 0
+        await eventually(lambda: _is_stopping(service))
+        assert await service.ended() == 0
         assert "did not finish in time" in service.said
+
+
+async def _is_stopping(service: Child) -> bool:
+    ready = await service.get("/ready")
+    return (ready.status_code, ready.json()["reasons"]) == (503, ["the process is stopping"])
 
 
 async def test_without_a_broker_the_process_lives_and_says_what_is_missing(tmp_path):
@@ -54,7 +55,7 @@ async def test_without_a_broker_the_process_lives_and_says_what_is_missing(tmp_p
         assert ready.status_code == 503
         assert "RabbitMQ cannot be reached" in ready.json()["reasons"][0]
         service.terminate()
-        assert await service.ended(10) == 0
+        assert await service.ended() == 0
 
 
 async def test_a_process_that_waits_for_its_database_stops_when_asked(tmp_path):
@@ -62,7 +63,7 @@ async def test_a_process_that_waits_for_its_database_stops_when_asked(tmp_path):
     async with child(*TRIAL, "finish", directory=tmp_path, settings=settings) as service:
         await service.says("waiting for the database", times=3)  # a signal before it listens to any would kill it
         service.terminate()
-        assert await service.ended(10) == 0
+        assert await service.ended() == 0
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ async def test_a_new_command_does_not_wait_for_one_that_is_being_sent(tmp_path: 
             being_sent = sa.select(commands.c.sequence).where(commands.c.your_ref == "OLD-1").with_for_update()
             async with database.transaction() as sending:
                 await sending.execute(being_sent)
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(60):
                     await plan_all(database, msgspec.structs.replace(dated(payment("TX-1")), follows=("OLD-0", "OLD-1", "OLD-2")))
             async with database.reading() as connection:
                 rows = await connection.execute(sa.select(commands.c.your_ref, commands.c.work_class))

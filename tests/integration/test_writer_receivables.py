@@ -50,6 +50,6 @@ async def test_an_entry_found_after_a_lost_answer_has_its_receivable_told_again(
         await server.fault("lose_answer", method="POST", path_contains="SalesEntries")
         await stage.tell(sale("INV-1"))
         await stage.until(facts.EntryPosted, found=True)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(fact.document for fact in await stage.said(facts.ReceivableObserved)):  # noqa: ASYNC110 - read from a database
                 await asyncio.sleep(0.02)

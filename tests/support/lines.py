@@ -12,7 +12,7 @@ from contracts.facts import ConnectionChanged
 from contracts.topology import FACTS_EXCHANGE, Binding, Queue, Topology
 
 EXCHANGE = "test.facts"
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 _BOTH = Binding(exchange=EXCHANGE, pattern="both.#")
 WORK = Queue(

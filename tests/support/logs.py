@@ -16,7 +16,7 @@ from backbone.tables import event_log as log_table
 from contracts.envelope import Envelope, Message, decode
 from contracts.messages import unseal
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 def note(identity: str, *, kind: str = "test.noted", key: str = "acme-test/C1", data: bytes = b'{"n": 1}') -> Envelope:
