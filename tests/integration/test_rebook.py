@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.engines import database_for
-from support.facts import OCTOBER_5, customer, invoice, line
-from support.installation import installation
+from support.facts import OCTOBER_5, customer, invoice, line, observed
+from support.installation import Installation, installation
 from support.mapper_stage import CONFIGURATION, Stage, period
 
 from backbone.configuration import load_configuration
 from backbone.telemetry import Telemetry
+from contracts import facts
+from contracts.commands import PostEntry
 from mapper.configuration import mappings_of
 from mapper.plan import Cause, Planner
 from mapper.store import Key, Store
 from mapper.subjects import Subjects
+
+DAY = 86_400
+RULE: dict[str, Any] = {"when": {"item_price": "Team-EUR"}, "account": "8000"}
+YEAR = line(120_000, 25_200, id="li_year", date_from=OCTOBER_5 - 30 * DAY, date_to=OCTOBER_5 + 365 * DAY)
 
 
 async def test_what_was_rebooked_meanwhile_or_changed_in_chargebee_is_left(tmp_path: Path) -> None:
@@ -63,3 +71,79 @@ async def test_what_closed_periods_moved_is_booked_as_the_rules_say_until_the_ru
         installed.write(tmp_path / "kruispost.yaml", revenue=[{**rule, "account": "8020", "defer": True}])
         code, found = await installed.json("rebook")
         assert (code, [each["number"] for each in found["documents"]]) == (1, ["INV-1"])
+
+
+def sale() -> facts.Observed:
+    """Served from 5 September on for 1,200.00, of which 600.00 is credited on 14 November."""
+    listed = [{"cn_id": "CN-1", "cn_date": OCTOBER_5 + 40 * DAY, "cn_total": 72_600, "cn_status": "adjusted"}]
+    return invoice(lines=[YEAR], adjustment_credit_notes=listed)
+
+
+def note() -> facts.Observed:
+    """The credit of half of that."""
+    day = OCTOBER_5 + 40 * DAY
+    back = {**YEAR, "id": "li_back", "amount": 60_000, "tax_amount": 12_600, "reference_line_item_id": "li_year"}
+    resource = {
+        "id": "CN-1",
+        "customer_id": "CUST1",
+        "type": "adjustment",
+        "status": "adjusted",
+        "date": day,
+        "currency_code": "EUR",
+        "base_currency_code": "EUR",
+        "reference_invoice_id": "INV-1",
+        "total": 72_600,
+        "tax": 12_600,
+        "line_items": [{**back, "date_from": day, "date_to": day}],
+    }
+    return observed(facts.CreditNoteObserved, resource)
+
+
+def by_rules(installed: Installation, stage: Stage | None = None, **division: Any) -> Stage:
+    """A mapper by other rules, on the same tables, that knows what Exact has of the one before."""
+    path = installed.write(installed.directory / "kruispost.yaml", **division)
+    later = Stage(installed.stage.database, load_configuration(path))
+    later.posted |= stage.posted if stage is not None else set()
+    return later
+
+
+async def booked_anew(installed: Installation, stage: Stage) -> list[str]:
+    """Rebook all that differs and let Exact post it; return whose."""
+    _, found = await installed.json("rebook", "--yes")
+    assert (found["left"], found["rebooked"]) == (0, len(found["documents"]))
+    await stage.post_all()
+    return sorted(each["number"] for each in found["documents"])
+
+
+def released(entries: list[PostEntry]) -> dict[str, list[tuple[int, date | None, date | None]]]:
+    return {each.your_ref: [(one.amount_minor, one.from_date, one.to_date) for one in each.lines] for each in entries}
+
+
+async def test_a_credit_note_is_booked_anew_with_its_invoice_that_is_deferred_only_now(tmp_path: Path) -> None:
+    """While the invoice is released at once, so is its credit; what the note becomes hangs on how the invoice is booked then."""
+    async with installation("sqlite", tmp_path) as installed:
+        stage = by_rules(installed, revenue=[RULE])
+        await stage.hear(customer(), sale(), note())
+        await stage.post_all()
+        later = by_rules(installed, stage, revenue=[{**RULE, "defer": True}], deferral={"account": "1650"})
+        assert await booked_anew(installed, later) == ["CN-1", "INV-1"]
+        assert (await installed.json("rebook"))[1]["documents"] == []
+        lines = released(await later.entries())
+        last = date(2027, 10, 4)
+        assert lines["INV-1/2"] == [(120_000, date(2026, 9, 5), last)]
+        assert lines["CN-1/2"] == [(-60_000, date(2026, 11, 1), last)]
+
+
+async def test_what_was_deferred_under_wrong_rules_is_booked_back_over_the_days_it_was_released(tmp_path: Path) -> None:
+    """So that nothing of it is left in any month, whatever a credit note has taken back meanwhile."""
+    async with installation("sqlite", tmp_path) as installed:
+        deferral: dict[str, Any] = {"deferral": {"account": "1650"}}
+        stage = by_rules(installed, revenue=[{**RULE, "defer": True}], **deferral)
+        await stage.hear(customer(), sale(), note())
+        await stage.post_all()
+        later = by_rules(installed, stage, revenue=[{**RULE, "account": "8020", "defer": True}], **deferral)
+        assert await booked_anew(installed, later) == ["CN-1", "INV-1"]
+        lines = released(await later.entries())
+        for number in ("INV-1", "CN-1"):
+            assert lines[f"{number}/R"] == [(-amount, first, last) for amount, first, last in lines[number]]
+            assert lines[f"{number}/2"] == lines[number]

@@ -69,7 +69,7 @@ def reverse(entry: Entry, day: date, mapping: Mapping, credits_of_it: Sequence[E
     What a deferred line has earned until that day is taken back at once, what is left over the rest of its service period: less
     what the credit notes of an invoice that stand (`credits_of_it`, as they are booked) take back there already.
     """
-    whole = [replace(line, amount_minor=-line.amount_minor, vat_minor=-line.vat_minor) for line in entry.lines]
+    whole = _turned(entry)
     lines: list[Line] = []
     taken = _taken_back(entry, credits_of_it, mapping.deferral_method)
     worth = worth_at(entry.exchange_rate, entry.currency, mapping.currency)
@@ -99,12 +99,29 @@ def reverse(entry: Entry, day: date, mapping: Mapping, credits_of_it: Sequence[E
             )
             for portion, tax in zip(portions, taxes, strict=True)
         ]
+    return worth_the_same(_mirror(entry, day, lines, mapping), whole, lines, mapping)
+
+
+def undo(entry: Entry, mapping: Mapping) -> Entry:
+    """Make the mirror of an entry that was wrong from the start: on its own day, and over the days it was released over.
+
+    So nothing is left of the two in any month, and what credit notes take back of it stands beside what is booked anew.
+    """
+    lines = [replace(line, takes_back=line.first is not None) for line in _turned(entry)]
+    return _mirror(entry, entry.entry_date, lines, mapping)
+
+
+def _turned(entry: Entry) -> list[Line]:
+    return [replace(line, amount_minor=-line.amount_minor, vat_minor=-line.vat_minor) for line in entry.lines]
+
+
+def _mirror(entry: Entry, day: date, lines: Sequence[Line], mapping: Mapping) -> Entry:
     if entry.kind == "sales":
         debt = sum(line.amount_minor for line in lines if line.role is Role.RECEIVABLE)
         journal = mapping.journals.code("credit_notes" if debt < 0 else "invoices", entry.currency, day)
     else:
         journal = mapping.journals.of_mirror(entry, day)
-    mirror = replace(
+    return replace(
         entry,
         journal=journal,
         reference=f"{entry.reference}/R",
@@ -116,7 +133,6 @@ def reverse(entry: Entry, day: date, mapping: Mapping, credits_of_it: Sequence[E
         description=mapping.texts.reversal(entry.description),
         explanation=(tell("mirror", date=entry.entry_date, day=day),),
     )
-    return worth_the_same(mirror, whole, lines, mapping)
 
 
 def _taken_back(entry: Entry, credits_of_it: Sequence[Entry], method: Method) -> list[list[Portion]]:

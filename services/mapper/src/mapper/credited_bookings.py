@@ -7,6 +7,7 @@ closed periods. So a document that needs either waits until the invoice is booke
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 import msgspec
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 
 from bookkeeping.bookings import booking_of
 from bookkeeping.documents import CreditedLine, CreditNote, Document, VatReclaim, WithheldTax
+from bookkeeping.entries import reverse, undo
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import Rejection, reject
@@ -26,7 +28,13 @@ from mapper.credits import stood
 from mapper.issue import booked_entry
 from mapper.lives import newest_life, newest_number, resource_id, waits_for
 from mapper.store import ISSUED, OPEN_STATES, Key, Row, Store
-from mapper.subjects import Subject, fingerprint_of, product_ids
+from mapper.subjects import Subject, fingerprint_of, is_void, product_ids
+
+AFTER_OTHERS = frozenset(("waiting_for_booked_invoice", "waiting_for_credits"))
+_STRUCTS: dict[str, type[chargebee.Invoice | chargebee.CreditNote]] = {
+    "invoice": chargebee.Invoice,
+    "credit_note": chargebee.CreditNote,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +204,15 @@ async def _notes_beside(
     return found
 
 
-async def credits_as_booked(store: Store, key: Key, receivable_account: str) -> list[Entry]:
+async def mirror_of(store: Store, key: Key, entry: Entry, day: date | None, mapping: Mapping) -> Entry:
+    """Return the mirror of a document's booking on a day; without one, that of what was wrong from the start."""
+    if day is None:
+        return undo(entry, mapping)
+    credited = await _credits_as_booked(store, key, mapping.receivable_account)
+    return reverse(entry, max(day, entry.entry_date), mapping, credited)
+
+
+async def _credits_as_booked(store: Store, key: Key, receivable_account: str) -> list[Entry]:
     """Return the credit notes of an invoice that are booked and not taken back, each as it is booked; none for other kinds."""
     if key.kind != "invoice":
         return []
@@ -240,7 +256,13 @@ async def _rate(store: Store, subject: Subject, mapping: Mapping, booked: _Booke
 async def _booked(store: Store, site: str, number: str, kind: str = "invoice") -> _Booked:
     rows = await store.rows_of(site, kind, number)
     life = await newest_number(store, site, kind, number)
-    states = [row for row in rows if booking_of(row.key.suffix).life == life and not booking_of(row.key.suffix).is_reversal]
+    rows = [row for row in rows if booking_of(row.key.suffix).life == life]
+    newest = _last([row for row in rows if row.state in ISSUED])
+    if newest is not None and booking_of(newest.key.suffix).is_reversal:
+        resource = await newest_life(store, site, kind, number, _STRUCTS[kind])
+        if resource is not None and not (resource.deleted or is_void(resource)):
+            return _Booked(None, None, is_to_come=True)  # it is booked anew, by other rules or in its changed state
+    states = [row for row in rows if not booking_of(row.key.suffix).is_reversal]
     last = _last([row for row in states if row.state in ISSUED and row.command is not None])
     command = msgspec.json.decode(last.command, type=PostEntry) if last is not None and last.command is not None else None
     return _Booked(last, command, last is None and any(row.state in OPEN_STATES for row in states))

@@ -12,7 +12,6 @@ from msgspec import structs
 from backbone.clock import Clock
 from backbone.telemetry import Telemetry
 from bookkeeping.bookings import Booking, booking_of, reference
-from bookkeeping.entries import reverse
 from bookkeeping.journal import Entry
 from bookkeeping.mapping import Mapping
 from bookkeeping.rejections import Rejection, SetAside, reject, set_aside
@@ -22,7 +21,7 @@ from contracts.commands import LinkedEntry, PostEntry
 from contracts.envelope import Envelope, Message, seal
 from contracts.facts import DocumentHeld, DocumentPlanned, DocumentRef, DocumentSetAside
 from mapper.applications import KIND as APPLICATION
-from mapper.credited_bookings import credits_as_booked
+from mapper.credited_bookings import AFTER_OTHERS, mirror_of
 from mapper.decision import decide, in_open_period
 from mapper.issue import (
     base_reference,
@@ -348,7 +347,7 @@ class Planner:
             return
         if not subject.is_gone:
             state = await decide(store, subject, None, self._clock.now().date(), is_first=False)
-            if isinstance(state, Rejection):
+            if isinstance(state, Rejection) and not (on_its_day and state.code in AFTER_OTHERS):
                 await self._refrain(store, subject, pending, state, cause, suffix)
                 return
         command = msgspec.json.decode(last.command, type=PostEntry)
@@ -363,10 +362,8 @@ class Planner:
             unknown = reject("booked_rate_unknown", document=name_of(subject), booked=reference(base_reference(subject.ref), ""))
             await self._refrain(store, subject, pending, unknown, cause, suffix)
             return
-        day = entry.entry_date if on_its_day else subject.gone_on or subject.changed_on or self._day_of(cause)
-        credited = await credits_as_booked(store, last.key, mapping.receivable_account)
-        mirror = reverse(entry, max(day, entry.entry_date), mapping, credited)
-        placed = await in_open_period(store, mirror, subject, mapping)
+        day = None if on_its_day else subject.gone_on or subject.changed_on or self._day_of(cause)
+        placed = await in_open_period(store, await mirror_of(store, last.key, entry, day, mapping), subject, mapping)
         if isinstance(placed, Rejection):
             await self._refrain(store, subject, pending, placed, cause, suffix)
             return

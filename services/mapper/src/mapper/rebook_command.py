@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 import msgspec
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import SystemClock
 from backbone.command_database import check_installed, run_command
@@ -26,11 +27,12 @@ from contracts.commands import PostEntry
 from mapper.configuration import mappings_of
 from mapper.decision import make
 from mapper.given_days import are_days_given
-from mapper.history import Kept, PagedStore, Selection, documents
+from mapper.history import Kept, Selection, documents
 from mapper.issue import booked_entry
 from mapper.linked import linked_in
 from mapper.plan import Cause, Planner
 from mapper.reading import SERVICE
+from mapper.rebooked import RebookedStore
 from mapper.store import Key, Row, Store
 from mapper.subjects import Subjects
 from mapper.wording import Language, document_words
@@ -89,14 +91,10 @@ async def _rebook(settings: Settings, wish: Wish) -> tuple[list[Wrong], int]:
     database = Database.open(settings, SERVICE)
     try:
         async with database.reading() as connection:
-            store, found = PagedStore(database, connection), list[Wrong]()
-            async for kept in documents(store, wish.selection):
-                wrong = await _wrong(store, subjects, kept, wish, clock.now().date())
-                if wrong is not None:
-                    found.append(wrong)
+            found = await wrong_of(database, connection, subjects, wish, clock.now().date())
         planner = Planner(subjects, clock, Telemetry())
         cause = Cause(None, f"rebook {clock.now().isoformat()} ")
-        chosen = [each.last for each in found if each.code is None][: wish.most] if wish.install else []
+        chosen = [each.last for each in in_order(found)][: wish.most] if wish.install else []
         done = 0
         for last in chosen:
             async with database.transaction() as connection:
@@ -106,6 +104,29 @@ async def _rebook(settings: Settings, wish: Wish) -> tuple[list[Wrong], int]:
         return found, done
     finally:
         await database.close()
+
+
+async def wrong_of(database: Database, connection: AsyncConnection, subjects: Subjects, wish: Wish, today: date) -> list[Wrong]:
+    """Return what is booked otherwise than today's rules book it; of credit notes, beside their invoices as those book them."""
+    store, found = RebookedStore(database, connection), list[Wrong]()
+    async for kept in documents(store, wish.selection):
+        wrong = await _wrong(store, subjects, kept, wish, today)
+        if wrong is not None:
+            found.append(wrong)
+            if wrong.code is None:
+                await store.book_anew(subjects, wrong.last, today)
+    known = {each.key for each in found}
+    for site, number in store.credited:
+        if wish.selection.number in (None, number):
+            async for kept in documents(store, replace(wish.selection, site=site, number=number)):
+                wrong = await _wrong(store, subjects, kept, wish, today) if kept.key not in known else None
+                found += [wrong] if wrong is not None else []
+    return found
+
+
+def in_order(found: list[Wrong]) -> list[Wrong]:
+    """Return what can be booked anew, invoices first: their credit notes are booked beside how they are booked then."""
+    return sorted((each for each in found if each.code is None), key=lambda each: each.key.kind != "invoice")
 
 
 async def _wrong(store: Store, subjects: Subjects, kept: Kept, wish: Wish, today: date) -> Wrong | None:
