@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from support.engines import database_for
 from support.facts import OCTOBER_5, customer, invoice, line, observed
 from support.installation import Installation, installation
-from support.mapper_stage import CONFIGURATION, Stage, period
+from support.mapper_stage import CONFIGURATION, Stage, payment, period
 
 from backbone.configuration import load_configuration
 from backbone.telemetry import Telemetry
@@ -147,3 +148,36 @@ async def test_what_was_deferred_under_wrong_rules_is_booked_back_over_the_days_
         for number in ("INV-1", "CN-1"):
             assert lines[f"{number}/R"] == [(-amount, first, last) for amount, first, last in lines[number]]
             assert lines[f"{number}/2"] == lines[number]
+
+
+async def test_money_that_was_applied_after_its_booking_keeps_its_rate_when_it_is_booked_anew(tmp_path: Path) -> None:
+    """What it was applied to since has brought the difference on the debtor; at another rate that would be there twice."""
+    async with installation("sqlite", tmp_path) as installed:
+        accounts: dict[str, Any] = {"exchange_differences": {"account": "4910"}}
+        dollars: dict[str, Any] = {"currency_code": "USD", "base_currency_code": "EUR"}
+        stage = by_rules(installed, **accounts)
+        await stage.hear(customer(), payment(**dollars, exchange_rate="0.95", linked_invoices=[]))
+        await stage.hear(invoice(**dollars, exchange_rate="0.91"))
+        await stage.post_all()
+        await stage.hear(payment(**dollars, exchange_rate="0.95", version=2))
+        await stage.post_all()
+        numbers = [each.your_ref for each in await stage.entries()]
+        assert numbers == ["txn_1", "INV-1", "txn_1/INV-1/FX"]
+        later = by_rules(installed, stage, **accounts, receivable_account="1310")
+        await booked_anew(installed, later)
+        entries = {each.your_ref: each for each in await later.entries()}
+        assert sorted(entries.keys() - numbers) == sorted(f"{number}/{again}" for number in numbers for again in ("R", "2"))
+        assert entries["txn_1/2"].exchange_rate == Decimal("0.95")
+        assert (await installed.json("rebook"))[1]["documents"] == []
+
+
+async def test_money_that_is_no_longer_applied_leaves_its_exchange_difference_as_it_is_booked(tmp_path: Path) -> None:
+    async with installation("sqlite", tmp_path) as installed:
+        dollars: dict[str, Any] = {"currency_code": "USD", "base_currency_code": "EUR"}
+        stage = by_rules(installed, exchange_differences={"account": "4910"})
+        await stage.hear(customer(), invoice(**dollars, exchange_rate="0.91"), payment(**dollars, exchange_rate="0.95"))
+        await stage.post_all()
+        await stage.hear(payment(**dollars, exchange_rate="0.95", version=2, linked_invoices=[]))
+        await stage.post_all()
+        assert "txn_1/FX" in [each.your_ref for each in await stage.entries()]
+        assert (await installed.json("rebook"))[1]["documents"] == []

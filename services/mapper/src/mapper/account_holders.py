@@ -62,28 +62,28 @@ async def settle_on_accounts(store: Store, subject: Subject, document: Document,
     """Say of each part of a payment or refund on whose account the document stands that it settles, and at which rate.
 
     A payer with others in its hierarchy waits for an invoice that is not known yet, since it may be another one's; so does money
-    in another currency, since it is booked at the rate of what it settles.
+    in another currency, since it is booked at the rate of what it settles. What is booked keeps its rate when it is booked anew:
+    what it was applied to since has brought its own differences.
     """
-    if not isinstance(document, Payment | Refund | ExchangeDifference) or not document.settlements:
+    if not isinstance(document, Payment | Refund | ExchangeDifference):
         return document
     site, settlements, mapping = subject.key.site, [], subject.mapping
     is_payment = isinstance(document, Payment) or (isinstance(document, ExchangeDifference) and not document.went_out)
     is_foreign = mapping is not None and document.currency != mapping.currency and mapping.exchange_rates.policy != "exact"
     in_hierarchy = subject.customer is not None and subject.customer.relationship is not None
-    must_know = (in_hierarchy and is_payment) or is_foreign
-    if isinstance(document, ExchangeDifference) and is_foreign:
-        booked = await _booked_on(store, site, "payment" if is_payment else "refund", document.number)
-        if booked is not None:
-            # What it was applied to since changes nothing in how the money stands there.
-            shares = (
-                Settlement(number="", amount_minor=each, exchange_rate=booked.exchange_rate) for each in booked.shares_minor
-            )
-            return replace(document, settlements=tuple(shares))
+    booked = await _booked_on(store, site, "payment" if is_payment else "refund", document.number) if is_foreign else None
+    must_know = (in_hierarchy and is_payment) or (is_foreign and booked is None)
+    if isinstance(document, ExchangeDifference) and booked is not None:
+        shares = (Settlement(number="", amount_minor=each, exchange_rate=booked.exchange_rate) for each in booked.shares_minor)
+        return replace(document, settlements=tuple(shares))
     for settled in document.settlements:
         known = await _known(store, subject, document, settled, name, is_foreign=is_foreign, must_know=must_know)
         if isinstance(known, Rejection):
             return known
         settlements += [known] if known is not None else []
+    if booked is not None and booked.exchange_rate is not None:
+        parts = settlements or [Settlement(number="", amount_minor=document.amount_minor)]
+        settlements = [replace(each, exchange_rate=booked.exchange_rate) for each in parts]
     return replace(document, settlements=tuple(settlements))
 
 

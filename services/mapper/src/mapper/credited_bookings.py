@@ -30,7 +30,7 @@ from mapper.lives import newest_life, newest_number, resource_id, waits_for
 from mapper.store import ISSUED, OPEN_STATES, Key, Row, Store
 from mapper.subjects import Subject, fingerprint_of, is_void, product_ids
 
-AFTER_OTHERS = frozenset(("waiting_for_booked_invoice", "waiting_for_credits"))
+AFTER_OTHERS = frozenset(("waiting_for_booked_invoice", "waiting_for_credits", "waiting_for_both_bookings"))
 _STRUCTS: dict[str, type[chargebee.Invoice | chargebee.CreditNote]] = {
     "invoice": chargebee.Invoice,
     "credit_note": chargebee.CreditNote,
