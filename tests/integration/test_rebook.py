@@ -11,7 +11,7 @@ import pytest
 from support.engines import database_for
 from support.facts import OCTOBER_5, customer, invoice, line, observed
 from support.installation import Installation, installation
-from support.mapper_stage import CONFIGURATION, Stage, payment, period
+from support.mapper_stage import CONFIGURATION, Stage, payment, period, posted
 
 from backbone.configuration import load_configuration
 from backbone.telemetry import Telemetry
@@ -181,3 +181,13 @@ async def test_money_that_is_no_longer_applied_leaves_its_exchange_difference_as
         await stage.post_all()
         assert "txn_1/FX" in [each.your_ref for each in await stage.entries()]
         assert (await installed.json("rebook"))[1]["documents"] == []
+
+
+async def test_the_rate_that_exact_gave_is_not_taken_for_a_changed_rule(tmp_path: Path) -> None:
+    async with installation("sqlite", tmp_path) as installed:
+        stage = by_rules(installed, exchange_rates={"policy": "exact"})
+        await stage.hear(customer(), invoice(currency_code="USD"))
+        [entry] = await stage.entries()
+        await stage.hear(posted(entry, exchange_rate=Decimal("0.92")))
+        [found] = (await installed.json("explain", "INV-1"))[1]["documents"]
+        assert (found["exchange_rate"], found["would_change"]) == ("0.92", [])

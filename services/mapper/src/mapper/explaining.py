@@ -165,7 +165,9 @@ class Explainer:
             told, sentences = set(), [tell("linked", entry=linked.entry_number, journal=linked.journal)]
             reasons, entry = (), structs.replace(entry, journal=linked.journal)
         elif command.kind == "sales" and row is kept.last and not booking_of(row.key.suffix).is_reversal:
-            before = Outcome(command.division, entry)
+            before = Outcome(
+                command.division, structs.replace(entry, exchange_rate=command.exchange_rate)
+            )  # Exact's own is no rule's
             after = Outcome(subject.division, await make(self._store, subject, None, self._today, is_first=True))
             changes = changes_since_booked(before, after)
             if changes == ("deferral",) and await are_days_given(self._store, row, after.entry):
