@@ -72,7 +72,7 @@ def make_month(seed: int, documents: int = 3) -> Month:
     customer = {"id": "C", "company": f"Klant {seed}", "billing_address": address}
     month.facts.append(observed(facts.CustomerObserved, customer, site=month.site))
     for number in range(luck.randint(1, documents)):
-        invoice = _invoice(luck, f"INV-{number}")
+        invoice = make_invoice(luck, f"INV-{number}")
         _book(month, invoice, sign=1)
         if luck.random() < 0.4 and invoice["total"] > 0:
             _credit(luck, month, invoice)
@@ -86,7 +86,8 @@ def _instant(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, 11, tzinfo=UTC).timestamp())
 
 
-def _invoice(luck: random.Random, number: str) -> dict[str, Any]:
+def make_invoice(luck: random.Random, number: str) -> dict[str, Any]:
+    """Make up an invoice whose cents add up."""
     inclusive = luck.random() < 0.3
     lines = [_line(luck, index) for index in range(40 if luck.random() < 0.02 else luck.randint(1, 5))]
     prices = [luck.choice(list(PRODUCTS)) for _ in lines]
