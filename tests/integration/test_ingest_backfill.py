@@ -5,6 +5,7 @@ import json
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,7 +30,7 @@ from backbone.telemetry import Telemetry
 from contracts.facts import InvoiceObserved
 from contracts.topology import topology
 from ingest.backfill import Backfill, BackfillError
-from ingest.backfill_command import calls_by_mode
+from ingest.backfill_command import alone, calls_by_mode
 from ingest.backfill_progress import DONE, PAUSED, Count, PausedError, begun, lines_of, lock_of, set_state
 from ingest.events_api import ChargebeeEvents, EventsError
 from simulators.chargebee.catalogue import create_customer, create_subscription, delete_customer, update_subscription
@@ -238,6 +239,25 @@ async def refused_beside_another(database: Database, command: Callable[..., Awai
         assert f"A backfill of {SITE} is running" in second.stderr
     assert (await command("--from", "2026-09-01")).returncode == 0, "a plan writes nothing"
     await lock.release()
+
+
+@pytest.mark.parametrize("dialect", DATABASES)
+async def test_one_that_begins_while_a_status_looks_whether_one_runs_is_not_refused(dialect, tmp_path):
+    async with settings_for(dialect, tmp_path, empty=True) as found, AsyncExitStack() as stack:
+        databases = [Database.open(found, "ingest") for _ in range(2)]
+        for database in databases:
+            stack.push_async_callback(database.close)
+        looking = await databases[0].try_lock(lock_of(SITE))
+        assert looking is not None
+
+        async def look_for_a_moment() -> None:
+            await asyncio.sleep(0.3)
+            await looking.release()
+
+        looked = asyncio.create_task(look_for_a_moment())
+        async with alone(databases[1], SITE):
+            assert await databases[0].try_lock(lock_of(SITE)) is None
+        await looked
 
 
 async def give_commands(chargebee: RunningChargebee, ingest: Stage, found: Settings, tmp_path: Path) -> None:

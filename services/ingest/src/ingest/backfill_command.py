@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import json
 import math
@@ -42,6 +43,7 @@ from ingest.store import StoreUnavailableError
 
 HISTORY: Final = "kruispost.history"  # entry points: pause, resume and standing of what a service books of some sites
 EXACT_CALLS_A_DAY: Final = 5_000
+LOOKS_AGAIN, LOOK_AGAIN_SECONDS = 10, 0.1  # `--status` has the lock for a moment, to see whether anybody has it
 SALES: Final = ("invoice", "credit_note")
 # Calls to Exact for a document, beside one for each new customer: docs/performance.md has how they were measured.
 CALLS_A_SALE: Final = {"entry": 1.0, "document": 2.0, "ledger": 0.02}
@@ -197,7 +199,7 @@ async def _run(
                     bar.update(task, completed=done, description=f"{count.site} {count.kind} {count.listed:,}")
 
             try:
-                async with _alone(database, site) if wish.is_confirmed else nullcontext():
+                async with alone(database, site) if wish.is_confirmed else nullcontext():
                     fetching = Backfill(database, api, clock)
                     report.counts += await fetching.run(site, after, before, store=wish.is_confirmed, last=last, listed=listed)
             except PausedError:
@@ -209,9 +211,16 @@ async def _run(
 
 
 @asynccontextmanager
-async def _alone(database: Database, site: str) -> AsyncIterator[None]:
-    """Fetch while nobody else fetches for the site: two would each write how far they are over what the other wrote."""
+async def alone(database: Database, site: str) -> AsyncIterator[None]:
+    """Fetch while nobody else fetches for the site: two would each write how far they are over what the other wrote.
+
+    Raises BackfillError while another does.
+    """
     lock = await database.try_lock(lock_of(site))
+    for _ in range(LOOKS_AGAIN):
+        if lock is None:
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            lock = await database.try_lock(lock_of(site))
     if lock is None:
         hosts = await database.hosts_holding([lock_of(site)])
         where = f" on {', '.join(hosts)}" if hosts else ""
