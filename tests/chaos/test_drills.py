@@ -119,6 +119,48 @@ async def test_an_hour_old_backup_is_restored(tmp_path: Path) -> None:
         assert await stage.books() == before
 
 
+async def test_what_was_rebooked_in_the_lost_hour_is_accepted_and_not_taken_back(tmp_path: Path) -> None:
+    """Entry, reversal and new entry stand in Exact and are right together; here nobody knows the last two any more."""
+
+    def book_revenue_on(account: str) -> None:
+        def change(section: dict[str, Any]) -> None:
+            for each in section["revenue"]:
+                each["account"] = account if each["account"] in ("8000", "8020") else each["account"]
+
+        stage.change_division(change)
+
+    async def hear() -> None:
+        async with stage.running():
+            await stage.receive(stage.later[:12])
+            await stage.settle()
+
+    async with drill(tmp_path) as stage:
+        book_revenue_on("8000")
+        backup = stage.back_up()
+        book_revenue_on("8020")
+        await hear()
+        book_revenue_on("8000")
+        await stage.run("rebook", "--yes", "--from", "2026-01-01")
+        async with stage.running():
+            await stage.settle()
+        before = await stage.books()
+        stage.restore(backup)
+        await stage.run("restored", "--wait", "0")
+        async with stage.running("ingest", "exact-writer"):
+            pass  # `kruispost login`
+        await stage.run("restored")
+        await hear()
+        numbers = sorted({each["number"] for each in json.loads(await stage.run("drift", "list", "--json", code=1))["drift"]})
+        assert numbers
+        by = ("--wait", "0", "--who", "an engineer", "--why", "rebooked in the lost hour")
+        told = await stage.run("drift", "revert", numbers[0], "--yes", *by, code=1)
+        assert "Exact has our entry that takes it back (/R)" in told
+        for number in numbers:
+            await stage.run("drift", "accept", number, *by)
+        await stage.reconcile()
+        assert await stage.books() == before
+
+
 async def test_what_was_under_way_when_the_backup_was_made_is_sent_again(tmp_path: Path) -> None:
     """The broker is not restored: what it had then was handled since, by databases that are gone."""
     async with drill(tmp_path) as stage:

@@ -16,6 +16,7 @@ from backbone.clock import SystemClock
 from backbone.command_database import run_command
 from backbone.configuration import load_configuration
 from backbone.settings import Settings
+from bookkeeping.bookings import REVERSAL, reference
 from bookkeeping.mapping import Mapping
 from bookkeeping.money import format_minor
 from bookkeeping.rejections import Rejection
@@ -54,6 +55,16 @@ CANNOT = {
         "No entry of ours can take this back: set it back in Exact, or accept it.",
         "Geen boeking van ons kan dit terugdraaien: zet het in Exact terug, of aanvaard het.",
     ),
+    "rebooked": (
+        (
+            "Exact has our entry that takes it back (/R) already, and no booking here knows that one, as after an older backup"
+            " was restored: taken back again, it would be wrong. See that what stands there is right together, and accept it."
+        ),
+        (
+            "Exact heeft onze boeking die dit terugdraait (/R) al, en geen boeking hier kent die, zoals nadat een oudere back-up"
+            " is teruggezet: nog eens teruggedraaid zou het fout zijn. Kijk of het samen klopt, en aanvaard het."
+        ),
+    ),
     "under_way": (
         "What takes it back is on its way already: look again when it is booked and Exact's ledger was read after it.",
         "Wat het terugdraait is al onderweg: kijk opnieuw als dat is geboekt en het grootboek van Exact daarna is gelezen.",
@@ -71,7 +82,7 @@ class Wish:
     patience_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What was found, and where to read and write more of it."""
 
@@ -79,6 +90,7 @@ class Seen:
     mapping: Mapping
     sources: Sources
     file: str
+    reversals: frozenset[str]  # references in Exact that look like reversals of ours, and that no booking knows
 
     def of(self, number: str) -> list[Finding]:
         """The findings of one reference."""
@@ -182,7 +194,10 @@ def _look(wish: Wish, what: Callable[[Seen], Awaitable[Found]]) -> Found:
                 span = Range(division=mapping.division, first=first, last=last, by="day")
                 await Reconciler(span, configuration, mapping, sources, scratch, lambda _: None).run()
                 findings = tuple(each for each in scratch.findings(explained=False) if is_drift(each))
-                return await what(Seen(findings=findings, mapping=mapping, sources=sources, file=str(settings.config)))
+                strangers = (each.number for each in scratch.findings(explained=True) if each.name == "entry_not_ours")
+                reversals = frozenset(each for each in strangers if f"/{REVERSAL}" in each)
+                seen = Seen(findings, mapping, sources, str(settings.config), reversals)
+                return await what(seen)
 
     return run_command(look(), "The databases cannot be used", "check their address, then try again")
 
@@ -195,6 +210,8 @@ async def _take_back(
     booking = await _booking(seen, number) if found else None
     if booking is None:
         return found, "other"
+    if any(each.startswith(reference(booking.row.key.number, REVERSAL)) for each in seen.reversals):
+        return found, "rebooked"
     async with seen.sources.mapper.transaction() as connection:
         store = Store(seen.sources.mapper, connection)
         if install:
