@@ -13,8 +13,8 @@ import httpx
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backbone.command_database import NOT_MIGRATED
 from backbone.database import Database, is_not_migrated, schema_of
+from backbone.migrations import NOT_MIGRATED
 from backbone.settings import Settings
 from console import moves, queries
 from console.projection import SOURCE

@@ -20,9 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backbone.clock import SystemClock
 from backbone.configuration import Configuration, MistakenConfigurationError, load_configuration
-from backbone.database import Database
+from backbone.database import Database, schema_of
 from backbone.errors import ConfigurationError, KruispostError
 from backbone.held_back import OPEN_FOR_SECONDS, long_open
+from backbone.migrations import VERSION_TABLE
+from backbone.roles import installed_services
 from backbone.settings import Settings
 from console.answers import DATABASE_ERRORS
 from console.doctor_in_dutch import finding_in_dutch
@@ -275,13 +277,38 @@ async def _database(settings: Settings) -> list[Finding]:
         database = Database.open(settings, "console")
         try:
             async with database.reading() as connection:
-                return [Finding("database", is_well=True, sentence="PostgreSQL answers"), *await _server(connection)]
+                answers = Finding("database", is_well=True, sentence="PostgreSQL answers")
+                return [answers, *await _tables(connection), *await _server(connection)]
         finally:
             await database.close()
     except (ConfigurationError, *DATABASE_ERRORS) as error:
         return [
             Finding("database", is_well=False, sentence=f"it does not answer: {error}", advice="check KRUISPOST_DATABASE_URL")
         ]
+
+
+async def _tables(connection: AsyncConnection) -> list[Finding]:
+    """Complain about a service without tables, or whose tables this role may not use, where others have theirs."""
+    statement = (
+        "SELECT nspname, has_schema_privilege(pg_namespace.oid, 'USAGE') FROM pg_namespace"
+        " JOIN pg_class ON relnamespace = pg_namespace.oid AND relname = :versions"
+    )
+    known = {schema: bool(usable) for schema, usable in await connection.execute(sa.text(statement), {"versions": VERSION_TABLE})}
+    services = {schema_of(service): service for service in installed_services()}
+    if not known.keys() & services.keys():
+        return []  # the first start makes them all
+    findings = []
+    for schema, service in services.items():
+        if schema not in known:
+            sentence, advice = f"the tables of {service} are not there, and others are", "docs/operating.md has a drill for it"
+            findings.append(Finding("database", is_well=False, sentence=sentence, advice=advice))
+        elif not known[schema]:
+            sentence = f"this role may not use the tables of {service}"
+            advice = (
+                "run what `kruispost roles` prints as the owner of the tables, or the doctor as a role with the rights of all"
+            )
+            findings.append(Finding("database", is_well=False, sentence=sentence, advice=advice))
+    return findings
 
 
 async def _server(connection: AsyncConnection) -> list[Finding]:

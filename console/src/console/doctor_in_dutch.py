@@ -104,6 +104,13 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "Chargebee has shown all {count} products and coupons that the rules name",
         "Chargebee heeft alle {count} producten en coupons laten zien die de regels noemen",
     ),
+    ("the tables of {service} are not there, and others are", "de tabellen van {service} zijn er niet, en andere wel"),
+    ("docs/operating.md has a drill for it", "docs/operating.md heeft er een draaiboek voor"),
+    ("this role may not use the tables of {service}", "deze rol mag de tabellen van {service} niet gebruiken"),
+    (
+        "run what `kruispost roles` prints as the owner of the tables, or the doctor as a role with the rights of all",
+        "voer wat `kruispost roles` toont uit als eigenaar van de tabellen, of de doctor als een rol met de rechten van alle",
+    ),
     ("they cannot be checked: {error}", "ze kunnen niet gecontroleerd worden: {error}"),
     ("they do not contradict each other", "ze spreken elkaar niet tegen"),
     ("it is not set; ingest refuses to start without it", "het is niet gezet; zonder start ingest niet"),

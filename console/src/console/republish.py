@@ -15,9 +15,10 @@ from backbone import event_log
 from backbone.broker import Broker, Outgoing
 from backbone.broker_embedded import topic_pattern
 from backbone.configuration import load_configuration
-from backbone.database import Database, is_away, schema_of
+from backbone.database import Database, is_away, is_not_migrated, is_refused, schema_of
 from backbone.errors import KruispostError, reason_of
 from backbone.event_log import START, Recorded
+from backbone.migrations import NOT_MIGRATED
 from backbone.process import open_broker
 from backbone.relay import default_route
 from backbone.settings import Settings
@@ -59,6 +60,8 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
     except Exception as error:
         if not is_away(error) and not isinstance(error, SQLAlchemyError):
             raise
+        if is_not_migrated(error) or is_refused(error):
+            raise RepublishError(f"A service's database cannot be read: {NOT_MIGRATED} `kruispost doctor` says whose.") from error
         raise RepublishError(f"A database cannot be read ({reason_of(error)}); check its address, then try again.") from error
 
 

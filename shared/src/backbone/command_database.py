@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from backbone.database import Database, is_at_its_limit, is_away, is_not_migrated, schema_of
+from backbone.database import Database, is_at_its_limit, is_away, is_not_migrated, is_refused, schema_of
 from backbone.errors import KruispostError, reason_of
+from backbone.migrations import NOT_MIGRATED
 from backbone.settings import Settings
 
 CHECK_AND_MIGRATE = "check KRUISPOST_DATABASE_URL or KRUISPOST_DATA_DIR, and run `kruispost migrate`"
 _BUSY = "the server has no room for it now: try again in a minute, or give it more (max_connections, disk)"
-NOT_MIGRATED = "its tables are not there, or are of another version; run `kruispost migrate`."
+_NO_RIGHT = "take a role with the rights of all, or give this one its own: `kruispost roles` prints them"
 Result = TypeVar("Result")
 
 
@@ -48,6 +49,8 @@ def run_command(work: Coroutine[Any, Any, Result], cannot: str, remedy: str = "c
             raise
         if is_not_migrated(error):
             raise UnreadableError(f"{cannot}: {NOT_MIGRATED}") from error
+        if is_refused(error):
+            raise UnreadableError(f"{cannot} ({reason_of(error)}); {_NO_RIGHT}.") from error
         raise UnreadableError(f"{cannot} ({reason_of(error)}); {_BUSY if is_at_its_limit(error) else remedy}.") from error
 
 

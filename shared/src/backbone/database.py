@@ -30,6 +30,7 @@ BUSY_TIMEOUT_MS = 30_000
 # query timed out, shutting down or starting up, a transaction that idled too long.
 _NOT_NOW = ("08", "28", "3D", "53", "40", "55P03", "57014", "57P", "25P03")
 _NOT_THERE = ("42P01", "3F000", "42703")  # table, schema, column
+_NO_RIGHT = "42501"
 _SQLITE_NOT_THERE = ("no such table", "no such column", "has no column named")
 _SQLITE_NOT_NOW = ("locked", "busy", "disk", "full", "unable to open", "readonly")
 
@@ -63,6 +64,11 @@ def is_not_migrated(error: BaseException) -> bool:
         return False
     words = str(error.orig)
     return getattr(error.orig, "sqlstate", None) in _NOT_THERE or any(each in words for each in _SQLITE_NOT_THERE)
+
+
+def is_refused(error: BaseException) -> bool:
+    """Say whether an error means that PostgreSQL gives the role no right to what was asked."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == _NO_RIGHT
 
 
 def schema_of(service: str) -> str:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
-from backbone.database import Database, schema_of
-from backbone.errors import ConfigurationError
+from backbone.database import Database, is_not_migrated, is_refused, schema_of
+from backbone.errors import ConfigurationError, reason_of
 from backbone.locks import advisory_key
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from alembic.script.revision import Revision
 
 VERSION_TABLE = "schema_version"
+# PostgreSQL shows a role without rights to a schema nothing of it, so that both look the same.
+NOT_MIGRATED = (
+    "its tables are not there, or are of another version; run `kruispost migrate` (where services have roles of their own: as the"
+    " owner of the tables, and then what `kruispost roles` prints)."
+)
 
 # alembic keeps the running migration in a module-wide place, so two cannot run at once in one process.
 _one_at_a_time: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
@@ -31,12 +37,26 @@ _one_at_a_time: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Loc
 async def migrate(database: Database, service: str) -> None:
     """Create the schema if absent and run every revision that is not there yet, in one transaction.
 
-    Raises ConfigurationError when the database is newer than this release.
+    Raises ConfigurationError when the database is newer than this release, or the role may not make tables.
     """
     script = script_directory(service)
     lock = _one_at_a_time.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-    async with lock, database.transaction() as connection:
-        await connection.run_sync(_upgrade, script, schema_of(service))
+    try:
+        async with lock, database.transaction() as connection:
+            await connection.run_sync(_upgrade, script, schema_of(service))
+    except DBAPIError as error:
+        if not is_refused(error) and not is_not_migrated(error):
+            raise
+        raise ConfigurationError(
+            f"The role of KRUISPOST_DATABASE_URL may not make the tables of {service} ({reason_of(error)}); run"
+            " `kruispost migrate` with the address of their owner, and then what `kruispost roles` prints."
+        ) from error
+
+
+async def look_for_tables(database: Database) -> None:
+    """Raise what reading raises where the tables are not there yet, or this role may not read them."""
+    async with database.reading() as connection:
+        await connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608 - a name of ours
 
 
 def script_directory(service: str) -> ScriptDirectory:

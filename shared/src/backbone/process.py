@@ -23,9 +23,9 @@ from backbone.broker_embedded import EmbeddedBroker
 from backbone.broker_rabbitmq import RabbitBroker
 from backbone.clock import SystemClock
 from backbone.configuration import load_configuration
-from backbone.database import DATABASE_ERRORS, Database, is_away
+from backbone.database import DATABASE_ERRORS, Database, is_away, is_not_migrated, is_refused
 from backbone.errors import ConfigurationError, KruispostError, reason_of
-from backbone.migrations import migrate
+from backbone.migrations import NOT_MIGRATED, look_for_tables, migrate
 from backbone.retries import is_set_within
 from backbone.settings import Settings
 from backbone.telemetry import Telemetry, configure_logging, log
@@ -93,7 +93,8 @@ async def _serve(builds: dict[str, Build], settings: Settings) -> int:
         for service, build in builds.items():
             database = Database.open(settings, service)
             stack.push_async_callback(database.close)
-            if settings.migrate_on_start and not await _migrate(database, service, stop):
+            prepares = _migrate if settings.migrate_on_start else _wait_for_tables
+            if not await prepares(database, service, stop):
                 return 0
             applications.append(await build(Context(settings, configuration, clock, database, broker, telemetry)))
         port = settings.port_of("ingest" if len(builds) > 1 else name)
@@ -122,6 +123,27 @@ async def _migrate(database: Database, service: str, stop: asyncio.Event) -> boo
         else:
             return True
     raise ConfigurationError(f"The database does not answer ({reason}); start it, or correct KRUISPOST_DATABASE_URL.")
+
+
+async def _wait_for_tables(database: Database, service: str, stop: asyncio.Event) -> bool:
+    """Wait until somebody else has brought the database up to date; False when told to stop meanwhile.
+
+    Raises ConfigurationError when nobody does. For a database that is away the service starts all the same, and says so.
+    """
+    for _ in range(MIGRATION_TRIES):
+        try:
+            await look_for_tables(database)
+        except Exception as error:
+            if not is_not_migrated(error) and not is_refused(error):
+                if not is_away(error):
+                    raise
+                return True
+            log.warning("waiting for the database", service=service, reason=NOT_MIGRATED)
+            if await is_set_within(stop, MIGRATION_PAUSE_SECONDS):
+                return False
+        else:
+            return True
+    raise ConfigurationError(f"The database of {service} cannot be used: {NOT_MIGRATED}")
 
 
 async def _end(task: asyncio.Task[None]) -> None:
