@@ -241,7 +241,7 @@ async def test_a_lost_answer_neither_doubles_an_account_nor_loses_a_match(tmp_pa
         for method in ("POST", "PUT"):
             more = {"status": 503} if fault == "status_after" else {}
             await server.fault(fault, method=method, path_contains="crm/Accounts", **more)
-        async with writer_stage(server, tmp_path, exact_timeout_seconds=0.5) as stage:
+        async with writer_stage(server, tmp_path, exact_timeout_seconds=1.0) as stage:
             await stage.tell(save_account(email=EMAIL), save_account("CUST2"), sale("INV-1"), sale("INV-2", "CUST2"))
             await stage.until(facts.EntryPosted, 2, seconds=60)
             saved = {fact.customer_ref.partition("/")[2]: fact.account_id for fact in await stage.said(facts.AccountSaved)}

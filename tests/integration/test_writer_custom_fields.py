@@ -126,7 +126,7 @@ async def test_an_account_that_was_there_gets_them_too(tmp_path: Path) -> None:
 async def test_a_lost_answer_is_sent_again_and_the_newest_value_stays(tmp_path: Path, fault: str) -> None:
     async with (
         exact_server(custom_fields=(SEGMENT,)) as server,
-        writer_stage(server, tmp_path, configuration=wanting(), exact_timeout_seconds=0.3) as stage,
+        writer_stage(server, tmp_path, configuration=wanting(), exact_timeout_seconds=1.0) as stage,
     ):
         await server.fault(fault, method="POST", path_contains="UpdateCustomField")
         await stage.tell(save_account(custom_fields={"Segment": "Retail"}), sale("INV-1"))

@@ -17,7 +17,7 @@ from exact_writer import asking
 from exact_writer.tables import attachments
 from simulators.exact.documents import delete_document
 
-QUICK = 0.5  # seconds that an answer is waited for
+QUICK = 1.0  # seconds that an answer is waited for, and more than a busy machine holds one up
 DRAFTS, FINAL, ENTRIES = (
     "POST salesinvoice/SalesInvoices",
     "POST salesinvoice/PrintedSalesInvoices",

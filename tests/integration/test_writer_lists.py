@@ -27,7 +27,7 @@ from exact_writer.ledger_lists import content_of
 from simulators.exact.settings import CustomField
 
 DOCUMENTS, ATTACHMENTS = "documents/Documents", "documents/DocumentAttachments"
-QUICK = 0.5  # seconds that an answer is waited for
+QUICK = 1.0  # seconds that an answer is waited for, and more than a busy machine holds one up
 
 
 @pytest.fixture(name="hasty", autouse=True)

@@ -22,7 +22,7 @@ from exact_writer.asking import NEVER, QUEUED, STANDS, queue
 from exact_writer.tables import attachments as table
 
 PDF = b"%PDF-1.7 factuur"
-QUICK = 0.5  # seconds that an answer is waited for
+QUICK = 1.0  # seconds that an answer is waited for, and more than a busy machine holds one up
 DOCUMENTS, ATTACHMENTS = "documents/Documents", "documents/DocumentAttachments"
 
 
