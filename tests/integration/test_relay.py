@@ -213,6 +213,26 @@ async def test_what_cannot_be_read_becomes_a_dead_letter_and_the_line_goes_on(tm
     assert (letter.message_id, letter.code) == ("bad", "unreadable_message")
 
 
+@pytest.mark.parametrize("engine", BROKERS)
+async def test_each_dead_letter_is_counted_from_zero_on_so_that_an_alert_sees_the_first(tmp_path, engine):
+    telemetry = Telemetry("test")
+    counter = 'kruispost_messages_handled_total{consumer="tester",outcome="dead"}'
+    async with (
+        database_for("sqlite", tmp_path, "ingest") as database,
+        broker_for(engine, tmp_path, FACTS_TOPOLOGY) as broker,
+    ):
+
+        async def handle(_connection, _envelope, _message):
+            raise Permanent("no", "No.")
+
+        consumer = await consume_envelopes(database, broker, FACTS, "tester", handle, telemetry=telemetry)
+        assert f"{counter} 0.0" in telemetry.exposition().decode()
+        await broker.publish(FACTS_EXCHANGE, [Outgoing("x.0", wire.encode(fact("f0")), "f0"), Outgoing("x.0", b"{}", "bad")])
+        await eventually(lambda: broker.depth("facts.dead"))
+        await eventually(lambda: f"{counter} 2.0" in telemetry.exposition().decode())
+        await consumer.close()
+
+
 async def test_an_effect_of_a_handler_that_fails_is_undone(tmp_path):
     async with (
         database_for("sqlite", tmp_path, "ingest") as database,

@@ -77,12 +77,14 @@ class Broker(Protocol):
         """Put messages into one queue and no other, whatever it is bound to; raises what publish() raises."""
         ...
 
-    async def consume(self, queue: Queue, handler: Handler, *, prefetch: int = PREFETCH) -> Consumer:
+    async def consume(
+        self, queue: Queue, handler: Handler, *, prefetch: int = PREFETCH, buried: Callable[[], None] | None = None
+    ) -> Consumer:
         """Hand the messages of a queue to `handler`, one after the other, in order.
 
         A handler that returns has its message acknowledged. Transient: the message comes back after a delay. Permanent: it goes
         to the dead letters. Any other error is logged and retried as often as the queue has delays, then it goes to the dead
-        letters as well.
+        letters as well. `buried` is called for each that goes there, whoever decided so.
         """
         ...
 

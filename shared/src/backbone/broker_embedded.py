@@ -106,9 +106,11 @@ class EmbeddedBroker:
         for name in sorted(queues):  # in one order, so that a simulated run repeats itself in another process
             self.arrival(name).set()
 
-    async def consume(self, queue: Queue, handler: Handler, *, prefetch: int = PREFETCH) -> _EmbeddedConsumer:
+    async def consume(
+        self, queue: Queue, handler: Handler, *, prefetch: int = PREFETCH, buried: Callable[[], None] | None = None
+    ) -> _EmbeddedConsumer:
         """Start a consumer of the queue; of several for a single-active queue, one works and the others stand by."""
-        consumer = _EmbeddedConsumer(self, queue, handler, prefetch, DeadLetterLimit(self._dead_letter_limit))
+        consumer = _EmbeddedConsumer(self, queue, handler, prefetch, DeadLetterLimit(self._dead_letter_limit, buried))
         self._consumers.append(consumer)
         return consumer
 

@@ -7,7 +7,7 @@ makes the broker deliver again, which the inboxes of the consumers drop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -160,9 +160,11 @@ class RabbitBroker:
             with suppress(*BROKER_ERRORS, RuntimeError):
                 await asyncio.wait_for(connection.close(), RECONNECT_SECONDS)
 
-    async def consume(self, queue: Queue, handler: Handler, *, prefetch: int = PREFETCH) -> RabbitConsumer:
+    async def consume(
+        self, queue: Queue, handler: Handler, *, prefetch: int = PREFETCH, buried: Callable[[], None] | None = None
+    ) -> RabbitConsumer:
         """Start a consumer that comes back by itself when the connection is lost."""
-        consumer = RabbitConsumer(self, queue, handler, prefetch, self._clock, DeadLetterLimit(self._dead_letter_limit))
+        consumer = RabbitConsumer(self, queue, handler, prefetch, self._clock, DeadLetterLimit(self._dead_letter_limit, buried))
         self._consumers.append(consumer)
         return consumer
 

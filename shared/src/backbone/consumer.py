@@ -91,4 +91,8 @@ async def consume_envelopes(
         if after_commit is not None:
             after_commit()
 
-    return await broker.consume(queue, deliver, prefetch=prefetch)
+    def buried(count: int = 1) -> None:
+        metrics.count("messages_handled", count, consumer=consumer_name, outcome="dead")
+
+    buried(0)  # or Prometheus sees no increase when the first one makes the series
+    return await broker.consume(queue, deliver, prefetch=prefetch, buried=buried)

@@ -87,6 +87,7 @@ class DeadLetterLimit:
     """Counts dead letters in a row; past the limit the line stops, since then the fault is ours and not the messages'."""
 
     limit: int
+    tell: Callable[[], None] | None = None
     in_a_row: int = field(default=0)
 
     def handled(self) -> None:
@@ -96,6 +97,8 @@ class DeadLetterLimit:
     def buried(self) -> None:
         """A message was buried."""
         self.in_a_row += 1
+        if self.tell is not None:
+            self.tell()
 
     @property
     def reached(self) -> bool:

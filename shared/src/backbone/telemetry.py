@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger("kruispost")
 
 CounterName = Literal[
-    "messages_handled",  # by consumer and outcome: handled, duplicate, retried, dead
+    "messages_handled",  # by consumer and outcome: handled, duplicate, dead
     "messages_published",  # by service: what the relay got confirmed
     "relay_failures",  # by service: rounds that ended in an error
     "webhooks_received",  # by outcome: stored, duplicate, refused
