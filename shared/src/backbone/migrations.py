@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from alembic.script.revision import Revision
 
 VERSION_TABLE = "schema_version"
+LOOK_SECONDS = 10.0  # a server that is silent for longer is away
 # PostgreSQL shows a role without rights to a schema nothing of it, so that both look the same.
 NOT_MIGRATED = (
     "its tables are not there, or are of another version; run `kruispost migrate` (where services have roles of their own: as the"
@@ -55,7 +56,7 @@ async def migrate(database: Database, service: str) -> None:
 
 async def look_for_tables(database: Database) -> None:
     """Raise what reading raises where the tables are not there yet, or this role may not read them."""
-    async with database.reading() as connection:
+    async with asyncio.timeout(LOOK_SECONDS), database.reading() as connection:
         await connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608 - a name of ours
 
 
