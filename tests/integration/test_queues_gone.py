@@ -95,6 +95,7 @@ async def test_an_exchange_deleted_by_hand_is_made_and_bound_anew_and_it_is_said
     await rabbit.broker.consume(WORK, work)
     await rabbit.broker.consume(OTHER, other)
     await rabbit.broker.publish(EXCHANGE, outgoing("before", key="both.a"))
+    assert "kruispost_queues_lost_total 0.0" in rabbit.telemetry.exposition().decode()
     async with by_hand() as channel:
         await channel.exchange_delete(rabbit.prefix + EXCHANGE)
     with capture_logs() as logs:
@@ -103,6 +104,7 @@ async def test_an_exchange_deleted_by_hand_is_made_and_bound_anew_and_it_is_said
     (said,) = [each for each in logs if each["log_level"] == "error"]
     assert "republish all" in said["event"]
     assert said["gone"] == [EXCHANGE]
+    assert "kruispost_queues_lost_total 1.0" in rabbit.telemetry.exposition().decode()
 
 
 @pytest.mark.parametrize("gone", [WORK.retry_queue(1), WORK.returns])

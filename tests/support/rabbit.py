@@ -10,6 +10,7 @@ from support.engines import AMQP_URL
 from support.proxy import proxy_to
 
 from backbone.broker_rabbitmq import RabbitBroker, remove_prefixed
+from backbone.telemetry import Telemetry
 from contracts.topology import Topology
 
 
@@ -26,7 +27,8 @@ class Rabbit:
         self._proxying = proxy_to(url.host or "127.0.0.1", url.port or 5672)
         self.proxy = await self._proxying.__aenter__()
         through = url.set(host="127.0.0.1", port=self.proxy.port).render_as_string(hide_password=False)
-        self.broker = RabbitBroker(through, prefix=self.prefix)
+        self.telemetry = Telemetry("test")
+        self.broker = RabbitBroker(through, prefix=self.prefix, telemetry=self.telemetry)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -36,6 +36,7 @@ from backbone.rabbit_consumer import (
 from backbone.rabbit_declaring import Declaration
 from backbone.rabbit_topology import remove_prefixed
 from backbone.retries import DeadLetterLimit
+from backbone.telemetry import Telemetry
 from contracts.topology import Queue, Topology
 
 __all__ = ["RabbitBroker", "remove_prefixed"]
@@ -64,6 +65,7 @@ class RabbitBroker:
         dead_letter_limit: int = 20,
         service: str = "kruispost",
         clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._url = _with_heartbeat(url)
         self._prefix = prefix
@@ -77,7 +79,7 @@ class RabbitBroker:
         self._exchanges: dict[str, AbstractExchange] = {}
         self._consumers: list[RabbitConsumer] = []
         self._trouble: str | None = None
-        self._declaration = Declaration(self, prefix, service)
+        self._declaration = Declaration(self, prefix, service, telemetry or Telemetry())
 
     @property
     def prefix(self) -> str:

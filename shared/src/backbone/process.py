@@ -64,12 +64,13 @@ def _run(builds: dict[str, Build]) -> int:
         return EXIT_UNUSABLE
 
 
-def open_broker(settings: Settings, name: str) -> Broker:
+def open_broker(settings: Settings, name: str, telemetry: Telemetry | None = None) -> Broker:
     """Return the broker that the settings name, for a process of this name; nothing is connected yet."""
     if settings.amqp_url is None:
         return EmbeddedBroker(settings.data_dir / "broker.sqlite", dead_letter_limit=settings.dead_letter_limit)
+    limit = settings.dead_letter_limit
     return RabbitBroker(
-        settings.amqp_url, prefix=settings.amqp_prefix, dead_letter_limit=settings.dead_letter_limit, service=name
+        settings.amqp_url, prefix=settings.amqp_prefix, dead_letter_limit=limit, service=name, telemetry=telemetry
     )
 
 
@@ -83,7 +84,7 @@ async def _serve(builds: dict[str, Build], settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         stack.callback(telemetry.close)
-        broker = open_broker(settings, name)
+        broker = open_broker(settings, name, telemetry)
         stack.push_async_callback(broker.close)
         # Not awaited: webhooks are taken, and work in the log goes on, while the broker is away.
         declaring = asyncio.create_task(broker.declare(topology(configuration.divisions)), name="declare the topology")

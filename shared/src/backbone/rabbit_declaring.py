@@ -17,7 +17,7 @@ from backbone.errors import BrokerUnavailableError, ConfigurationError, Kruispos
 from backbone.rabbit_consumer import RECONNECT_SECONDS, is_absent, is_broker_error, losses_told
 from backbone.rabbit_topology import bind, declare
 from backbone.retries import is_set_within
-from backbone.telemetry import log
+from backbone.telemetry import Telemetry, log
 from contracts.topology import Topology
 
 # A binding or an exchange that somebody deletes is noticed by nobody who consumes. A look is a call for each name and each
@@ -41,10 +41,12 @@ class Connected(Protocol):
 class Declaration:
     """What this process makes of a topology: all of it, or where its user may not, what is its service's own."""
 
-    def __init__(self, broker: Connected, prefix: str, service: str) -> None:
+    def __init__(self, broker: Connected, prefix: str, service: str, telemetry: Telemetry) -> None:
         self._broker = broker
         self._prefix = prefix
         self._service = service
+        self._telemetry = telemetry
+        telemetry.count("queues_lost", 0)  # else Prometheus sees no increase when the first ones make the series
         self._topology: Topology | None = None
         self._makes_only_its_own = False
         self._has_stood = False
@@ -232,6 +234,7 @@ class Declaration:
         if not gone:
             return
         if self._has_stood:
+            self._telemetry.count("queues_lost", len(gone))
             log.error(
                 "queues were gone and are declared anew; what was in them, and what came meanwhile, is lost: "
                 "run `kruispost republish all`",

@@ -30,6 +30,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("kruispost")
 CounterName = Literal[
     "messages_handled",  # by consumer and outcome: handled, duplicate, dead
     "messages_published",  # by service: what the relay got confirmed
+    "queues_lost",  # exchanges and queues that were gone from RabbitMQ while the service ran, with what was in them
     "relay_failures",  # by service: rounds that ended in an error
     "webhooks_received",  # by outcome: stored, duplicate, refused
     "exact_webhooks_received",  # by outcome: heard, validated, ignored, refused
