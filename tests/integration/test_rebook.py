@@ -191,3 +191,24 @@ async def test_the_rate_that_exact_gave_is_not_taken_for_a_changed_rule(tmp_path
         await stage.hear(posted(entry, exchange_rate=Decimal("0.92")))
         [found] = (await installed.json("explain", "INV-1"))[1]["documents"]
         assert (found["exchange_rate"], found["would_change"]) == ("0.92", [])
+
+
+@pytest.mark.parametrize("mode", ["entry", "document", "ledger"])
+async def test_a_changed_rule_is_told_of_what_is_booked_in_each_way(mode: str, tmp_path: Path) -> None:
+    """Also of a general entry: its texts begin with the reference of the booking, which is no change of rules."""
+    async with installation("sqlite", tmp_path) as installed:
+        journals = {"invoices": "70", "credit_notes": "70", "payments": "90", "ledger": "91"}
+        ways: dict[str, Any] = {"mode": mode, "journals": journals}
+        stage = by_rules(installed, **ways, revenue=[RULE])
+        long = "Een omschrijving die langer is dan wat Exact van een regel neemt, met en zonder kenmerk ervoor"
+        await stage.hear(customer(), invoice(lines=[line(10_000, 2_100, description=long)]))
+        await stage.post_all()
+        told: list[list[str]] = []
+        for account in ("8000", "8020"):
+            by_rules(installed, stage, **ways, revenue=[{**RULE, "account": account}])
+            path = str(installed.directory / "kruispost.yaml")
+            compared = (await installed.json("diff", path, "--against", "booked"))[1]
+            told += [each["changes"] for each in compared["documents"]]
+            [found] = (await installed.json("explain", "INV-1"))[1]["documents"]
+            told += [found["would_change"]]
+        assert told == [[], ["account"], ["account"]]

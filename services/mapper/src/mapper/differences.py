@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from mapper.comparison import Change, Difference, Outcome, changes_of, changes_s
 from mapper.decision import decide, make
 from mapper.given_days import are_days_given
 from mapper.history import Kept, PagedStore, Selection
-from mapper.issue import booked_entry, bundle_of, mode_of
-from mapper.subjects import Subject, Subjects
+from mapper.issue import as_issued, booked_entry, bundle_of, is_of_a_sale, mode_of
+from mapper.subjects import Subject, Subjects, booking_ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +117,8 @@ class Comparer:
         booked = self._as_booked(last.command) if last is not None and self._wish.against_booked and last.command else None
         before = booked or await self._outcome(subject, kept, is_booked=is_booked)
         after = await self._outcome(new, kept, is_booked=is_booked)
+        if last is not None and booked is not None and after.entry is not None:
+            after = replace(after, made=as_issued(after.entry, booking_ref(new, last.key.suffix)))
         changes = changes_since_booked(booked, after) if booked is not None else changes_of(before, after)
         if changes == ("deferral",) and booked is not None and last is not None:
             changes = () if await are_days_given(self._store, last, after.entry) else changes
@@ -150,8 +152,8 @@ class Comparer:
     def _as_booked(self, command: bytes) -> Outcome | None:
         posted = msgspec.json.decode(command, type=PostEntry)
         mapping = self._before.mapping(posted.division)
-        if mapping is None or posted.kind != "sales":
-            # What is booked of money has its references within the texts of its lines, which no mapping decides.
+        if mapping is None or not is_of_a_sale(posted):
+            # What is booked of money names within the texts of its lines what it settles, which no mapping decides.
             return None
         entry = booked_entry(posted, posted.document.number, mapping.receivable_account)
         return Outcome(posted.division, entry, posted.mode, _boxes(mapping))

@@ -22,10 +22,10 @@ from mapper.comparison import Change, Difference, Outcome, changes_since_booked,
 from mapper.decision import decide, make
 from mapper.given_days import are_days_given, planned_of
 from mapper.history import Kept, PagedStore, last_told
-from mapper.issue import booked_entry, reasons_of
+from mapper.issue import as_issued, booked_entry, is_of_a_sale, reasons_of
 from mapper.linked import linked_in
 from mapper.store import Row
-from mapper.subjects import OWED_BY_NOBODY, Subject, Subjects
+from mapper.subjects import OWED_BY_NOBODY, Subject, Subjects, booking_ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +164,13 @@ class Explainer:
             # What our rules would have made of it is not what stands in Exact.
             told, sentences = set(), [tell("linked", entry=linked.entry_number, journal=linked.journal)]
             reasons, entry = (), structs.replace(entry, journal=linked.journal)
-        elif command.kind == "sales" and row is kept.last and not booking_of(row.key.suffix).is_reversal:
+        elif is_of_a_sale(command) and row is kept.last and not booking_of(row.key.suffix).is_reversal:
             before = Outcome(
                 command.division, structs.replace(entry, exchange_rate=command.exchange_rate)
             )  # Exact's own is no rule's
-            after = Outcome(subject.division, await make(self._store, subject, None, self._today, is_first=True))
+            made = await make(self._store, subject, None, self._today, is_first=True)
+            made = as_issued(made, booking_ref(subject, row.key.suffix)) if isinstance(made, Entry) else made
+            after = Outcome(subject.division, made)
             changes = changes_since_booked(before, after)
             if changes == ("deferral",) and await are_days_given(self._store, row, after.entry):
                 changes = ()

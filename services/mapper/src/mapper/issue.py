@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from bookkeeping.bookings import booking_of
+from bookkeeping.bookings import booking_of, reference
 from bookkeeping.customers import CONTACT_LENGTHS, chamber_of_commerce_of, usable_contact
 from bookkeeping.journal import Entry, Line, Role
 from bookkeeping.mapping import Mapping
@@ -273,6 +273,21 @@ def with_reference(entry: Entry, transaction_id: str) -> Entry:
         for line in entry.lines
     )
     return replace(entry, lines=lines)
+
+
+def as_issued(entry: Entry, document: DocumentRef) -> Entry:
+    """Return an entry under the reference of its booking, which a general one has in the texts of its lines, too."""
+    entry = replace(entry, reference=reference(base_reference(document), document.suffix))
+    if entry.kind != "general":
+        return entry
+    named = with_reference(replace(entry, reference=your_ref(entry.reference)), document.number)
+    lines = tuple(replace(line, description=line.description[:DESCRIPTION_LENGTH]) for line in named.lines)
+    return replace(named, lines=lines)
+
+
+def is_of_a_sale(command: PostEntry) -> bool:
+    """Tell whether an entry is of a sale, its credit or its write-off, all of whose texts the rules decide; not one of money."""
+    return command.kind == "sales" or (command.document.kind in ("invoice", "credit_note") and command.linked is None)
 
 
 def account_name(customer: chargebee.Customer) -> str:

@@ -24,6 +24,7 @@ from mapper.applications import KIND as APPLICATION
 from mapper.credited_bookings import AFTER_OTHERS, mirror_of
 from mapper.decision import decide, in_open_period
 from mapper.issue import (
+    as_issued,
     base_reference,
     booked_entry,
     is_withdrawn,
@@ -34,8 +35,6 @@ from mapper.issue import (
     remarks_on,
     save_account,
     with_pdf,
-    with_reference,
-    your_ref,
 )
 from mapper.linked import changed_since, stand_in
 from mapper.store import ISSUED, Key, Refusal, Row, Store
@@ -186,9 +185,7 @@ class Planner:
             party = Party(subject.mapping, subject.customer, ref)
         mapping, ref = party.mapping, party.ref
         attempt = 0 if row is None or row.command_id is None else row.attempt + 1
-        entry = structs.replace(entry, reference=reference(base_reference(ref), suffix))
-        if entry.kind == "general":
-            entry = with_reference(structs.replace(entry, reference=your_ref(entry.reference)), ref.number)
+        entry = as_issued(entry, structs.replace(ref, suffix=suffix))
         command = post_entry(entry, ref, mapping, attempt, pdf=with_pdf(ref, party.customer, mapping), zone=subject.zone)
         chosen = {"is_asked": cause.is_asked, "linked": cause.linked, "follows": followed(subject, ref)}
         command = structs.replace(command, **chosen, may_exist=command.may_exist and not (cause.linked or cause.is_other))
