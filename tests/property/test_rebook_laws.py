@@ -106,9 +106,10 @@ async def test_nothing_differs_under_the_rules_that_booked_it(seed: int, tmp_pat
     configuration = configured(section(seed))
     async with database_for("sqlite", tmp_path, "mapper") as database:
         stage = Stage(database, configuration)
-        await Life(seed).play(stage)
+        life = Life(seed)
+        await life.play(stage)
         assert await stage.entries()
-        assert await differing(database, configuration) == []
+        assert await differing(database, configuration) == [], life.names
 
 
 async def book_anew(stage: Stage, configuration: Configuration) -> list[Wrong]:
@@ -145,7 +146,7 @@ async def test_what_is_booked_anew_comes_to_the_books_of_the_new_rules(seed: int
                 await later.start()
                 await book_anew(later, configured(new))
                 await life.end(later)
-                assert await differing(database, configured(new)) == []
+                assert await differing(database, configured(new)) == [], life.names
             made.append(await stage.entries())
     rebooked, fresh = made
     # What was voided or changed stays booked and booked back by the rules of before: over all months that is nothing.

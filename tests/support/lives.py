@@ -53,7 +53,8 @@ def section(seed: int) -> dict[str, Any]:
 class Life:
     """What happens, step by step; what Chargebee shows of each document is its newest state.
 
-    `_left` is what each invoice's lines have left to credit: amount, tax and discount.
+    `names` says what happened, for one who reads of a failure. `_left` is what the lines of each invoice have left to credit:
+    amount, tax and discount.
     """
 
     def __init__(self, seed: int, happenings: int = 14, *, closes: bool = True) -> None:
@@ -195,15 +196,18 @@ class Life:
             self._money("payment", invoice, amount, {"linked_invoices": linked})
 
     def apply(self) -> None:
-        loose = [each for each in self._paid if not each.get("linked_invoices") and each["type"] == "payment"]
-        if loose:
-            money = self.luck.choice(loose)
-            fitting = [each for each in self._invoices if each["currency_code"] == money["currency_code"] and each["total"] > 0]
-            if fitting:
-                invoice = self.luck.choice(fitting)
-                amount = min(money["amount"], invoice["total"])
-                money["linked_invoices"] = [{"invoice_id": invoice["id"], "applied_amount": amount}]
-                self._show("transaction", money)
+        """Apply money that came in to another invoice, or take it off the one that it was applied to."""
+        incoming = [each for each in self._paid if each["type"] == "payment"]
+        if not incoming:
+            return
+        money = self.luck.choice(incoming)
+        fitting = [each for each in self._invoices if each["currency_code"] == money["currency_code"] and each["total"] > 0]
+        was_applied, money["linked_invoices"] = bool(money["linked_invoices"]), []
+        if fitting and not (was_applied and self.luck.random() < 0.5):
+            invoice = self.luck.choice(fitting)
+            amount = min(money["amount"], invoice["total"])
+            money["linked_invoices"] = [{"invoice_id": invoice["id"], "applied_amount": amount}]
+        self._show("transaction", money)
 
     def refund(self) -> None:
         notes = [each for each in self._notes if each["type"] == "refundable" and not each.get("deleted") and each["total"] > 0]
