@@ -331,3 +331,21 @@ async def test_a_refused_customer_is_sent_again_once_for_all_documents_that_wait
     code, found = await installed.json("retry", "--code", reason)
     assert (code, len(found["documents"])) == (0, 2)
     assert len(await installed.stage.said(commands.SaveAccount)) == 2
+
+
+@pytest.mark.parametrize("of_what", ["invoice", "withheld tax"])
+async def test_an_explanation_has_the_sign_that_the_booking_was_told_with_also_where_it_takes_back(installed, of_what):
+    """`trace` and `status` show what was told; a reversal of 121.00 is 121.00 less there, and so it is here."""
+    installed.write(installed.directory / "kruispost.yaml", withheld_taxes={"account": "1530"})
+    stage = Stage(installed.stage.database, load_configuration(installed.directory / "kruispost.yaml"))
+    tax: dict[str, Any] = {"linked_taxes_withheld": [{"id": "tax_wh_1", "amount": 1_000, "date": OCTOBER_5}]}
+    first: dict[str, Any]
+    then: dict[str, Any]
+    first, then = (tax, {}) if of_what == "withheld tax" else ({}, {"status": "voided", "voided_at": VOIDED_AT})
+    await stage.hear(customer(), invoice(**first), invoice(version=2, **then))
+    await stage.post_all()
+    number = "tax_wh_1" if of_what == "withheld tax" else "INV-1"
+    told = {each.document.suffix: each.document.total_minor for each in await stage.entries() if each.document.number == number}
+    _, found = await installed.json("explain", number)
+    assert {each["suffix"]: each["total_minor"] for each in found["documents"]} == told
+    assert told[""] == -told["R"] != 0

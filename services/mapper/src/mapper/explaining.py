@@ -74,13 +74,14 @@ class Explanation:
 
     @property
     def amount(self) -> tuple[str, int]:
-        """What the document is about: its total; of what nobody owes, such as a payout, what its entry comes to."""
+        """What the booking is about: the document's total, which a reversal takes back; of what nobody owes, its entry's sum."""
         ref, entry = self.subject.ref, self.entry
         if ref.kind in OWED_BY_NOBODY and entry is not None:
             debit = sum(line.amount_minor for line in entry.lines if line.amount_minor > 0)
             credit = -sum(line.amount_minor for line in entry.lines if line.amount_minor < 0)
             return entry.currency, max(debit, credit)  # VAT on a line stands beside its amount
-        return ref.currency, ref.total_minor
+        is_taken_back = booking_of(self.suffix).is_reversal
+        return ref.currency, -ref.total_minor if is_taken_back else ref.total_minor
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON; amounts in minor units of the document's currency."""
