@@ -44,6 +44,24 @@ async def test_a_write_off_is_an_adjustment_of_what_is_due_and_the_invoice_is_pa
     assert (again.status_code, again.json()["api_error_code"]) == (409, "invalid_state_for_request")
 
 
+async def test_a_write_off_that_is_voided_leaves_its_invoice_due_again():
+    app = shop()
+    invoice = bill(app)
+    async with calling(app) as client:
+        note = (await client.post(f"/invoices/{invoice['id']}/write_off")).json()["credit_note"]
+        seen = len(app.site.events)
+        voided = (await client.post(f"/credit_notes/{note['id']}/void")).json()["credit_note"]
+        again = await client.post(f"/credit_notes/{note['id']}/void")
+    assert (voided["status"], again.status_code) == ("voided", 409)
+    assert [invoice[each] for each in ("status", "amount_due", "amount_adjusted", "write_off_amount")] == [
+        "not_paid",
+        12_100,
+        0,
+        0,
+    ]
+    assert event_types(app, seen) == ["invoice_updated", "credit_note_updated"]
+
+
 @pytest.mark.parametrize("state", ["paid", "voided", "pending"])
 async def test_an_invoice_that_takes_no_payment_is_a_conflict(state):
     app = shop()

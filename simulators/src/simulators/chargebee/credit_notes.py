@@ -5,7 +5,7 @@ from typing import Any
 
 from .catalogue import change_balance
 from .errors import ApiError, invalid_state, wrong_value
-from .invoices import PAYABLE, settle_status
+from .invoices import PAYABLE, refresh_due, settle_status
 from .payments import Money, new_transaction
 from .pricing import LineSpec, Tax, divide_half_up, price
 from .site import Resource, Site
@@ -197,9 +197,12 @@ def _copy_status_to_invoice(site: Site, note: Resource) -> Resource:
 def void_credit_note(site: Site, credit_note_id: str) -> Resource:
     """Void an unused refundable note: invoice_updated, customer_changed, credit_note_updated.
 
-    amount_available keeps its value, as recordings show, although nothing can be used any more.
+    amount_available keeps its value, as recordings show, although nothing can be used any more. An adjustment, such as a
+    write-off, goes off its invoice, which is due again.
     """
     note = site.get("credit_note", credit_note_id)
+    if note["status"] == "adjusted":
+        return _void_adjustment(site, note)
     if note["status"] != "refund_due" or note["amount_allocated"] or note["amount_refunded"]:
         raise invalid_state(f"Credit note {credit_note_id} cannot be voided as its status is {note['status']}.")
     note["status"] = "voided"
@@ -209,6 +212,23 @@ def void_credit_note(site: Site, credit_note_id: str) -> Resource:
     site.emit("invoice_updated", {"invoice": invoice})
     customer = site.get("customer", note["customer_id"])
     change_balance(site, customer, note["currency_code"], "refundable_credits", -note["total"])
+    site.touch(note)
+    site.emit("credit_note_updated", {"credit_note": note})
+    return note
+
+
+def _void_adjustment(site: Site, note: Resource) -> Resource:
+    """Void an adjustment: invoice_updated with what is due again and the status not_paid, credit_note_updated."""
+    note.update(status="voided", voided_at=site.clock.now(), amount_allocated=0, allocations=[])
+    invoice = _copy_status_to_invoice(site, note)
+    invoice["amount_adjusted"] -= note["total"]
+    if note["create_reason_code"] == "write_off":
+        invoice["write_off_amount"] -= note["total"]
+    invoice["status"] = "not_paid"
+    invoice.pop("paid_at", None)
+    refresh_due(invoice)
+    site.touch(invoice)
+    site.emit("invoice_updated", {"invoice": invoice})
     site.touch(note)
     site.emit("credit_note_updated", {"credit_note": note})
     return note
