@@ -93,6 +93,8 @@ async def test_an_older_database_learns_who_else_shares_an_account_from_the_invo
             "DROP TABLE account_owners",
             "DROP TABLE own_payments",
             "DROP TABLE credit_notes",
+            "DROP TABLE hand_payments",
+            "DROP TABLE write_offs",
             "ALTER TABLE terms DROP COLUMN entry_id",
             "ALTER TABLE terms DROP COLUMN entry_number",
             "ALTER TABLE intents DROP COLUMN customer_id",

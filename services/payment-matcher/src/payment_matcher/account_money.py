@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bookkeeping.money import decimals_of
-from payment_matcher import lines
+from payment_matcher import by_hand, lines
 from payment_matcher.decision import HUNDREDTHS
 from payment_matcher.intents import reference_of, rest_of
 from payment_matcher.tables import account_owners, bank_line_parts, bank_lines, intents, own_payments, terms
@@ -24,8 +24,9 @@ async def money_hundredths(
 
     Exact matches debit with credit, so what our own documents (invoices, credit notes, online payments, refunds) leave
     over of each other was settled by what is not ours: money from the bank, or to it, which is known by its own lines. What was
-    recorded is in Chargebee already, also by a decision about a bank line that Exact matched later. None where Exact did not say
-    the account. Without `may_pay_notes` it is as if nothing that came in and went out again by bank had paid a credit note out.
+    recorded, by us or by hand, is in Chargebee already, also by a decision about a bank line that Exact matched later. None where
+    Exact did not say the account. Without `may_pay_notes` it is as if nothing that came in and went out again by bank had paid a
+    credit note out.
     """
     if not account_id:
         return None
@@ -40,7 +41,10 @@ async def money_hundredths(
     # What came in on the account itself explains so much of it; only the rest can be what a person moved there.
     moved = min(of_suspense, max(0, own + paid_out - await money_in(connection, division, account_id, currency)))
     in_chargebee = int(await connection.scalar(recorded) or 0) + await _not_looked_up(connection, division, to_hundredths, *mine)
-    return own + paid_out - in_both - moved - in_chargebee * to_hundredths
+    money = own + paid_out - in_both - moved - in_chargebee * to_hundredths
+    # What somebody recorded by hand is in Chargebee as well; it proves no lack, since what Exact matched may be something else.
+    known = await by_hand.matched_hundredths(connection, division, account_id, currency) if money > 0 else 0
+    return money - min(known, max(0, money))
 
 
 async def _not_looked_up(

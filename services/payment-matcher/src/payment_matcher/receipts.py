@@ -26,7 +26,18 @@ from contracts.facts import (
     ReceivableObserved,
     TransactionObserved,
 )
-from payment_matcher import account_money, afterwards, credit_notes, intents, lines, own_payments, rechecks, terms
+from payment_matcher import (
+    account_money,
+    afterwards,
+    by_hand,
+    credit_notes,
+    intents,
+    lines,
+    own_payments,
+    rechecks,
+    terms,
+    write_offs,
+)
 from payment_matcher.decision import is_settled
 
 
@@ -37,6 +48,7 @@ class Receipts:
         self._database = database
         self._configuration = configuration
         self._clock = clock
+        self._write_off_reasons = write_offs.reasons_of(configuration)
 
     async def handle(self, connection: AsyncConnection, envelope: Envelope, message: Message) -> None:
         """Fold one fact; those that are about no receipt and no invoice change nothing here, and those of a shadow neither.
@@ -70,13 +82,26 @@ class Receipts:
                 await self._fold_bank_line(connection, envelope, message)
             case AccountSaved(division=division, account_id=account):
                 await self._note_account(connection, division, account, *message.customer_ref.split("/", 1))
-            case TransactionObserved(resource=money):
-                if message.deleted or money.deleted:
-                    await self._forget_payment(connection, message.site, money.id)
-                paid_on, now = self._day(message.site, money.date), self._clock.now()
-                await own_payments.fold(self._database, connection, envelope, message, paid_on, now)
+            case TransactionObserved():
+                await self._fold_money(connection, envelope, message)
             case _:
                 pass
+
+    async def _fold_money(self, connection: AsyncConnection, envelope: Envelope, fact: TransactionObserved) -> None:
+        money = fact.resource
+        if fact.deleted or money.deleted:
+            await self._forget_payment(connection, fact.site, money.id)
+        paid_on, now = self._day(fact.site, money.date), self._clock.now()
+        await own_payments.fold(self._database, connection, envelope, fact, paid_on, now)
+        for number in sorted(await by_hand.fold(self._database, connection, fact)):
+            await self._look_at_account_of(connection, fact.site, number)
+
+    async def _look_at_account_of(self, connection: AsyncConnection, site: str, number: str) -> None:
+        """Look again at receipts of a customer of whose money Chargebee has more, or less, than it had."""
+        now = self._clock.now()
+        for division, account_id in await terms.accounts_of(connection, site, number):
+            await intents.open_again(connection, terms.on_account(division, account_id), now)
+            await intents.look_again(connection, terms.on_account(division, account_id), now)
 
     async def _fold_bank_line(self, connection: AsyncConnection, envelope: Envelope, message: BankLineObserved) -> None:
         now = self._clock.now()
@@ -108,6 +133,7 @@ class Receipts:
     async def _fold_document(self, connection: AsyncConnection, fact: InvoiceObserved | CreditNoteObserved) -> None:
         if isinstance(fact, CreditNoteObserved):
             await credit_notes.fold(self._database, connection, fact)
+            await write_offs.fold(self._database, connection, fact, self._write_off_reasons)
             return
         invoice = fact.resource
         before = await intents.known_invoice(connection, fact.site, invoice.id)

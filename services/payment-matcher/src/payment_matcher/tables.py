@@ -115,6 +115,34 @@ own_payments = sa.Table(
 sa.Index("own_payments_reference", own_payments.c.reference)
 sa.Index("own_payments_day", own_payments.c.paid_on)
 
+# Payments that somebody recorded by hand in Chargebee, on each of their invoices; the row without a number keeps the version.
+hand_payments = sa.Table(
+    "hand_payments",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("transaction_id", sa.Text, primary_key=True),
+    sa.Column("number", sa.Text, primary_key=True),
+    sa.Column("resource_version", sa.BigInteger, nullable=False),
+    sa.Column("amount_minor", sa.BigInteger, nullable=False),
+)
+sa.Index("hand_payments_invoice", hand_payments.c.site, hand_payments.c.number)
+
+# The credit notes by which Chargebee wrote an invoice off, or a part of it.
+write_offs = sa.Table(
+    "write_offs",
+    metadata,
+    sa.Column("site", sa.Text, primary_key=True),
+    sa.Column("number", sa.Text, primary_key=True),
+    sa.Column("resource_version", sa.BigInteger, nullable=False),
+    sa.Column("invoice", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("amount_minor", sa.BigInteger, nullable=False),
+    sa.Column("stands", sa.Boolean, nullable=False),
+)
+sa.Index("write_offs_invoice", write_offs.c.site, write_offs.c.invoice)
+sa.Index("write_offs_customer", write_offs.c.site, write_offs.c.customer_id)
+
 # The names that payers may have.
 customers = sa.Table(
     "customers",

@@ -93,3 +93,10 @@ def of_invoice(site: str, number: str) -> sa.Select[tuple[int, str]]:
     """Select the parts of an invoice."""
     mine = (terms.c.site == site, terms.c.number == number, terms.c.kind == "invoice")
     return sa.select(terms.c.division, terms.c.term_id).where(*mine)
+
+
+async def accounts_of(connection: AsyncConnection, site: str, number: str) -> list[tuple[int, str]]:
+    """Return the divisions and accounts on which an invoice stands in Exact."""
+    mine = (terms.c.site == site, terms.c.number == number, terms.c.kind == "invoice", terms.c.account_id != "")
+    rows = await connection.execute(sa.select(terms.c.division, terms.c.account_id).where(*mine).distinct())
+    return [(int(row.division), str(row.account_id)) for row in rows]
