@@ -59,7 +59,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Refuse:
-    """Do not record, for the reason `code` of the refusals table.
+    """Do not record, for the reason `code` of the refusals table; `action` is what a person can do, if anything.
 
     `left_minor` is money that Exact has matched and that stands nowhere in Chargebee: a person has to see it.
     """
@@ -68,11 +68,19 @@ class Refuse:
     sentence: str
     sentence_nl: str
     left_minor: int = 0
+    action: str = ""
+    action_nl: str = ""
 
 
 def refuse(code: str, **details: object) -> Refuse:
     """Fill in the sentences of a code; raises KeyError for an unknown code or a missing detail."""
-    return Refuse(code, refusals.sentence(code, **details), refusals.sentence_nl(code, **details))
+    return Refuse(
+        code,
+        refusals.sentence(code, **details),
+        refusals.sentence_nl(code, **details),
+        action=refusals.action(code, **details),
+        action_nl=refusals.action_nl(code, **details),
+    )
 
 
 def is_settled(status: str, amount_due_minor: int, *, deleted: bool) -> bool:

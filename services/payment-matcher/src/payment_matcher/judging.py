@@ -19,6 +19,7 @@ Reason = Literal[
     "names_settled",
     "other_currency",
     "nothing_open",
+    "due_again",
     "equally_likely",
     "to_judge",
     "decided_before",

@@ -213,6 +213,9 @@ def as_dict(line: Line, configuration: Configuration, lang: Language, about: Abo
         "standing_payments": [payment_as_dict(each, say("standing", lang, **words_of(each)).strip()) for each in about.stands],
         "recorded_payments": [asdict(each) for each in about.recorded],
         "names_settled": [asdict(each) for each in about.settled],
+        "written_off": [asdict(each) for each in about.written_off],
+        "due_again": [asdict(each) for each in about.due_again],
+        "recorded_by_hand": [asdict(each) for each in about.by_hand],
         "entry": {
             "id": line.entry_id,
             "number": line.entry_number,
@@ -238,16 +241,25 @@ def in_words(line: Line, configuration: Configuration, lang: Language, about: Ab
         told.append(say("why", lang, why=in_dutch(line.why) if lang == "nl" else line.why))
     told += [say("standing", lang, **words_of(each)) for each in about.stands]
     told += recorded_in_words(about, line.currency, lang)
-    told += settled_in_words(line, about, short_id(line), lang)
+    division = configuration.divisions.get(line.division)
+    tolerances = division.bank_matching.tolerances if division is not None else {}
+    told += settled_in_words(line, about, short_id(line), lang, tolerances.get(line.currency, 0))
     for place, proposal in enumerate(_open_proposals(line), 1):
         told += _proposal_in_words(line, proposal, place, about, lang)
-    if line.state == "open" and line.reason == "nothing_open":
+    if line.state == "open" and _may_be_kept(line):
         told.append(say("keep", lang, id=short_id(line)))
     if line.is_to_match:
         told.append(say("to_match" if line.account_id else "to_move", lang, entry=entry_of(line, configuration, lang)))
     else:
         told.append(f"  {entry_of(line, configuration, lang)}")
     return told
+
+
+def _may_be_kept(line: Line) -> bool:
+    """Tell whether keeping a line's money for the customer of its account is offered: nothing of this customer is proposed."""
+    if not line.customer_id or any(is_on_account_of(line, each) for each in line.proposals):
+        return False
+    return line.reason in ("nothing_open", "due_again", "to_judge", "equally_likely")
 
 
 def _open_proposals(line: Line) -> tuple[StoredProposal, ...]:

@@ -38,6 +38,10 @@ REASONS: dict[str, tuple[str, str]] = {
         "the customer has no open invoice; a payment in advance is kept as an excess payment",
         "de klant heeft geen openstaande factuur; een vooruitbetaling wordt als te veel betaald bewaard",
     ),
+    "due_again": (
+        "an invoice that it may pay is due in Chargebee, and Exact has it matched with something else",
+        "een factuur die de regel kan betalen staat in Chargebee open, en Exact letterde haar met iets anders af",
+    ),
     "equally_likely": (
         "several invoices fit equally well; nothing is guessed",
         "meer facturen passen even goed; er wordt niets gegokt",
@@ -90,6 +94,33 @@ _WORDS: dict[str, tuple[str, str]] = {
     "names_settled": (
         "  names {number} of customer {customer}: nothing is due on it in Chargebee any more",
         "  noemt {number} van klant {customer}: daarop staat in Chargebee niets meer open",
+    ),
+    "written_off": (
+        "  {amount} of {number} was written off in Chargebee, by credit note {note}",
+        "  van {number} is in Chargebee {amount} afgeboekt, met creditnota {note}",
+    ),
+    "written_off_more": ("  and {count} more of this customer", "  en nog {count} van deze klant"),
+    "undo_write_off_first": (
+        (
+            "  is this the payment of that debt? Void that credit note in Chargebee first: the invoice is due again, the loss\n"
+            "  is booked back, and the line can be recorded on it. --excess keeps the money for later, and the loss stays"
+        ),
+        (
+            "  is dit de betaling daarvan? Annuleer eerst die creditnota in Chargebee: de factuur staat weer open, het verlies\n"
+            "  wordt teruggeboekt, en de regel kan erop. Met --excess blijft het geld voor later bewaard, en blijft het verlies"
+        ),
+    ),
+    "due_again": (
+        "  {number} of customer {customer}: {amount} due in Chargebee again, after an undone write-off or a failed payment",
+        "  {number} van klant {customer}: {amount} weer open in Chargebee, na een ingetrokken afboeking of mislukte betaling",
+    ),
+    "accept_due_again": (
+        "     kruispost matches accept {id} {number}    (then match the line with what is open in Exact: `matches unequal`)",
+        "     kruispost matches accept {id} {number}    (letter de regel dan af met wat in Exact openstaat: `matches unequal`)",
+    ),
+    "by_hand": (
+        "  {number}: {amount} was recorded in Chargebee by hand ({transaction}); if this is that money, only match it in Exact",
+        "  {number}: {amount} is in Chargebee met de hand vastgelegd ({transaction}); is dit dat geld, letter het dan alleen af",
     ),
     "of_customer": ("     of customer {customer}", "     van klant {customer}"),
     "of_another": (

@@ -24,7 +24,7 @@ from backbone.matching_configuration import BankMatching
 from backbone.relay import Relay
 from backbone.retries import is_set_within
 from backbone.telemetry import Telemetry, log
-from payment_matcher import decisions, lines, open_invoices, settled_invoices, standing
+from payment_matcher import decisions, due_again, lines, open_invoices, settled_invoices, standing
 from payment_matcher.decisions import DecidedAlreadyError, Recording
 from payment_matcher.judging import Judge, Judgement, Reason
 from payment_matcher.lines import Line
@@ -176,14 +176,15 @@ async def _with_standing(connection: AsyncConnection, judged: list[tuple[Line, J
 
 
 async def _with_settled(connection: AsyncConnection, judged: list[tuple[Line, Judgement]]) -> list[tuple[Line, Judgement]]:
-    """Say of lines for which nothing fits that they name an invoice on which nothing is due any more."""
+    """Say of lines for which nothing fits that they name an invoice on which nothing is due any more, or is due again."""
     unknown = [line for line, judgement in judged if judgement.reason == "unknown_customer"]
     named = await settled_invoices.named_in(connection, [line.text for line in unknown])
-    settled = {line.line_id for line, found in zip(unknown, named, strict=True) if found}
     names_settled: Reason = "names_settled"
-    return [
-        (line, replace(judgement, reason=names_settled) if line.line_id in settled else judgement) for line, judgement in judged
-    ]
+    reasons = {line.line_id: names_settled for line, found in zip(unknown, named, strict=True) if found}
+    without = [line for line, judgement in judged if judgement.reason in ("unknown_customer", "nothing_open")]
+    due: Reason = "due_again"
+    reasons |= dict.fromkeys(await due_again.of_lines(connection, without), due)
+    return [(line, replace(judgement, reason=reasons.get(line.line_id, judgement.reason))) for line, judgement in judged]
 
 
 async def _keep(connection: AsyncConnection, line: Line, judgement: Judgement) -> None:

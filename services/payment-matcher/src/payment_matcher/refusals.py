@@ -29,11 +29,12 @@ REFUSALS: dict[str, Refusal] = {
     "money_without_debt": Refusal(
         "Exact matched {amount} with invoice {number}, which has nothing due in Chargebee any more (status {status}): this money"
         " is on no invoice and in no excess payment there.",
-        "Take that match back in Exact, and match what settled the invoice there; the receipt then comes to `kruispost matches`.",
+        "Where it was written off, void that credit note in Chargebee, and the receipt is recorded by itself. Else take that"
+        " match back in Exact, and match what settled the invoice there; the receipt then comes to `kruispost matches`.",
         "Exact letterde {amount} af met factuur {number}, waarop in Chargebee niets meer openstaat (status {status}): dit geld"
         " staat daar op geen factuur en in geen te veel betaald bedrag.",
-        "Maak die aflettering in Exact ongedaan, en letter af wat de factuur voldeed; de ontvangst komt dan bij"
-        " `kruispost matches`.",
+        "Is zij afgeboekt, annuleer dan die creditnota in Chargebee; de ontvangst wordt dan vanzelf vastgelegd. Maak anders die"
+        " aflettering in Exact ongedaan, en letter af wat de factuur voldeed; de ontvangst komt dan bij `kruispost matches`.",
     ),
     "money_resolved": Refusal(
         "What Exact had matched with invoice {number}, which has nothing due in Chargebee, was matched anew or is in Chargebee.",

@@ -29,7 +29,7 @@ class SettledInvoice:
 
 async def named_in(connection: AsyncConnection, texts: Sequence[str]) -> list[tuple[SettledInvoice, ...]]:
     """Return, for each text, the invoices without anything due whose whole number stands in it as one word."""
-    words = [_numbers(text) for text in texts]
+    words = [numbers_in(text) for text in texts]
     wanted = sorted(set().union(*words))
     is_paid = invoices.c.status.in_(sorted(PAYABLE_STATUSES)) & (invoices.c.amount_due_minor <= 0)
     is_settled = invoices.c.status.in_(("paid", "voided")) | is_paid
@@ -43,7 +43,7 @@ async def named_in(connection: AsyncConnection, texts: Sequence[str]) -> list[tu
     return [tuple(each for number in sorted(some) for each in found.get(number, ())) for some in words]
 
 
-def _numbers(text: str) -> set[str]:
+def numbers_in(text: str) -> set[str]:
     """Return the words of a text that may be an invoice's number: a few digits by themselves are a day or an amount."""
     words = {word.strip(_ROUND_A_NUMBER) for word in _BETWEEN.split(text)}
     words |= {word.upper() for word in words}

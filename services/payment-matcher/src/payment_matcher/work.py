@@ -66,6 +66,15 @@ class MatchedReceipt(OfInvoice):
 
     receivable: ReceivableObserved
 
+    def refused(self, refusal: Refuse) -> Message:
+        """Return the fact that it is not recorded, why, and what a person can do."""
+        told = PaymentNotRecorded(
+            document=self.document,
+            code=refusal.code,
+            sentence=f"{refusal.sentence} {refusal.action}".strip(),
+        )
+        return msgspec.structs.replace(told, sentence_nl=f"{refusal.sentence_nl} {refusal.action_nl}".strip())
+
     @property
     def comment(self) -> str:
         """What Chargebee keeps beside the payment."""
