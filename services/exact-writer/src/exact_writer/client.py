@@ -28,6 +28,7 @@ import httpx
 import msgspec
 
 from exact_writer import odata, refusals
+from exact_writer.prompt_socket import before_bytes, send_promptly
 from exact_writer.timing import Timing
 
 KEEP_ALIVE_SECONDS: Final = 2.0  # shorter than any server's, so that a call does not start on a connection that is being closed
@@ -114,6 +115,7 @@ class ExactClient:
         self._http = httpx.AsyncClient(
             base_url=base_url.rstrip("/"), timeout=timeout, limits=limits, follow_redirects=False, transport=transport
         )
+        send_promptly(self._http)
         self._patience_seconds = timing.timeout_seconds
         self.base_url = base_url.rstrip("/")
 
@@ -148,24 +150,25 @@ class ExactClient:
     async def _send(
         self, method: str, path: str, headers: dict[str, str], body: bytes | None, is_late: Callable[[], bool]
     ) -> httpx.Response:
-        async def before(event: str, _: object) -> None:
-            # Without its body Exact cannot act on a request, so both doors are watched; the second is the last before the socket.
-            leaves = event.endswith("send_request_headers.started")
-            if (leaves or (body is not None and event.endswith("send_request_body.started"))) and is_late():
+        def check() -> None:
+            if is_late():
                 raise NotSentError("this process was held up; the call was not sent")
 
-        if is_late():
-            raise NotSentError("this process was held up; the call was not sent")
+        check()
+        # Without its body Exact cannot act on a request, so that each write may be the one that is too late.
+        watched = before_bytes.set(check)
         try:
             # httpx's time-outs start anew with each chunk; a call as a whole must end before others count on its end.
             async with asyncio.timeout(self._patience_seconds):
-                return await self._http.request(method, path, headers=headers, content=body, extensions={"trace": before})
+                return await self._http.request(method, path, headers=headers, content=body)
         except TimeoutError as error:
             raise UnknownError("no answer from Exact in time") from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise NotSentError(f"no connection to Exact: {type(error).__name__}") from error
         except httpx.TransportError as error:
             raise UnknownError(f"no answer from Exact: {type(error).__name__}") from error
+        finally:
+            before_bytes.reset(watched)
 
 
 def interpret(response: httpx.Response) -> Answer:
